@@ -1,0 +1,1 @@
+//! Hardware models, one file a chip.

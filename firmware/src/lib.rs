@@ -1,0 +1,1 @@
+//! The bytes placed in memory before reset: device tree, boot protocols, kernel loaders.

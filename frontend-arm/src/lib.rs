@@ -1,0 +1,1 @@
+//! ARM bytes to IR, and ARM's architectural state.

@@ -1,0 +1,2 @@
+//! The program `emu`.
+fn main() {}
