@@ -1,1 +1,71 @@
 //! The only crate that knows everything: boards, memory map, vCPU threads, accelerators, command line.
+//!
+//! `cli` makes a [`Config`] from the command line, [`run`] runs the machine that it describes.
+
+mod cli;
+pub mod config;
+mod error;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+pub use config::Config;
+pub use error::Error;
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The guest powered its machine off.
+    PoweredOff,
+    /// The guest asked for a reboot under [`Config::no_reboot`].
+    Rebooted,
+    /// The user pressed the escape key.
+    Escaped,
+    /// A signal of this number told emu to end.
+    Signal(u8),
+    /// What was asked for was written; no machine was started.
+    Written,
+}
+
+impl Outcome {
+    /// The program's exit status, as `emu --help` has it.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::PoweredOff | Self::Rebooted | Self::Written => 0,
+            Self::Escaped => 3,
+            Self::Signal(number) => 128 + (number & 0x7f),
+        }
+    }
+}
+
+/// Runs the machine that `config` describes, until the guest or the user ends it.
+///
+/// # Errors
+///
+/// [`Error::Input`] before anything has started, when a file is not what it should be; [`Error::Host`] when the host
+/// cannot do what the machine needs.
+pub fn run(config: Config) -> Result<Outcome, Error> {
+    let reason = io::Error::from(io::ErrorKind::Unsupported);
+    Err(Error::host(format!("cannot start board {}", config.board), reason))
+}
+
+/// The program: the command line to an exit status, every complaint one line on standard error.
+pub fn main() -> ExitCode {
+    let status = match cli::parse(std::env::args_os()) {
+        Ok(cli::Request::Print(text)) => print(&text).map(|()| 0),
+        Ok(cli::Request::Run(config)) => run(*config).map(Outcome::exit_status),
+        Err(error) => Err(error),
+    };
+    ExitCode::from(status.unwrap_or_else(|error| {
+        eprintln!("emu: {error}");
+        error.exit_status()
+    }))
+}
+
+/// Writes to standard output; a reader that has seen enough (`emu --help | head`) is no error.
+fn print(text: &[u8]) -> Result<(), Error> {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(Error::host("cannot write to standard output", e)),
+        _ => Ok(()),
+    }
+}

@@ -1,2 +1,5 @@
 //! The program `emu`.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    emu_machine::main()
+}

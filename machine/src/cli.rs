@@ -1,0 +1,441 @@
+//! The command line: arguments to a [`Config`], and every complaint as one line.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{ArgAction, CommandFactory, Parser};
+
+use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, EscapeKey};
+use crate::error::Error;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub enum Request {
+    /// Run a machine.
+    Run(Box<Config>),
+    /// Print this on standard output and end with status 0.
+    Print(Vec<u8>),
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  emu --arch arm --board virt
+      Boot Debian 12's ARM kernel to a root shell; `poweroff` ends it. The kernel is fetched once through apt.
+  emu --kernel zImage --initrd rootfs.cpio.gz --append \"console=ttyAMA0\" --memory 512M
+      Boot a kernel and an initial file system of your own.
+  emu --initrd rootfs.cpio.gz
+      The same with Debian's kernel.
+  emu --firmware u-boot.bin
+      Run firmware from the reset vector; U-Boot's qemu_arm build fits the board.
+  emu --dump-dtb virt.dtb --memory 2G
+      Write the board's device tree; `dtc virt.dtb` prints it.
+  echo 'uname -a; poweroff' | emu > log
+      Standard input may be a pipe, a file or closed.
+
+Exit status:
+  0      the guest powered off, or rebooted under --no-reboot
+  1      the host failed emu: Debian's packages cannot be had, no memory, ...
+  2      bad usage or input: one line on standard error names the option; nothing was started
+  3      ended by the escape key
+  128+N  ended by signal N (143 for SIGTERM); the terminal is restored
+
+Files:
+  $XDG_CACHE_HOME/emu (or ~/.cache/emu)  Debian's kernel and initrd; remove it to fetch them anew";
+
+/// A full-system emulator with binary translation.
+///
+/// emu runs unmodified kernels and firmware for other machines. The guest's serial console is your terminal: every key
+/// reaches the guest, except the escape key (Ctrl-] unless --escape says otherwise), which ends emu.
+#[derive(Debug, Parser)]
+#[command(name = "emu", version, max_term_width = 110, after_long_help = EXAMPLES)]
+#[command(after_help = "See --help for examples and exit statuses.")]
+#[command(
+    override_usage = "emu [OPTIONS]\n       emu --kernel FILE [--initrd FILE] [--append WORDS] [OPTIONS]\n       emu --firmware FILE [OPTIONS]"
+)]
+struct Cli {
+    /// The guest's instruction set: arm (not yet: aarch64, i386, x86_64)
+    #[arg(long, value_name = "NAME", default_value = "arm", help_heading = "Machine")]
+    arch: Arch,
+
+    /// The board: virt, with the addresses and interrupts of QEMU's board of that name
+    #[arg(long, value_name = "NAME", default_value = "virt", help_heading = "Machine")]
+    board: BoardName,
+
+    /// CPU model; `help` lists them [default: cortex-a15]
+    #[arg(long, value_name = "MODEL", help_heading = "Machine")]
+    cpu: Option<String>,
+
+    /// RAM: bytes, or with K, M, G or T
+    #[arg(
+        long,
+        short = 'm',
+        value_name = "SIZE",
+        allow_negative_numbers = true,
+        default_value = "1024M",
+        help_heading = "Machine"
+    )]
+    memory: String,
+
+    /// Number of virtual CPUs; one at present
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        default_value = "1",
+        help_heading = "Machine"
+    )]
+    smp: String,
+
+    /// What executes guest code: jit translates it to host code, interp interprets it (slow, for comparison)
+    #[arg(long, value_name = "HOW", default_value = "jit", help_heading = "Machine")]
+    accel: Accel,
+
+    /// Linux kernel: zImage, ELF or uImage
+    ///
+    /// With neither a kernel nor firmware, emu boots Debian 12's own kernel, from the package
+    /// debian-installer-12-netboot-armhf: fetched once through the system's apt (without root), then kept.
+    #[arg(long, value_name = "FILE", conflicts_with = "firmware", help_heading = "What runs")]
+    kernel: Option<PathBuf>,
+
+    /// Initial RAM file system: cpio archives, compressed or not
+    #[arg(long, value_name = "FILE", conflicts_with = "firmware", help_heading = "What runs")]
+    initrd: Option<PathBuf>,
+
+    /// The kernel's command line
+    ///
+    /// For Debian's kernel these words are added to `console=ttyAMA0`.
+    #[arg(
+        long,
+        value_name = "WORDS",
+        conflicts_with = "firmware",
+        allow_hyphen_values = true,
+        help_heading = "What runs"
+    )]
+    append: Option<String>,
+
+    /// Firmware for the first flash bank; it runs at reset
+    #[arg(long, value_name = "FILE", help_heading = "What runs")]
+    firmware: Option<PathBuf>,
+
+    /// Device tree blob in place of the board's own; memory and command line are filled in
+    #[arg(long, value_name = "FILE", help_heading = "What runs")]
+    dtb: Option<PathBuf>,
+
+    /// Write the device tree that the guest would get to FILE, and exit
+    #[arg(long, value_name = "FILE", help_heading = "What runs")]
+    dump_dtb: Option<PathBuf>,
+
+    /// End with status 0 when the guest reboots, instead of rebooting it
+    #[arg(long, help_heading = "Running")]
+    no_reboot: bool,
+
+    /// The key that ends emu, ^] if not given: ^ and a character, such as ^a, or none
+    #[arg(long, value_name = "KEY", default_value = "^]", hide_default_value = true, help_heading = "Running")]
+    escape: EscapeKey,
+
+    /// Say more: progress (-v), what guests get wrong about devices (-vv), everything (-vvv)
+    #[arg(long, short, action = ArgAction::Count, help_heading = "Running")]
+    verbose: u8,
+
+    /// Print a completion script for a shell (bash, zsh, fish, ...), and exit
+    #[arg(long, value_name = "SHELL", help_heading = "About")]
+    completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page in roff, and exit: `emu --man | man -l -`
+    #[arg(long, help_heading = "About")]
+    man: bool,
+}
+
+impl Cli {
+    fn config(self) -> Result<Config, Error> {
+        let memory = memory_size(self.board, &self.memory)?;
+        let cpu = cpu_model(self.arch, self.cpu)?;
+        let cpus = cpu_count(self.board, &self.smp)?;
+        let boot = match (self.kernel, self.firmware) {
+            (_, Some(image)) => Boot::Firmware { image },
+            (Some(kernel), None) => Boot::Kernel {
+                kernel,
+                initrd: self.initrd,
+                append: self.append.unwrap_or_default(),
+            },
+            (None, None) => Boot::Debian {
+                initrd: self.initrd,
+                append: self.append.unwrap_or_default(),
+            },
+        };
+        Ok(Config {
+            arch: self.arch,
+            board: self.board,
+            cpu,
+            memory,
+            cpus,
+            accel: self.accel,
+            boot,
+            dtb: self.dtb,
+            dump_dtb: self.dump_dtb,
+            no_reboot: self.no_reboot,
+            escape: self.escape,
+            verbose: self.verbose,
+        })
+    }
+}
+
+/// Reads the command line.
+///
+/// # Errors
+///
+/// [`Error::Input`] for anything that cannot be meant, before any file is looked at.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Request::Print(rendered(&e)));
+        }
+        Err(e) => return Err(complaint(&e)),
+    };
+    if let Some(shell) = cli.completions {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "emu", &mut script);
+        return Ok(Request::Print(script));
+    }
+    if cli.man {
+        let mut page = Vec::new();
+        let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
+        return rendered
+            .map(|()| Request::Print(page))
+            .map_err(|e| Error::host("cannot write the manual page", e));
+    }
+    if cli.cpu.as_deref() == Some("help") {
+        return Ok(Request::Print(cpu_list(cli.arch).into_bytes()));
+    }
+    cli.config().map(|config| Request::Run(Box::new(config)))
+}
+
+/// Help and version text, in colour when standard output is a terminal that wants it.
+fn rendered(text: &clap::Error) -> Vec<u8> {
+    let styled = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let text = text.render();
+    if styled {
+        text.ansi().to_string().into_bytes()
+    } else {
+        text.to_string().into_bytes()
+    }
+}
+
+fn cpu_list(arch: Arch) -> String {
+    let models = arch.cpu_models().iter().enumerate();
+    models
+        .map(|(i, name)| format!("{name}{}\n", if i == 0 { " (default)" } else { "" }))
+        .collect()
+}
+
+fn cpu_model(arch: Arch, name: Option<String>) -> Result<String, Error> {
+    let models = arch.cpu_models();
+    match name {
+        None => Ok(models[0].to_owned()),
+        Some(name) if models.contains(&name.as_str()) => Ok(name),
+        Some(name) => {
+            let reason = format!("unknown CPU model; --arch {arch} has: {}", models.join(", "));
+            Err(Error::input("--cpu", name, reason))
+        }
+    }
+}
+
+fn memory_size(board: BoardName, text: &str) -> Result<u64, Error> {
+    let bytes = text.parse::<ByteSize>().and_then(|size| board.check_memory(size.0));
+    bytes.map_err(|reason| Error::input("--memory", text, reason))
+}
+
+fn cpu_count(board: BoardName, text: &str) -> Result<u32, Error> {
+    let most = board.max_cpus();
+    let reason = match text.parse::<u32>() {
+        Ok(1) => return Ok(1),
+        Ok(n) if (2..=most).contains(&n) => "emu runs one virtual CPU at present".to_owned(),
+        Ok(0) => "a machine needs a CPU".to_owned(),
+        Ok(_) => format!("board {board} has at most {most} CPUs"),
+        Err(_) => "not a number of CPUs".to_owned(),
+    };
+    Err(Error::input("--smp", text, reason))
+}
+
+/// clap's error as one line that names the option.
+fn complaint(error: &clap::Error) -> Error {
+    use std::error::Error as _;
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(s)) => Some(s.clone()),
+        Some(ContextValue::Strings(v)) => Some(v.join(", ")),
+        Some(ContextValue::StyledStr(s)) => Some(s.to_string()),
+        _ => None,
+    };
+    let first_word = |s: String| s.split_whitespace().next().unwrap_or_default().to_owned();
+    let option = text(ContextKind::InvalidArg)
+        .map(first_word)
+        .unwrap_or_else(|| "command line".into());
+    let value = text(ContextKind::InvalidValue).unwrap_or_default();
+    let reason = match error.kind() {
+        ErrorKind::ValueValidation => {
+            let reason = error
+                .source()
+                .map_or_else(|| "not a value for this option".to_owned(), ToString::to_string);
+            return Error::input(&option, value, reason);
+        }
+        ErrorKind::InvalidValue if value.is_empty() => "a value is missing".to_owned(),
+        ErrorKind::InvalidValue => {
+            let values = text(ContextKind::ValidValue).unwrap_or_default();
+            return Error::input(&option, value, format!("not one of {values}"));
+        }
+        ErrorKind::UnknownArgument => match text(ContextKind::SuggestedArg).map(first_word) {
+            Some(near) => format!("unknown option; did you mean {near}? (emu --help)"),
+            None if option.starts_with('-') => "unknown option (emu --help)".to_owned(),
+            None => "emu takes options only; a kernel is named by --kernel (emu --help)".to_owned(),
+        },
+        ErrorKind::ArgumentConflict => match text(ContextKind::PriorArg).map(first_word) {
+            Some(prior) if prior != option => format!("cannot be used together with {prior}"),
+            _ => "given more than once".to_owned(),
+        },
+        ErrorKind::TooManyValues => "takes no value".to_owned(),
+        ErrorKind::InvalidUtf8 => "not valid UTF-8".to_owned(),
+        _ => error
+            .to_string()
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .trim_start_matches("error: ")
+            .to_owned(),
+    };
+    Error::Input { option, reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(line: &str) -> Config {
+        let args = std::iter::once("emu")
+            .chain(line.split_whitespace())
+            .map(OsString::from);
+        match parse(args).unwrap() {
+            Request::Run(config) => *config,
+            Request::Print(_) => panic!("{line} prints"),
+        }
+    }
+
+    fn error(line: &str) -> String {
+        let args = std::iter::once("emu")
+            .chain(line.split_whitespace())
+            .map(OsString::from);
+        let error = parse(args).unwrap_err();
+        assert_eq!(error.exit_status(), 2);
+        error.to_string()
+    }
+
+    #[test]
+    fn defaults_boot_debian() {
+        let config = config("");
+
+        assert_eq!(
+            config.boot,
+            Boot::Debian {
+                initrd: None,
+                append: String::new()
+            }
+        );
+        assert_eq!((config.memory, config.cpus, config.accel), (1 << 30, 1, Accel::Jit));
+        assert_eq!((config.cpu.as_str(), config.escape), ("cortex-a15", EscapeKey::DEFAULT));
+    }
+
+    #[test]
+    fn own_kernel() {
+        let config =
+            config("--kernel k --initrd i --append -x --memory 64M --cpu cortex-a7 --accel interp --no-reboot -vv");
+
+        let boot = Boot::Kernel {
+            kernel: "k".into(),
+            initrd: Some("i".into()),
+            append: "-x".into(),
+        };
+        assert_eq!(config.boot, boot);
+        assert_eq!(
+            (config.memory, config.accel, config.no_reboot, config.verbose),
+            (64 << 20, Accel::Interp, true, 2)
+        );
+    }
+
+    #[test]
+    fn complaints_name_the_option_and_the_reason_in_one_line() {
+        let cases = [
+            (
+                "--arch mips",
+                "--arch mips: unknown architecture; emu has: arm (not yet: aarch64, i386, x86_64)",
+            ),
+            ("--arch aarch64", "--arch aarch64: not yet there; emu has: arm"),
+            ("--board pc", "--board pc: unknown board; emu has: virt"),
+            (
+                "--cpu z80",
+                "--cpu z80: unknown CPU model; --arch arm has: cortex-a15, cortex-a7",
+            ),
+            ("--accel kvm", "--accel kvm: not yet there; emu has: jit, interp"),
+            (
+                "--memory 0",
+                "--memory 0: no memory at all; board virt needs at least 1 MiB",
+            ),
+            (
+                "--memory 1P",
+                "--memory 1P: 1 PiB is more than board virt can have (255 GiB)",
+            ),
+            (
+                "--memory lots",
+                "--memory lots: not a size; write a whole number with K, M, G or T, such as 1024M",
+            ),
+            ("--smp 2", "--smp 2: emu runs one virtual CPU at present"),
+            ("--smp 0", "--smp 0: a machine needs a CPU"),
+            ("--smp 9", "--smp 9: board virt has at most 8 CPUs"),
+            ("--smp -1", "--smp -1: not a number of CPUs"),
+            (
+                "--escape x",
+                "--escape x: not a key; write ^ and a character (^] or ^a), or none",
+            ),
+            (
+                "--kernal k",
+                "--kernal: unknown option; did you mean --kernel? (emu --help)",
+            ),
+            ("--kernel", "--kernel: a value is missing"),
+            ("--kernel a --kernel b", "--kernel: given more than once"),
+            (
+                "--kernel a --firmware b",
+                "--kernel: cannot be used together with --firmware",
+            ),
+            ("--no-reboot=yes", "--no-reboot: takes no value"),
+            (
+                "zImage",
+                "zImage: emu takes options only; a kernel is named by --kernel (emu --help)",
+            ),
+            (
+                "--completions tcsh",
+                "--completions tcsh: not one of bash, elvish, fish, powershell, zsh",
+            ),
+        ];
+        for (line, expected) in cases {
+            assert_eq!(error(line), expected, "for {line}");
+        }
+    }
+
+    #[test]
+    fn help_documents_every_exit_status() {
+        let Request::Print(help) = parse(["emu", "--help"].map(OsString::from)).unwrap() else {
+            panic!("no help")
+        };
+        let help = String::from_utf8(help).unwrap();
+
+        for line in ["  0  ", "  1  ", "  2  ", "  3  ", "  128+N  "] {
+            assert!(help.contains(&format!("\n{line}")), "{line:?} is missing");
+        }
+    }
+
+    #[test]
+    fn the_command_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

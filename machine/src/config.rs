@@ -1,0 +1,344 @@
+//! One description of a run, made by the command line, a file or the monitor alike.
+//!
+//! A [`Config`] says what the user asked for; every value in it has been checked for itself (ranges, names). Whether
+//! the files it names exist and are what they should be is checked by [`crate::images::Images::read`], before
+//! anything starts.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// One run of the emulator.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Config {
+    /// The guest's instruction set.
+    pub arch: Arch,
+    /// The board.
+    pub board: BoardName,
+    /// The CPU model, one of [`Arch::cpu_models`].
+    pub cpu: String,
+    /// RAM in bytes: a multiple of 1 MiB within [`BoardName::memory_range`].
+    pub memory: u64,
+    /// Number of virtual CPUs.
+    pub cpus: u32,
+    /// What executes guest code.
+    pub accel: Accel,
+    /// What runs at reset.
+    pub boot: Boot,
+    /// A device tree blob in place of the board's own.
+    pub dtb: Option<PathBuf>,
+    /// Write the device tree that the guest would get here, and run nothing.
+    pub dump_dtb: Option<PathBuf>,
+    /// End when the guest asks for a reboot, instead of rebooting it.
+    pub no_reboot: bool,
+    /// The key that ends emu.
+    pub escape: EscapeKey,
+    /// How much emu says about itself: 0 quiet, 1 progress, 2 devices, 3 everything.
+    pub verbose: u8,
+}
+
+/// What the guest's CPU finds at reset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Boot {
+    /// Debian's installer kernel with a root shell, obtained through the system's apt.
+    Debian {
+        /// An initrd in place of Debian's.
+        initrd: Option<PathBuf>,
+        /// More words for the kernel's command line.
+        append: String,
+    },
+    /// A Linux kernel, started by its boot protocol.
+    Kernel {
+        /// zImage, ELF or uImage.
+        kernel: PathBuf,
+        /// Initial RAM file system.
+        initrd: Option<PathBuf>,
+        /// The kernel's command line.
+        append: String,
+    },
+    /// A firmware image in the first flash bank, entered at the reset vector.
+    Firmware {
+        /// The flash bank's contents.
+        image: PathBuf,
+    },
+}
+
+/// The guest's instruction set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Arch {
+    /// 32-bit ARM (ARMv7-A).
+    Arm,
+}
+
+impl Arch {
+    /// Architectures that emu will have.
+    pub const PLANNED: &'static [&'static str] = &["aarch64", "i386", "x86_64"];
+
+    /// CPU models of this architecture, the default first.
+    pub fn cpu_models(self) -> &'static [&'static str] {
+        match self {
+            Arch::Arm => &["cortex-a15", "cortex-a7"],
+        }
+    }
+}
+
+impl fmt::Display for Arch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Arch::Arm => f.write_str("arm"),
+        }
+    }
+}
+
+impl FromStr for Arch {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "arm" => Ok(Arch::Arm),
+            _ if Self::PLANNED.contains(&name) => Err("not yet there; emu has: arm".into()),
+            _ => Err(format!(
+                "unknown architecture; emu has: arm (not yet: {})",
+                Self::PLANNED.join(", ")
+            )),
+        }
+    }
+}
+
+/// A board.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BoardName {
+    /// QEMU's `virt` board: the same addresses and interrupt lines.
+    Virt,
+}
+
+impl BoardName {
+    /// RAM sizes in bytes that the board can have. 255 GiB from 1 GiB on is what 40 physical address bits leave.
+    pub fn memory_range(self) -> RangeInclusive<u64> {
+        match self {
+            BoardName::Virt => MIB..=255 * GIB,
+        }
+    }
+
+    /// Most virtual CPUs that the board's interrupt controller serves.
+    pub fn max_cpus(self) -> u32 {
+        match self {
+            BoardName::Virt => 8,
+        }
+    }
+
+    /// Checks a RAM size in bytes; the error says what the board can have.
+    pub fn check_memory(self, bytes: u64) -> Result<u64, String> {
+        let range = self.memory_range();
+        let (least, most) = (ByteSize(*range.start()), ByteSize(*range.end()));
+        if bytes == 0 {
+            Err(format!("no memory at all; board {self} needs at least {least}"))
+        } else if bytes < *range.start() {
+            Err(format!(
+                "only {}; board {self} needs at least {least} (sizes are in bytes, or with K M G T)",
+                ByteSize(bytes)
+            ))
+        } else if bytes > *range.end() {
+            Err(format!(
+                "{} is more than board {self} can have ({most})",
+                ByteSize(bytes)
+            ))
+        } else if !bytes.is_multiple_of(MIB) {
+            Err("not a whole number of MiB".into())
+        } else {
+            Ok(bytes)
+        }
+    }
+}
+
+impl fmt::Display for BoardName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BoardName::Virt => f.write_str("virt"),
+        }
+    }
+}
+
+impl FromStr for BoardName {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "virt" => Ok(BoardName::Virt),
+            _ => Err("unknown board; emu has: virt".into()),
+        }
+    }
+}
+
+/// What executes guest code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Accel {
+    /// Binary translation to host code.
+    Jit,
+    /// The interpreter of the intermediate representation: slow, and what the translator is held against.
+    Interp,
+}
+
+impl FromStr for Accel {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "jit" => Ok(Accel::Jit),
+            "interp" => Ok(Accel::Interp),
+            "kvm" => Err("not yet there; emu has: jit, interp".into()),
+            _ => Err("unknown accelerator; emu has: jit, interp".into()),
+        }
+    }
+}
+
+/// The key on the user's terminal that ends emu: an ASCII control code, or none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EscapeKey(pub Option<u8>);
+
+impl EscapeKey {
+    /// Ctrl-], as telnet has it.
+    pub const DEFAULT: Self = Self(Some(0x1d));
+}
+
+impl fmt::Display for EscapeKey {
+    /// The way one would say it: `Ctrl-]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(code) => write!(f, "Ctrl-{}", char::from(code ^ 0x40).to_ascii_uppercase()),
+            None => f.write_str("none"),
+        }
+    }
+}
+
+impl FromStr for EscapeKey {
+    type Err = String;
+
+    /// Caret notation (`^]`, `^a`), `ctrl-` and a character, or `none`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let lower = text.to_ascii_lowercase();
+        if lower == "none" {
+            return Ok(Self(None));
+        }
+        let key = lower
+            .strip_prefix('^')
+            .or_else(|| lower.strip_prefix("ctrl-"))
+            .map(str::as_bytes);
+        match key {
+            Some(&[c @ (b'@' | b'a'..=b'z' | b'[' | b'\\' | b']' | b'^' | b'_' | b'?')]) => {
+                Ok(Self(Some(c.to_ascii_uppercase() ^ 0x40)))
+            }
+            _ => Err("not a key; write ^ and a character (^] or ^a), or none".into()),
+        }
+    }
+}
+
+/// A size in bytes that prints with the largest binary unit that divides it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteSize(pub u64);
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [&str; 6] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+        let (mut n, mut unit) = (self.0, 0);
+        while n >= 1024 && n.is_multiple_of(1024) && unit < UNITS.len() - 1 {
+            n /= 1024;
+            unit += 1;
+        }
+        write!(f, "{n} {}", UNITS[unit])
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    /// A whole number of bytes, or of the unit that follows it: K, M, G or T (binary, either case).
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = match text[digits.len()..].to_ascii_uppercase().as_str() {
+            "" | "B" => 1,
+            "K" => KIB,
+            "M" => MIB,
+            "G" => GIB,
+            "T" => GIB * KIB,
+            "P" => GIB * MIB,
+            _ => return Err("not a size; write a whole number with K, M, G or T, such as 1024M".into()),
+        };
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err("not a size; write a whole number with K, M, G or T, such as 1024M".into());
+        }
+        let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
+        bytes.map(Self).ok_or_else(|| "larger than any address space".into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_with_every_unit() {
+        let sizes = ["7", "7B", "3k", "1024M", "2g", "1T", "1P"].map(|s| s.parse::<ByteSize>().unwrap().0);
+
+        assert_eq!(sizes, [7, 7, 3072, 1 << 30, 2 << 30, 1 << 40, 1 << 50]);
+    }
+
+    #[test]
+    fn sizes_that_are_none() {
+        for text in [
+            "",
+            "M",
+            "-1",
+            "+1",
+            "1.5G",
+            "1 G",
+            "1024Q",
+            "1MM",
+            "0x10",
+            "99999999999T",
+            "१",
+            "1é",
+        ] {
+            assert!(text.parse::<ByteSize>().is_err(), "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn memory_that_the_board_cannot_have() {
+        for bytes in [0, 3 * KIB, MIB + 1, 256 * GIB, 1 << 50, u64::MAX] {
+            assert!(BoardName::Virt.check_memory(bytes).is_err(), "{bytes} was taken");
+        }
+        assert_eq!(BoardName::Virt.check_memory(64 * MIB), Ok(64 * MIB));
+    }
+
+    #[test]
+    fn byte_sizes_print_in_the_largest_exact_unit() {
+        let printed = [0, 1000, 3072, 1 << 30, 1 << 50].map(|n| ByteSize(n).to_string());
+
+        assert_eq!(printed, ["0 bytes", "1000 bytes", "3 KiB", "1 GiB", "1 PiB"]);
+    }
+
+    #[test]
+    fn escape_keys() {
+        let key = |text: &str| text.parse::<EscapeKey>();
+
+        assert_eq!(key("^]"), Ok(EscapeKey::DEFAULT));
+        assert_eq!(key("^a"), Ok(EscapeKey(Some(1))));
+        assert_eq!(key("Ctrl-A"), Ok(EscapeKey(Some(1))));
+        assert_eq!(key("^?"), Ok(EscapeKey(Some(0x7f))));
+        assert_eq!(key("none"), Ok(EscapeKey(None)));
+        assert_eq!(key("^^"), Ok(EscapeKey(Some(0x1e))));
+        for text in ["", "^", "a", "^ab", "^1", "^é", "ctrl-", "]"] {
+            assert!(key(text).is_err(), "{text:?} was taken");
+        }
+        assert_eq!(EscapeKey::DEFAULT.to_string(), "Ctrl-]");
+        assert_eq!(EscapeKey(Some(0x7f)).to_string(), "Ctrl-?");
+    }
+}

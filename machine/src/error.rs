@@ -1,0 +1,58 @@
+//! What can end a run without the guest's doing: one clear line for the user, and an exit status.
+
+use std::fmt::Display;
+use std::io;
+use std::path::Path;
+
+/// Why emu could not run, or stopped running. The text is one line and names the option at fault, if one is.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// An option, or the file that it names, is unusable; nothing was started.
+    #[error("{option}: {reason}")]
+    Input {
+        /// The option with its value, as the user would type it.
+        option: String,
+        /// What is wrong, and where it helps, what would be right.
+        reason: String,
+    },
+    /// The host refused something.
+    #[error("{what}: {source}")]
+    Host {
+        /// What emu was doing.
+        what: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    /// A complaint about `option`'s value.
+    pub fn input(option: &str, value: impl Display, reason: impl Display) -> Self {
+        Self::Input {
+            option: format!("{option} {value}"),
+            reason: reason.to_string(),
+        }
+    }
+
+    /// A complaint about the file that `option` names.
+    pub fn file(option: &str, path: &Path, reason: impl Display) -> Self {
+        Self::input(option, path.display(), reason)
+    }
+
+    /// The host's refusal while emu was doing `what`.
+    pub fn host(what: impl Into<String>, source: io::Error) -> Self {
+        Self::Host {
+            what: what.into(),
+            source,
+        }
+    }
+
+    /// Exit status: 2 for the user's input, 1 for the host.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Input { .. } => 2,
+            Self::Host { .. } => 1,
+        }
+    }
+}
