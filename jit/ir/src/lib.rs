@@ -1,1 +1,19 @@
-//! The language everybody speaks: IR operations, types, blocks, and the traits between guest, accelerator and machine.
+//! The language everybody speaks: frontends write it, passes improve it, the interpreter and the emitter run it.
+//!
+//! One table of operations ([`ops`]), typed values ([`Ty`], [`Val`]), blocks and their builder ([`Block`], [`Builder`]),
+//! a printer, a verifier, and the traits between guest architecture, accelerator and machine ([`Guest`], [`Bus`],
+//! [`Env`]). Depends on nothing of ours and names no guest architecture.
+#![forbid(unsafe_code)]
+
+pub mod block;
+pub mod guest;
+pub mod ops;
+pub mod pattern;
+pub mod print;
+pub mod ty;
+pub mod verify;
+
+pub use block::{Block, Builder};
+pub use guest::*;
+pub use ops::{Effect, Op, Rule};
+pub use ty::*;

@@ -1,0 +1,476 @@
+//! A block of IR and its builder.
+
+use crate::{Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, Op, Rule, Slot, Ty, Val};
+
+/// One operation with its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Inst {
+    /// What is done.
+    pub op: Op,
+    /// The type: of the result, or of the operands where the result is a boolean or nothing.
+    pub ty: Ty,
+}
+const _: () = assert!(size_of::<Inst>() <= 16);
+
+impl Inst {
+    /// The type of the value it makes, if it makes one.
+    pub const fn result(&self) -> Option<Ty> {
+        match self.op.rule() {
+            Rule::Same => Some(self.ty),
+            Rule::Bool => Some(Ty::I8),
+            Rule::None => None,
+        }
+    }
+}
+
+/// A translated run of guest instructions: straight-line operations with forward branches, every path ending in
+/// `Goto`, `GotoVal` or `Exit`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    /// The operations; a [`Val`] is an index into them.
+    pub insts: Vec<Inst>,
+    /// 128-bit constants (`Const128`, `VPerm`).
+    pub pool: Vec<u128>,
+    /// Labels given out.
+    pub labels: u16,
+    /// Guest instructions in it.
+    pub guest_insns: u32,
+    /// Guest bytes it was made from, starting at its key's address (past 4096 - offset: the next page too).
+    pub guest_bytes: u32,
+}
+
+impl Block {
+    /// The type of a value.
+    pub fn ty(&self, v: Val) -> Ty {
+        self.insts[v.index()].result().expect("a value has a type")
+    }
+    /// The constant a value is, if it is one (zero-extended).
+    pub fn constant(&self, v: Val) -> Option<u64> {
+        match self.insts[v.index()].op {
+            Op::Const { imm } => Some(imm.get()),
+            _ => None,
+        }
+    }
+    /// Empty it, keeping its memory.
+    pub fn clear(&mut self) {
+        self.insts.clear();
+        self.pool.clear();
+        (self.labels, self.guest_insns, self.guest_bytes) = (0, 0, 0);
+    }
+}
+
+/// Appends operations to a block. Methods are named after the operations; folding is the passes' business, but for
+/// the trivial cases that a frontend would otherwise write out itself.
+#[derive(Default, Debug)]
+pub struct Builder {
+    /// The block so far.
+    pub block: Block,
+}
+
+macro_rules! binary { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
+    $(#[$d])* pub fn $f(&mut self, a: Val, b: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b }) }
+)* } }
+macro_rules! unary { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
+    $(#[$d])* pub fn $f(&mut self, a: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a }) }
+)* } }
+macro_rules! ternary { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
+    $(#[$d])* pub fn $f(&mut self, a: Val, b: Val, c: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, c }) }
+)* } }
+macro_rules! lanewise { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
+    $(#[$d])* pub fn $f(&mut self, e: Lane, a: Val, b: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, e }) }
+)* } }
+macro_rules! float { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
+    $(#[$d])* pub fn $f(&mut self, a: Val, b: Val, env: Fenv) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, env }) }
+)* } }
+macro_rules! lanefloat { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
+    $(#[$d])* pub fn $f(&mut self, e: Lane, a: Val, b: Val, env: Fenv) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, e, env }) }
+)* } }
+macro_rules! laneshift { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
+    $(#[$d])* pub fn $f(&mut self, e: Lane, a: Val, n: u8) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, n, e }) }
+)* } }
+
+impl Builder {
+    /// An empty block's builder.
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+    /// Append an operation; the value it makes (meaningless for operations that make none).
+    pub fn push(&mut self, ty: Ty, op: Op) -> Val {
+        let v = Val(self.block.insts.len() as u16);
+        debug_assert!(v.is_some(), "block too long");
+        self.block.insts.push(Inst { op, ty });
+        v
+    }
+    /// Operations so far: a frontend ends its block well before 60,000.
+    pub fn len(&self) -> usize {
+        self.block.insts.len()
+    }
+    /// Whether nothing was appended yet.
+    pub fn is_empty(&self) -> bool {
+        self.block.insts.is_empty()
+    }
+    /// The type of a value.
+    pub fn ty(&self, v: Val) -> Ty {
+        self.block.ty(v)
+    }
+
+    /// A constant of an integer or float type (bits) or V64 (bits), truncated to the type.
+    pub fn imm(&mut self, ty: Ty, v: u64) -> Val {
+        self.push(
+            ty,
+            Op::Const {
+                imm: Imm::new(v & ty.mask() as u64),
+            },
+        )
+    }
+    /// A 32-bit constant.
+    pub fn i32(&mut self, v: u32) -> Val {
+        self.imm(Ty::I32, v as u64)
+    }
+    /// A boolean constant.
+    pub fn bool(&mut self, v: bool) -> Val {
+        self.imm(Ty::I8, v as u64)
+    }
+    /// An entry of the block's constant pool.
+    pub fn pool(&mut self, v: u128) -> u16 {
+        let at = self.block.pool.iter().position(|&p| p == v).unwrap_or_else(|| {
+            self.block.pool.push(v);
+            self.block.pool.len() - 1
+        });
+        at as u16
+    }
+    /// A vector constant: V64 takes the low half.
+    pub fn vec(&mut self, ty: Ty, v: u128) -> Val {
+        if ty == Ty::V64 {
+            return self.imm(ty, v as u64);
+        }
+        let pool = self.pool(v);
+        self.push(ty, Op::Const128 { pool })
+    }
+    /// Read a slot.
+    pub fn get(&mut self, s: Slot) -> Val {
+        self.push(s.ty, Op::Get { slot: s.off })
+    }
+    /// Write a slot: `a` has the slot's type.
+    pub fn set(&mut self, s: Slot, a: Val) {
+        debug_assert_eq!(s.ty, self.block.ty(a), "slot type");
+        self.push(s.ty, Op::Set { slot: s.off, a });
+    }
+    /// The virtual address `offset` bytes from the start of the block's page.
+    pub fn pc_rel(&mut self, ty: Ty, offset: i32) -> Val {
+        self.push(ty, Op::PcRel { offset })
+    }
+
+    binary! {
+        /// Wrapping addition.
+        add Add;
+        /// Wrapping subtraction.
+        sub Sub;
+        /// Low half of the product.
+        mul Mul;
+        /// High half of the unsigned product.
+        mul_hi_u MulHiU;
+        /// High half of the signed product.
+        mul_hi_s MulHiS;
+        /// Unsigned division.
+        div_u DivU;
+        /// Signed division.
+        div_s DivS;
+        /// Bitwise and.
+        and And;
+        /// Bitwise or.
+        or Or;
+        /// Bitwise exclusive or.
+        xor Xor;
+        /// `a & !b`.
+        and_not AndNot;
+        /// Left shift.
+        shl Shl;
+        /// Logical right shift.
+        shr_u ShrU;
+        /// Arithmetic right shift.
+        shr_s ShrS;
+        /// Rotate right.
+        rotr Rotr;
+        /// Carry of an addition.
+        add_carry AddCarry;
+        /// Overflow of an addition.
+        add_ovf AddOvf;
+        /// Overflow of a subtraction.
+        sub_ovf SubOvf;
+        /// `a == b`.
+        eq Eq;
+        /// `a != b`.
+        ne Ne;
+        /// Unsigned `a < b`.
+        ult Ult;
+        /// Unsigned `a <= b`.
+        ule Ule;
+        /// Signed `a < b`.
+        slt Slt;
+        /// Signed `a <= b`.
+        sle Sle;
+    }
+    unary! {
+        /// Complement.
+        not Not;
+        /// Negation.
+        neg Neg;
+        /// Leading zeros.
+        clz Clz;
+        /// Trailing zeros.
+        ctz Ctz;
+        /// Set bits.
+        popcnt Popcnt;
+        /// Bytes reversed.
+        bswap Bswap;
+        /// Bits reversed.
+        bit_rev BitRev;
+        /// Float negation.
+        fneg FNeg;
+        /// Float magnitude.
+        fabs FAbs;
+        /// Set bits of each byte.
+        vpopcnt VPopcnt;
+    }
+    ternary! {
+        /// `a + b + c`.
+        adc Adc;
+        /// Carry of `a + b + c`.
+        adc_carry AdcCarry;
+        /// Overflow of `a + b + c`.
+        adc_ovf AdcOvf;
+    }
+    lanewise! {
+        /// Lanewise addition.
+        vadd VAdd;
+        /// Lanewise subtraction.
+        vsub VSub;
+        /// Lanewise product.
+        vmul VMul;
+        /// Lanewise signed minimum.
+        vmin_s VMinS;
+        /// Lanewise unsigned minimum.
+        vmin_u VMinU;
+        /// Lanewise signed maximum.
+        vmax_s VMaxS;
+        /// Lanewise unsigned maximum.
+        vmax_u VMaxU;
+        /// Lanewise signed saturating addition.
+        vqadd_s VQAddS;
+        /// Lanewise unsigned saturating addition.
+        vqadd_u VQAddU;
+        /// Lanewise signed saturating subtraction.
+        vqsub_s VQSubS;
+        /// Lanewise unsigned saturating subtraction.
+        vqsub_u VQSubU;
+        /// Lanewise equality.
+        veq VEq;
+        /// Lanewise signed greater than.
+        vgt_s VGtS;
+        /// Lanewise unsigned greater than.
+        vgt_u VGtU;
+        /// Lanewise left shift by lane counts.
+        vshl_v VShlV;
+        /// Lanewise logical right shift by lane counts.
+        vshr_uv VShrUV;
+        /// Lanewise arithmetic right shift by lane counts.
+        vshr_sv VShrSV;
+    }
+    laneshift! {
+        /// Lanewise left shift.
+        vshl VShl;
+        /// Lanewise logical right shift.
+        vshr_u VShrU;
+        /// Lanewise arithmetic right shift.
+        vshr_s VShrS;
+    }
+    float! {
+        /// Float addition.
+        fadd FAdd;
+        /// Float subtraction.
+        fsub FSub;
+        /// Float multiplication.
+        fmul FMul;
+        /// Float division.
+        fdiv FDiv;
+        /// Float equality.
+        feq FEq;
+        /// Float less than.
+        flt FLt;
+        /// Float less or equal.
+        fle FLe;
+        /// Float unordered.
+        fun FUn;
+    }
+    lanefloat! {
+        /// Lanewise float addition.
+        vfadd VFAdd;
+        /// Lanewise float subtraction.
+        vfsub VFSub;
+        /// Lanewise float multiplication.
+        vfmul VFMul;
+        /// Lanewise float maximum.
+        vfmax VFMax;
+        /// Lanewise float minimum.
+        vfmin VFMin;
+        /// Lanewise float equality.
+        vfeq VFEq;
+        /// Lanewise float greater than.
+        vfgt VFGt;
+        /// Lanewise float greater or equal.
+        vfge VFGe;
+    }
+
+    /// `c ? a : b`.
+    pub fn select(&mut self, c: Val, a: Val, b: Val) -> Val {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::Select { c, a, b })
+    }
+    /// Zero-extend to `ty` (the value itself if it has that type).
+    pub fn zext(&mut self, ty: Ty, a: Val) -> Val {
+        if self.block.ty(a) == ty {
+            a
+        } else {
+            self.push(ty, Op::Zext { a })
+        }
+    }
+    /// Sign-extend to `ty` (the value itself if it has that type).
+    pub fn sext(&mut self, ty: Ty, a: Val) -> Val {
+        if self.block.ty(a) == ty {
+            a
+        } else {
+            self.push(ty, Op::Sext { a })
+        }
+    }
+    /// Truncate to `ty` (the value itself if it has that type).
+    pub fn trunc(&mut self, ty: Ty, a: Val) -> Val {
+        if self.block.ty(a) == ty {
+            a
+        } else {
+            self.push(ty, Op::Trunc { a })
+        }
+    }
+    /// The same bits as `ty` (the value itself if it has that type).
+    pub fn bitcast(&mut self, ty: Ty, a: Val) -> Val {
+        if self.block.ty(a) == ty {
+            a
+        } else {
+            self.push(ty, Op::Bitcast { a })
+        }
+    }
+    /// Load a `ty`.
+    pub fn load(&mut self, ty: Ty, addr: Val, mem: Mem) -> Val {
+        self.push(ty, Op::Load { addr, mem })
+    }
+    /// Store `a` (its low `mem.bytes()`).
+    pub fn store(&mut self, addr: Val, a: Val, mem: Mem) {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::Store { addr, a, mem });
+    }
+    /// Compare and swap: the old value.
+    pub fn cas(&mut self, addr: Val, old: Val, new: Val, mem: Mem) -> Val {
+        let ty = self.block.ty(new);
+        self.push(ty, Op::Cas { addr, old, new, mem })
+    }
+    /// Exchange: the old value.
+    pub fn swap(&mut self, addr: Val, a: Val, mem: Mem) -> Val {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::Swap { addr, a, mem })
+    }
+    /// Memory barrier.
+    pub fn barrier(&mut self, kind: Fence) {
+        self.push(Ty::I8, Op::Barrier { kind });
+    }
+    /// Float square root.
+    pub fn fsqrt(&mut self, a: Val, env: Fenv) -> Val {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::FSqrt { a, env })
+    }
+    /// Fused `c + a * b`.
+    pub fn fmul_add(&mut self, c: Val, a: Val, b: Val, env: Fenv) -> Val {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::FMulAdd { c, a, b, env })
+    }
+    /// Lanewise fused `c + a * b`.
+    pub fn vfmul_add(&mut self, e: Lane, c: Val, a: Val, b: Val, env: Fenv) -> Val {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::VFMulAdd { c, a, b, env, e })
+    }
+    /// Every lane the scalar `a`.
+    pub fn vdup(&mut self, ty: Ty, e: Lane, a: Val) -> Val {
+        self.push(ty, Op::VDup { a, e })
+    }
+    /// Lane `i` of `a` as a scalar `ty`.
+    pub fn vget_lane(&mut self, ty: Ty, a: Val, i: u8) -> Val {
+        self.push(ty, Op::VGetLane { a, i })
+    }
+    /// `a` with lane `i` replaced by the scalar `b`.
+    pub fn vset_lane(&mut self, a: Val, b: Val, i: u8) -> Val {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::VSetLane { a, b, i })
+    }
+    /// Bytes of `a` and `b` picked by a pattern (see [`Op::VPerm`]); the result has `a`'s type.
+    pub fn vperm(&mut self, a: Val, b: Val, pattern: [u8; 16]) -> Val {
+        let (ty, pool) = (self.block.ty(a), self.pool(u128::from_le_bytes(pattern)));
+        self.push(ty, Op::VPerm { a, b, pool })
+    }
+    /// Two V64 as a V128.
+    pub fn vconcat(&mut self, lo: Val, hi: Val) -> Val {
+        self.push(Ty::V128, Op::VConcat { lo, hi })
+    }
+    /// Half of a V128 as a V64.
+    pub fn vhalf(&mut self, a: Val, hi: bool) -> Val {
+        self.push(Ty::V64, Op::VHalf { a, hi })
+    }
+    /// Call a helper with up to four arguments.
+    pub fn call(&mut self, ty: Ty, helper: u16, args: &[Val]) -> Val {
+        let mut a = [Val::NONE; 4];
+        a[..args.len()].copy_from_slice(args);
+        self.push(ty, Op::Call { helper, args: a })
+    }
+
+    /// A guest instruction starts.
+    pub fn insn(&mut self, offset: u16, aux: u32) {
+        self.block.guest_insns += 1;
+        self.push(Ty::I8, Op::Insn { offset, aux });
+    }
+    /// A new label, to be placed once.
+    pub fn label(&mut self) -> Label {
+        self.block.labels += 1;
+        Label(self.block.labels - 1)
+    }
+    /// Place a label here.
+    pub fn place(&mut self, label: Label) {
+        self.push(Ty::I8, Op::Place { label });
+    }
+    /// Branch forward.
+    pub fn br(&mut self, label: Label) {
+        self.push(Ty::I8, Op::Br { label });
+    }
+    /// Branch forward if `cond`.
+    pub fn br_if(&mut self, cond: Val, label: Label) {
+        self.push(Ty::I8, Op::BrIf { cond, label });
+    }
+    /// Continue elsewhere; see [`Op::Goto`].
+    pub fn goto(&mut self, offset: i32, mode: u32, hint: Hint, poll: bool) {
+        self.push(
+            Ty::I8,
+            Op::Goto {
+                offset,
+                mode,
+                hint,
+                poll,
+            },
+        );
+    }
+    /// Continue at an address.
+    pub fn goto_val(&mut self, addr: Val, hint: Hint) {
+        let ty = self.block.ty(addr);
+        self.push(ty, Op::GotoVal { addr, hint });
+    }
+    /// Hand over to the engine.
+    pub fn exit(&mut self, why: Leave) {
+        self.push(Ty::I8, Op::Exit { why });
+    }
+}

@@ -1,0 +1,276 @@
+//! The traits between a guest architecture, an accelerator and the machine.
+
+use crate::{Builder, Slot};
+
+/// What a block of code is found by: where it lies in physical memory, and every bit that changes what its bytes mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BlockKey {
+    /// Guest physical address of the first byte.
+    pub phys: u64,
+    /// The value of the state's mode slot.
+    pub mode: u32,
+}
+
+/// What kind of memory access is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+pub enum Access {
+    Read,
+    Write,
+    Execute,
+}
+
+/// An architectural fault: a value for the guest, never an error of emu's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Found by the guest's own walk or helper; the meaning of the fields is the frontend's.
+    Guest {
+        /// The frontend's class of fault.
+        class: u32,
+        /// The faulting virtual address, where there is one.
+        addr: u64,
+        /// The frontend's syndrome.
+        info: u32,
+    },
+    /// Nothing answers at the physical address behind virtual address `addr`.
+    Bus {
+        /// The virtual address.
+        addr: u64,
+        /// What was tried.
+        access: Access,
+    },
+    /// The access was not aligned as the instruction demands.
+    Alignment {
+        /// The virtual address.
+        addr: u64,
+        /// What was tried.
+        access: Access,
+    },
+}
+
+/// What a page walk found: the 4 KiB page around the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Physical address of the page, 4 KiB aligned.
+    pub phys: u64,
+    /// Loads are allowed.
+    pub read: bool,
+    /// Stores are allowed.
+    pub write: bool,
+    /// Fetches are allowed.
+    pub exec: bool,
+    /// The mapping is the same in every address space (not tagged by ASID).
+    pub global: bool,
+    /// Accesses must be naturally aligned (ARM Device and Strongly-ordered memory).
+    pub strict: bool,
+}
+
+/// Which address space accesses go through: translations cached under one context are never used under another, and
+/// come back to life when it returns. A frontend packs into it all that a walk's result depends on, besides memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Context {
+    /// The address space identifier (what `Flush::Asid` names).
+    pub asid: u32,
+    /// Everything else: privilege, domain rights, table bases, control bits.
+    pub rest: [u64; 3],
+}
+
+/// Cached translations to forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flush {
+    /// All of them.
+    All,
+    /// Those of one address space, but for global ones.
+    Asid(u32),
+    /// One page, in one address space and where it is global; `None`: in every address space.
+    Page {
+        /// A virtual address in the page.
+        addr: u64,
+        /// The address space.
+        asid: Option<u32>,
+    },
+}
+
+/// Physical memory and devices as a vCPU sees them.
+pub trait Bus {
+    /// Load 1, 2, 4 or 8 bytes, little-endian. `None`: nothing answers there.
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64>;
+    /// Store 1, 2, 4 or 8 bytes, little-endian. `None`: nothing answers there.
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()>;
+    /// The host memory behind a 4 KiB page, if it is plain memory.
+    fn ram(&mut self, page: u64) -> Option<RamPage>;
+}
+
+/// Host memory behind a guest page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RamPage {
+    /// Host address of the page's first byte; stays valid as long as the machine.
+    pub host: u64,
+    /// Stores go to memory directly; else (ROM) to [`Bus::store`].
+    pub writable: bool,
+}
+
+/// What a helper may do besides changing the guest's state and calling the guest.
+pub trait Env {
+    /// Physical memory and devices.
+    fn bus(&mut self) -> &mut dyn Bus;
+    /// Forget cached translations (of every vCPU where `broadcast`).
+    fn flush(&mut self, what: Flush, broadcast: bool);
+    /// [`Guest::context`] may answer differently from now on.
+    fn context_changed(&mut self);
+    /// Stop running this vCPU after this instruction, for the given reason. The state must be consistent, its pc slot set.
+    fn stop(&mut self, why: Stop);
+}
+
+/// Why a vCPU stops running guest code, as decided by the guest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The guest asked for the machine to be powered off.
+    PowerOff,
+    /// The guest asked for a reset of the machine.
+    Reset,
+    /// This vCPU alone switches off.
+    CpuOff,
+}
+
+/// The guest's code bytes, for a translator.
+pub trait Fetch {
+    /// Two bytes (little-endian) at `offset` bytes from the start of the block's page; from 4096 on, the next virtual page.
+    ///
+    /// # Errors
+    /// The fault of fetching there (only past the page's end).
+    fn u16(&mut self, offset: u32) -> Result<u16, Fault>;
+    /// Four bytes (little-endian).
+    ///
+    /// # Errors
+    /// As [`Fetch::u16`].
+    fn u32(&mut self, offset: u32) -> Result<u32, Fault> {
+        Ok(self.u16(offset)? as u32 | (self.u16(offset + 2)? as u32) << 16)
+    }
+    /// One byte.
+    ///
+    /// # Errors
+    /// As [`Fetch::u16`].
+    fn u8(&mut self, offset: u32) -> Result<u8, Fault> {
+        let pair = self.u16(offset & !1)?;
+        Ok((pair >> ((offset & 1) * 8)) as u8)
+    }
+}
+
+/// A helper that may change the guest's state: guest, state, machine, arguments (zero-extended) to result.
+pub type StateFn<G> = fn(&mut G, &mut <G as Guest>::State, &mut dyn Env, &[u128; 4]) -> Result<u128, Fault>;
+
+/// What a helper does with the guest's state.
+pub enum HelperFn<G: Guest> {
+    /// Nothing: a function of its arguments (each zero-extended to 128 bits).
+    Pure(fn(&[u128; 4]) -> u128),
+    /// Pure but for cumulative floating-point flags, which it returns ([`FP_INVALID`] …) besides the result.
+    Flags(fn(&[u128; 4]) -> (u128, u32)),
+    /// Anything. An error is raised at the current instruction, and what the helper changed stays.
+    State(StateFn<G>),
+}
+
+/// A Rust function that translated code calls.
+pub struct Helper<G: Guest> {
+    /// For listings.
+    pub name: &'static str,
+    /// The function and its effects.
+    pub f: HelperFn<G>,
+}
+
+/// Cumulative floating-point flag: invalid operation. The bits are those of x86's MXCSR.
+pub const FP_INVALID: u32 = 1 << 0;
+/// Cumulative flag: a denormal input was flushed to zero.
+pub const FP_DENORMAL: u32 = 1 << 1;
+/// Cumulative flag: division by zero.
+pub const FP_DIVZERO: u32 = 1 << 2;
+/// Cumulative flag: overflow.
+pub const FP_OVERFLOW: u32 = 1 << 3;
+/// Cumulative flag: underflow.
+pub const FP_UNDERFLOW: u32 = 1 << 4;
+/// Cumulative flag: inexact.
+pub const FP_INEXACT: u32 = 1 << 5;
+
+/// Where an accelerator finds what it needs in a guest's state struct, and what things are called.
+pub struct Layout {
+    /// Virtual address of the next instruction; exact whenever the engine has control. I32 or I64: the address width.
+    pub pc: Slot,
+    /// Every bit that changes what code bytes mean (I32).
+    pub mode: Slot,
+    /// Cumulative floating-point flags, [`FP_INVALID`] … (I32).
+    pub fp_flags: Slot,
+    /// Current rounding mode, a [`Round`](crate::Round) from 0 to 3 (I32).
+    pub fp_round: Slot,
+    /// Integer slots worth a host register, hottest first.
+    pub pins: &'static [Slot],
+    /// Names of slots, for listings.
+    pub names: &'static [(Slot, &'static str)],
+    /// The name of a helper, for listings.
+    pub helper: fn(u16) -> &'static str,
+}
+
+impl Layout {
+    /// The name of a slot: its own, or `outer+offset`.
+    pub fn name(&self, s: Slot) -> String {
+        if let Some((_, n)) = self.names.iter().find(|(k, _)| *k == s) {
+            return n.to_string();
+        }
+        let inside = |k: &Slot| k.off <= s.off && s.off < k.off + k.ty.bytes() as u16;
+        match self.names.iter().find(|(k, _)| inside(k)) {
+            Some((k, n)) => format!("{n}+{}:{:?}", s.off - k.off, s.ty),
+            None => format!("[{:#x}]:{:?}", s.off, s.ty),
+        }
+    }
+}
+
+/// A guest architecture. `Self` holds what is not architectural state: the CPU model, and the way to the machine
+/// (timers, firmware calls).
+pub trait Guest: Sized + Send + 'static {
+    /// The architectural state: plain data, no padding, that any accelerator can load and a snapshot can hold.
+    type State: bytemuck::Pod + Send;
+    /// Where things are in it.
+    const LAYOUT: &'static Layout;
+    /// Functions that translated code may call.
+    const HELPERS: &'static [Helper<Self>];
+
+    /// Translate the block at `key`, whose first instruction is `offset` bytes into its page (0..4096), up to a branch
+    /// that cannot be followed, the page's end (an instruction may cross it), or `limit` instructions (>= 1).
+    ///
+    /// `b` is empty; on return it holds a complete block, with `guest_insns` and `guest_bytes` set. Depends on nothing
+    /// but the key and the bytes.
+    ///
+    /// # Errors
+    /// Only if the first instruction cannot be fetched.
+    fn translate(
+        &self,
+        key: BlockKey,
+        offset: u32,
+        limit: u32,
+        fetch: &mut dyn Fetch,
+        b: &mut Builder,
+    ) -> Result<(), Fault>;
+
+    /// Translate a virtual address in address space `idx` (0: as the current mode's accesses go; 1: the guest's other
+    /// one, for example unprivileged accesses). Permission bits in the page are those of that space; an access they
+    /// forbid is a fault. Ignores alignment.
+    ///
+    /// # Errors
+    /// The fault to raise.
+    fn walk(&self, s: &Self::State, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault>;
+
+    /// The context of address space `idx` (0 or 1).
+    fn context(&self, s: &Self::State, idx: u8) -> Context;
+
+    /// Bring the state to the start of the instruction at hand: `pc` and `aux` come from its `Insn`.
+    fn restore(&self, s: &mut Self::State, pc: u64, aux: u32);
+
+    /// Enter the exception for a fault of the instruction at the state's pc.
+    fn raise(&mut self, s: &mut Self::State, fault: Fault);
+
+    /// Enter the exception for the most urgent of the pending interrupt lines (a bit each) that is not masked; whether
+    /// one was taken.
+    fn interrupt(&mut self, s: &mut Self::State, pending: u32) -> bool;
+
+    /// Whether one of the pending lines ends a wait for interrupt, masked or not.
+    fn wakes(&self, s: &Self::State, pending: u32) -> bool;
+}

@@ -1,0 +1,292 @@
+//! Types, values and the small operands of operations.
+
+/// The type of a value.
+///
+/// Booleans are `I8` with 0 or 1. `V64` and `V128` are vectors whose lane type the operation names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+#[repr(u8)]
+pub enum Ty {
+    I8,
+    I16,
+    I32,
+    I64,
+    F32,
+    F64,
+    V64,
+    V128,
+}
+
+impl Ty {
+    /// Every type, for tests.
+    pub const ALL: [Ty; 8] = [Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::V64, Ty::V128];
+    /// Size in bytes: 1 to 16.
+    pub const fn bytes(self) -> u32 {
+        match self {
+            Ty::I8 => 1,
+            Ty::I16 => 2,
+            Ty::I32 | Ty::F32 => 4,
+            Ty::I64 | Ty::F64 | Ty::V64 => 8,
+            Ty::V128 => 16,
+        }
+    }
+    /// Size in bits: 8 to 128.
+    pub const fn bits(self) -> u32 {
+        self.bytes() * 8
+    }
+    /// All value bits set.
+    pub const fn mask(self) -> u128 {
+        u128::MAX >> (128 - self.bits())
+    }
+    /// I8, I16, I32 or I64.
+    pub const fn is_int(self) -> bool {
+        matches!(self, Ty::I8 | Ty::I16 | Ty::I32 | Ty::I64)
+    }
+    /// F32 or F64.
+    pub const fn is_float(self) -> bool {
+        matches!(self, Ty::F32 | Ty::F64)
+    }
+    /// V64 or V128.
+    pub const fn is_vec(self) -> bool {
+        matches!(self, Ty::V64 | Ty::V128)
+    }
+}
+
+/// The lane type of a vector operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)]
+#[repr(u8)]
+pub enum Lane {
+    I8,
+    I16,
+    I32,
+    I64,
+    F32,
+    F64,
+}
+
+impl Lane {
+    /// Lane width in bits: 8 to 64.
+    pub const fn bits(self) -> u32 {
+        self.scalar().bits()
+    }
+    /// The scalar type of one lane.
+    pub const fn scalar(self) -> Ty {
+        match self {
+            Lane::I8 => Ty::I8,
+            Lane::I16 => Ty::I16,
+            Lane::I32 => Ty::I32,
+            Lane::I64 => Ty::I64,
+            Lane::F32 => Ty::F32,
+            Lane::F64 => Ty::F64,
+        }
+    }
+    /// The integer lane of `8 << log2` bits, `log2` in 0..=3.
+    pub const fn int(log2: u32) -> Lane {
+        [Lane::I8, Lane::I16, Lane::I32, Lane::I64][(log2 & 3) as usize]
+    }
+    /// The integer lane of twice the width (I64 stays).
+    pub const fn wider(self) -> Lane {
+        match self {
+            Lane::I8 => Lane::I16,
+            Lane::I16 => Lane::I32,
+            Lane::F32 => Lane::F64,
+            Lane::I32 | Lane::I64 => Lane::I64,
+            Lane::F64 => Lane::F64,
+        }
+    }
+}
+
+/// An SSA value: the index of the operation that made it. A block holds fewer than 65,535.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Val(pub u16);
+
+impl Val {
+    /// No value: an unused argument of a call.
+    pub const NONE: Val = Val(u16::MAX);
+    /// As an index into [`Block::insts`](crate::Block).
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+    /// Whether this is a value at all.
+    pub fn is_some(self) -> bool {
+        self != Val::NONE
+    }
+}
+
+impl std::fmt::Debug for Val {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if *self == Val::NONE {
+            write!(f, "%-")
+        } else {
+            write!(f, "%{}", self.0)
+        }
+    }
+}
+
+/// A place in the guest's state struct: byte offset and type. Slots may overlap (S, D and Q registers do).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Slot {
+    /// Byte offset in the state struct.
+    pub off: u16,
+    /// How the bytes are read and written.
+    pub ty: Ty,
+}
+
+impl Slot {
+    /// A slot at a byte offset (below 64 KiB, checked at compile time when const).
+    pub const fn new(off: usize, ty: Ty) -> Slot {
+        assert!(off + ty.bytes() as usize <= u16::MAX as usize, "state too large");
+        Slot { off: off as u16, ty }
+    }
+    /// The `i`th of an array of such slots.
+    pub const fn nth(self, i: u32) -> Slot {
+        Slot {
+            off: self.off + (i * self.ty.bytes()) as u16,
+            ty: self.ty,
+        }
+    }
+    /// Whether two slots share a byte.
+    pub const fn overlaps(self, o: Slot) -> bool {
+        (self.off as u32) < o.off as u32 + o.ty.bytes() && (o.off as u32) < self.off as u32 + self.ty.bytes()
+    }
+}
+
+/// A 64-bit immediate that needs no 8-byte alignment, so that an operation stays within 16 bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Imm([u32; 2]);
+
+impl Imm {
+    /// Wrap.
+    pub const fn new(v: u64) -> Imm {
+        Imm([v as u32, (v >> 32) as u32])
+    }
+    /// Unwrap.
+    pub const fn get(self) -> u64 {
+        self.0[0] as u64 | (self.0[1] as u64) << 32
+    }
+}
+
+impl std::fmt::Debug for Imm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#x}", self.get())
+    }
+}
+
+/// A forward branch target inside a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Label(pub u16);
+
+/// How memory is accessed. `addr` operands are virtual addresses of the guest's address width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Mem {
+    /// log2 of the bytes accessed: 0..=4. Below the result type's size, integer loads extend and stores truncate.
+    pub size: u8,
+    /// Loads narrower than the result sign-extend (else zero-extend).
+    pub signed: bool,
+    /// log2 of the alignment the instruction demands (0: none); a violation is [`Fault::Alignment`](crate::Fault).
+    pub align: u8,
+    /// Bytes are reversed within each element of `1 << swap` bytes (0: little-endian access). Scalars: `swap == size`.
+    pub swap: u8,
+    /// Which of the guest's address spaces: see [`Guest::context`](crate::Guest::context); 0 or 1.
+    pub idx: u8,
+}
+
+impl Mem {
+    /// A little-endian, unaligned-tolerant access of `1 << size` bytes.
+    pub const fn new(size: u8, idx: u8) -> Mem {
+        Mem {
+            size,
+            signed: false,
+            align: 0,
+            swap: 0,
+            idx,
+        }
+    }
+    /// Bytes accessed.
+    pub const fn bytes(self) -> u32 {
+        1 << self.size
+    }
+}
+
+/// Which accesses a fence orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fence {
+    /// Everything before it against everything after it.
+    Full,
+    /// Stores against stores, or loads against later accesses: on x86 hosts only a compiler barrier.
+    Light,
+}
+
+/// A rounding mode of floating-point operations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Round {
+    /// To nearest, ties to even.
+    Nearest = 0,
+    /// Toward minus infinity.
+    Down = 1,
+    /// Toward plus infinity.
+    Up = 2,
+    /// Toward zero.
+    Zero = 3,
+    /// To nearest, ties away from zero.
+    Away = 4,
+    /// What [`Layout::fp_round`](crate::Layout) holds when the operation runs.
+    Current = 7,
+}
+
+/// The floating-point environment an operation runs in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fenv {
+    /// Rounding mode.
+    pub round: Round,
+    /// Denormal inputs and results are flushed to zero (raising [`FP_DENORMAL`](crate::FP_DENORMAL) and
+    /// [`FP_UNDERFLOW`](crate::FP_UNDERFLOW); tininess is detected before rounding). Half precision is never flushed.
+    pub flush: bool,
+    /// A NaN result is the default NaN (positive, quiet, no payload); else the first signalling, then the first quiet
+    /// operand propagates, quieted (Arm ARM DDI 0406C, A2.7.6, FPProcessNaNs).
+    pub default_nan: bool,
+    /// Comparisons: any NaN is invalid (else only signalling ones). Half precision: the alternative format.
+    /// Conversions to integer and rounding to integral: also raise inexact.
+    pub flag: bool,
+}
+
+impl Fenv {
+    /// Rounding by the guest's current mode, no flush, NaNs propagate.
+    pub const IEEE: Fenv = Fenv {
+        round: Round::Current,
+        flush: false,
+        default_nan: false,
+        flag: false,
+    };
+    /// Nearest, flush to zero, default NaN: ARM's "standard FPSCR value".
+    pub const STANDARD: Fenv = Fenv {
+        round: Round::Nearest,
+        flush: true,
+        default_nan: true,
+        flag: false,
+    };
+}
+
+/// What a branch is for: feeds return prediction, changes no meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hint {
+    /// An ordinary branch.
+    Jump,
+    /// A call: the next instruction's address was stored as the return address.
+    Call,
+    /// A return.
+    Return,
+}
+
+/// Why a block hands control back to the engine; the state's pc slot was set before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Leave {
+    /// Look at everything anew: pending interrupts, mode, mappings.
+    Sync,
+    /// Wait for an interrupt (the pc is past the wait).
+    Wait,
+    /// Give way to other vCPUs.
+    Yield,
+}
