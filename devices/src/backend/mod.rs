@@ -1,0 +1,47 @@
+//! The host side of devices.
+
+mod memory;
+
+pub use memory::MemoryChar;
+
+/// A source and sink of characters: a terminal, a file, a test's buffers.
+///
+/// The device calls `write` and `read` while it is locked: both are leaves, return at once and move what fits into, or
+/// is there in, a bounded buffer. The backend's own threads move the bytes between the buffers and the host, and tell
+/// the device through [`CharClient`] when there is something to do.
+pub trait CharBackend: Send + Sync {
+    /// Takes bytes of output; returns how many it took, from the start of `bytes`. 0 means full: the client hears when
+    /// there is room again.
+    fn write(&self, bytes: &[u8]) -> usize;
+    /// Moves input into `bytes`; returns how many bytes there were. What is not read stays.
+    fn read(&self, bytes: &mut [u8]) -> usize;
+    /// Sets who hears of input and of room. Replaces a client set before.
+    fn connect(&self, client: Box<dyn CharClient>);
+}
+
+/// The device end of a [`CharBackend`].
+pub trait CharClient: Send + Sync {
+    /// There is input to read, or there is room to write again. Called from a backend's thread with nothing locked.
+    fn ready(&self);
+}
+
+impl<F: Fn() + Send + Sync> CharClient for F {
+    fn ready(&self) {
+        self()
+    }
+}
+
+/// No host side: output vanishes, input never comes.
+pub struct NullChar;
+
+impl CharBackend for NullChar {
+    fn write(&self, bytes: &[u8]) -> usize {
+        bytes.len()
+    }
+
+    fn read(&self, _bytes: &mut [u8]) -> usize {
+        0
+    }
+
+    fn connect(&self, _client: Box<dyn CharClient>) {}
+}

@@ -1,0 +1,454 @@
+//! The machine's one clock, and the timers that run by it.
+//!
+//! In real mode guest time follows the host's monotonic clock and one thread runs the timers; it starts with the first
+//! timer that is armed. In manual mode (tests) time stands still until [`Clock::advance`].
+
+use super::saved::{LoadError, Saved};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+/// The machine's clock; clones are the same clock.
+#[derive(Clone)]
+pub struct Clock {
+    inner: Arc<Inner>,
+    _life: Arc<Life>,
+}
+
+/// A one-shot timer of a [`Clock`]. It starts unarmed; dropping it disarms it.
+pub struct Timer {
+    inner: Arc<Inner>,
+    id: u64,
+}
+
+/// Not frozen: see [`Inner::frozen`].
+const RUNNING: u64 = u64::MAX;
+
+struct Inner {
+    source: Source,
+    /// Guest time while paused, else [`RUNNING`].
+    frozen: AtomicU64,
+    queue: Mutex<Queue>,
+    /// The thread is to look at the queue again.
+    wake: Condvar,
+}
+
+enum Source {
+    /// Guest time is `offset` (wrapping) plus the time since `origin`.
+    Real { origin: Instant, offset: AtomicU64 },
+    /// Guest time is `now`; wall time is `epoch` at guest time 0.
+    Manual { now: AtomicU64, epoch: u64 },
+}
+
+#[derive(Default)]
+struct Queue {
+    /// (guest time, timer) of every armed timer.
+    deadlines: BTreeSet<(u64, u64)>,
+    timers: HashMap<u64, Slot>,
+    next_id: u64,
+    /// What the thread sleeps until; `None` while it is awake or not there.
+    sleeping_until: Option<u64>,
+    started: bool,
+    stop: bool,
+}
+
+struct Slot {
+    at: Option<u64>,
+    run: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// Ends the thread with the last [`Clock`].
+struct Life(Arc<Inner>);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.queue().stop = true;
+        self.0.wake.notify_all();
+    }
+}
+
+impl Clock {
+    /// A clock that follows the host's, guest time 0 being now.
+    pub fn real() -> Clock {
+        Clock::from_source(Source::Real {
+            origin: Instant::now(),
+            offset: AtomicU64::new(0),
+        })
+    }
+
+    /// A clock that moves by [`advance`](Clock::advance) only. `epoch_ns`: wall time at guest time 0, nanoseconds since
+    /// 1970-01-01 UTC.
+    pub fn manual(epoch_ns: u64) -> Clock {
+        Clock::from_source(Source::Manual {
+            now: AtomicU64::new(0),
+            epoch: epoch_ns,
+        })
+    }
+
+    fn from_source(source: Source) -> Clock {
+        let (queue, wake) = (Mutex::default(), Condvar::new());
+        let inner = Arc::new(Inner {
+            source,
+            frozen: AtomicU64::new(RUNNING),
+            queue,
+            wake,
+        });
+        Clock {
+            _life: Arc::new(Life(inner.clone())),
+            inner,
+        }
+    }
+
+    /// Guest time: nanoseconds since the machine was started, pauses left out. Never goes back, but by
+    /// [`load`](Clock::load).
+    #[inline]
+    pub fn now_ns(&self) -> u64 {
+        self.inner.now_ns()
+    }
+
+    /// Wall time for real-time clocks: nanoseconds since 1970-01-01 UTC. Follows the host's, pauses included; in manual
+    /// mode it moves with guest time.
+    pub fn wall_ns(&self) -> u64 {
+        match &self.inner.source {
+            Source::Real { .. } => {
+                let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+                since.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+            }
+            Source::Manual { epoch, .. } => epoch.saturating_add(self.now_ns()),
+        }
+    }
+
+    /// A timer that calls `run` when its time has come: on the clock's thread (in manual mode, on the thread that
+    /// advances), with nothing locked. `run` may arm timers and use shared devices; it should be short.
+    pub fn timer(&self, run: impl Fn() + Send + Sync + 'static) -> Timer {
+        let mut queue = self.inner.queue();
+        let id = queue.next_id;
+        queue.next_id += 1;
+        queue.timers.insert(
+            id,
+            Slot {
+                at: None,
+                run: Arc::new(run),
+            },
+        );
+        Timer {
+            inner: self.inner.clone(),
+            id,
+        }
+    }
+
+    /// The earliest armed deadline, in guest nanoseconds.
+    pub fn next_deadline(&self) -> Option<u64> {
+        self.inner.queue().deadlines.first().map(|d| d.0)
+    }
+
+    /// Manual mode: moves guest time on by `ns`, running the timers that come due in order, each at its own time. Timers
+    /// armed for the past run too. Does nothing while paused or in real mode.
+    pub fn advance(&self, ns: u64) {
+        let Source::Manual { now, .. } = &self.inner.source else {
+            return;
+        };
+        if self.is_paused() {
+            return;
+        }
+        let end = now.load(Ordering::Acquire).saturating_add(ns);
+        while let Some((at, run)) = self.inner.queue().pop_due(end) {
+            now.fetch_max(at, Ordering::AcqRel);
+            run();
+        }
+        now.fetch_max(end, Ordering::AcqRel);
+    }
+
+    /// Stops guest time; timers stay armed and do not run. A timer that is running already ends normally. Pausing twice
+    /// is pausing.
+    pub fn pause(&self) {
+        let _queue = self.inner.queue();
+        if self.inner.frozen.load(Ordering::Acquire) == RUNNING {
+            self.inner.frozen.store(self.now_ns(), Ordering::Release);
+        }
+    }
+
+    /// Lets guest time go on from where it was paused.
+    pub fn resume(&self) {
+        let _queue = self.inner.queue();
+        let frozen = self.inner.frozen.load(Ordering::Acquire);
+        if frozen != RUNNING {
+            self.inner.set_ns(frozen);
+            self.inner.frozen.store(RUNNING, Ordering::Release);
+            self.inner.wake.notify_all();
+        }
+    }
+
+    /// Whether guest time stands still by [`pause`](Clock::pause).
+    pub fn is_paused(&self) -> bool {
+        self.inner.frozen.load(Ordering::Acquire) != RUNNING
+    }
+
+    /// Guest time, for a snapshot. Armed timers are their devices' state.
+    pub fn save(&self) -> Saved {
+        Saved::new("clock", 1, &self.now_ns())
+    }
+
+    /// Sets guest time from a snapshot. Load the clock before the devices, which then arm their timers again.
+    ///
+    /// # Errors
+    /// [`LoadError`].
+    pub fn load(&self, saved: &Saved) -> Result<(), LoadError> {
+        let ns: u64 = saved.state("clock", 1)?;
+        if ns > i64::MAX as u64 {
+            return Err(LoadError::Impossible {
+                model: "clock",
+                reason: format!("guest time of {ns} ns"),
+            });
+        }
+        let _queue = self.inner.queue();
+        self.inner.set_ns(ns);
+        if self.is_paused() {
+            self.inner.frozen.store(ns, Ordering::Release);
+        }
+        self.inner.wake.notify_all();
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ns(&self) -> u64 {
+        let frozen = self.frozen.load(Ordering::Acquire);
+        if frozen != RUNNING {
+            return frozen;
+        }
+        match &self.source {
+            Source::Real { origin, offset } => elapsed(*origin).wrapping_add(offset.load(Ordering::Acquire)),
+            Source::Manual { now, .. } => now.load(Ordering::Acquire),
+        }
+    }
+
+    fn set_ns(&self, ns: u64) {
+        match &self.source {
+            Source::Real { origin, offset } => offset.store(ns.wrapping_sub(elapsed(*origin)), Ordering::Release),
+            Source::Manual { now, .. } => now.store(ns, Ordering::Release),
+        }
+    }
+
+    /// The clock's thread: runs timers as they come due.
+    fn run(self: Arc<Self>) {
+        let mut queue = self.queue();
+        while !queue.stop {
+            let now = self.now_ns();
+            let paused = self.frozen.load(Ordering::Acquire) != RUNNING;
+            if !paused && let Some((_, run)) = queue.pop_due(now) {
+                drop(queue);
+                run();
+                queue = self.queue();
+                continue;
+            }
+            let until = queue.deadlines.first().map_or(u64::MAX, |d| d.0);
+            queue.sleeping_until = Some(until);
+            queue = match until {
+                _ if paused => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                u64::MAX => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                _ => {
+                    let wait = Duration::from_nanos(until.saturating_sub(now));
+                    self.wake
+                        .wait_timeout(queue, wait)
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+            queue.sleeping_until = None;
+        }
+    }
+}
+
+impl Queue {
+    /// Disarms and returns the first timer whose deadline is not after `now`.
+    fn pop_due(&mut self, now: u64) -> Option<(u64, Arc<dyn Fn() + Send + Sync>)> {
+        let &(at, id) = self.deadlines.first().filter(|d| d.0 <= now)?;
+        self.deadlines.remove(&(at, id));
+        let slot = self.timers.get_mut(&id)?;
+        slot.at = None;
+        Some((at, slot.run.clone()))
+    }
+
+    /// Arms (`Some`) or disarms a timer.
+    fn set(&mut self, id: u64, at: Option<u64>) {
+        let Some(slot) = self.timers.get_mut(&id) else { return };
+        if let Some(old) = std::mem::replace(&mut slot.at, at) {
+            self.deadlines.remove(&(old, id));
+        }
+        if let Some(new) = at {
+            self.deadlines.insert((new, id));
+        }
+    }
+}
+
+impl Timer {
+    /// Runs the timer when guest time reaches `at_ns`, instead of any time set before. A time that has passed already
+    /// means as soon as possible (in manual mode, with the next advance).
+    pub fn arm(&self, at_ns: u64) {
+        let mut queue = self.inner.queue();
+        queue.set(self.id, Some(at_ns));
+        if matches!(self.inner.source, Source::Real { .. }) && !queue.started {
+            queue.started = true;
+            let inner = self.inner.clone();
+            let thread = std::thread::Builder::new().name("emu-clock".into());
+            if let Err(error) = thread.spawn(move || inner.run()) {
+                queue.started = false;
+                tracing::error!("no thread for the clock: {error}; timers wait");
+            }
+        }
+        if queue.sleeping_until.is_some_and(|until| at_ns < until) {
+            // One wake-up is enough, however many earlier timers follow before the thread runs.
+            queue.sleeping_until = None;
+            drop(queue);
+            self.inner.wake.notify_all();
+        }
+    }
+
+    /// Disarms. A run that has begun on the clock's thread is not waited for.
+    pub fn cancel(&self) {
+        self.inner.queue().set(self.id, None);
+    }
+
+    /// The time it is armed for, in guest nanoseconds.
+    pub fn deadline(&self) -> Option<u64> {
+        self.inner.queue().timers.get(&self.id)?.at
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        let mut queue = self.inner.queue();
+        queue.set(self.id, None);
+        let slot = queue.timers.remove(&self.id);
+        drop(queue);
+        // What the callback owns goes with the queue unlocked: it may hold other timers.
+        drop(slot);
+    }
+}
+
+fn elapsed(origin: Instant) -> u64 {
+    let elapsed = origin.elapsed();
+    elapsed.as_secs() * 1_000_000_000 + u64::from(elapsed.subsec_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn manual_timers_run_in_order_at_their_own_time() {
+        let clock = Clock::manual(1_000);
+        let (tx, rx) = mpsc::channel();
+        let timers = [30, 10, 20].map(|at| {
+            let (clock2, tx) = (clock.clone(), tx.clone());
+            let timer = clock.timer(move || tx.send((at, clock2.now_ns())).unwrap());
+            timer.arm(at);
+            timer
+        });
+
+        clock.advance(25);
+
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [(10, 10), (20, 20)]);
+        assert_eq!((clock.now_ns(), clock.wall_ns()), (25, 1_025));
+        assert_eq!(timers.each_ref().map(Timer::deadline), [Some(30), None, None]);
+    }
+
+    #[test]
+    fn a_timer_is_rearmed_and_cancelled() {
+        let clock = Clock::manual(0);
+        let (tx, rx) = mpsc::channel();
+        let timer = clock.timer(move || tx.send(()).unwrap());
+
+        timer.arm(5);
+        timer.arm(50);
+        clock.advance(10);
+        assert!(rx.try_recv().is_err());
+        timer.cancel();
+        clock.advance(100);
+        assert!(rx.try_recv().is_err());
+        timer.arm(7);
+        clock.advance(0);
+        assert!(rx.try_recv().is_ok());
+        timer.arm(200);
+        drop(timer);
+        assert_eq!(clock.next_deadline(), None);
+    }
+
+    #[test]
+    fn a_real_timer_runs_on_the_clocks_thread_and_rearms_itself() {
+        let clock = Clock::real();
+        let (tx, rx) = mpsc::channel();
+        let slot: Arc<Mutex<Option<Timer>>> = Arc::default();
+        let (again, clock2) = (Arc::downgrade(&slot), clock.clone());
+        let timer = clock.timer(move || {
+            tx.send(clock2.now_ns()).unwrap();
+            if let Some(slot) = again.upgrade() {
+                slot.lock().unwrap().as_ref().unwrap().arm(clock2.now_ns() + 1_000_000);
+            }
+        });
+        slot.lock().unwrap().replace(timer);
+        let start = clock.now_ns();
+
+        slot.lock().unwrap().as_ref().unwrap().arm(start + 2_000_000);
+
+        let first = rx.recv_timeout(Duration::from_secs(10)).unwrap();
+        let second = rx.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(first >= start + 2_000_000);
+        assert!(second >= first + 1_000_000);
+    }
+
+    #[test]
+    fn an_earlier_timer_overtakes_a_later_one() {
+        let clock = Clock::real();
+        let (tx, rx) = mpsc::channel();
+        let tx2 = tx.clone();
+        let late = clock.timer(move || tx.send("late").unwrap());
+        let early = clock.timer(move || tx2.send("early").unwrap());
+
+        late.arm(clock.now_ns() + 3_600_000_000_000);
+        std::thread::sleep(Duration::from_millis(5));
+        early.arm(clock.now_ns() + 1_000_000);
+
+        assert_eq!(rx.recv_timeout(Duration::from_secs(10)), Ok("early"));
+    }
+
+    #[test]
+    fn guest_time_stands_still_while_paused() {
+        let clock = Clock::real();
+        let (tx, rx) = mpsc::channel();
+        let timer = clock.timer(move || tx.send(()).unwrap());
+
+        clock.pause();
+        let at = clock.now_ns();
+        timer.arm(at + 1_000_000);
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(clock.now_ns(), at);
+        assert!(rx.try_recv().is_err());
+        clock.resume();
+
+        rx.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(clock.now_ns() >= at + 1_000_000);
+    }
+
+    #[test]
+    fn guest_time_is_restored() {
+        let (old, new) = (Clock::manual(0), Clock::real());
+        old.advance(5_000_000_000_000);
+        new.pause();
+
+        new.load(&old.save()).unwrap();
+
+        assert_eq!(new.now_ns(), 5_000_000_000_000);
+        new.resume();
+        assert!(new.now_ns() >= 5_000_000_000_000);
+        assert!(new.load(&Saved::new("clock", 1, &u64::MAX)).is_err());
+        assert!(new.load(&Saved::new("clock", 2, &0u64)).is_err());
+    }
+}

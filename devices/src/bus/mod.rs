@@ -1,0 +1,22 @@
+//! What every device sees of the rest of the machine.
+
+mod clock;
+mod device;
+mod irq;
+mod memory;
+pub mod misuse;
+#[allow(unsafe_code)]
+mod ram;
+mod registers;
+mod saved;
+
+pub use clock::{Clock, Timer};
+pub use device::{Access, Device, Shared, WeakShared};
+pub use irq::{Controller, CpuInputs, CpuLine, Irq, Lines, Wiring};
+pub use memory::{GuestMemory, OutOfRange, RamWatch, RamWindow};
+pub use ram::{Ram, Word};
+pub use registers::{At, Entry, NO_ROW, RegMap, Registers, Rights, index, span};
+pub use saved::{LoadError, Saved};
+
+#[cfg(test)]
+pub(crate) mod fuzz;
