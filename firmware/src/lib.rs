@@ -1,1 +1,20 @@
 //! The bytes placed in memory before reset: device tree, boot protocols, kernel loaders.
+//!
+//! Everything here is a function from descriptions and file contents to bytes and addresses: this crate imports none
+//! of ours, opens no file and knows no board, CPU or device model. Files are whatever a user has at hand, so every
+//! parser is total: it answers any bytes with a value or a typed error.
+//!
+//! - [`fdt`]: device trees, written from a description (`vm-fdt`) or patched when the user brings one.
+//! - [`identify`]: what kind of file some bytes are, so that a refusal can say what was given.
+//! - [`kernel`]: zImage, ELF and uImage. The `linux-loader` crate does x86-64, AArch64 and RISC-V only, none of these
+//!   in 32-bit ARM's way, so the formats are read here (ELF through the `elf` crate).
+//! - [`initrd`]: checking initial RAM file systems, and packing small ones (`cpio`).
+//! - [`boot`]: Linux's boot protocol: what goes where in RAM, and the registers at entry.
+
+#![forbid(unsafe_code)]
+
+pub mod boot;
+pub mod fdt;
+pub mod identify;
+pub mod initrd;
+pub mod kernel;

@@ -132,7 +132,13 @@ struct Cli {
     no_reboot: bool,
 
     /// The key that ends emu, ^] if not given: ^ and a character, such as ^a, or none
-    #[arg(long, value_name = "KEY", default_value = "^]", hide_default_value = true, help_heading = "Running")]
+    #[arg(
+        long,
+        value_name = "KEY",
+        default_value = "^]",
+        hide_default_value = true,
+        help_heading = "Running"
+    )]
     escape: EscapeKey,
 
     /// Say more: progress (-v), what guests get wrong about devices (-vv), everything (-vvv)

@@ -1,0 +1,242 @@
+//! What kind of file some bytes are, so that a refusal can say what was given instead of what was wanted.
+
+use std::fmt;
+
+/// A kind of file that turns up where a kernel, an initrd, a device tree or firmware is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the text of each is its documentation")]
+pub enum FileKind {
+    Empty,
+    ArmZImage,
+    ArmZImageBigEndian,
+    X86Kernel,
+    Aarch64Image,
+    RiscvImage,
+    Elf { machine: u16 },
+    UImage,
+    DeviceTree,
+    Cpio,
+    Gzip,
+    Bzip2,
+    Xz,
+    Lzma,
+    Lz4,
+    Lzo,
+    Zstd,
+    DebianPackage,
+    Archive,
+    Zip,
+    Iso9660,
+    Squashfs,
+    Qcow2,
+    EfiProgram,
+    Text,
+    Unknown,
+}
+
+impl FileKind {
+    /// Says what `bytes` are by the marks that the formats carry.
+    pub fn of(bytes: &[u8]) -> Self {
+        if bytes.is_empty() {
+            return Self::Empty;
+        }
+        let known = MARKS.iter().find(|mark| has(bytes, mark.offset, mark.magic));
+        match known.map(|mark| mark.kind) {
+            Some(Self::Elf { .. }) => Self::Elf {
+                machine: elf_machine(bytes),
+            },
+            Some(kind) => kind,
+            None if is_text(bytes) => Self::Text,
+            None => Self::Unknown,
+        }
+    }
+
+    /// Whether Linux unpacks an initial RAM file system that is compressed like this.
+    pub fn is_compression(self) -> bool {
+        matches!(
+            self,
+            Self::Gzip | Self::Bzip2 | Self::Xz | Self::Lzma | Self::Lz4 | Self::Lzo | Self::Zstd
+        )
+    }
+}
+
+struct Mark {
+    offset: usize,
+    magic: &'static [u8],
+    kind: FileKind,
+}
+
+const fn mark(offset: usize, magic: &'static [u8], kind: FileKind) -> Mark {
+    Mark { offset, magic, kind }
+}
+
+/// The marks; the first that is there wins. A kernel that is an EFI program too is a kernel first.
+const MARKS: &[Mark] = &[
+    mark(0x24, &0x016f_2818_u32.to_le_bytes(), FileKind::ArmZImage),
+    mark(0x24, &0x016f_2818_u32.to_be_bytes(), FileKind::ArmZImageBigEndian),
+    mark(0x202, b"HdrS", FileKind::X86Kernel),
+    mark(56, b"ARM\x64", FileKind::Aarch64Image),
+    mark(56, b"RSC\x05", FileKind::RiscvImage),
+    mark(0, b"\x7fELF", FileKind::Elf { machine: 0 }),
+    mark(0, &0x2705_1956_u32.to_be_bytes(), FileKind::UImage),
+    mark(0, &0xd00d_feed_u32.to_be_bytes(), FileKind::DeviceTree),
+    mark(0, b"070701", FileKind::Cpio),
+    mark(0, b"070702", FileKind::Cpio),
+    mark(0, b"\x1f\x8b", FileKind::Gzip),
+    mark(0, b"BZh", FileKind::Bzip2),
+    mark(0, b"\xfd7zXZ\0", FileKind::Xz),
+    mark(0, b"\x5d\0\0", FileKind::Lzma),
+    mark(0, b"\x02\x21\x4c\x18", FileKind::Lz4),
+    mark(0, b"\x89LZO\0", FileKind::Lzo),
+    mark(0, b"\x28\xb5\x2f\xfd", FileKind::Zstd),
+    mark(0, b"!<arch>\ndebian-binary", FileKind::DebianPackage),
+    mark(0, b"!<arch>\n", FileKind::Archive),
+    mark(0, b"PK\x03\x04", FileKind::Zip),
+    mark(0x8001, b"CD001", FileKind::Iso9660),
+    mark(0, b"hsqs", FileKind::Squashfs),
+    mark(0, b"QFI\xfb", FileKind::Qcow2),
+    mark(0, b"MZ", FileKind::EfiProgram),
+];
+
+fn has(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {
+    bytes.get(offset..).is_some_and(|rest| rest.starts_with(magic))
+}
+
+/// `e_machine`, in the file's byte order (System V ABI, ELF header).
+fn elf_machine(bytes: &[u8]) -> u16 {
+    let machine = bytes.get(18..20).map_or([0, 0], |b| [b[0], b[1]]);
+    if bytes.get(5) == Some(&2) {
+        u16::from_be_bytes(machine)
+    } else {
+        u16::from_le_bytes(machine)
+    }
+}
+
+/// Whether the file starts like text: UTF-8 without control codes, but for those that texts have.
+fn is_text(bytes: &[u8]) -> bool {
+    let head = &bytes[..bytes.len().min(512)];
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        // A character cut at the end of the sample is no reason to doubt.
+        Err(e) if e.error_len().is_none() => std::str::from_utf8(&head[..e.valid_up_to()]).unwrap_or_default(),
+        Err(_) => return false,
+    };
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| !c.is_control() || matches!(c, '\n' | '\r' | '\t' | '\x0c' | '\x1b'))
+}
+
+impl fmt::Display for FileKind {
+    /// A noun phrase: "an x86 Linux kernel (bzImage)".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "an empty file",
+            Self::ArmZImage => "an ARM Linux kernel (zImage)",
+            Self::ArmZImageBigEndian => "a big-endian ARM Linux kernel (zImage)",
+            Self::X86Kernel => "an x86 Linux kernel (bzImage)",
+            Self::Aarch64Image => "an AArch64 Linux kernel (Image)",
+            Self::RiscvImage => "a RISC-V Linux kernel (Image)",
+            Self::Elf { machine } => return write!(f, "an ELF file for {}", machine_name(*machine)),
+            Self::UImage => "a U-Boot image (uImage)",
+            Self::DeviceTree => "a device tree blob or FIT image",
+            Self::Cpio => "a cpio archive",
+            Self::Gzip => "a gzip-compressed file",
+            Self::Bzip2 => "a bzip2-compressed file",
+            Self::Xz => "an xz-compressed file",
+            Self::Lzma => "an lzma-compressed file",
+            Self::Lz4 => "an lz4-compressed file",
+            Self::Lzo => "an lzo-compressed file",
+            Self::Zstd => "a zstd-compressed file",
+            Self::DebianPackage => "a Debian package",
+            Self::Archive => "an ar archive",
+            Self::Zip => "a zip archive",
+            Self::Iso9660 => "an ISO 9660 image",
+            Self::Squashfs => "a squashfs file system",
+            Self::Qcow2 => "a qcow2 disk image",
+            Self::EfiProgram => "a DOS, Windows or EFI program",
+            Self::Text => "a text file",
+            Self::Unknown => "a file of unknown format",
+        })
+    }
+}
+
+/// Names of the ELF machines that one meets (System V ABI, `e_machine`).
+fn machine_name(machine: u16) -> String {
+    let name = match machine {
+        3 => "x86",
+        8 => "MIPS",
+        20 => "PowerPC",
+        21 => "64-bit PowerPC",
+        22 => "S/390",
+        40 => "32-bit ARM",
+        62 => "x86-64",
+        183 => "AArch64",
+        243 => "RISC-V",
+        258 => "LoongArch",
+        _ => return format!("machine {machine}"),
+    };
+    name.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(offset: usize, magic: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; 0x400];
+        bytes[offset..offset + magic.len()].copy_from_slice(magic);
+        bytes
+    }
+
+    #[test]
+    fn kernels_are_known_by_their_marks() {
+        assert_eq!(FileKind::of(&at(0x24, &[0x18, 0x28, 0x6f, 0x01])), FileKind::ArmZImage);
+        assert_eq!(FileKind::of(&at(0x202, b"HdrS")), FileKind::X86Kernel);
+        assert_eq!(FileKind::of(&at(56, b"ARM\x64")), FileKind::Aarch64Image);
+    }
+
+    #[test]
+    fn a_kernel_that_is_an_efi_program_is_a_kernel() {
+        let mut bytes = at(0x202, b"HdrS");
+        bytes[..2].copy_from_slice(b"MZ");
+
+        assert_eq!(FileKind::of(&bytes), FileKind::X86Kernel);
+        assert_eq!(FileKind::of(&at(0, b"MZ")), FileKind::EfiProgram);
+    }
+
+    #[test]
+    fn elf_machines_in_both_byte_orders() {
+        let mut bytes = at(0, b"\x7fELF\x01\x01");
+        bytes[18] = 40;
+        assert_eq!(FileKind::of(&bytes).to_string(), "an ELF file for 32-bit ARM");
+
+        bytes[5] = 2;
+        bytes[18..20].copy_from_slice(&[0, 20]);
+        assert_eq!(FileKind::of(&bytes).to_string(), "an ELF file for PowerPC");
+    }
+
+    #[test]
+    fn texts_and_what_is_none() {
+        assert_eq!(FileKind::of(b"#!/bin/sh\necho\n"), FileKind::Text);
+        assert_eq!(FileKind::of("ä".repeat(300).as_bytes()), FileKind::Text);
+        assert_eq!(
+            FileKind::of(&[b"x".as_slice(), "ä".repeat(300).as_bytes()].concat()),
+            FileKind::Text
+        );
+        assert_eq!(FileKind::of(b"abc\0def"), FileKind::Unknown);
+        assert_eq!(FileKind::of(b"\xff\xfe"), FileKind::Unknown);
+        assert_eq!(FileKind::of(b"\xc3"), FileKind::Unknown);
+        assert_eq!(FileKind::of(b""), FileKind::Empty);
+    }
+
+    #[test]
+    fn every_prefix_of_a_mark_has_an_answer() {
+        for mark in MARKS {
+            let bytes = at(mark.offset.min(0x200), mark.magic);
+            for len in 0..bytes.len() {
+                FileKind::of(&bytes[..len]);
+            }
+        }
+    }
+}
