@@ -429,7 +429,7 @@ pub(crate) mod tests {
             (0x38, 0xffff_fffc),
             (0x38, 0x7e),
             (0x40, 0),
-            (0x40, u32::MAX),
+            (0x44, 0),
             (0x48, u32::MAX),
         ] {
             let mut bytes = zimage(0x80, 0);

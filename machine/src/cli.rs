@@ -231,7 +231,7 @@ fn rendered(text: &clap::Error) -> Vec<u8> {
 }
 
 fn cpu_list(arch: Arch) -> String {
-    let models = arch.cpu_models().iter().enumerate();
+    let models = arch.cpu_models().into_iter().enumerate();
     models
         .map(|(i, name)| format!("{name}{}\n", if i == 0 { " (default)" } else { "" }))
         .collect()

@@ -82,9 +82,9 @@ impl Arch {
     pub const PLANNED: &'static [&'static str] = &["aarch64", "i386", "x86_64"];
 
     /// CPU models of this architecture, the default first.
-    pub fn cpu_models(self) -> &'static [&'static str] {
+    pub fn cpu_models(self) -> Vec<&'static str> {
         match self {
-            Arch::Arm => &["cortex-a15", "cortex-a7"],
+            Arch::Arm => emu_frontend_arm::MODELS.iter().map(|model| model.name).collect(),
         }
     }
 }
