@@ -33,6 +33,8 @@ pub struct Block {
     pub pool: Vec<u128>,
     /// Labels given out.
     pub labels: u16,
+    /// The mode bits that the translation does not depend on: it serves every mode that differs in these alone.
+    pub mode_ignored: u32,
     /// Guest instructions in it.
     pub guest_insns: u32,
     /// Guest bytes it was made from, starting at its key's address (past 4096 - offset: the next page too).
@@ -55,7 +57,7 @@ impl Block {
     pub fn clear(&mut self) {
         self.insts.clear();
         self.pool.clear();
-        (self.labels, self.guest_insns, self.guest_bytes) = (0, 0, 0);
+        (self.labels, self.mode_ignored, self.guest_insns, self.guest_bytes) = (0, 0, 0, 0);
     }
 }
 

@@ -201,6 +201,8 @@ pub struct Layout {
     pub fp_flags: Slot,
     /// Current rounding mode, a [`Round`](crate::Round) from 0 to 3 (I32).
     pub fp_round: Slot,
+    /// log2 of the bytes that instructions are aligned to: 0 (x86), 1 (Thumb), 2.
+    pub insn_shift: u8,
     /// Integer slots worth a host register, hottest first.
     pub pins: &'static [Slot],
     /// Names of slots, for listings.
