@@ -1,0 +1,253 @@
+use super::*;
+use crate::backend::MemoryChar;
+use crate::bus::{Access, Device, Lines, fuzz};
+
+struct Bench {
+    uart: Shared<Pl011>,
+    host: MemoryChar,
+    clock: Clock,
+    lines: Arc<Lines>,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let (wiring, clock, host) = (Wiring::new(), Clock::manual(0), MemoryChar::new());
+        let lines = Lines::new(&wiring, 1);
+        let uart = Pl011::new(&wiring, &clock, lines.irq(0), Arc::new(host.clone()));
+        Bench {
+            uart,
+            host,
+            clock,
+            lines,
+        }
+    }
+
+    /// As Linux sets it up: 115200 baud, FIFOs on, receive at half full.
+    fn enabled() -> Bench {
+        let b = Bench::new();
+        b.set(0x024, 13);
+        b.set(0x028, 1);
+        b.set(0x02c, 0x70);
+        b.set(0x030, cr::UARTEN | cr::TXE | cr::RXE);
+        b
+    }
+
+    fn get(&self, offset: u64) -> u32 {
+        self.uart.read(Access::new(offset, 4)) as u32
+    }
+
+    fn set(&self, offset: u64, value: u32) {
+        self.uart.write(Access::new(offset, 4), value.into());
+    }
+
+    fn irq(&self) -> bool {
+        self.lines.level(0)
+    }
+}
+
+#[test]
+fn identification_and_reset_values() {
+    let b = Bench::new();
+
+    let id: Vec<u32> = (0..8).map(|n| b.get(0xfe0 + 4 * n)).collect();
+
+    assert_eq!(id, [0x11, 0x10, 0x14, 0, 0x0d, 0xf0, 0x05, 0xb1]);
+    assert_eq!((b.get(0x030), b.get(0x034)), (0x300, 0x12));
+    assert_eq!(
+        b.get(0x018) & (fr::TXFE | fr::RXFE | fr::TXFF | fr::RXFF),
+        fr::TXFE | fr::RXFE
+    );
+}
+
+#[test]
+fn characters_go_out_and_interrupt() {
+    let b = Bench::enabled();
+    b.set(0x038, int::TX);
+    assert!(!b.irq());
+
+    b.uart.write(Access::new(0, 1), b'A'.into());
+
+    assert_eq!(b.host.take_output(), b"A");
+    assert!(b.irq());
+    b.set(0x044, int::TX);
+    assert!(!b.irq());
+}
+
+#[test]
+fn a_full_backend_fills_the_fifo_and_loses_nothing() {
+    let b = Bench::enabled();
+    b.host.set_limit(Some(0));
+
+    let mut sent = Vec::new();
+    while b.get(0x018) & fr::TXFF == 0 {
+        sent.push(sent.len() as u8);
+        b.set(0, sent.len() as u32 - 1);
+    }
+    assert_eq!(sent.len(), FIFO);
+    assert_ne!(b.get(0x018) & fr::BUSY, 0);
+    assert_eq!(b.get(0x03c) & int::TX, 0);
+
+    b.host.set_limit(None);
+    assert_eq!(b.host.take_output(), sent);
+    assert_ne!(b.get(0x03c) & int::TX, 0);
+    assert_ne!(b.get(0x018) & fr::TXFE, 0);
+}
+
+#[test]
+fn input_waits_in_the_backend_until_there_is_room() {
+    let b = Bench::enabled();
+
+    b.host.feed(&[b'x'; 20]);
+
+    assert_eq!(b.host.pending_input(), 4);
+    assert_ne!(b.get(0x018) & fr::RXFF, 0);
+    assert_eq!(b.get(0), u32::from(b'x'));
+    assert_eq!(b.host.pending_input(), 3);
+    let mut rest = 0;
+    while rest < 100 && b.get(0x018) & fr::RXFE == 0 {
+        b.get(0);
+        rest += 1;
+    }
+    assert_eq!(rest, 19);
+    assert_eq!(b.get(0x03c) & (int::RX | int::RT), 0);
+}
+
+#[test]
+fn input_is_not_taken_before_the_receiver_is_on() {
+    let b = Bench::new();
+
+    b.host.feed(b"early");
+    assert_eq!(b.get(0x018) & fr::RXFE, fr::RXFE);
+    b.set(0x030, cr::UARTEN | cr::RXE);
+
+    assert_eq!(b.get(0), u32::from(b'e'));
+}
+
+#[test]
+fn the_receive_level_interrupts() {
+    let b = Bench::enabled();
+    b.set(0x038, int::RX);
+
+    b.host.feed(&[0; 7]);
+    assert!(!b.irq());
+    b.host.feed(&[0]);
+    assert!(b.irq());
+
+    b.get(0);
+    assert!(!b.irq());
+}
+
+#[test]
+fn a_lonely_character_times_out_after_32_bits() {
+    let b = Bench::enabled();
+    b.set(0x038, int::RT);
+
+    b.host.feed(b"x");
+    b.clock.advance(270_000);
+    assert!(!b.irq());
+    b.clock.advance(10_000);
+    assert!(b.irq());
+
+    b.get(0);
+    assert!(!b.irq());
+}
+
+#[test]
+fn without_fifos_every_character_interrupts() {
+    let b = Bench::enabled();
+    b.set(0x02c, 0x60);
+    b.set(0x038, int::RX);
+
+    b.host.feed(b"ab");
+
+    assert!(b.irq());
+    assert_eq!(b.get(0), u32::from(b'a'));
+    assert!(b.irq());
+    assert_eq!(b.get(0), u32::from(b'b'));
+    assert!(!b.irq());
+}
+
+#[test]
+fn loopback_overruns_and_reports_it() {
+    let b = Bench::enabled();
+    b.set(0x030, cr::UARTEN | cr::TXE | cr::RXE | cr::LBE);
+
+    (0..17).for_each(|n| b.set(0, n));
+
+    assert!(b.host.take_output().is_empty());
+    assert_ne!(b.get(0x03c) & int::OE, 0);
+    assert_eq!(b.get(0x004), 8);
+    assert_eq!(b.get(0), u32::from(dr::OE));
+    b.set(0, 99);
+    assert_eq!(b.get(0), 1);
+    b.set(0x004, 0);
+    assert_eq!(b.get(0x004), 0);
+}
+
+#[test]
+fn loopback_connects_the_modem_lines_and_breaks() {
+    let b = Bench::enabled();
+    b.set(0x030, cr::UARTEN | cr::LBE | cr::RTS | cr::OUT2);
+
+    assert_eq!(b.get(0x018) & (fr::CTS | fr::DSR | fr::DCD | fr::RI), fr::CTS | fr::RI);
+    assert_eq!(b.get(0x03c) & 0xf, int::RI | int::DCD | int::DSR);
+    b.set(0x02c, 0x71);
+    assert_eq!(b.get(0), u32::from(dr::BE));
+    assert_eq!(b.get(0x004), 4);
+}
+
+#[test]
+fn interrupt_survives_save_reset_load() {
+    let b = Bench::enabled();
+    b.set(0x038, int::TX);
+    b.set(0, 0);
+    let saved = b.uart.save();
+
+    b.uart.reset();
+    assert!(!b.irq());
+    b.uart.load(&saved).unwrap();
+
+    assert!(b.irq());
+}
+
+#[test]
+fn a_running_timeout_survives_a_reload() {
+    let b = Bench::enabled();
+    b.set(0x038, int::RT);
+    b.host.feed(b"x");
+    let saved = b.uart.save();
+
+    b.uart.reset();
+    b.uart.load(&saved).unwrap();
+    b.clock.advance(1_000_000);
+
+    assert!(b.irq());
+}
+
+#[test]
+fn overlong_fifos_are_refused() {
+    let b = Bench::new();
+    let mut state = State::initial();
+    state.rx = vec![0; 17].into();
+
+    assert!(b.uart.load(&crate::bus::Saved::new(MODEL, 1, &state)).is_err());
+}
+
+#[test]
+fn any_access_is_survived() {
+    let offsets: Vec<u64> = (0..0x4c).step_by(4).chain([0xfe0, 0xffc]).collect();
+    for seed in 0..8 {
+        let (b, other) = (Bench::new(), Bench::new());
+        b.uart.with(|uart| {
+            other.uart.with(|other| {
+                fuzz::registers(seed, uart, other, &offsets, 0x1000, |uart, random| {
+                    // As a backend does, but for the lock that the test holds.
+                    uart.receive(random.next() as u16);
+                    uart.update();
+                })
+            })
+        });
+    }
+    let b = Bench::enabled();
+    assert_eq!(b.uart.with(|uart| uart.model()), "pl011");
+}

@@ -1,0 +1,414 @@
+use super::*;
+use crate::bus::{Access, Device, fuzz};
+use std::sync::Mutex;
+
+const TIMER: usize = 27;
+/// INTID of the SPI most tests use.
+const ID: u32 = 42;
+
+/// Levels of the CPUs' inputs.
+#[derive(Default)]
+struct Inputs(Mutex<[(bool, bool); MAX_CPUS]>);
+
+impl CpuInputs for Inputs {
+    fn set(&self, cpu: usize, line: CpuLine, level: bool) {
+        let mut inputs = self.0.lock().unwrap();
+        let input = match line {
+            CpuLine::Irq => &mut inputs[cpu].0,
+            CpuLine::Fiq => &mut inputs[cpu].1,
+        };
+        assert_ne!(*input, level, "outputs change or stay silent");
+        *input = level;
+    }
+}
+
+struct Bench {
+    gic: Shared<GicV2>,
+    inputs: Arc<Inputs>,
+}
+
+impl Bench {
+    fn new(cpus: usize) -> Bench {
+        let (wiring, inputs) = (Wiring::new(), Arc::new(Inputs::default()));
+        let gic = GicV2::new(&wiring, cpus, inputs.clone());
+        wiring.connect(vec![gic.controller()]);
+        Bench { gic, inputs }
+    }
+
+    /// Everything forwarded, no priority masked, `ID` enabled at priority 0x80 for CPU 0.
+    fn ready(cpus: usize) -> Bench {
+        let b = Bench::new(cpus);
+        b.set(0, Reg::GICD_CTLR, 0, 1);
+        for cpu in 0..cpus {
+            b.set(cpu, Reg::GICC_PMR, 0, 0xff);
+            b.set(cpu, Reg::GICC_CTLR, 0, 1);
+        }
+        b.enable(ID, 0x80, 1);
+        b
+    }
+
+    fn enable(&self, id: u32, priority: u8, targets: u8) {
+        self.gic.write(Access::new(0x400 + u64::from(id), 1), priority.into());
+        self.gic.write(Access::new(0x800 + u64::from(id), 1), targets.into());
+        self.set(0, Reg::GICD_ISENABLER, id as usize / 32, 1 << (id % 32));
+    }
+
+    fn address(reg: Reg, n: usize) -> u64 {
+        let row = <Reg as crate::bus::RegMap>::TABLE
+            .iter()
+            .find(|row| row.reg == reg)
+            .unwrap();
+        row.offset + 4 * n as u64
+    }
+
+    fn get(&self, cpu: usize, reg: Reg, n: usize) -> u32 {
+        self.gic.read(Access::new(Self::address(reg, n), 4).by(cpu)) as u32
+    }
+
+    fn set(&self, cpu: usize, reg: Reg, n: usize, value: u32) {
+        self.gic
+            .write(Access::new(Self::address(reg, n), 4).by(cpu), value.into());
+    }
+
+    fn line(&self, id: u32) -> Irq {
+        self.gic.with(|gic| gic.spi(id as usize - 32))
+    }
+
+    fn irq(&self, cpu: usize) -> bool {
+        self.inputs.0.lock().unwrap()[cpu].0
+    }
+
+    fn fiq(&self, cpu: usize) -> bool {
+        self.inputs.0.lock().unwrap()[cpu].1
+    }
+
+    fn ack(&self, cpu: usize) -> u32 {
+        self.get(cpu, Reg::GICC_IAR, 0)
+    }
+
+    fn eoi(&self, cpu: usize, id: u32) {
+        self.set(cpu, Reg::GICC_EOIR, 0, id);
+    }
+}
+
+#[test]
+fn identification() {
+    let b = Bench::new(4);
+
+    assert_eq!(b.get(0, Reg::GICD_TYPER, 0), 8 | 3 << 5);
+    assert_eq!(
+        (b.get(0, Reg::GICD_IIDR, 0), b.get(0, Reg::GICC_IIDR, 0)),
+        (0x43b, 0x0002_043b)
+    );
+    assert_eq!(b.get(0, Reg::GICD_ID, 6), 0x2b);
+    assert_eq!(b.get(0, Reg::GICD_ICFGR, 0), 0xaaaa_aaaa);
+    assert_eq!(b.get(0, Reg::GICD_ISENABLER, 0), 0xffff);
+}
+
+#[test]
+fn a_level_interrupt_lives_from_line_to_end() {
+    let b = Bench::ready(1);
+    let line = b.line(ID);
+    assert_eq!(b.ack(0), SPURIOUS);
+
+    line.drive(true);
+    assert!(b.irq(0));
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 1), 1 << 10);
+    assert_eq!(b.ack(0), ID);
+    assert!(!b.irq(0));
+    assert_eq!(b.get(0, Reg::GICD_ISACTIVER, 1), 1 << 10);
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0x80);
+
+    b.eoi(0, ID);
+    assert!(b.irq(0), "the line is still high");
+    line.drive(false);
+    assert!(!b.irq(0));
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0xff);
+}
+
+#[test]
+fn an_edge_is_latched_and_taken_once() {
+    let b = Bench::ready(1);
+    b.set(0, Reg::GICD_ICFGR, 2, 2 << (2 * (ID - 32)));
+    let line = b.line(ID);
+
+    line.drive(true);
+    line.drive(false);
+    assert!(b.irq(0));
+    assert_eq!(b.ack(0), ID);
+    line.drive(true);
+    b.eoi(0, ID);
+
+    assert_eq!(b.ack(0), ID, "an edge while active is not lost");
+    b.eoi(0, ID);
+    assert!(!b.irq(0), "a high line is no edge");
+}
+
+#[test]
+fn software_makes_and_unmakes_pending() {
+    let b = Bench::ready(1);
+
+    b.set(0, Reg::GICD_ISPENDR, 1, 1 << 10);
+    assert!(b.irq(0));
+    b.set(0, Reg::GICD_ICPENDR, 1, 1 << 10);
+    assert!(!b.irq(0));
+    b.set(0, Reg::GICD_ISPENDR, 1, 1 << 10);
+    assert_eq!(b.ack(0), ID);
+    b.eoi(0, ID);
+    assert!(!b.irq(0));
+
+    b.line(ID).drive(true);
+    b.set(0, Reg::GICD_ICPENDR, 1, 1 << 10);
+    assert!(b.irq(0), "a high level stays pending");
+}
+
+#[test]
+fn only_a_higher_group_priority_preempts() {
+    let b = Bench::ready(1);
+    b.set(0, Reg::GICC_BPR, 0, 3);
+    b.enable(50, 0x7f, 1);
+    b.enable(51, 0x80 - 0x11, 1);
+    b.enable(52, 0x10, 1);
+    b.set(0, Reg::GICD_IPRIORITYR, ID as usize / 4, 0x0078_0000);
+    b.line(ID).drive(true);
+    assert_eq!(b.ack(0), ID);
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0x70);
+
+    b.line(50).drive(true);
+    assert!(!b.irq(0), "same group priority");
+    b.line(51).drive(true);
+    assert!(b.irq(0));
+    b.line(52).drive(true);
+    assert_eq!(b.ack(0), 52, "the highest first");
+    assert_eq!(b.get(0, Reg::GICC_APR, 0), 1 << 8);
+    assert_eq!(b.get(0, Reg::GICC_APR, 1), 1 << (0x70 / 2 - 32));
+    b.line(52).drive(false);
+    b.eoi(0, 52);
+    assert_eq!(b.ack(0), 51);
+}
+
+#[test]
+fn equal_priorities_go_by_id() {
+    let b = Bench::ready(1);
+    b.enable(40, 0x80, 1);
+
+    b.line(ID).drive(true);
+    b.line(40).drive(true);
+
+    assert_eq!(b.get(0, Reg::GICC_HPPIR, 0), 40);
+    assert_eq!(b.ack(0), 40);
+}
+
+#[test]
+fn the_priority_mask_masks() {
+    let b = Bench::ready(1);
+    b.line(ID).drive(true);
+
+    b.set(0, Reg::GICC_PMR, 0, 0x80);
+    assert!(!b.irq(0));
+    assert_eq!(b.ack(0), SPURIOUS);
+    assert_eq!(b.get(0, Reg::GICC_HPPIR, 0), ID);
+    b.set(0, Reg::GICC_PMR, 0, 0x81);
+    assert!(b.irq(0));
+}
+
+#[test]
+fn an_sgi_says_who_sent_it() {
+    let b = Bench::ready(3);
+
+    b.set(2, Reg::GICD_SGIR, 0, 2 << 16 | 5);
+    b.set(0, Reg::GICD_SGIR, 0, 1 << 24 | 5);
+    assert_eq!([0, 1, 2].map(|cpu| b.irq(cpu)), [false, true, true]);
+    assert_eq!(b.get(1, Reg::GICD_SPENDSGIR, 1), 0x0500);
+
+    assert_eq!(b.ack(1), 5);
+    assert!(!b.irq(1), "active: the second waits");
+    b.eoi(1, 5);
+    assert_eq!(b.ack(1), 5 | 2 << 10);
+    b.eoi(1, 5 | 2 << 10);
+    assert!(!b.irq(1));
+    assert_eq!(b.ack(2), 5);
+}
+
+#[test]
+fn sgis_are_set_and_cleared_byte_by_byte() {
+    let b = Bench::ready(2);
+
+    b.gic.write(Access::new(0xf20 + 9, 1), 0xff);
+    assert_eq!(b.get(0, Reg::GICD_CPENDSGIR, 2), 0x0300);
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 0), 1 << 9);
+    b.gic.write(Access::new(0xf10 + 9, 1), 1);
+    assert_eq!(b.ack(0), 9 | 1 << 10);
+    b.set(0, Reg::GICD_ISPENDR, 0, 0xffff);
+    b.set(0, Reg::GICD_ICENABLER, 0, 0xffff);
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 0), 0);
+    assert_eq!(b.get(0, Reg::GICD_ISENABLER, 0), 0xffff);
+    b.set(0, Reg::GICD_SGIR, 0, 3 << 24);
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 0), 0);
+}
+
+#[test]
+fn private_interrupts_are_banked() {
+    let b = Bench::ready(2);
+    b.set(1, Reg::GICD_ISENABLER, 0, 1 << TIMER);
+    b.gic.write(Access::new(0x400 + TIMER as u64, 1).by(1), 0x40);
+
+    b.gic.with(|gic| gic.ppi(0, TIMER)).drive(true);
+    b.gic.with(|gic| gic.ppi(1, TIMER)).drive(true);
+
+    assert_eq!((b.irq(0), b.irq(1)), (false, true));
+    assert_eq!(b.get(0, Reg::GICD_IPRIORITYR, TIMER / 4), 0);
+    assert_eq!(b.get(1, Reg::GICD_IPRIORITYR, TIMER / 4), 0x4000_0000);
+    assert_eq!(b.ack(1), TIMER as u32);
+    assert_eq!(b.get(0, Reg::GICD_ISACTIVER, 0), 0);
+}
+
+#[test]
+fn a_shared_interrupt_goes_to_its_targets_and_is_taken_by_one() {
+    let b = Bench::ready(3);
+    b.enable(ID, 0x80, 0b110);
+
+    b.line(ID).drive(true);
+
+    assert_eq!([0, 1, 2].map(|cpu| b.irq(cpu)), [false, true, true]);
+    assert_eq!(b.ack(2), ID);
+    assert_eq!(b.ack(1), SPURIOUS);
+    assert!(!b.irq(1));
+}
+
+#[test]
+fn targets_are_bytes_and_fixed_for_private_ones() {
+    let b = Bench::new(2);
+
+    b.gic.write(Access::new(0x800 + 33, 1), 0xff);
+    b.gic.write(Access::new(0x800 + 34, 2), 0x0102);
+    b.set(0, Reg::GICD_ITARGETSR, 0, !0);
+
+    assert_eq!(b.get(0, Reg::GICD_ITARGETSR, 8), 0x0102_0300);
+    assert_eq!(b.get(1, Reg::GICD_ITARGETSR, 0), 0x0202_0202);
+    assert_eq!(b.gic.read(Access::new(0x800 + 34, 1)), 2);
+    let alone = Bench::new(1);
+    alone.set(0, Reg::GICD_ITARGETSR, 8, !0);
+    assert_eq!(
+        alone.get(0, Reg::GICD_ITARGETSR, 8) | alone.get(0, Reg::GICD_ITARGETSR, 0),
+        0
+    );
+}
+
+#[test]
+fn groups_choose_the_cpu_input_and_the_register() {
+    let b = Bench::ready(1);
+    b.set(0, Reg::GICD_CTLR, 0, 3);
+    b.set(0, Reg::GICC_CTLR, 0, 3 | interface::ctlr::FIQ_EN);
+    b.enable(43, 0x90, 1);
+    b.set(0, Reg::GICD_IGROUPR, 1, 1 << 11);
+
+    b.line(43).drive(true);
+    assert_eq!((b.irq(0), b.fiq(0)), (true, false));
+    assert_eq!((b.ack(0), b.get(0, Reg::GICC_HPPIR, 0)), (OTHER_GROUP, OTHER_GROUP));
+    assert_eq!(b.get(0, Reg::GICC_AHPPIR, 0), 43);
+    b.line(ID).drive(true);
+    assert_eq!((b.irq(0), b.fiq(0)), (false, true));
+    assert_eq!(b.get(0, Reg::GICC_AIAR, 0), SPURIOUS);
+    assert_eq!(b.ack(0), ID);
+    b.line(ID).drive(false);
+    b.eoi(0, ID);
+    assert_eq!(b.get(0, Reg::GICC_AIAR, 0), 43);
+    assert_eq!(b.get(0, Reg::GICC_NSAPR, 2), 1 << 8);
+    b.set(0, Reg::GICC_AEOIR, 0, 43);
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0xff);
+
+    b.set(0, Reg::GICC_CTLR, 0, 3 | interface::ctlr::ACK_CTL);
+    assert_eq!(b.ack(0), 43);
+}
+
+#[test]
+fn a_group_that_is_off_is_not_signalled() {
+    let b = Bench::ready(1);
+    b.line(ID).drive(true);
+
+    b.set(0, Reg::GICC_CTLR, 0, 2);
+    assert!(!b.irq(0));
+    b.set(0, Reg::GICC_CTLR, 0, 1);
+    assert!(b.irq(0));
+    b.set(0, Reg::GICD_CTLR, 0, 2);
+    assert!(!b.irq(0));
+    assert_eq!(b.get(0, Reg::GICC_HPPIR, 0), SPURIOUS);
+}
+
+#[test]
+fn split_end_of_interrupt_deactivates_later() {
+    let b = Bench::ready(1);
+    b.set(0, Reg::GICC_CTLR, 0, 1 | interface::ctlr::EOI_MODE);
+    b.line(ID).drive(true);
+
+    assert_eq!(b.ack(0), ID);
+    b.eoi(0, ID);
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0xff);
+    assert!(!b.irq(0), "still active");
+    b.set(0, Reg::GICC_DIR, 0, ID);
+    assert!(b.irq(0));
+}
+
+#[test]
+fn ends_of_nothing_are_ignored() {
+    let b = Bench::ready(1);
+    b.line(ID).drive(true);
+    b.ack(0);
+
+    for id in [SPURIOUS, OTHER_GROUP, 1020, 288] {
+        b.eoi(0, id);
+    }
+
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0x80);
+}
+
+#[test]
+fn interrupts_survive_save_reset_load() {
+    let b = Bench::ready(1);
+    b.enable(50, 0x20, 1);
+    b.line(ID).drive(true);
+    b.ack(0);
+    b.line(50).drive(true);
+    let saved = b.gic.save();
+
+    b.gic.reset();
+    assert!(!b.irq(0));
+    b.gic.load(&saved).unwrap();
+
+    assert!(b.irq(0));
+    assert_eq!(b.ack(0), 50);
+    b.eoi(0, 50);
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0x80);
+}
+
+#[test]
+fn a_state_that_cannot_be_is_refused() {
+    let b = Bench::new(1);
+    let mut state = State::initial();
+    state.private[0].latched = 1;
+
+    assert!(b.gic.load(&crate::bus::Saved::new("gicv2", 1, &state)).is_err());
+}
+
+#[test]
+fn any_access_is_survived() {
+    let offsets: Vec<u64> = <Reg as crate::bus::RegMap>::TABLE
+        .iter()
+        .flat_map(|row| [row.offset, row.offset + 4 * (row.count - 1), row.offset + 4])
+        .collect();
+    for seed in 0..8 {
+        let (b, other) = (Bench::ready(1 + seed as usize), Bench::new(1 + seed as usize));
+        b.gic.with(|gic| {
+            other.gic.with(|other| {
+                fuzz::registers(seed, gic, other, &offsets, 0x1_2000, |gic, random| {
+                    let level = random.below(2) != 0;
+                    gic.spi(random.below(300) as usize).set(level);
+                    gic.ppi(random.below(9) as usize, random.below(40) as usize).set(level);
+                    gic.inputs_changed();
+                })
+            })
+        });
+    }
+    assert_eq!(Bench::new(1).gic.with(|gic| gic.model()), "gicv2");
+}
