@@ -1,0 +1,281 @@
+//! Software floating point, exact in results and cumulative flags, in every rounding mode.
+//!
+//! Semantics are those of the Arm architecture (ARM DDI 0406C, A2.7 "Floating-point data types and arithmetic", the
+//! pseudocode `FPUnpack`, `FPRound`, `FPProcessNaN(s)` and the operations built on them): tininess is detected before
+//! rounding, denormal inputs and results flush on demand, NaNs propagate by operand order with signalling ones first.
+//!
+//! Why own code: the crates that could do the core each miss something that is part of the result here. rustc_apfloat
+//! has no square root and cannot tell underflow before rounding from after; the Berkeley SoftFloat bindings fix NaN
+//! rules and tininess when the C library is built, keep rounding mode and flags in C globals, and need a C compiler
+//! and libclang. The core is small: unpack to a normalised significand, compute in 128 bits, [`round`] once.
+//!
+//! Every function takes bit patterns (zero-extended to 64 bits) and a [`Fenv`] whose rounding mode is resolved (not
+//! [`Round::Current`], see [`resolve`]), and returns bits and the flags it raised ([`FP_INVALID`] …).
+
+mod arith;
+mod compare;
+mod convert;
+mod fused;
+
+pub use arith::{add, div, mul, sqrt, sub};
+pub use compare::{compare, eq, ge, gt, le, lt, max, min, unordered};
+pub use convert::{convert, from_half, from_signed, from_unsigned, to_half, to_signed, to_unsigned};
+pub use fused::mul_add;
+
+use emu_ir::{FP_DENORMAL, FP_INEXACT, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW, Fenv, Round, Ty};
+
+/// An interchange format of IEEE 754.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// binary16.
+    Half,
+    /// binary32.
+    Single,
+    /// binary64.
+    Double,
+}
+
+impl Format {
+    /// The format of a float type or lane: F32 is single; every other type counts as double.
+    pub const fn of(ty: Ty) -> Format {
+        if matches!(ty, Ty::F32) {
+            Format::Single
+        } else {
+            Format::Double
+        }
+    }
+    /// Explicit fraction bits.
+    const fn frac(self) -> u32 {
+        match self {
+            Format::Half => 10,
+            Format::Single => 23,
+            Format::Double => 52,
+        }
+    }
+    /// The exponent field of infinities and NaNs.
+    const fn top(self) -> u32 {
+        match self {
+            Format::Half => 31,
+            Format::Single => 255,
+            Format::Double => 2047,
+        }
+    }
+    /// The exponent of the smallest normal number.
+    const fn min_exp(self) -> i32 {
+        1 - (self.top() / 2) as i32
+    }
+    const fn sign_bit(self) -> u64 {
+        match self {
+            Format::Half => 1 << 15,
+            Format::Single => 1 << 31,
+            Format::Double => 1 << 63,
+        }
+    }
+    const fn quiet_bit(self) -> u64 {
+        1 << (self.frac() - 1)
+    }
+    const fn zero(self, sign: bool) -> u64 {
+        if sign { self.sign_bit() } else { 0 }
+    }
+    const fn infinity(self, sign: bool) -> u64 {
+        self.zero(sign) | (self.top() as u64) << self.frac()
+    }
+    const fn largest(self, sign: bool) -> u64 {
+        self.infinity(sign) - 1
+    }
+    /// The default NaN: positive, quiet, no payload.
+    pub const fn default_nan(self) -> u64 {
+        self.infinity(false) | self.quiet_bit()
+    }
+}
+
+/// The rounding mode for `env` when the guest's current one (0 to 3, as in [`Layout::fp_round`](emu_ir::Layout)) is
+/// `current`.
+#[inline]
+pub const fn resolve(env: Fenv, current: u32) -> Fenv {
+    let round = match env.round {
+        Round::Current => match current & 3 {
+            0 => Round::Nearest,
+            1 => Round::Down,
+            2 => Round::Up,
+            _ => Round::Zero,
+        },
+        Round::Nearest | Round::Down | Round::Up | Round::Zero | Round::Away => env.round,
+    };
+    Fenv { round, ..env }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Zero,
+    Finite,
+    Infinity,
+    Quiet,
+    Signalling,
+}
+
+/// An unpacked operand. Finite: the value is `sig * 2^(exp - 63)`, bit 63 of `sig` set. NaN: `sig` is its bits.
+#[derive(Clone, Copy, Debug)]
+struct Number {
+    sign: bool,
+    class: Class,
+    exp: i32,
+    sig: u64,
+}
+
+impl Number {
+    const fn is_nan(self) -> bool {
+        matches!(self.class, Class::Quiet | Class::Signalling)
+    }
+    fn is_zero(self) -> bool {
+        self.class == Class::Zero
+    }
+    fn is_inf(self) -> bool {
+        self.class == Class::Infinity
+    }
+}
+
+/// `FPUnpack`: raises [`FP_DENORMAL`] for an input it flushes. Half precision is unpacked as the IEEE format.
+#[inline]
+fn unpack(f: Format, bits: u64, env: Fenv, flags: &mut u32) -> Number {
+    let sign = bits & f.sign_bit() != 0;
+    let exp = (bits >> f.frac()) as u32 & f.top();
+    let frac = bits & ((1 << f.frac()) - 1);
+    let (class, exp, sig) = if exp == f.top() {
+        match frac {
+            0 => (Class::Infinity, 0, 0),
+            n if n & f.quiet_bit() != 0 => (Class::Quiet, 0, bits),
+            _ => (Class::Signalling, 0, bits),
+        }
+    } else if exp != 0 {
+        let sig = (frac | 1 << f.frac()) << (63 - f.frac());
+        (Class::Finite, exp as i32 - 1 + f.min_exp(), sig)
+    } else if frac == 0 {
+        (Class::Zero, 0, 0)
+    } else if env.flush && f != Format::Half {
+        *flags |= FP_DENORMAL;
+        (Class::Zero, 0, 0)
+    } else {
+        let lead = frac.leading_zeros();
+        (
+            Class::Finite,
+            f.min_exp() + 63 - f.frac() as i32 - lead as i32,
+            frac << lead,
+        )
+    };
+    Number { sign, class, exp, sig }
+}
+
+/// `FPProcessNaN`: a NaN operand as a result.
+fn quieted(f: Format, n: Number, env: Fenv, flags: &mut u32) -> u64 {
+    if n.class == Class::Signalling {
+        *flags |= FP_INVALID;
+    }
+    if env.default_nan {
+        f.default_nan()
+    } else {
+        n.sig | f.quiet_bit()
+    }
+}
+
+/// `FPProcessNaNs` and `FPProcessNaNs3`: the first signalling, else the first quiet operand.
+#[inline]
+fn propagate(f: Format, operands: &[Number], env: Fenv, flags: &mut u32) -> Option<u64> {
+    if !operands.iter().any(|n| n.is_nan()) {
+        return None;
+    }
+    let of = |class| operands.iter().find(|n| n.class == class);
+    let nan = of(Class::Signalling).or_else(|| of(Class::Quiet))?;
+    Some(quieted(f, *nan, env, flags))
+}
+
+fn invalid(f: Format, flags: &mut u32) -> u64 {
+    *flags |= FP_INVALID;
+    f.default_nan()
+}
+
+/// Whether the magnitude `int + rem / 2^128` rounds away from zero.
+#[inline]
+fn rounds_up(round: Round, sign: bool, odd: bool, rem: u128) -> bool {
+    const HALF: u128 = 1 << 127;
+    match round {
+        Round::Nearest | Round::Current => rem > HALF || (rem == HALF && odd),
+        Round::Away => rem >= HALF,
+        Round::Down => sign && rem != 0,
+        Round::Up => !sign && rem != 0,
+        Round::Zero => false,
+    }
+}
+
+/// Integer and fraction (in units of 2^-128) of `sig * 2^-drop`; what lies below is kept as a sticky bit. For a
+/// negative `drop` the integer must fit.
+#[inline]
+fn split(sig: u128, drop: i32) -> (u128, u128) {
+    match drop {
+        ..=0 => (sig << -drop, 0),
+        1..=127 => (sig >> drop, sig << (128 - drop)),
+        128 => (0, sig),
+        129.. => (0, 1),
+    }
+}
+
+/// `FPRound` of `sig * 2^exp`, `sig` not 0. The lowest bit of `sig` may be sticky if at least two bits below the
+/// format's precision are kept.
+#[inline]
+fn round(f: Format, sign: bool, exp: i32, sig: u128, env: Fenv, flags: &mut u32) -> u64 {
+    let e = exp + 127 - sig.leading_zeros() as i32;
+    if env.flush && f != Format::Half && e < f.min_exp() {
+        *flags |= FP_UNDERFLOW;
+        return f.zero(sign);
+    }
+    let field = (e - f.min_exp() + 1).max(0);
+    let (int, rem) = split(sig, e.max(f.min_exp()) - f.frac() as i32 - exp);
+    if field == 0 && rem != 0 {
+        *flags |= FP_UNDERFLOW;
+    }
+    let int = int as u64 + rounds_up(env.round, sign, int & 1 != 0, rem) as u64;
+    // The implicit bit, and a carry out of the fraction, add into the exponent field.
+    let bits = (((field - 1).max(0) as u64) << f.frac()) + int;
+    if f == Format::Half && env.flag {
+        if bits >= f.sign_bit() {
+            *flags |= FP_INVALID;
+            return f.zero(sign) | (f.sign_bit() - 1);
+        }
+    } else if bits >> f.frac() >= f.top() as u64 {
+        *flags |= FP_OVERFLOW | FP_INEXACT;
+        let to_infinity = match env.round {
+            Round::Nearest | Round::Away | Round::Current => true,
+            Round::Up => !sign,
+            Round::Down => sign,
+            Round::Zero => false,
+        };
+        return if to_infinity { f.infinity(sign) } else { f.largest(sign) };
+    }
+    if rem != 0 {
+        *flags |= FP_INEXACT;
+    }
+    f.zero(sign) | bits
+}
+
+/// `sig >> by`, what is shifted out kept as a sticky bit.
+#[inline]
+fn shift_sticky(sig: u128, by: u32) -> u128 {
+    match by {
+        0 => sig,
+        1..=127 => sig >> by | (sig << (128 - by) != 0) as u128,
+        128.. => (sig != 0) as u128,
+    }
+}
+
+/// The sum of two magnitudes with signs, `sig * 2^exp` each with bit 125 of `sig` set, rounded once. An exact zero is
+/// negative only when rounding down.
+#[inline]
+fn sum(f: Format, a: (bool, i32, u128), b: (bool, i32, u128), env: Fenv, flags: &mut u32) -> u64 {
+    let (big, small) = if (a.1, a.2) >= (b.1, b.2) { (a, b) } else { (b, a) };
+    let low = shift_sticky(small.2, (big.1 - small.1) as u32);
+    let sig = if big.0 == small.0 { big.2 + low } else { big.2 - low };
+    if sig == 0 {
+        return f.zero(env.round == Round::Down);
+    }
+    round(f, big.0, big.1, sig, env, flags)
+}

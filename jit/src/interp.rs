@@ -1,0 +1,288 @@
+//! The interpreter: what every operation means. The emitter is tested against it.
+//!
+//! Values are held as zero-extended `u128`, one for each operation of the block, in a [`Scratch`] that is used again for
+//! the next block. Guest memory, and all that translating an address takes, is the [`Memory`]'s business.
+
+mod float;
+mod int;
+mod pure;
+#[cfg(test)]
+mod tests;
+mod vec;
+
+use crate::classes::{fp_ops, pure_ops};
+use crate::fp;
+use emu_ir::{Block, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Ty, Val};
+use int::mask;
+pub(crate) use pure::pure;
+use std::sync::atomic::{Ordering, fence};
+
+/// Guest memory by virtual address. Values are zero-extended from `mem.bytes()` bytes, after any byte swap `mem` asks for.
+/// Checking alignment and permissions and crossing pages is done behind it; a fault leaves memory as it was.
+pub trait Memory {
+    /// Load `mem.bytes()` bytes.
+    ///
+    /// # Errors
+    /// The fault to raise.
+    fn load(&mut self, addr: u64, mem: Mem) -> Result<u128, Fault>;
+    /// Store the low `mem.bytes()` bytes of `value`.
+    ///
+    /// # Errors
+    /// The fault to raise.
+    fn store(&mut self, addr: u64, mem: Mem, value: u128) -> Result<(), Fault>;
+    /// Atomically store `new` if memory holds `old`; what it held.
+    ///
+    /// # Errors
+    /// The fault to raise (of a write, also where nothing is stored).
+    fn cas(&mut self, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault>;
+    /// Atomically store `value`; what memory held.
+    ///
+    /// # Errors
+    /// The fault to raise.
+    fn swap(&mut self, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault>;
+}
+
+/// A block made ready to be interpreted: its labels are resolved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prepared {
+    block: Block,
+    targets: Vec<u16>,
+}
+
+impl Prepared {
+    /// Take a verified block.
+    pub fn new(block: Block) -> Prepared {
+        let mut targets = vec![0; block.labels as usize];
+        for (i, inst) in block.insts.iter().enumerate() {
+            if let Op::Place { label } = inst.op {
+                targets[label.0 as usize] = i as u16;
+            }
+        }
+        Prepared { block, targets }
+    }
+    /// The block.
+    pub fn block(&self) -> &Block {
+        &self.block
+    }
+    fn target(&self, label: Label) -> usize {
+        self.targets[label.0 as usize] as usize
+    }
+}
+
+/// Working memory of [`run`], used again and again.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    vals: Vec<u128>,
+}
+
+/// Where to go on after a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// At an address the block names; the state's pc slot holds it.
+    Goto {
+        /// The virtual address, wrapped to the address width.
+        addr: u64,
+        /// What the branch is for.
+        hint: Hint,
+        /// Look at pending interrupts even if attention was not asked for.
+        poll: bool,
+    },
+    /// At a computed address; the state's pc slot holds it.
+    GotoVal {
+        /// The virtual address, wrapped to the address width.
+        addr: u64,
+        /// What the branch is for.
+        hint: Hint,
+    },
+    /// In the engine; the block set the pc slot.
+    Exit(Leave),
+}
+
+/// A fault, and the guest instruction it belongs to. The state is as that instruction's operations left it:
+/// [`Guest::restore`] with the instruction's pc and `aux`, then [`Guest::raise`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// What to raise.
+    pub fault: Fault,
+    /// The instruction's offset from the start of the block's page.
+    pub offset: u16,
+    /// The instruction's `aux`.
+    pub aux: u32,
+}
+
+/// Run one block, whose page starts at virtual address `page_base`.
+///
+/// # Errors
+/// A fault of guest memory or of a helper, and where it happened.
+pub fn run<G: Guest, M: Memory + Env>(
+    guest: &mut G,
+    state: &mut G::State,
+    mem: &mut M,
+    code: &Prepared,
+    page_base: u64,
+    scratch: &mut Scratch,
+) -> Result<Next, Stopped> {
+    let insts = &code.block.insts[..];
+    if scratch.vals.len() < insts.len() {
+        scratch.vals.resize(insts.len(), 0);
+    }
+    let vals = &mut scratch.vals[..insts.len()];
+    let mut insn = (0, 0);
+    let mut i = 0;
+    loop {
+        let inst = &insts[i];
+        let v = |a: Val| vals[a.index()];
+        let done = match inst.op {
+            Op::Get { slot } => Ok(peek(state, slot, inst.ty)),
+            Op::Set { slot, a } => {
+                poke(state, slot, inst.ty, v(a));
+                Ok(0)
+            }
+            Op::Load { addr, mem: m } => mem.load(v(addr) as u64, m).map(|raw| extend(inst.ty, m, raw)),
+            Op::Store { addr, a, mem: m } => mem.store(v(addr) as u64, m, v(a) & bytes_mask(m)).map(|()| 0),
+            Op::Cas { addr, old, new, mem: m } => mem.cas(v(addr) as u64, m, v(old), v(new)),
+            Op::Swap { addr, a, mem: m } => mem.swap(v(addr) as u64, m, v(a)),
+            Op::Barrier { kind } => {
+                barrier(kind);
+                Ok(0)
+            }
+            Op::Call { helper, args } => {
+                let args = args.map(|a| if a.is_some() { v(a) } else { 0 });
+                call(guest, state, mem, helper, &args).map(|r| r & inst.ty.mask())
+            }
+            Op::Insn { offset, aux } => {
+                insn = (offset, aux);
+                Ok(0)
+            }
+            Op::Place { .. } => Ok(0),
+            Op::Br { label } => {
+                i = code.target(label);
+                continue;
+            }
+            Op::BrIf { cond, label } => {
+                if v(cond) != 0 {
+                    i = code.target(label);
+                    continue;
+                }
+                Ok(0)
+            }
+            Op::Goto {
+                offset,
+                hint,
+                poll,
+                mode: _,
+            } => {
+                let addr = set_pc::<G>(state, page_base.wrapping_add_signed(offset as i64));
+                return Ok(Next::Goto { addr, hint, poll });
+            }
+            Op::GotoVal { addr, hint } => {
+                let addr = set_pc::<G>(state, v(addr) as u64);
+                return Ok(Next::GotoVal { addr, hint });
+            }
+            Op::Exit { why } => return Ok(Next::Exit(why)),
+            fp_ops!() => {
+                let (bits, flags) = float::eval(&code.block, inst, vals, |e| current(state, G::LAYOUT, e));
+                raise_flags(state, G::LAYOUT, flags);
+                Ok(bits)
+            }
+            pure_ops!() => Ok(pure(&code.block, inst, vals, page_base)),
+        };
+        match done {
+            Ok(value) => vals[i] = value,
+            Err(fault) => {
+                let (offset, aux) = insn;
+                return Err(Stopped { fault, offset, aux });
+            }
+        }
+        i += 1;
+    }
+}
+
+/// The bytes of a slot, zero-extended.
+#[inline]
+fn peek<S: bytemuck::Pod>(state: &S, slot: u16, ty: Ty) -> u128 {
+    let at = &bytemuck::bytes_of(state)[slot as usize..];
+    match ty {
+        Ty::I8 => at[0] as u128,
+        Ty::I16 => u16::from_ne_bytes(first(at)) as u128,
+        Ty::I32 | Ty::F32 => u32::from_ne_bytes(first(at)) as u128,
+        Ty::I64 | Ty::F64 | Ty::V64 => u64::from_ne_bytes(first(at)) as u128,
+        Ty::V128 => u128::from_ne_bytes(first(at)),
+    }
+}
+
+#[inline]
+fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut out = [0; N];
+    out.copy_from_slice(&bytes[..N]);
+    out
+}
+
+#[inline]
+fn poke<S: bytemuck::Pod>(state: &mut S, slot: u16, ty: Ty, value: u128) {
+    let at = &mut bytemuck::bytes_of_mut(state)[slot as usize..];
+    match ty {
+        Ty::I8 => at[0] = value as u8,
+        Ty::I16 => at[..2].copy_from_slice(&(value as u16).to_ne_bytes()),
+        Ty::I32 | Ty::F32 => at[..4].copy_from_slice(&(value as u32).to_ne_bytes()),
+        Ty::I64 | Ty::F64 | Ty::V64 => at[..8].copy_from_slice(&(value as u64).to_ne_bytes()),
+        Ty::V128 => at[..16].copy_from_slice(&value.to_ne_bytes()),
+    }
+}
+
+/// Wrap an address to the guest's address width and write it to the pc slot.
+fn set_pc<G: Guest>(state: &mut G::State, addr: u64) -> u64 {
+    let pc = G::LAYOUT.pc;
+    let addr = addr & mask(pc.ty);
+    poke(state, pc.off, pc.ty, addr as u128);
+    addr
+}
+
+fn bytes_mask(m: Mem) -> u128 {
+    u128::MAX >> (128 - 8 * m.bytes())
+}
+
+/// What a load of raw bytes is as a `ty`.
+fn extend(ty: Ty, m: Mem, raw: u128) -> u128 {
+    if !m.signed || m.bytes() >= ty.bytes() {
+        return raw;
+    }
+    let unused = 128 - 8 * m.bytes();
+    ((raw << unused) as i128 >> unused) as u128 & ty.mask()
+}
+
+fn barrier(kind: Fence) {
+    fence(match kind {
+        Fence::Full => Ordering::SeqCst,
+        Fence::Light => Ordering::AcqRel,
+    });
+}
+
+fn current<S: bytemuck::Pod>(state: &S, layout: &Layout, env: Fenv) -> Fenv {
+    fp::resolve(env, peek(state, layout.fp_round.off, Ty::I32) as u32)
+}
+
+fn raise_flags<S: bytemuck::Pod>(state: &mut S, layout: &Layout, flags: u32) {
+    if flags != 0 {
+        let old = peek(state, layout.fp_flags.off, Ty::I32);
+        poke(state, layout.fp_flags.off, Ty::I32, old | flags as u128);
+    }
+}
+
+fn call<G: Guest, M: Env>(
+    guest: &mut G,
+    state: &mut G::State,
+    env: &mut M,
+    helper: u16,
+    args: &[u128; 4],
+) -> Result<u128, Fault> {
+    match G::HELPERS[helper as usize].f {
+        HelperFn::Pure(f) => Ok(f(args)),
+        HelperFn::Flags(f) => {
+            let (value, flags) = f(args);
+            raise_flags(state, G::LAYOUT, flags);
+            Ok(value)
+        }
+        HelperFn::State(f) => f(guest, state, env, args),
+    }
+}

@@ -1,0 +1,95 @@
+//! Floating-point operations, by the software implementation in [`fp`].
+
+use super::vec;
+use crate::classes::{effect_ops, pure_ops};
+use crate::fp::{self, Format};
+use emu_ir::block::Inst;
+use emu_ir::{Block, Fenv, Lane, Op, Ty, Val};
+
+/// An operation's bits and the flags it raised. `resolved` puts the current rounding mode into an environment.
+pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(Fenv) -> Fenv) -> (u128, u32) {
+    let ty = inst.ty;
+    let (f, bits) = (Format::of(ty), ty.bits());
+    let v = |a: Val| vals[a.index()] as u64;
+    let w = |a: Val| vals[a.index()];
+    let from = |a: Val| Format::of(block.ty(a));
+    let wide = |(r, flags): (u64, u32)| (r as u128, flags);
+    let truth = |(r, flags): (bool, u32)| (r as u128, flags);
+    let zip = |e, a, b, env, op: Binary| lanes(ty, e, |i| op(format(e), at(w(a), e, i), at(w(b), e, i), resolved(env)));
+    let test = |e, a, b, env, op: Relation| {
+        lanes(ty, e, |i| {
+            let (r, flags) = op(format(e), at(w(a), e, i), at(w(b), e, i), resolved(env));
+            (if r { u64::MAX } else { 0 }, flags)
+        })
+    };
+    match inst.op {
+        // ---- scalar
+        Op::FAdd { a, b, env } => wide(fp::add(f, v(a), v(b), resolved(env))),
+        Op::FSub { a, b, env } => wide(fp::sub(f, v(a), v(b), resolved(env))),
+        Op::FMul { a, b, env } => wide(fp::mul(f, v(a), v(b), resolved(env))),
+        Op::FDiv { a, b, env } => wide(fp::div(f, v(a), v(b), resolved(env))),
+        Op::FSqrt { a, env } => wide(fp::sqrt(f, v(a), resolved(env))),
+        Op::FMulAdd { c, a, b, env } => wide(fp::mul_add(f, v(c), v(a), v(b), resolved(env))),
+        Op::FEq { a, b, env } => truth(fp::eq(f, v(a), v(b), env)),
+        Op::FLt { a, b, env } => truth(fp::lt(f, v(a), v(b), env)),
+        Op::FLe { a, b, env } => truth(fp::le(f, v(a), v(b), env)),
+        Op::FUn { a, b, env } => truth(fp::unordered(f, v(a), v(b), env)),
+        Op::FCvt { a, env } => wide(fp::convert(from(a), f, v(a), resolved(env))),
+        Op::FFromHalf { a, env } => wide(fp::from_half(f, v(a), resolved(env))),
+        Op::FToHalf { a, env } => wide(fp::to_half(from(a), v(a), resolved(env))),
+        Op::FToS { a, frac, env } => wide(fp::to_signed(from(a), v(a), bits, frac, resolved(env))),
+        Op::FToU { a, frac, env } => wide(fp::to_unsigned(from(a), v(a), bits, frac, resolved(env))),
+        Op::SToF { a, frac, env } => wide(fp::from_signed(f, v(a), block.ty(a).bits(), frac, resolved(env))),
+        Op::UToF { a, frac, env } => wide(fp::from_unsigned(f, v(a), block.ty(a).bits(), frac, resolved(env))),
+
+        // ---- vectors
+        Op::VFAdd { a, b, e, env } => zip(e, a, b, env, fp::add),
+        Op::VFSub { a, b, e, env } => zip(e, a, b, env, fp::sub),
+        Op::VFMul { a, b, e, env } => zip(e, a, b, env, fp::mul),
+        Op::VFMax { a, b, e, env } => zip(e, a, b, env, fp::max),
+        Op::VFMin { a, b, e, env } => zip(e, a, b, env, fp::min),
+        Op::VFEq { a, b, e, env } => test(e, a, b, env, fp::eq),
+        Op::VFGt { a, b, e, env } => test(e, a, b, env, fp::gt),
+        Op::VFGe { a, b, e, env } => test(e, a, b, env, fp::ge),
+        Op::VFMulAdd { c, a, b, env, e } => lanes(ty, e, |i| {
+            fp::mul_add(format(e), at(w(c), e, i), at(w(a), e, i), at(w(b), e, i), resolved(env))
+        }),
+        Op::VFToS { a, frac, e, env } => lanes(ty, e, |i| {
+            fp::to_signed(format(e), at(w(a), e, i), e.bits(), frac, resolved(env))
+        }),
+        Op::VFToU { a, frac, e, env } => lanes(ty, e, |i| {
+            fp::to_unsigned(format(e), at(w(a), e, i), e.bits(), frac, resolved(env))
+        }),
+        Op::VSToF { a, frac, e, env } => lanes(ty, e, |i| {
+            fp::from_signed(format(e), at(w(a), e, i), e.bits(), frac, resolved(env))
+        }),
+        Op::VUToF { a, frac, e, env } => lanes(ty, e, |i| {
+            fp::from_unsigned(format(e), at(w(a), e, i), e.bits(), frac, resolved(env))
+        }),
+
+        pure_ops!() | effect_ops!() => unreachable!("{} is not floating point", inst.op.name()),
+    }
+}
+
+type Binary = fn(Format, u64, u64, Fenv) -> (u64, u32);
+type Relation = fn(Format, u64, u64, Fenv) -> (bool, u32);
+
+/// The format of a float lane; an integer lane counts as the float of its width.
+fn format(e: Lane) -> Format {
+    if e.bits() == 32 { Format::Single } else { Format::Double }
+}
+
+fn at(a: u128, e: Lane, i: u32) -> u64 {
+    vec::lane(a, e.bits(), i)
+}
+
+/// `f` of each lane's index, flags gathered.
+fn lanes(ty: Ty, e: Lane, f: impl Fn(u32) -> (u64, u32)) -> (u128, u32) {
+    let (mut out, mut all) = (0, 0);
+    for i in 0..ty.bits() / e.bits() {
+        let (r, flags) = f(i);
+        out = vec::set_lane(out, e.bits(), i, r as u128);
+        all |= flags;
+    }
+    (out, all)
+}
