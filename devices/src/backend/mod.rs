@@ -1,8 +1,10 @@
 //! The host side of devices.
 
 mod memory;
+pub mod terminal;
 
 pub use memory::MemoryChar;
+pub use terminal::Terminal;
 
 /// A source and sink of characters: a terminal, a file, a test's buffers.
 ///
