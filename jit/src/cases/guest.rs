@@ -43,6 +43,7 @@ pub static LAYOUT: Layout = Layout {
     mode: Slot::new(4, Ty::I32),
     fp_flags: Slot::new(8, Ty::I32),
     fp_round: Slot::new(12, Ty::I32),
+    insn_shift: 2,
     pins: &[
         pinned(0),
         pinned(1),
