@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::io;
 use std::path::Path;
 
+use crate::debian;
+
 /// Why emu could not run, or stopped running. The text is one line and names the option at fault, if one is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,6 +18,9 @@ pub enum Error {
         /// What is wrong, and where it helps, what would be right.
         reason: String,
     },
+    /// No kernel was named, and Debian's is not to be had.
+    #[error(transparent)]
+    Debian(#[from] debian::Error),
     /// The host refused something.
     #[error("{what}: {source}")]
     Host {
@@ -52,7 +57,7 @@ impl Error {
     pub fn exit_status(&self) -> u8 {
         match self {
             Self::Input { .. } => 2,
-            Self::Host { .. } => 1,
+            Self::Debian(_) | Self::Host { .. } => 1,
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod cli;
 pub mod config;
+pub mod debian;
 mod error;
 
 use std::io::{self, Write};
