@@ -14,6 +14,7 @@ use crate::classes::{fp_ops, pure_ops};
 use crate::fp;
 use emu_ir::{Block, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Ty, Val};
 use int::mask;
+pub(crate) use int::signed;
 pub(crate) use pure::pure;
 use std::sync::atomic::{Ordering, fence};
 

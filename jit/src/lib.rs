@@ -6,3 +6,4 @@ pub mod cases;
 mod classes;
 pub mod fp;
 pub mod interp;
+pub mod opt;

@@ -1,0 +1,222 @@
+//! The forward pass: constants, identities, copies, equal values, slot contents, branches on constants.
+//!
+//! Rewrites the block into a new one. At a label only what was known before the earliest branch to it, and still is,
+//! stays known; values made in between are not defined behind it.
+
+use super::{CallEffect, cse, fold, slots};
+use emu_ir::block::Inst;
+use emu_ir::{Block, Effect, Imm, Label, Layout, Op, Slot, Ty, Val};
+
+/// Working memory.
+#[derive(Debug, Default)]
+pub(super) struct Tables {
+    /// From values of the old block to those of the new.
+    map: Vec<Val>,
+    /// Values of the new block that are constants.
+    constants: Vec<u128>,
+    slots: slots::Contents,
+    cse: cse::Table,
+    /// For each label, the position of the earliest branch to it.
+    branched: Vec<Option<u16>>,
+}
+
+/// Rewrite `old` into `new`; `old` is left without content.
+pub(super) fn run(old: &mut Block, new: &mut Block, layout: &Layout, effect: fn(u16) -> CallEffect, t: &mut Tables) {
+    new.clear();
+    std::mem::swap(&mut new.pool, &mut old.pool);
+    new.labels = old.labels;
+    (new.mode_ignored, new.guest_insns, new.guest_bytes) = (old.mode_ignored, old.guest_insns, old.guest_bytes);
+    t.map.clear();
+    t.map.resize(old.insts.len(), Val::NONE);
+    t.slots.forget_all();
+    t.cse.start();
+    t.branched.clear();
+    t.branched.resize(old.labels as usize, None);
+    let mut pass = Forward {
+        new,
+        layout,
+        effect,
+        t,
+        dead: false,
+    };
+    for (i, inst) in old.insts.iter().enumerate() {
+        pass.step(i, *inst);
+    }
+}
+
+/// The pass at work on one block.
+pub(super) struct Forward<'a> {
+    new: &'a mut Block,
+    layout: &'a Layout,
+    effect: fn(u16) -> CallEffect,
+    t: &'a mut Tables,
+    /// Nothing reaches here.
+    dead: bool,
+}
+
+impl Forward<'_> {
+    fn here(&self) -> u16 {
+        self.new.insts.len() as u16
+    }
+    /// The operation that makes a value.
+    pub(super) fn def(&self, v: Val) -> Inst {
+        self.new.insts[v.index()]
+    }
+    /// The type of a value.
+    pub(super) fn ty(&self, v: Val) -> Ty {
+        self.new.ty(v)
+    }
+    /// The value of a constant of up to 64 bits.
+    pub(super) fn constant(&self, v: Val) -> Option<u64> {
+        self.new.constant(v)
+    }
+    /// A constant, made if need be.
+    pub(super) fn make(&mut self, ty: Ty, bits: u128) -> Val {
+        let bits = bits & ty.mask();
+        let op = if ty == Ty::V128 {
+            let at = self.new.pool.iter().position(|p| *p == bits).unwrap_or_else(|| {
+                self.new.pool.push(bits);
+                self.new.pool.len() - 1
+            });
+            Op::Const128 { pool: at as u16 }
+        } else {
+            let imm = Imm::new(bits as u64);
+            Op::Const { imm }
+        };
+        self.reuse(Inst { op, ty })
+    }
+    /// An equal value made before, or `inst` appended.
+    fn reuse(&mut self, inst: Inst) -> Val {
+        match self.t.cse.find(self.new, &inst) {
+            Some(v) => v,
+            None => self.push(inst),
+        }
+    }
+    fn push(&mut self, inst: Inst) -> Val {
+        let at = self.new.insts.len();
+        if let Op::Const { imm } = inst.op {
+            self.note(at, imm.get() as u128);
+        } else if let Op::Const128 { pool } = inst.op {
+            self.note(at, self.new.pool[pool as usize]);
+        }
+        self.new.insts.push(inst);
+        Val(at as u16)
+    }
+    fn note(&mut self, at: usize, bits: u128) {
+        if self.t.constants.len() <= at {
+            self.t.constants.resize(at + 64, 0);
+        }
+        self.t.constants[at] = bits;
+    }
+    fn step(&mut self, i: usize, mut inst: Inst) {
+        if let Op::Place { label } = inst.op {
+            return self.place(label, inst);
+        }
+        if self.dead {
+            return;
+        }
+        let map = &self.t.map;
+        inst.op.vals_mut(&mut |v| *v = map[v.index()]);
+        self.t.map[i] = match inst.op.effect() {
+            Effect::Pure => self.pure(inst),
+            Effect::Get => self.get(inst),
+            Effect::Set => self.set(inst),
+            Effect::Fp => {
+                self.t.slots.forget(self.layout.fp_flags);
+                self.push(inst)
+            }
+            Effect::Mem => self.push(inst),
+            Effect::Call => self.call(inst),
+            Effect::Flow => self.flow(inst),
+        };
+    }
+    fn pure(&mut self, inst: Inst) -> Val {
+        let mut inst = inst;
+        // Each rewrite leaves a simpler operation; the bound is a safeguard against a pair of rules that undo each other.
+        for _ in 0..4 {
+            match fold::simplify(self, inst) {
+                fold::Rewrite::Keep => break,
+                fold::Rewrite::Value(v) => return v,
+                fold::Rewrite::Inst(next) => inst = next,
+            }
+        }
+        if let Some(bits) = self.evaluate(&inst) {
+            return self.make(inst.result().unwrap_or(inst.ty), bits);
+        }
+        self.reuse(inst)
+    }
+    /// The value of an operation whose operands are all constants.
+    fn evaluate(&self, inst: &Inst) -> Option<u128> {
+        if matches!(inst.op, Op::Const { .. } | Op::Const128 { .. } | Op::PcRel { .. }) {
+            return None;
+        }
+        let mut all = true;
+        inst.op
+            .vals(|v| all &= matches!(self.def(v).op, Op::Const { .. } | Op::Const128 { .. }));
+        all.then(|| crate::interp::pure(self.new, inst, &self.t.constants, 0))
+    }
+    fn get(&mut self, inst: Inst) -> Val {
+        let Op::Get { slot } = inst.op else {
+            return self.push(inst);
+        };
+        let slot = Slot { off: slot, ty: inst.ty };
+        if let Some(a) = self.t.slots.value(slot) {
+            if self.ty(a) == inst.ty {
+                return a;
+            }
+            let op = Op::Bitcast { a };
+            return self.pure(Inst { op, ty: inst.ty });
+        }
+        let v = self.push(inst);
+        self.t.slots.learn(slot, v, v.0);
+        v
+    }
+    fn set(&mut self, inst: Inst) -> Val {
+        let Op::Set { slot, a } = inst.op else {
+            return self.push(inst);
+        };
+        let slot = Slot { off: slot, ty: inst.ty };
+        if self.t.slots.value(slot) == Some(a) {
+            return Val::NONE;
+        }
+        let v = self.push(inst);
+        self.t.slots.learn(slot, a, v.0);
+        v
+    }
+    fn call(&mut self, inst: Inst) -> Val {
+        let Op::Call { helper, .. } = inst.op else {
+            return self.push(inst);
+        };
+        match (self.effect)(helper) {
+            CallEffect::Pure => return self.reuse(inst),
+            CallEffect::Flags => self.t.slots.forget(self.layout.fp_flags),
+            CallEffect::State => self.t.slots.forget_all(),
+        }
+        self.push(inst)
+    }
+    fn flow(&mut self, mut inst: Inst) -> Val {
+        if let Op::BrIf { cond, label } = inst.op {
+            match self.constant(cond) {
+                Some(0) => return Val::NONE,
+                Some(_) => inst.op = Op::Br { label },
+                None => {}
+            }
+        }
+        if let Op::Br { label } | Op::BrIf { label, .. } = inst.op {
+            let here = self.here();
+            self.t.branched[label.0 as usize].get_or_insert(here);
+        }
+        self.dead = inst.op.ends();
+        self.push(inst)
+    }
+    fn place(&mut self, label: Label, inst: Inst) {
+        let Some(from) = self.t.branched[label.0 as usize] else {
+            return;
+        };
+        let here = self.here();
+        self.dead = false;
+        self.t.slots.forget_since(from);
+        self.t.cse.hide(from, here);
+        self.push(inst);
+    }
+}
