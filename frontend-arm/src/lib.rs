@@ -3,10 +3,19 @@
 //! May import `emu-ir` only; knows nothing of hosts, boards or devices.
 #![forbid(unsafe_code)]
 
+pub mod calls;
+pub mod exception;
+pub mod fpstatus;
+pub mod guest;
+pub mod mmu;
 pub mod model;
+pub mod psr;
+pub mod reset;
 pub mod state;
 pub mod sys;
+pub mod translate;
 pub mod tx;
 
+pub use guest::Arm;
 pub use model::{MODELS, Model};
 pub use state::Cpu;

@@ -7,6 +7,7 @@
 use crate::sys::Cp15;
 use bytemuck::{Pod, Zeroable};
 use emu_ir::{Slot, Ty};
+use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
 /// Bits of [`Cpu::mode`]: all that a translation depends on besides its bytes.
@@ -35,6 +36,8 @@ pub mod mode {
     pub const ALIGN: u32 = 1 << 16;
     /// FPSCR.Len or Stride is not zero: VFP short vectors, which Cortex-A cores take as Undefined.
     pub const SHORT_VECTORS: u32 = 1 << 17;
+    /// SCTLR.SW: SWP and SWPB are enabled.
+    pub const SWP: u32 = 1 << 18;
 }
 
 /// Bits of [`Cpu::psr`] and of the CPSR.
@@ -61,10 +64,18 @@ pub mod psr {
     pub const UND: u32 = 0x1b;
     /// System mode.
     pub const SYS: u32 = 0x1f;
+    /// Thumb.
+    pub const T: u32 = 1 << 5;
+    /// Big-endian data.
+    pub const E: u32 = 1 << 9;
+    /// What MRS shows of the CPSR: all but the execution state bits.
+    pub const MRS: u32 = 0xf8ff_03df;
+    /// The condition flags' place.
+    pub const N_SHIFT: u32 = 28;
 }
 
 /// A mode's own copies: stack pointer, link register, saved status.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
 #[repr(C)]
 pub struct Bank {
     /// SP of the mode.
@@ -79,7 +90,7 @@ pub struct Bank {
 pub const BANKS: usize = 6;
 
 /// The state of one ARMv7-A vCPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
 #[repr(C, align(16))]
 pub struct Cpu {
     /// R0 to R12, SP, LR of the current mode, and the address of the next instruction.
@@ -186,6 +197,16 @@ pub const EXCL_ARMED: Slot = word(offset_of!(Cpu, excl_armed));
 pub const EXCL_ADDR: Slot = word(offset_of!(Cpu, excl_addr));
 /// The exclusive monitor's value.
 pub const EXCL_VALUE: Slot = Slot::new(offset_of!(Cpu, excl_value), Ty::I64);
+/// TPIDRURO, which User mode reads at every access to thread-local data.
+pub const TPIDRURO: Slot = word(offset_of!(Cpu, cp15) + offset_of!(Cp15, tpidruro));
+/// TPIDRURW.
+pub const TPIDRURW: Slot = word(offset_of!(Cpu, cp15) + offset_of!(Cp15, tpidrurw));
+/// TPIDRPRW, which Linux keeps its per-CPU offset in.
+pub const TPIDRPRW: Slot = word(offset_of!(Cpu, cp15) + offset_of!(Cp15, tpidrprw));
+/// FPSCR bits AHP, DN, FZ, Stride and Len.
+pub const FPSCR: Slot = word(offset_of!(Cpu, fpscr));
+/// FPEXC.
+pub const FPEXC: Slot = word(offset_of!(Cpu, fpexc));
 /// FPSCR.QC, sticky: not zero when set.
 pub const QC: Slot = Slot::new(offset_of!(Cpu, qc), Ty::V128);
 
@@ -205,3 +226,37 @@ pub const fn dv(i: u32) -> Slot {
 pub const fn qv(i: u32) -> Slot {
     Slot::new(offset_of!(Cpu, d) + 16 * (i as usize & 15), Ty::V128)
 }
+
+/// Names of the slots other than R0 to R15 and Q0 to Q15, for listings.
+pub const NAMES: [(Slot, &str); 26] = [
+    (N, "n"),
+    (Z, "z"),
+    (C, "c"),
+    (V, "v"),
+    (Q, "q"),
+    (GE, "ge"),
+    (FP_NZCV[0], "fp_n"),
+    (FP_NZCV[1], "fp_z"),
+    (FP_NZCV[2], "fp_c"),
+    (FP_NZCV[3], "fp_v"),
+    (MODE, "mode"),
+    (PSR, "psr"),
+    (FP_FLAGS, "fp_flags"),
+    (FP_ROUND, "fp_round"),
+    (FPSCR, "fpscr"),
+    (FPEXC, "fpexc"),
+    (EXCL_ARMED, "excl_armed"),
+    (EXCL_ADDR, "excl_addr"),
+    (EXCL_VALUE, "excl_value"),
+    (QC, "qc"),
+    (TPIDRURO, "tpidruro"),
+    (TPIDRURW, "tpidrurw"),
+    (TPIDRPRW, "tpidrprw"),
+    (word(offset_of!(Cpu, cp15) + offset_of!(Cp15, sctlr)), "sctlr"),
+    (word(offset_of!(Cpu, cp15) + offset_of!(Cp15, dacr)), "dacr"),
+    (word(offset_of!(Cpu, cp15) + offset_of!(Cp15, contextidr)), "contextidr"),
+];
+const _: () = assert!(
+    offset_of!(Cpu, excl_value) + 8 <= 128,
+    "the hot slots are within short displacements"
+);

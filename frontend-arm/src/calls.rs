@@ -1,0 +1,219 @@
+//! The functions that translated code calls: one table, to which several files contribute a part each.
+//!
+//! A part is made with [`calls!`](crate::calls!): it gives each helper a constant, its index in the whole table. A helper
+//! of the system level gets its arguments zero-extended in `a`; those that need the address of their instruction set
+//! nothing by it: the engine restores the pc before it raises what a helper returns.
+
+use crate::exception::{UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
+use crate::guest::{Arm, Conduit, FirmwareResult};
+use crate::state::{Cpu, mode, psr};
+use crate::sys;
+use emu_ir::{Env, Fault, Helper, HelperFn};
+
+/// Makes a part of the table: `calls! { PART at BASE; /// doc NAME kind function; … }` with kind `State`, `Pure` or
+/// `Flags`. Each `NAME` becomes a `u16` constant: the helper's index.
+#[macro_export]
+macro_rules! calls {
+    ($part:ident at $base:expr; $( $(#[$d:meta])* $name:ident $kind:ident $f:expr; )*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        #[repr(u16)]
+        enum Index { $($name),* }
+        $( $(#[$d])* pub const $name: u16 = $base + Index::$name as u16; )*
+        /// This file's part of the table of helpers.
+        pub const $part: &[emu_ir::Helper<$crate::guest::Arm>] = &[ $(
+            emu_ir::Helper { name: stringify!($name), f: emu_ir::HelperFn::$kind($f) },
+        )* ];
+    };
+}
+
+calls! { SYSTEM at 0;
+    /// Takes the Undefined Instruction exception.
+    UNDEFINED State |_, _, _, _| Err(UNDEFINED_FAULT);
+    /// Takes the Supervisor Call exception.
+    SVC State |_, _, _, _| Err(svc_fault());
+    /// HVC: arguments immediate, address of the next instruction. Sets r0 to r3, or is Undefined.
+    HVC State |g: &mut Arm, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Hvc, a[1] as u32);
+    /// SMC: arguments immediate, address of the next instruction. Sets r0 to r3, or is Undefined.
+    SMC State |g: &mut Arm, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Smc, a[1] as u32);
+    /// BKPT: a Prefetch Abort with the status of a debug event.
+    BKPT State |_, _, _, _| Err(bkpt_fault());
+    /// MRC of any coprocessor but VFP's: argument the instruction word in its A32 form; the value.
+    COPROC_READ State |g: &mut Arm, s: &mut Cpu, env, a| sys::read(g, s, env, a[0] as u32).map(u128::from);
+    /// MCR (and CDP, LDC, STC, which are Undefined): arguments instruction word in its A32 form, value.
+    COPROC_WRITE State |g: &mut Arm, s: &mut Cpu, env, a| sys::write(g, s, env, a[0] as u32, a[1] as u32).map(|()| 0);
+    /// MRRC: argument the instruction word in its A32 form; Rt2:Rt as 64 bits.
+    COPROC_READ64 State |g: &mut Arm, s: &mut Cpu, env, a| sys::read64(g, s, env, a[0] as u32).map(u128::from);
+    /// MCRR: arguments instruction word in its A32 form, Rt2:Rt as 64 bits.
+    COPROC_WRITE64 State |g: &mut Arm, s: &mut Cpu, env, a| sys::write64(g, s, env, a[0] as u32, a[1] as u64).map(|()| 0);
+    /// MRS of the CPSR: execution state bits (IT, J, T) read as zero.
+    CPSR_READ State |_, s: &mut Cpu, _, _| Ok((s.cpsr() & psr::MRS).into());
+    /// MSR of the CPSR: arguments value, mask (the instruction's four mask bits). The mode word and r8 to lr may change.
+    CPSR_WRITE State cpsr_write;
+    /// MRS of the SPSR; Undefined in User and System mode.
+    SPSR_READ State |_, s: &mut Cpu, _, _| s.spsr().map(u128::from).ok_or(UNDEFINED_FAULT);
+    /// MSR of the SPSR: arguments value, mask (four bits); Undefined in User and System mode.
+    SPSR_WRITE State spsr_write;
+    /// MRS (banked): argument R:SYSm (six bits); the value.
+    BANKED_READ State |_, s: &mut Cpu, _, a| s.banked_read(a[0] as u32).map(u128::from).ok_or(UNDEFINED_FAULT);
+    /// MSR (banked): arguments R:SYSm (six bits), value.
+    BANKED_WRITE State |_, s: &mut Cpu, _, a| s.banked_write(a[0] as u32, a[1] as u32).map(|()| 0).ok_or(UNDEFINED_FAULT);
+    /// CPS: arguments imod (two bits; 2 enables, 3 disables), A:I:F (three bits), 1 if the mode changes, the mode. Does
+    /// nothing in User mode.
+    CPS State cps;
+    /// SETEND: argument 1 for big-endian.
+    SETEND State setend;
+    /// Return from exception: argument the new pc; CPSR from SPSR. Undefined in User and System mode.
+    EXCEPTION_RETURN State exception_return;
+    /// RFE: arguments new pc, new CPSR (both loaded before). Undefined in User mode.
+    RFE State rfe;
+    /// SRS's base: argument the target mode; its SP. Undefined in User and System mode, or for a bad target mode.
+    SRS_BASE State |_, s: &mut Cpu, _, a| s.srs_base(a[0] as u32).map(u128::from).ok_or(UNDEFINED_FAULT);
+    /// SRS's write-back: arguments target mode, its new SP.
+    SRS_WRITEBACK State |_, s: &mut Cpu, _, a| { s.set_sp_of(a[0] as u32, a[1] as u32); Ok(0) };
+    /// STM of user registers: argument the register (0 to 14); its User mode value.
+    USER_REG_READ State |_, s: &mut Cpu, _, a| Ok(s.user_reg(a[0] as u32).into());
+    /// LDM of user registers: arguments the register (0 to 14), value.
+    USER_REG_WRITE State |_, s: &mut Cpu, _, a| { s.set_user_reg(a[0] as u32, a[1] as u32); Ok(0) };
+    /// VMRS: argument the system register's number (the instruction's reg field); its value.
+    VFP_READ State |g: &mut Arm, s: &mut Cpu, _, a| s.vfp_read(g.model, a[0] as u32).map(u128::from).ok_or(UNDEFINED_FAULT);
+    /// VMSR: arguments the system register's number, value. The mode word may change.
+    VFP_WRITE State |_, s: &mut Cpu, _, a| s.vfp_write(a[0] as u32, a[1] as u32).map(|()| 0).ok_or(UNDEFINED_FAULT);
+    /// The FPSCR, without access checks.
+    FPSCR_READ State |_, s: &mut Cpu, _, _| Ok(s.fpscr().into());
+    /// Sets the FPSCR: argument its value; without access checks. The mode word may change.
+    FPSCR_WRITE State |_, s: &mut Cpu, _, a| { s.set_fpscr(a[0] as u32); Ok(0) };
+}
+
+/// Parts after this file's start here.
+pub const NEXT: u16 = SYSTEM.len() as u16;
+
+/// The whole table, in the order of the parts' bases.
+pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() }>(&[SYSTEM]);
+
+/// The parts one after the other.
+const fn concat<const N: usize>(parts: &[&[Helper<Arm>]]) -> [Helper<Arm>; N] {
+    let mut all = [const {
+        Helper {
+            name: "",
+            f: HelperFn::Pure(|_| 0),
+        }
+    }; N];
+    let (mut part, mut at) = (0, 0);
+    while part < parts.len() {
+        let mut i = 0;
+        while i < parts[part].len() {
+            let h = &parts[part][i];
+            all[at].name = h.name;
+            all[at].f = match h.f {
+                HelperFn::Pure(f) => HelperFn::Pure(f),
+                HelperFn::Flags(f) => HelperFn::Flags(f),
+                HelperFn::State(f) => HelperFn::State(f),
+            };
+            (i, at) = (i + 1, at + 1);
+        }
+        part += 1;
+    }
+    assert!(at == N, "the table's length is that of its parts");
+    all
+}
+
+/// The name of a helper, for listings.
+pub fn name(index: u16) -> &'static str {
+    CALLS.get(index as usize).map_or("?", |h| h.name)
+}
+
+type Answer = Result<u128, Fault>;
+
+fn firmware(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, conduit: Conduit, next: u32) -> Answer {
+    if s.is_user() {
+        return Err(UNDEFINED_FAULT);
+    }
+    let args = [s.r[0], s.r[1], s.r[2], s.r[3]];
+    match g.platform.firmware_call(conduit, args) {
+        FirmwareResult::Return(r) => s.r[..4].copy_from_slice(&r),
+        FirmwareResult::Stop(why) => {
+            s.r[15] = next;
+            env.stop(why);
+        }
+        FirmwareResult::Undefined => return Err(UNDEFINED_FAULT),
+    }
+    Ok(0)
+}
+
+fn cpsr_write(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    let user = s.is_user();
+    s.write_cpsr_by_instr(a[0] as u32, a[1] as u32, false);
+    note_privilege(s, env, user);
+    Ok(0)
+}
+
+fn spsr_write(_: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    s.write_spsr_by_instr(a[0] as u32, a[1] as u32)
+        .map(|()| 0)
+        .ok_or(UNDEFINED_FAULT)
+}
+
+fn cps(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    if s.is_user() {
+        return Ok(0);
+    }
+    let masks = (a[1] as u32 & 7) << 6;
+    let mut new = s.cpsr();
+    match a[0] {
+        2 => new &= !masks,
+        3 => new |= masks,
+        _ => {}
+    }
+    if a[2] != 0 {
+        new = new & !psr::M | a[3] as u32 & psr::M;
+    }
+    s.write_cpsr_by_instr(new, 0b0011, false);
+    note_privilege(s, env, false);
+    Ok(0)
+}
+
+fn setend(_: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    s.mode = s.mode & !mode::E | if a[0] != 0 { mode::E } else { 0 };
+    Ok(0)
+}
+
+fn exception_return(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    let spsr = s.spsr().ok_or(UNDEFINED_FAULT)?;
+    return_to(s, env, a[0] as u32, spsr);
+    Ok(0)
+}
+
+fn rfe(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    if s.is_user() {
+        return Err(UNDEFINED_FAULT);
+    }
+    return_to(s, env, a[0] as u32, a[1] as u32);
+    Ok(0)
+}
+
+/// The common end of exception returns: status, then the branch, aligned for the new instruction set.
+fn return_to(s: &mut Cpu, env: &mut dyn Env, pc: u32, status: u32) {
+    s.write_cpsr_by_instr(status, 0b1111, true);
+    s.r[15] = if s.mode & mode::T != 0 { pc & !1 } else { pc & !3 };
+    s.excl_armed = 0;
+    note_privilege(s, env, false);
+}
+
+/// Tells the engine if the privilege changed, which the translation context holds.
+fn note_privilege(s: &Cpu, env: &mut dyn Env, was_user: bool) {
+    if s.is_user() != was_user {
+        env.context_changed();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_name_their_helpers() {
+        assert_eq!(name(UNDEFINED), "UNDEFINED");
+        assert_eq!(name(FPSCR_WRITE), "FPSCR_WRITE");
+        assert_eq!(name(NEXT + 9999), "?");
+    }
+}

@@ -1,0 +1,189 @@
+//! Exception entry (Arm ARM DDI 0406C, B1.8 and B1.9).
+
+use crate::guest::{FIQ, IRQ};
+use crate::mmu::{Status, status_of};
+use crate::state::{Cpu, mode, psr};
+use crate::sys::sctlr;
+use emu_ir::{Access, Fault};
+
+/// What [`Fault::Guest`]'s class means here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Class {
+    /// Undefined Instruction; no syndrome.
+    Undefined = 1,
+    /// Supervisor Call; no syndrome.
+    Svc = 2,
+    /// Prefetch Abort; the syndrome is a [`Status`].
+    PrefetchAbort = 3,
+    /// Data Abort; the syndrome is a [`Status`].
+    DataAbort = 4,
+}
+
+/// The Undefined Instruction exception as a fault.
+pub const UNDEFINED: Fault = Fault::Guest {
+    class: Class::Undefined as u32,
+    addr: 0,
+    info: 0,
+};
+
+/// The Supervisor Call exception as a fault.
+pub const fn svc_fault() -> Fault {
+    Fault::Guest {
+        class: Class::Svc as u32,
+        addr: 0,
+        info: 0,
+    }
+}
+
+/// BKPT without a debugger: a Prefetch Abort with a debug event's status.
+pub const fn bkpt_fault() -> Fault {
+    Fault::Guest {
+        class: Class::PrefetchAbort as u32,
+        addr: 0,
+        info: Status::DEBUG.bits(),
+    }
+}
+
+/// An abort found by a page walk for an access to `va`.
+pub fn abort(va: u32, access: Access, status: Status) -> Fault {
+    let (class, info) = match access {
+        Access::Execute => (Class::PrefetchAbort, status.bits()),
+        Access::Read => (Class::DataAbort, status.bits()),
+        Access::Write => (Class::DataAbort, status.write().bits()),
+    };
+    Fault::Guest {
+        class: class as u32,
+        addr: va.into(),
+        info,
+    }
+}
+
+/// An exception's vector: offset from the base, mode, the masks it sets, and what LR is ahead of the pc in ARM and Thumb
+/// state (tables B1-3, B1-4 and B1-6).
+struct Vector {
+    offset: u32,
+    mode: u32,
+    masks: u32,
+    ahead: [u32; 2],
+}
+
+const RESET: Vector = Vector {
+    offset: 0x00,
+    mode: psr::SVC,
+    masks: psr::A | psr::I | psr::F,
+    ahead: [0, 0],
+};
+const UNDEF: Vector = Vector {
+    offset: 0x04,
+    mode: psr::UND,
+    masks: psr::I,
+    ahead: [4, 2],
+};
+const SUPERVISOR: Vector = Vector {
+    offset: 0x08,
+    mode: psr::SVC,
+    masks: psr::I,
+    ahead: [4, 2],
+};
+const PREFETCH: Vector = Vector {
+    offset: 0x0c,
+    mode: psr::ABT,
+    masks: psr::A | psr::I,
+    ahead: [4, 4],
+};
+const DATA: Vector = Vector {
+    offset: 0x10,
+    mode: psr::ABT,
+    masks: psr::A | psr::I,
+    ahead: [8, 8],
+};
+const INTERRUPT: Vector = Vector {
+    offset: 0x18,
+    mode: psr::IRQ,
+    masks: psr::A | psr::I,
+    ahead: [4, 4],
+};
+const FAST: Vector = Vector {
+    offset: 0x1c,
+    mode: psr::FIQ,
+    masks: psr::A | psr::I | psr::F,
+    ahead: [4, 4],
+};
+
+impl Cpu {
+    /// Enters the exception for a fault of the instruction at the pc.
+    pub fn raise(&mut self, fault: Fault) {
+        match fault {
+            Fault::Guest { class, addr, info } => self.raise_guest(class, addr as u32, Status::from_bits(info)),
+            Fault::Bus { addr, access } => self.raise(abort(addr as u32, access, Status::EXTERNAL)),
+            Fault::Alignment { addr, access } => self.raise(abort(addr as u32, access, Status::ALIGNMENT)),
+        }
+    }
+
+    fn raise_guest(&mut self, class: u32, addr: u32, status: Status) {
+        const SVC: u32 = Class::Svc as u32;
+        const PREFETCH_ABORT: u32 = Class::PrefetchAbort as u32;
+        const DATA_ABORT: u32 = Class::DataAbort as u32;
+        match class {
+            SVC => {
+                self.advance_it();
+                self.enter(&SUPERVISOR);
+            }
+            PREFETCH_ABORT => {
+                self.cp15.ifsr = status_of(self, status.domain(0));
+                self.cp15.ifar = addr;
+                self.enter(&PREFETCH);
+            }
+            DATA_ABORT => {
+                self.cp15.dfsr = status_of(self, status);
+                self.cp15.dfar = addr;
+                self.enter(&DATA);
+            }
+            _ => self.enter(&UNDEF),
+        }
+    }
+
+    /// Enters the exception of the most urgent unmasked interrupt line; whether one was taken.
+    pub fn interrupt(&mut self, pending: u32) -> bool {
+        if pending & FIQ != 0 && self.psr & psr::F == 0 {
+            self.enter(&FAST);
+        } else if pending & IRQ != 0 && self.psr & psr::I == 0 {
+            self.enter(&INTERRUPT);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    /// Takes the Reset exception: what [`Cpu::reset`] ends with.
+    pub(crate) fn enter_reset(&mut self) {
+        self.enter(&RESET);
+        (self.r[14], self.banks[3].spsr) = (0, 0);
+    }
+
+    fn enter(&mut self, v: &Vector) {
+        let status = self.cpsr();
+        let thumb = self.mode & mode::T != 0;
+        let back = self.r[15].wrapping_add(v.ahead[usize::from(thumb)]);
+        self.switch_mode(v.mode);
+        self.set_spsr(status);
+        self.r[14] = back;
+        self.psr |= v.masks;
+        let control = self.cp15.sctlr;
+        self.mode &= !(mode::T | mode::E | mode::IT);
+        if control & sctlr::TE != 0 {
+            self.mode |= mode::T;
+        }
+        if control & sctlr::EE != 0 {
+            self.mode |= mode::E;
+        }
+        self.excl_armed = 0;
+        let base = if control & sctlr::V != 0 {
+            0xffff_0000
+        } else {
+            self.cp15.vbar
+        };
+        self.r[15] = base.wrapping_add(v.offset);
+    }
+}

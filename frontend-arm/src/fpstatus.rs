@@ -1,0 +1,124 @@
+//! VFP's and Advanced SIMD's system registers and what they enable (Arm ARM DDI 0406C, B4.1.58 and A2.6).
+
+use crate::Model;
+use crate::state::{Cpu, mode};
+use emu_ir::{FP_DENORMAL, FP_DIVZERO, FP_INEXACT, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW, Round};
+
+/// FPEXC.EN.
+pub const FPEXC_EN: u32 = 1 << 30;
+/// FPSCR.AHP.
+const AHP: u32 = 1 << 26;
+/// FPSCR.DN.
+const DN: u32 = 1 << 25;
+/// FPSCR.FZ.
+const FZ: u32 = 1 << 24;
+/// FPSCR.Stride and Len.
+const VECTOR: u32 = 3 << 20 | 7 << 16;
+/// FPSCR.QC.
+const QC: u32 = 1 << 27;
+
+/// FPSCR's cumulative flags and the engine's.
+const FLAGS: [(u32, u32); 6] = [
+    (1 << 0, FP_INVALID),
+    (1 << 1, FP_DIVZERO),
+    (1 << 2, FP_OVERFLOW),
+    (1 << 3, FP_UNDERFLOW),
+    (1 << 4, FP_INEXACT),
+    (1 << 7, FP_DENORMAL),
+];
+
+/// FPSCR.RMode to the engine's rounding mode, and back: both exchange 1 and 2.
+const ROUND: [u32; 4] = [
+    Round::Nearest as u32,
+    Round::Up as u32,
+    Round::Down as u32,
+    Round::Zero as u32,
+];
+
+impl Cpu {
+    /// The FPSCR.
+    pub fn fpscr(&self) -> u32 {
+        let bit = |v: u8, at: u32| u32::from(v & 1) << at;
+        let nzcv = bit(self.fp_n, 31) | bit(self.fp_z, 30) | bit(self.fp_c, 29) | bit(self.fp_v, 28);
+        let qc = if self.qc != [0; 2] { QC } else { 0 };
+        let flags = FLAGS
+            .iter()
+            .filter(|(_, f)| self.fp_flags & f != 0)
+            .fold(0, |all, (bit, _)| all | bit);
+        nzcv | qc | flags | ROUND[self.fp_round as usize & 3] << 22 | self.fpscr
+    }
+
+    /// Sets the FPSCR. The exception trap enables are zero: the models do not trap.
+    pub fn set_fpscr(&mut self, value: u32) {
+        let bit = |at: u32| (value >> at & 1) as u8;
+        (self.fp_n, self.fp_z, self.fp_c, self.fp_v) = (bit(31), bit(30), bit(29), bit(28));
+        self.qc = [u64::from(value & QC != 0), 0];
+        self.fp_flags = FLAGS
+            .iter()
+            .filter(|(bit, _)| value & bit != 0)
+            .fold(0, |all, (_, f)| all | f);
+        self.fp_round = ROUND[(value >> 22) as usize & 3];
+        self.fpscr = value & (AHP | DN | FZ | VECTOR);
+        self.update_mode();
+    }
+
+    /// VMRS: the register that the instruction's `reg` field names. `None`: Undefined.
+    pub fn vfp_read(&self, model: &Model, reg: u32) -> Option<u32> {
+        self.vfp_access(reg)?;
+        match reg {
+            0 => Some(model.fpsid),
+            1 => Some(self.fpscr()),
+            6 => Some(model.mvfr1),
+            7 => Some(model.mvfr0),
+            8 => Some(self.fpexc),
+            _ => None,
+        }
+    }
+
+    /// VMSR: as [`Cpu::vfp_read`]. Writes to the identification registers are ignored.
+    pub fn vfp_write(&mut self, reg: u32, value: u32) -> Option<()> {
+        self.vfp_access(reg)?;
+        match reg {
+            0 | 6 | 7 => {}
+            1 => self.set_fpscr(value),
+            8 => {
+                self.fpexc = value & FPEXC_EN;
+                self.update_mode();
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// The FPSCR needs FPEXC.EN; the others a privileged mode and CPACR only.
+    fn vfp_access(&self, reg: u32) -> Option<()> {
+        let enabled = self.fpexc & FPEXC_EN != 0;
+        let ok = self.cp_allowed() && if reg == 1 { enabled } else { !self.is_user() };
+        ok.then_some(())
+    }
+
+    /// Whether CPACR lets the current privilege use cp10 and cp11.
+    fn cp_allowed(&self) -> bool {
+        match self.cp15.cpacr >> 20 & 15 {
+            0b1111 => true,
+            0b0101 => !self.is_user(),
+            _ => false,
+        }
+    }
+
+    /// The bits of the mode word that come from CPACR, FPEXC and FPSCR.
+    pub(crate) fn fp_mode(&self) -> u32 {
+        let mut bits = 0;
+        if self.cp_allowed() && self.fpexc & FPEXC_EN != 0 {
+            bits |= mode::VFP;
+            if self.cp15.cpacr >> 31 == 0 {
+                bits |= mode::NEON;
+            }
+        }
+        let when = |set: bool, bit: u32| if set { bit } else { 0 };
+        bits | when(self.fpscr & FZ != 0, mode::FZ)
+            | when(self.fpscr & DN != 0, mode::DN)
+            | when(self.fpscr & AHP != 0, mode::AHP)
+            | when(self.fpscr & VECTOR != 0, mode::SHORT_VECTORS)
+    }
+}

@@ -1,0 +1,158 @@
+//! ARM as the engine sees it: [`Arm`] implements [`emu_ir::Guest`] by delegation.
+
+use crate::state::{self, Cpu, mode};
+use crate::{Model, calls, mmu};
+use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Stop};
+
+/// Pending line of [`Guest::interrupt`]: IRQ.
+pub const IRQ: u32 = 1 << 0;
+/// Pending line of [`Guest::interrupt`]: FIQ.
+pub const FIQ: u32 = 1 << 1;
+
+/// A source of interrupts inside the CPU, as seen without Security and Virtualization extensions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timer {
+    /// The (Non-secure PL1) physical timer: PPI 30.
+    Physical,
+    /// The virtual timer: PPI 27.
+    Virtual,
+    /// The performance monitors' overflow interrupt: PPI 23.
+    Pmu,
+}
+
+/// What a timer's output line does from now on, until something else is said of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimerOutput {
+    /// It is low and stays so.
+    Low,
+    /// It is high and stays so.
+    High,
+    /// It is low, and goes high when the virtual time reaches this many nanoseconds.
+    HighAt(u64),
+}
+
+/// The instruction that calls firmware.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conduit {
+    /// HVC.
+    Hvc,
+    /// SMC.
+    Smc,
+}
+
+/// What a firmware call (SMC calling convention, PSCI) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FirmwareResult {
+    /// It returned these values for r0 to r3.
+    Return([u32; 4]),
+    /// The vCPU stops.
+    Stop(Stop),
+    /// The instruction is Undefined: no firmware listens there.
+    Undefined,
+}
+
+/// What the CPU asks of the machine.
+pub trait Platform: Send {
+    /// The virtual time in nanoseconds: what the generic timers and the cycle counter count by.
+    fn now_ns(&self) -> u64;
+    /// A timer's output as it now is: told whenever the guest programs the timer.
+    fn timer(&mut self, which: Timer, output: TimerOutput);
+    /// The interrupt lines that are now asserted: [`IRQ`], [`FIQ`].
+    fn pending(&self) -> u32;
+    /// HVC or SMC with r0 to r3.
+    fn firmware_call(&mut self, conduit: Conduit, args: [u32; 4]) -> FirmwareResult;
+    /// Which CPU of the machine this is: MPIDR's affinity level 0, with four (or more) CPUs in a cluster.
+    fn cpu_index(&self) -> u32;
+    /// How many CPUs the cluster has: 1 to 4 in L2CTLR.
+    fn cpu_count(&self) -> u32;
+}
+
+/// An ARMv7-A CPU: its model and its way to the machine. The architectural state is a [`Cpu`].
+pub struct Arm {
+    /// The CPU model.
+    pub model: &'static Model,
+    /// The machine around it.
+    pub platform: Box<dyn Platform>,
+}
+
+/// Where things are in [`Cpu`].
+pub static LAYOUT: Layout = Layout {
+    pc: state::R[15],
+    mode: state::MODE,
+    fp_flags: state::FP_FLAGS,
+    fp_round: state::FP_ROUND,
+    pins: &PINS,
+    names: &NAMES,
+    helper: calls::name,
+};
+
+/// Registers by how often compiled code uses them.
+const PINS: [Slot; 10] = {
+    let r = state::R;
+    [r[3], r[0], r[2], r[1], r[13], r[4], r[5], r[6], r[14], r[7]]
+};
+
+const NAMES: [(Slot, &str); 32 + state::NAMES.len()] = {
+    const R: [&str; 16] = [
+        "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr", "pc",
+    ];
+    const Q: [&str; 16] = [
+        "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11", "q12", "q13", "q14", "q15",
+    ];
+    let mut all = [(state::R[0], ""); 32 + state::NAMES.len()];
+    let mut i = 0;
+    while i < 16 {
+        all[i] = (state::R[i], R[i]);
+        all[16 + i] = (state::qv(i as u32), Q[i]);
+        i += 1;
+    }
+    i = 0;
+    while i < state::NAMES.len() {
+        all[32 + i] = state::NAMES[i];
+        i += 1;
+    }
+    all
+};
+
+impl Guest for Arm {
+    type State = Cpu;
+    const LAYOUT: &'static Layout = &LAYOUT;
+    const HELPERS: &'static [Helper<Arm>] = calls::CALLS;
+
+    fn translate(
+        &self,
+        key: BlockKey,
+        offset: u32,
+        limit: u32,
+        fetch: &mut dyn Fetch,
+        b: &mut Builder,
+    ) -> Result<(), Fault> {
+        crate::translate::translate(self.model, key, offset, limit, fetch, b)
+    }
+
+    fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
+        mmu::walk(s, bus, va as u32, access, idx)
+    }
+
+    fn context(&self, s: &Cpu, idx: u8) -> Context {
+        mmu::context(s, idx)
+    }
+
+    /// `aux` is CPSR.IT before the instruction.
+    fn restore(&self, s: &mut Cpu, pc: u64, aux: u32) {
+        s.r[15] = pc as u32;
+        s.mode = s.mode & !mode::IT | (aux << mode::IT_SHIFT) & mode::IT;
+    }
+
+    fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+        s.raise(fault);
+    }
+
+    fn interrupt(&mut self, s: &mut Cpu, pending: u32) -> bool {
+        s.interrupt(pending)
+    }
+
+    fn wakes(&self, _: &Cpu, pending: u32) -> bool {
+        pending & (IRQ | FIQ) != 0
+    }
+}

@@ -1,0 +1,178 @@
+//! The PL1&0 translation regime (Arm ARM DDI 0406C, B3): from a virtual address to a physical one, or a fault.
+//!
+//! [`short`] and [`long`] read the two formats of translation tables; here is what they share: which one applies, the
+//! permission checks, the engine's page and context.
+
+mod attributes;
+mod long;
+mod short;
+mod status;
+#[cfg(test)]
+mod tests;
+
+pub use attributes::Attributes;
+pub use status::{Kind, Status, status_of};
+
+use crate::exception::abort;
+use crate::state::{Cpu, mode};
+use crate::sys::{sctlr, ttbcr};
+use emu_ir::{Access, Bus, Context, Fault, Page};
+
+/// Accesses as the current mode makes them.
+pub const CURRENT: u8 = 0;
+/// Accesses as User mode makes them (LDRT, STRT).
+pub const UNPRIVILEGED: u8 = 1;
+
+/// What the tables say of an address, for one privilege.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// Physical address of the byte: 40 bits.
+    pub phys: u64,
+    /// Loads are allowed.
+    pub read: bool,
+    /// Stores are allowed.
+    pub write: bool,
+    /// Fetches are allowed.
+    pub exec: bool,
+    /// Not tagged by ASID.
+    pub global: bool,
+    /// It lies in a supersection.
+    pub supersection: bool,
+    /// The memory's type, cacheability and shareability.
+    pub attributes: Attributes,
+}
+
+/// What a descriptor grants, before control bits apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Rights {
+    /// Read and write at PL0.
+    user: (bool, bool),
+    /// Read and write at PL1.
+    kernel: (bool, bool),
+    xn: bool,
+    pxn: bool,
+}
+
+/// Read, write and execute for a privilege, with SCTLR.WXN and UWXN applied (B3.7.2).
+fn permissions(s: &Cpu, r: Rights, user: bool) -> (bool, bool, bool) {
+    let (read, write) = if user { r.user } else { r.kernel };
+    let wxn = s.cp15.sctlr & sctlr::WXN != 0 && write;
+    let uwxn = s.cp15.sctlr & sctlr::UWXN != 0 && r.user.1 && !user;
+    let never = r.xn || r.pxn && !user || wxn || uwxn;
+    (read, write, read && !never)
+}
+
+/// Whether accesses to address space `idx` are unprivileged.
+fn unprivileged(s: &Cpu, idx: u8) -> bool {
+    idx == UNPRIVILEGED || s.mode & mode::USER != 0
+}
+
+/// Translates `va` for an access of the given privilege, and checks that it is allowed.
+///
+/// # Errors
+/// Why not, without the WnR bit.
+pub fn translate(s: &Cpu, bus: &mut dyn Bus, va: u32, access: Access, user: bool) -> Result<Translation, Status> {
+    let c = &s.cp15;
+    if c.sctlr & sctlr::M == 0 {
+        return Ok(flat(va));
+    }
+    let (t, denied) = if c.ttbcr & ttbcr::EAE != 0 {
+        long::lookup(s, bus, va, user)?
+    } else {
+        short::lookup(s, bus, va, user)?
+    };
+    let allowed = match access {
+        Access::Read => t.read,
+        Access::Write => t.write,
+        Access::Execute => t.exec,
+    };
+    if allowed { Ok(t) } else { Err(denied) }
+}
+
+/// With the MMU off, addresses are physical and data is Strongly-ordered (B3.2.1).
+fn flat(va: u32) -> Translation {
+    Translation {
+        phys: va.into(),
+        read: true,
+        write: true,
+        exec: true,
+        global: true,
+        supersection: false,
+        attributes: Attributes::STRONGLY_ORDERED,
+    }
+}
+
+/// [`emu_ir::Guest::walk`].
+///
+/// # Errors
+/// The abort to take.
+pub fn walk(s: &Cpu, bus: &mut dyn Bus, va: u32, access: Access, idx: u8) -> Result<Page, Fault> {
+    let t = translate(s, bus, va, access, unprivileged(s, idx)).map_err(|status| abort(va, access, status))?;
+    Ok(Page {
+        phys: t.phys & !0xfff,
+        read: t.read,
+        write: t.write,
+        exec: t.exec,
+        global: t.global,
+        strict: t.attributes.is_device(),
+    })
+}
+
+/// [`emu_ir::Guest::context`]: all that a walk depends on besides the tables. The two formats differ in the bits at the
+/// top of the last word; what a format does not look at is left out.
+pub fn context(s: &Cpu, idx: u8) -> Context {
+    let c = &s.cp15;
+    if c.sctlr & sctlr::M == 0 {
+        return Context { asid: 0, rest: [0; 3] };
+    }
+    let control = c.sctlr & (sctlr::M | sctlr::WXN | sctlr::UWXN | sctlr::EE | sctlr::TRE | sctlr::AFE);
+    // M, WXN, UWXN, EE, TRE, AFE to eight bits, with the privilege
+    let bits = u64::from(control & 1 | control >> 18 & 6 | control >> 22 & 8 | control >> 24 & 0x30)
+        | u64::from(unprivileged(s, idx)) << 6
+        | u64::from(c.ttbcr & ttbcr::EAE != 0) << 7;
+    let asid = asid(s);
+    if c.ttbcr & ttbcr::EAE != 0 {
+        const BASE: u64 = 0xff_ffff_ffff;
+        let sizes = c.ttbcr & (7 | ttbcr::EPD0) | (c.ttbcr >> 8) & (7 << 8 | ttbcr::EPD1 >> 8);
+        let mair = u64::from(c.prrr) | u64::from(c.nmrr) << 32;
+        return Context {
+            asid,
+            rest: [
+                c.ttbr0 & BASE | bits << 40,
+                c.ttbr1 & BASE | u64::from(sizes) << 40,
+                mair,
+            ],
+        };
+    }
+    let remap = if control & sctlr::TRE != 0 {
+        u64::from(c.prrr) | u64::from(c.nmrr) << 32
+    } else {
+        0
+    };
+    let size = u64::from(c.ttbcr & (7 | ttbcr::PD0 | ttbcr::PD1));
+    let bases = c.ttbr0 & 0xffff_ffff | c.ttbr1 << 32;
+    Context {
+        asid,
+        rest: [bases, u64::from(c.dacr) | bits << 32 | size << 40, remap],
+    }
+}
+
+/// The current address space identifier (B3.10.4).
+pub fn asid(s: &Cpu) -> u32 {
+    let c = &s.cp15;
+    if c.ttbcr & ttbcr::EAE == 0 {
+        return c.contextidr & 0xff;
+    }
+    let base = if c.ttbcr & ttbcr::A1 != 0 { c.ttbr1 } else { c.ttbr0 };
+    (base >> 48) as u32 & 0xff
+}
+
+/// Loads a descriptor of `size` bytes, in SCTLR.EE's byte order.
+fn descriptor(s: &Cpu, bus: &mut dyn Bus, phys: u64, size: u8, level: u32) -> Result<u64, Status> {
+    let raw = bus.load(phys, size).ok_or(Status::new(Kind::ExternalOnWalk, level))?;
+    Ok(match (s.cp15.sctlr & sctlr::EE != 0, size) {
+        (false, _) => raw,
+        (true, 4) => (raw as u32).swap_bytes().into(),
+        (true, _) => raw.swap_bytes(),
+    })
+}

@@ -1,0 +1,299 @@
+//! Program status registers, modes and banked registers (Arm ARM DDI 0406C, B1.3).
+
+use crate::state::{Bank, Cpu, mode, psr};
+
+/// Index into [`Cpu::banks`] of the User and System modes.
+const USER_BANK: usize = 0;
+/// Index into [`Cpu::banks`] of FIQ mode.
+const FIQ_BANK: usize = 1;
+
+/// The bank of a mode; `None` if there is no such mode (Monitor and Hyp mode included).
+const fn bank(m: u32) -> Option<usize> {
+    match m {
+        psr::USR | psr::SYS => Some(USER_BANK),
+        psr::FIQ => Some(FIQ_BANK),
+        psr::IRQ => Some(2),
+        psr::SVC => Some(3),
+        psr::ABT => Some(4),
+        psr::UND => Some(5),
+        _ => None,
+    }
+}
+
+/// The four mask bits of MSR as a mask of whole bytes.
+const fn bytes(mask: u32) -> u32 {
+    const EACH: [u32; 4] = [0xff, 0xff00, 0xff_0000, 0xff00_0000];
+    let (mut all, mut i) = (0, 0);
+    while i < 4 {
+        if mask >> i & 1 != 0 {
+            all |= EACH[i];
+        }
+        i += 1;
+    }
+    all
+}
+
+impl Cpu {
+    /// CPSR.M.
+    pub fn current_mode(&self) -> u32 {
+        self.psr & psr::M
+    }
+
+    /// Whether the CPU is in User mode.
+    pub fn is_user(&self) -> bool {
+        self.current_mode() == psr::USR
+    }
+
+    /// CPSR.IT.
+    pub fn it(&self) -> u32 {
+        (self.mode & mode::IT) >> mode::IT_SHIFT
+    }
+
+    /// Sets CPSR.IT.
+    pub fn set_it(&mut self, it: u32) {
+        self.mode = self.mode & !mode::IT | (it << mode::IT_SHIFT) & mode::IT;
+    }
+
+    /// ITAdvance(): CPSR.IT of the next instruction.
+    pub fn advance_it(&mut self) {
+        let it = self.it();
+        self.set_it(if it & 7 == 0 { 0 } else { it & 0xe0 | it << 1 & 0x1f });
+    }
+
+    /// The CPSR.
+    pub fn cpsr(&self) -> u32 {
+        let bit = |v: u8, at: u32| u32::from(v & 1) << at;
+        let flags = bit(self.n, 31) | bit(self.z, 30) | bit(self.c, 29) | bit(self.v, 28) | bit(self.q, 27);
+        let it = self.it();
+        let t = if self.mode & mode::T != 0 { psr::T } else { 0 };
+        let e = if self.mode & mode::E != 0 { psr::E } else { 0 };
+        flags | (it & 3) << 25 | u32::from(self.ge & 15) << 16 | (it >> 2) << 10 | self.psr | t | e
+    }
+
+    /// Sets the whole CPSR, switching modes. A mode that does not exist leaves the mode as it is.
+    pub fn set_cpsr(&mut self, value: u32) {
+        let bit = |at: u32| (value >> at & 1) as u8;
+        (self.n, self.z, self.c, self.v, self.q) = (bit(31), bit(30), bit(29), bit(28), bit(27));
+        self.ge = (value >> 16 & 15) as u8;
+        self.set_it(value >> 25 & 3 | (value >> 10 & 0x3f) << 2);
+        self.mode &= !(mode::T | mode::E);
+        if value & psr::T != 0 {
+            self.mode |= mode::T;
+        }
+        if value & psr::E != 0 {
+            self.mode |= mode::E;
+        }
+        let masks = psr::A | psr::I | psr::F;
+        self.psr = self.psr & !masks | value & masks;
+        self.switch_mode(value & psr::M);
+    }
+
+    /// Goes to another mode, exchanging banked registers. Does nothing if there is no such mode.
+    pub fn switch_mode(&mut self, new: u32) {
+        let (Some(from), Some(to)) = (bank(self.current_mode()), bank(new)) else {
+            return;
+        };
+        if from != to {
+            (self.banks[from].sp, self.banks[from].lr) = (self.r[13], self.r[14]);
+            (self.r[13], self.r[14]) = (self.banks[to].sp, self.banks[to].lr);
+            if from == FIQ_BANK {
+                self.r8_12[1].copy_from_slice(&self.r[8..13]);
+                self.r[8..13].copy_from_slice(&self.r8_12[0]);
+            } else if to == FIQ_BANK {
+                self.r8_12[0].copy_from_slice(&self.r[8..13]);
+                self.r[8..13].copy_from_slice(&self.r8_12[1]);
+            }
+        }
+        self.psr = self.psr & !psr::M | new;
+        self.update_mode();
+    }
+
+    /// CPSRWriteByInstr(): MSR with four mask bits, or an exception return, which also sets the execution state bits.
+    pub fn write_cpsr_by_instr(&mut self, value: u32, mask: u32, is_return: bool) {
+        let mut writable = 0xf80f_0000 | psr::E;
+        if is_return {
+            writable |= 0x0600_fc00 | psr::T;
+        }
+        if !self.is_user() {
+            writable |= psr::M | psr::A | psr::I | psr::F;
+        }
+        writable &= bytes(mask);
+        self.set_cpsr(self.cpsr() & !writable | value & writable);
+    }
+
+    /// SPSRWriteByInstr(); `None` in User and System mode.
+    pub fn write_spsr_by_instr(&mut self, value: u32, mask: u32) -> Option<()> {
+        let writable = bytes(mask) & !0x00f0_0000;
+        let spsr = self.spsr_mut()?;
+        *spsr = *spsr & !writable | value & writable;
+        Some(())
+    }
+
+    fn spsr_mut(&mut self) -> Option<&mut u32> {
+        match bank(self.current_mode())? {
+            USER_BANK => None,
+            b => Some(&mut self.banks[b].spsr),
+        }
+    }
+
+    /// The SPSR of the current mode; `None` in User and System mode.
+    pub fn spsr(&self) -> Option<u32> {
+        match bank(self.current_mode())? {
+            USER_BANK => None,
+            b => Some(self.banks[b].spsr),
+        }
+    }
+
+    /// Sets the SPSR of the current mode, if it has one.
+    pub fn set_spsr(&mut self, value: u32) {
+        if let Some(spsr) = self.spsr_mut() {
+            *spsr = value;
+        }
+    }
+
+    /// User mode's copy of R`n`, 0 to 14.
+    pub fn user_reg(&mut self, n: u32) -> u32 {
+        *self.reg_of(psr::USR, n)
+    }
+
+    /// Sets User mode's copy of R`n`, 0 to 14.
+    pub fn set_user_reg(&mut self, n: u32, value: u32) {
+        *self.reg_of(psr::USR, n) = value;
+    }
+
+    /// R`n` (0 to 14) as mode `m` sees it; of the current mode if there is no mode `m`.
+    fn reg_of(&mut self, m: u32, n: u32) -> &mut u32 {
+        let n = n as usize & 15;
+        let here = bank(self.current_mode()).unwrap_or(USER_BANK);
+        let there = bank(m).unwrap_or(here);
+        match n {
+            8..=12 if (here == FIQ_BANK) != (there == FIQ_BANK) => &mut self.r8_12[(there == FIQ_BANK) as usize][n - 8],
+            13 if here != there => &mut self.banks[there].sp,
+            14 if here != there => &mut self.banks[there].lr,
+            _ => &mut self.r[n],
+        }
+    }
+
+    /// The SP of mode `m`, for SRS; `None` in User and System mode, and if there is no mode `m`.
+    pub fn srs_base(&mut self, m: u32) -> Option<u32> {
+        self.spsr()?;
+        bank(m & psr::M)?;
+        Some(*self.reg_of(m & psr::M, 13))
+    }
+
+    /// Sets the SP of mode `m`.
+    pub fn set_sp_of(&mut self, m: u32, value: u32) {
+        *self.reg_of(m & psr::M, 13) = value;
+    }
+
+    /// MRS (banked), `spec` being R:SYSm (B9.2.3). `None` where it is Undefined or unpredictable: User mode, registers
+    /// of the current mode, and those that do not exist.
+    pub fn banked_read(&mut self, spec: u32) -> Option<u32> {
+        self.banked(spec).map(|reg| *reg)
+    }
+
+    /// MSR (banked); `None` as for [`Cpu::banked_read`].
+    pub fn banked_write(&mut self, spec: u32, value: u32) -> Option<()> {
+        let value = if spec & 0x20 != 0 { value & !0x00f0_0000 } else { value };
+        *self.banked(spec)? = value;
+        Some(())
+    }
+
+    fn banked(&mut self, spec: u32) -> Option<&mut u32> {
+        if self.is_user() {
+            return None;
+        }
+        let here = self.current_mode();
+        let sysm = spec & 0x1f;
+        let (m, n) = match sysm {
+            0x00..=0x06 => (psr::USR, 8 + sysm),
+            0x08..=0x0e => (psr::FIQ, sysm),
+            0x10..=0x17 => {
+                let m = [psr::IRQ, psr::SVC, psr::ABT, psr::UND][(sysm as usize >> 1) & 3];
+                (m, if sysm & 1 == 0 { 14 } else { 13 })
+            }
+            _ => return None,
+        };
+        if spec & 0x20 != 0 {
+            let has = sysm == 0x0e || sysm >= 0x10 && sysm & 1 == 0;
+            let m = if sysm == 0x0e { psr::FIQ } else { m };
+            return (has && m != here).then(|| &mut self.banks[bank(m).unwrap_or(USER_BANK)].spsr);
+        }
+        let own = match m {
+            psr::USR => here == psr::SYS || n < 13 && here != psr::FIQ,
+            m => m == here,
+        };
+        (!own).then(|| self.reg_of(m, n))
+    }
+
+    /// The registers as a table, for a person: of a panic, a trace, a monitor.
+    pub fn show(&self) -> String {
+        let mut out = String::new();
+        for (i, r) in self.r.iter().enumerate() {
+            let name = ["sp", "lr", "pc"]
+                .get(i.wrapping_sub(13))
+                .map_or_else(|| format!("r{i}"), |n| n.to_string());
+            let end = if i % 4 == 3 { "\n" } else { "  " };
+            out += &format!("{name:>4} {r:08x}{end}");
+        }
+        let cpsr = self.cpsr();
+        let flag = |at: u32, c: char| if cpsr >> at & 1 != 0 { c } else { '-' };
+        let flags: String = [(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V'), (27, 'Q')]
+            .map(|(b, c)| flag(b, c))
+            .iter()
+            .collect();
+        let masks: String = [(9, 'E'), (8, 'A'), (7, 'I'), (6, 'F'), (5, 'T')]
+            .map(|(b, c)| flag(b, c))
+            .iter()
+            .collect();
+        let name = mode_name(self.current_mode());
+        out += &format!(
+            "cpsr {cpsr:08x} {flags} {masks} {name} it={:02x} mode={:06x}\n",
+            self.it(),
+            self.mode
+        );
+        if let Some(spsr) = self.spsr() {
+            out += &format!("spsr {spsr:08x}\n");
+        }
+        let c = &self.cp15;
+        out += &format!(
+            "sctlr {:08x} ttbcr {:08x} ttbr0 {:x} ttbr1 {:x} ",
+            c.sctlr, c.ttbcr, c.ttbr0, c.ttbr1
+        );
+        out += &format!("dacr {:08x} contextidr {:08x}\n", c.dacr, c.contextidr);
+        out += &format!(
+            "dfsr {:08x} dfar {:08x} ifsr {:08x} ifar {:08x} vbar {:08x}\n",
+            c.dfsr, c.dfar, c.ifsr, c.ifar, c.vbar
+        );
+        out
+    }
+
+    /// A mode's SP, LR and SPSR wherever they are now: for debuggers. `None` if there is no such mode.
+    pub fn bank_of(&mut self, m: u32) -> Option<Bank> {
+        let spsr = self.banks[bank(m)?].spsr;
+        Some(Bank {
+            sp: *self.reg_of(m, 13),
+            lr: *self.reg_of(m, 14),
+            spsr,
+        })
+    }
+}
+
+/// A mode's name as the manual abbreviates it.
+pub fn mode_name(m: u32) -> &'static str {
+    match m {
+        psr::USR => "usr",
+        psr::FIQ => "fiq",
+        psr::IRQ => "irq",
+        psr::SVC => "svc",
+        psr::ABT => "abt",
+        psr::UND => "und",
+        psr::SYS => "sys",
+        _ => "?",
+    }
+}
+
+/// Whether there is such a mode.
+pub fn exists(m: u32) -> bool {
+    bank(m).is_some()
+}

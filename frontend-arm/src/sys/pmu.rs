@@ -1,0 +1,240 @@
+//! The performance monitors, version 2 (Arm ARM DDI 0406C, C12): the cycle counter, and six event counters that count
+//! cycles and software increments. A cycle is a nanosecond of virtual time; filtering by privilege is not counted by.
+
+use super::Io;
+use crate::guest::{Timer, TimerOutput};
+use bytemuck::{Pod, Zeroable};
+use serde::{Deserialize, Serialize};
+
+/// Event counters.
+pub const EVENTS: usize = 6;
+/// Event: software increment.
+const SW_INCR: u32 = 0x00;
+/// Event: cycle.
+const CPU_CYCLES: u32 = 0x11;
+/// PMCEID0: the events above.
+pub(super) const PMCEID0: u32 = 1 << SW_INCR | 1 << CPU_CYCLES;
+/// The cycle counter's bit in the sets of counters.
+const CYCLE: u32 = 1 << 31;
+/// The counters there are.
+const ALL: u32 = CYCLE | ((1 << EVENTS) - 1);
+
+/// PMCR: enable; reset event counters; reset the cycle counter; count every 64th cycle.
+const E: u32 = 1 << 0;
+const P: u32 = 1 << 1;
+const C: u32 = 1 << 2;
+const D: u32 = 1 << 3;
+/// PMCR's bits that are kept: E, D, X, DP.
+const KEPT: u32 = E | D | 1 << 4 | 1 << 5;
+
+/// The performance monitors' state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
+#[repr(C, align(8))]
+pub struct Pmu {
+    /// PMCCNTR as of `at`, with the bits that overflowed.
+    pub ccntr: u64,
+    /// When the counters were last brought up to date, in nanoseconds of virtual time.
+    pub at: u64,
+    /// PMCR.E, D, X and DP.
+    pub pmcr: u32,
+    /// PMCNTENSET.
+    pub cnten: u32,
+    /// PMOVSR.
+    pub ovsr: u32,
+    /// PMINTENSET.
+    pub inten: u32,
+    /// PMSELR.
+    pub selr: u32,
+    /// PMUSERENR.
+    pub userenr: u32,
+    /// PMCCFILTR: the filter of the cycle counter.
+    pub ccfiltr: u32,
+    /// Zero: keeps the size a multiple of eight.
+    pub reserved: u32,
+    /// The event counters' types.
+    pub evtyper: [u32; EVENTS],
+    /// The event counters.
+    pub evcntr: [u32; EVENTS],
+}
+
+impl Pmu {
+    fn counts_cycles(&self, i: usize) -> bool {
+        self.evtyper[i] & 0xff == CPU_CYCLES
+    }
+
+    /// Brings the counters up to `now`.
+    fn sync(&mut self, now: u64) {
+        let ns = now.saturating_sub(self.at);
+        self.at = now;
+        if self.pmcr & E == 0 {
+            return;
+        }
+        if self.cnten & CYCLE != 0 {
+            // the remainder of a division by 64 is counted at the next turn
+            let ticks = if self.pmcr & D != 0 { ns / 64 } else { ns };
+            self.at -= if self.pmcr & D != 0 { ns % 64 } else { 0 };
+            let sum = (self.ccntr & 0xffff_ffff).saturating_add(ticks);
+            if sum >> 32 != 0 {
+                self.ovsr |= CYCLE;
+            }
+            self.ccntr = sum & 0xffff_ffff;
+        }
+        for i in 0..EVENTS {
+            if self.cnten >> i & 1 != 0 && self.counts_cycles(i) {
+                self.add(i, ns);
+            }
+        }
+    }
+
+    fn add(&mut self, i: usize, n: u64) {
+        let sum = u64::from(self.evcntr[i]).saturating_add(n);
+        if sum >> 32 != 0 {
+            self.ovsr |= 1 << i;
+        }
+        self.evcntr[i] = sum as u32;
+    }
+
+    /// The overflow interrupt's line, if the guest leaves the counters alone.
+    pub fn output(&self, now: u64) -> TimerOutput {
+        if self.pmcr & E == 0 {
+            return TimerOutput::Low;
+        }
+        if self.ovsr & self.inten != 0 {
+            return TimerOutput::High;
+        }
+        let live = self.cnten & self.inten;
+        let cycles = (live & CYCLE != 0).then(|| {
+            let left = (1 << 32) - (self.ccntr & 0xffff_ffff);
+            if self.pmcr & D != 0 { left * 64 } else { left }
+        });
+        let events = (0..EVENTS).filter(|&i| live >> i & 1 != 0 && self.counts_cycles(i));
+        let first = events
+            .map(|i| (1 << 32) - u64::from(self.evcntr[i]))
+            .chain(cycles)
+            .min();
+        first.map_or(TimerOutput::Low, |ns| TimerOutput::HighAt(now.saturating_add(ns)))
+    }
+}
+
+/// The monitors, up to date.
+fn synced<'a>(io: &'a mut Io) -> &'a mut Pmu {
+    let now = io.arm.platform.now_ns();
+    let pmu = &mut io.cpu.cp15.pmu;
+    pmu.sync(now);
+    pmu
+}
+
+/// Changes the monitors, and tells the platform what becomes of the interrupt.
+fn change(io: &mut Io, f: impl FnOnce(&mut Pmu)) {
+    let pmu = synced(io);
+    f(pmu);
+    let (now, pmu) = (io.arm.platform.now_ns(), io.cpu.cp15.pmu);
+    io.arm.platform.timer(Timer::Pmu, pmu.output(now));
+}
+
+pub(super) fn pmcr(io: &mut Io) -> u64 {
+    let pmu = io.cpu.cp15.pmu;
+    (io.arm.model.pmcr & 0xffff_0000 | (EVENTS as u32) << 11 | pmu.pmcr).into()
+}
+
+pub(super) fn set_pmcr(io: &mut Io, v: u64) {
+    let v = v as u32;
+    change(io, |pmu| {
+        if v & P != 0 {
+            pmu.evcntr = [0; EVENTS];
+        }
+        if v & C != 0 {
+            pmu.ccntr = 0;
+        }
+        pmu.pmcr = v & KEPT;
+    });
+}
+
+pub(super) fn cnten(io: &mut Io) -> u64 {
+    io.cpu.cp15.pmu.cnten.into()
+}
+
+pub(super) fn set_cnten(io: &mut Io, v: u64) {
+    change(io, |pmu| pmu.cnten |= v as u32 & ALL);
+}
+
+pub(super) fn clear_cnten(io: &mut Io, v: u64) {
+    change(io, |pmu| pmu.cnten &= !v as u32);
+}
+
+pub(super) fn inten(io: &mut Io) -> u64 {
+    io.cpu.cp15.pmu.inten.into()
+}
+
+pub(super) fn set_inten(io: &mut Io, v: u64) {
+    change(io, |pmu| pmu.inten |= v as u32 & ALL);
+}
+
+pub(super) fn clear_inten(io: &mut Io, v: u64) {
+    change(io, |pmu| pmu.inten &= !v as u32);
+}
+
+pub(super) fn ovsr(io: &mut Io) -> u64 {
+    synced(io).ovsr.into()
+}
+
+pub(super) fn clear_ovsr(io: &mut Io, v: u64) {
+    change(io, |pmu| pmu.ovsr &= !v as u32);
+}
+
+pub(super) fn set_ovsr(io: &mut Io, v: u64) {
+    change(io, |pmu| pmu.ovsr |= v as u32 & ALL);
+}
+
+pub(super) fn swinc(io: &mut Io, v: u64) {
+    change(io, |pmu| {
+        for i in 0..EVENTS {
+            let live = pmu.pmcr & E != 0 && pmu.cnten >> i & 1 != 0;
+            if live && v >> i & 1 != 0 && pmu.evtyper[i] & 0xff == SW_INCR {
+                pmu.add(i, 1);
+            }
+        }
+    });
+}
+
+pub(super) fn ccntr(io: &mut Io) -> u64 {
+    synced(io).ccntr & 0xffff_ffff
+}
+
+pub(super) fn set_ccntr(io: &mut Io, v: u64) {
+    change(io, |pmu| pmu.ccntr = v & 0xffff_ffff);
+}
+
+fn selected(pmu: &Pmu) -> Option<usize> {
+    Some(pmu.selr as usize & 31).filter(|&i| i < EVENTS)
+}
+
+pub(super) fn xevtyper(io: &mut Io) -> u64 {
+    let pmu = &io.cpu.cp15.pmu;
+    match selected(pmu) {
+        Some(i) => pmu.evtyper[i].into(),
+        None if pmu.selr & 31 == 31 => pmu.ccfiltr.into(),
+        None => 0,
+    }
+}
+
+pub(super) fn set_xevtyper(io: &mut Io, v: u64) {
+    change(io, |pmu| match selected(pmu) {
+        Some(i) => pmu.evtyper[i] = v as u32 & 0xf800_00ff,
+        None if pmu.selr & 31 == 31 => pmu.ccfiltr = v as u32 & 0xf800_0000,
+        None => {}
+    });
+}
+
+pub(super) fn xevcntr(io: &mut Io) -> u64 {
+    let pmu = synced(io);
+    selected(pmu).map_or(0, |i| pmu.evcntr[i].into())
+}
+
+pub(super) fn set_xevcntr(io: &mut Io, v: u64) {
+    change(io, |pmu| {
+        if let Some(i) = selected(pmu) {
+            pmu.evcntr[i] = v as u32;
+        }
+    });
+}
