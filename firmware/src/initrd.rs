@@ -46,18 +46,19 @@ pub enum Error {
 ///
 /// When the file is of another kind, cut short or damaged.
 pub fn check(bytes: &[u8]) -> Result<(), Error> {
-    let mut at = 0;
+    let (mut at, mut seen) = (0, false);
     loop {
         at += bytes[at..].iter().take_while(|&&b| b == 0).count();
         let rest = &bytes[at..];
         at += match FileKind::of(rest) {
-            FileKind::Empty if at > 0 && bytes.iter().any(|&b| b != 0) => return Ok(()),
+            FileKind::Empty if seen => return Ok(()),
             FileKind::Cpio => archive_len(rest).ok_or(Error::Truncated { have: bytes.len() })?,
             FileKind::Gzip => gzip_len(rest)?,
             kind if kind.is_compression() => return Ok(()),
-            kind if at == 0 || rest.is_empty() => return Err(Error::Foreign(kind)),
+            _ if !seen => return Err(Error::Foreign(FileKind::of(bytes))),
             kind => return Err(Error::Trailing { kind, offset: at }),
         };
+        seen = true;
     }
 }
 
@@ -235,7 +236,7 @@ mod tests {
             gzip.finish().unwrap()
         };
         assert_eq!(check(b""), Err(Error::Foreign(FileKind::Empty)));
-        assert_eq!(check(&[0; 64]), Err(Error::Foreign(FileKind::Empty)));
+        assert_eq!(check(&[0; 64]), Err(Error::Foreign(FileKind::Unknown)));
         assert_eq!(check(b"no archive\n"), Err(Error::Foreign(FileKind::Text)));
         assert_eq!(check(&gzipped_text), Err(Error::Foreign(FileKind::Text)));
         let followed = [plain(), b"tail".to_vec()].concat();

@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use emu_firmware::fdt::Region;
 use serde::{Deserialize, Serialize};
 
 const KIB: u64 = 1 << 10;
@@ -124,6 +125,20 @@ impl BoardName {
     pub fn memory_range(self) -> RangeInclusive<u64> {
         match self {
             BoardName::Virt => MIB..=255 * GIB,
+        }
+    }
+
+    /// Where `size` bytes of RAM are.
+    pub fn ram(self, size: u64) -> Region {
+        match self {
+            BoardName::Virt => Region::new(GIB, size),
+        }
+    }
+
+    /// Size in bytes of the flash bank that the CPU's reset vector is in.
+    pub fn flash_bank(self) -> u64 {
+        match self {
+            BoardName::Virt => 64 * MIB,
         }
     }
 

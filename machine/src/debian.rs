@@ -51,6 +51,14 @@ pub enum Error {
         /// The first thing that it complained about.
         reason: String,
     },
+    /// What was kept is damaged, and cannot be fetched again.
+    #[error("{damage}, and {source}")]
+    Damaged {
+        /// Which file is damaged, and how.
+        damage: String,
+        /// Why it cannot be fetched.
+        source: Box<Error>,
+    },
     /// The package is not as it used to be.
     #[error("{PACKAGE} holds no {file}; pass --kernel and --initrd instead")]
     Contents {
@@ -64,7 +72,7 @@ pub enum Error {
 pub struct Files {
     /// A zImage.
     pub kernel: Vec<u8>,
-    /// Debian's initrd; [`initrd`](Files::initrd_with_shell) adds emu's to it.
+    /// Debian's initrd; [`Files::initrd_with_shell`] adds emu's to it.
     pub initrd: Vec<u8>,
 }
 
@@ -91,16 +99,21 @@ pub fn obtain() -> Result<Files, Error> {
     }
     let progress = Progress::new();
     let _lock = cache.lock(|| progress.say("another emu is fetching Debian's kernel; waiting for it"))?;
-    let found = cache.load();
-    if !matches!(found, Ok(Some(_))) {
-        fetch::available()?;
-    }
-    match found {
+    match cache.load() {
         Ok(Some(files)) => return Ok(files),
-        Ok(None) => progress.say(&format!(
-            "fetching Debian's kernel ({PACKAGE}) through apt; it is kept for later"
-        )),
-        Err(damage) => progress.say(&format!("{damage}; fetching Debian's kernel again")),
+        Ok(None) => {
+            fetch::available()?;
+            progress.say(&format!(
+                "fetching Debian's kernel ({PACKAGE}) through apt; it is kept for later"
+            ));
+        }
+        Err(damage) => {
+            fetch::available().map_err(|e| Error::Damaged {
+                damage: damage.to_string(),
+                source: Box::new(e),
+            })?;
+            progress.say(&format!("{damage}; fetching Debian's kernel again"));
+        }
     }
     let files = fetch::fetch(&cache, &progress)?;
     cache.store(&files)?;

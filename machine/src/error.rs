@@ -45,6 +45,12 @@ impl Error {
         Self::input(option, path.display(), reason)
     }
 
+    /// The host's refusal of the file that `option` names.
+    pub fn refused(option: &str, path: &Path, error: &io::Error) -> Self {
+        let reason = error.to_string();
+        Self::file(option, path, reason.split(" (os error").next().unwrap_or_default())
+    }
+
     /// The host's refusal while emu was doing `what`.
     pub fn host(what: impl Into<String>, source: io::Error) -> Self {
         Self::Host {

@@ -6,6 +6,7 @@ mod cli;
 pub mod config;
 pub mod debian;
 mod error;
+pub mod images;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -46,6 +47,8 @@ impl Outcome {
 /// [`Error::Input`] before anything has started, when a file is not what it should be; [`Error::Host`] when the host
 /// cannot do what the machine needs.
 pub fn run(config: Config) -> Result<Outcome, Error> {
+    let images = images::Images::read(&config)?;
+    images.layout(config.board.ram(config.memory))?;
     let reason = io::Error::from(io::ErrorKind::Unsupported);
     Err(Error::host(format!("cannot start board {}", config.board), reason))
 }

@@ -182,7 +182,7 @@ impl Cache {
         }
         let place = self.path();
         match fs::rename(&place, scratch.path.join("old")) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(unwritable(&place)(e)),
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(unwritable(&place)(e)),
             _ => fs::rename(&made, &place).map_err(unwritable(&place)),
         }
     }
@@ -288,12 +288,14 @@ mod tests {
         assert!(matches!(Place::new("empty").cache().load(), Ok(None)));
     }
 
+    type Harm = fn(&Path) -> io::Result<()>;
+
     #[test]
     fn every_damage_is_seen_and_mended() {
         let place = Place::new("damage");
         let cache = place.cache();
         let _lock = cache.lock(|| ()).unwrap();
-        let harms: [(&str, fn(&Path) -> io::Result<()>); 6] = [
+        let harms: [(&str, Harm); 6] = [
             (KERNEL, |path| fs::remove_file(path)),
             (KERNEL, |path| fs::write(path, b"kerne")),
             (INITRD, |path| fs::write(path, b"initrx")),
