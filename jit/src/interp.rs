@@ -18,29 +18,32 @@ pub(crate) use int::signed;
 pub(crate) use pure::pure;
 use std::sync::atomic::{Ordering, fence};
 
+/// Who accesses memory: the guest and its state, which decide what an address means.
+pub type Now<'a, G> = (&'a G, &'a <G as Guest>::State);
+
 /// Guest memory by virtual address. Values are zero-extended from `mem.bytes()` bytes, after any byte swap `mem` asks for.
 /// Checking alignment and permissions and crossing pages is done behind it; a fault leaves memory as it was.
-pub trait Memory {
+pub trait Memory<G: Guest> {
     /// Load `mem.bytes()` bytes.
     ///
     /// # Errors
     /// The fault to raise.
-    fn load(&mut self, addr: u64, mem: Mem) -> Result<u128, Fault>;
+    fn load(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault>;
     /// Store the low `mem.bytes()` bytes of `value`.
     ///
     /// # Errors
     /// The fault to raise.
-    fn store(&mut self, addr: u64, mem: Mem, value: u128) -> Result<(), Fault>;
+    fn store(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault>;
     /// Atomically store `new` if memory holds `old`; what it held.
     ///
     /// # Errors
     /// The fault to raise (of a write, also where nothing is stored).
-    fn cas(&mut self, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault>;
+    fn cas(&mut self, at: Now<G>, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault>;
     /// Atomically store `value`; what memory held.
     ///
     /// # Errors
     /// The fault to raise.
-    fn swap(&mut self, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault>;
+    fn swap(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault>;
 }
 
 /// A block made ready to be interpreted: its labels are resolved.
@@ -115,7 +118,7 @@ pub struct Stopped {
 ///
 /// # Errors
 /// A fault of guest memory or of a helper, and where it happened.
-pub fn run<G: Guest, M: Memory + Env>(
+pub fn run<G: Guest, M: Memory<G> + Env>(
     guest: &mut G,
     state: &mut G::State,
     mem: &mut M,
@@ -139,10 +142,10 @@ pub fn run<G: Guest, M: Memory + Env>(
                 poke(state, slot, inst.ty, v(a));
                 Ok(0)
             }
-            Op::Load { addr, mem: m } => mem.load(v(addr) as u64, m).map(|raw| extend(inst.ty, m, raw)),
-            Op::Store { addr, a, mem: m } => mem.store(v(addr) as u64, m, v(a) & bytes_mask(m)).map(|()| 0),
-            Op::Cas { addr, old, new, mem: m } => mem.cas(v(addr) as u64, m, v(old), v(new)),
-            Op::Swap { addr, a, mem: m } => mem.swap(v(addr) as u64, m, v(a)),
+            Op::Load { addr, mem: m } => mem.load((guest, state), v(addr) as u64, m).map(|raw| extend(inst.ty, m, raw)),
+            Op::Store { addr, a, mem: m } => mem.store((guest, state), v(addr) as u64, m, v(a) & bytes_mask(m)).map(|()| 0),
+            Op::Cas { addr, old, new, mem: m } => mem.cas((guest, state), v(addr) as u64, m, v(old), v(new)),
+            Op::Swap { addr, a, mem: m } => mem.swap((guest, state), v(addr) as u64, m, v(a)),
             Op::Barrier { kind } => {
                 barrier(kind);
                 Ok(0)
@@ -199,9 +202,19 @@ pub fn run<G: Guest, M: Memory + Env>(
     }
 }
 
+/// Interpret one operation of class pure or floating point: the block's last, whose operands `vals` holds. The result and
+/// the cumulative flags it raises.
+pub(crate) fn eval<S: bytemuck::Pod>(block: &Block, vals: &[u128], state: &S, layout: &Layout) -> (u128, u32) {
+    let inst = block.insts.last().expect("the operation itself");
+    match inst.op.effect() {
+        emu_ir::Effect::Fp => float::eval(block, inst, vals, |e| current(state, layout, e)),
+        _ => (pure(block, inst, vals, 0), 0),
+    }
+}
+
 /// The bytes of a slot, zero-extended.
 #[inline]
-fn peek<S: bytemuck::Pod>(state: &S, slot: u16, ty: Ty) -> u128 {
+pub(crate) fn peek<S: bytemuck::Pod>(state: &S, slot: u16, ty: Ty) -> u128 {
     let at = &bytemuck::bytes_of(state)[slot as usize..];
     match ty {
         Ty::I8 => at[0] as u128,
@@ -220,7 +233,7 @@ fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
 }
 
 #[inline]
-fn poke<S: bytemuck::Pod>(state: &mut S, slot: u16, ty: Ty, value: u128) {
+pub(crate) fn poke<S: bytemuck::Pod>(state: &mut S, slot: u16, ty: Ty, value: u128) {
     let at = &mut bytemuck::bytes_of_mut(state)[slot as usize..];
     match ty {
         Ty::I8 => at[0] = value as u8,
@@ -244,7 +257,7 @@ fn bytes_mask(m: Mem) -> u128 {
 }
 
 /// What a load of raw bytes is as a `ty`.
-fn extend(ty: Ty, m: Mem, raw: u128) -> u128 {
+pub(crate) fn extend(ty: Ty, m: Mem, raw: u128) -> u128 {
     if !m.signed || m.bytes() >= ty.bytes() {
         return raw;
     }

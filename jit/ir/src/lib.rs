@@ -13,7 +13,7 @@ pub mod print;
 pub mod ty;
 pub mod verify;
 
-pub use block::{Block, Builder};
+pub use block::{Block, Builder, Inst};
 pub use guest::*;
 pub use ops::{Effect, Op, Rule};
 pub use ty::*;

@@ -1,6 +1,6 @@
 //! A guest architecture for tests: slots of every type, flat memory, and a helper of each kind.
 
-use crate::interp::Memory;
+use crate::interp::{Memory, Now};
 use emu_ir::*;
 
 /// Bytes of test memory; accesses beyond fault. Address space `idx` makes no difference.
@@ -221,20 +221,20 @@ fn swapped(raw: &mut [u8], mem: Mem) {
     raw.chunks_exact_mut(1 << mem.swap).for_each(<[u8]>::reverse);
 }
 
-impl Memory for TestMemory {
-    fn load(&mut self, addr: u64, mem: Mem) -> Result<u128, Fault> {
+impl<G: Guest> Memory<G> for TestMemory {
+    fn load(&mut self, _: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
         let at = self.at(addr, mem, Access::Read)?;
         let value = self.read(at, mem);
         self.trace.push((addr, mem, Access::Read, value));
         Ok(value)
     }
-    fn store(&mut self, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
+    fn store(&mut self, _: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
         let at = self.at(addr, mem, Access::Write)?;
         self.write(at, mem, value);
         self.trace.push((addr, mem, Access::Write, value));
         Ok(())
     }
-    fn cas(&mut self, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault> {
+    fn cas(&mut self, _: Now<G>, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault> {
         let at = self.at(addr, mem, Access::Write)?;
         let held = self.read(at, mem);
         if held == old {
@@ -243,7 +243,7 @@ impl Memory for TestMemory {
         self.trace.push((addr, mem, Access::Write, old ^ new));
         Ok(held)
     }
-    fn swap(&mut self, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault> {
+    fn swap(&mut self, _: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault> {
         let at = self.at(addr, mem, Access::Write)?;
         let held = self.read(at, mem);
         self.write(at, mem, value);

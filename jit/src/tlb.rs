@@ -1,0 +1,200 @@
+//! The stage-1 TLB: direct-mapped tables of 4 KiB pages, one set of tables a [`Context`].
+//!
+//! Translated code compares a tag and adds an addend; everything that needs a closer look (devices, pages with translated
+//! code, strict alignment) has a bit set in the tag's low part, so that the comparison fails and the slow path decides.
+//! Switching address spaces, privilege or domain rights selects other tables and flushes nothing.
+#![allow(unsafe_code)]
+
+use emu_ir::{Context, Flush};
+use std::cell::UnsafeCell;
+
+/// log2 of the entries of a data table.
+pub const DATA_BITS: u32 = 10;
+/// log2 of the entries of a fetch table.
+pub const CODE_BITS: u32 = 8;
+/// log2 of the size of an entry of either kind.
+pub const ENTRY_SHIFT: u32 = 5;
+/// Tag of an entry that matches nothing.
+pub const INVALID: u64 = u64::MAX;
+/// Tag bit: present, but every access takes the slow path.
+pub const SLOW: u64 = 0x800;
+/// The page part of an address.
+pub const PAGE: u64 = !0xfff;
+
+/// One page's data accesses.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct DataEntry {
+    /// Virtual page for loads, `INVALID` if not allowed (or unknown), with `SLOW` if not direct.
+    pub read: u64,
+    /// The same for stores.
+    pub write: u64,
+    /// Host address minus guest virtual address, for direct accesses.
+    pub addend: u64,
+    /// Physical page, bit 0: mapped in every address space, bit 1: strict alignment.
+    pub phys: u64,
+}
+
+/// One page's fetches.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct CodeEntry {
+    /// Virtual page, or `INVALID`.
+    pub tag: u64,
+    /// Address of the physical page's jump table (an entry offset into the code cache for each possible instruction).
+    pub table: u64,
+    /// Physical page, bit 0: mapped in every address space.
+    pub phys: u64,
+    /// Keeps the size a power of two.
+    pub reserved: u64,
+}
+const _: () = assert!(size_of::<DataEntry>() == 1 << ENTRY_SHIFT && size_of::<CodeEntry>() == 1 << ENTRY_SHIFT);
+
+const NO_DATA: DataEntry = DataEntry { read: INVALID, write: INVALID, addend: 0, phys: 0 };
+const NO_CODE: CodeEntry = CodeEntry { tag: INVALID, table: 0, phys: 0, reserved: 0 };
+
+/// [`DataEntry::phys`] and [`CodeEntry::phys`]: mapped in every address space.
+pub const GLOBAL: u64 = 1;
+/// [`DataEntry::phys`]: strict alignment.
+pub const STRICT: u64 = 2;
+
+/// The tables of one context.
+#[repr(C)]
+pub struct Tables {
+    data: [DataEntry; 1 << DATA_BITS],
+    code: [CodeEntry; 1 << CODE_BITS],
+}
+
+struct Space {
+    context: Context,
+    live: bool,
+    used: u64,
+    tables: Box<UnsafeCell<Tables>>,
+}
+
+/// All contexts of one vCPU.
+pub struct Tlb {
+    spaces: Vec<Space>,
+    clock: u64,
+    limit: usize,
+}
+
+// SAFETY: the tables are plain data owned by this struct; the raw accesses of translated code come from the thread that
+// holds the `&mut` vCPU it belongs to.
+unsafe impl Send for Tlb {}
+
+fn data_index(va: u64) -> usize {
+    (va >> 12) as usize & ((1 << DATA_BITS) - 1)
+}
+fn code_index(va: u64) -> usize {
+    (va >> 12) as usize & ((1 << CODE_BITS) - 1)
+}
+
+impl Tlb {
+    /// Room for `limit` contexts at once (the least recently used goes).
+    pub fn new(limit: usize) -> Tlb {
+        Tlb { spaces: Vec::new(), clock: 0, limit }
+    }
+    /// The index of a context's tables, made empty if they are new.
+    pub fn select(&mut self, context: Context) -> usize {
+        self.clock += 1;
+        let at = match self.spaces.iter().position(|s| s.live && s.context == context) {
+            Some(at) => at,
+            None => self.claim(context),
+        };
+        self.spaces[at].used = self.clock;
+        at
+    }
+    fn claim(&mut self, context: Context) -> usize {
+        if let Some(at) = self.spaces.iter().position(|s| !s.live) {
+            self.spaces[at].context = context;
+            self.spaces[at].live = true;
+            return at;
+        }
+        if self.spaces.len() < self.limit {
+            let tables = Tables { data: [NO_DATA; 1 << DATA_BITS], code: [NO_CODE; 1 << CODE_BITS] };
+            self.spaces.push(Space { context, live: true, used: 0, tables: Box::new(UnsafeCell::new(tables)) });
+            return self.spaces.len() - 1;
+        }
+        let at = (0..self.spaces.len()).min_by_key(|&i| self.spaces[i].used).expect("at least one context");
+        self.spaces[at].clear();
+        self.spaces[at].context = context;
+        self.spaces[at].live = true;
+        at
+    }
+    /// Addresses of a context's data and fetch tables, for translated code; stable for the TLB's life.
+    pub fn addresses(&self, space: usize) -> (u64, u64) {
+        let t = self.spaces[space].tables.get();
+        // SAFETY: only the addresses of the fields are taken.
+        unsafe { (&raw const (*t).data as u64, &raw const (*t).code as u64) }
+    }
+    fn tables(&mut self, space: usize) -> &mut Tables {
+        self.spaces[space].tables.get_mut()
+    }
+    /// The data entry where `va` would be.
+    pub fn data(&mut self, space: usize, va: u64) -> &mut DataEntry {
+        &mut self.tables(space).data[data_index(va)]
+    }
+    /// The fetch entry where `va` would be.
+    pub fn code(&mut self, space: usize, va: u64) -> &mut CodeEntry {
+        &mut self.tables(space).code[code_index(va)]
+    }
+    /// Forget translations.
+    pub fn flush(&mut self, what: Flush) {
+        match what {
+            Flush::All => self.spaces.iter_mut().for_each(Space::clear),
+            Flush::Asid(asid) => self.spaces.iter_mut().filter(|s| s.context.asid == asid).for_each(Space::clear_local),
+            Flush::Page { addr, asid } => {
+                for s in &mut self.spaces {
+                    let own = asid.is_none_or(|a| a == s.context.asid);
+                    s.clear_page(addr, own);
+                }
+            }
+        }
+    }
+    /// Turn stores to a physical page slow everywhere: code was translated from it.
+    pub fn protect(&mut self, phys: u64) {
+        for s in self.spaces.iter_mut().filter(|s| s.live) {
+            for e in &mut s.tables.get_mut().data {
+                if e.phys & PAGE == phys && e.write & !PAGE == 0 {
+                    e.write |= SLOW;
+                }
+            }
+        }
+    }
+    /// Forget fetch entries of every context: their jump tables are gone.
+    pub fn forget_code(&mut self) {
+        for s in &mut self.spaces {
+            s.tables.get_mut().code.fill(NO_CODE);
+        }
+    }
+}
+
+impl Space {
+    fn clear(&mut self) {
+        if self.live {
+            let t = self.tables.get_mut();
+            t.data.fill(NO_DATA);
+            t.code.fill(NO_CODE);
+        }
+    }
+    fn clear_local(&mut self) {
+        if self.live {
+            let t = self.tables.get_mut();
+            t.data.iter_mut().filter(|e| e.phys & GLOBAL == 0).for_each(|e| *e = NO_DATA);
+            t.code.iter_mut().filter(|e| e.phys & GLOBAL == 0).for_each(|e| *e = NO_CODE);
+        }
+    }
+    fn clear_page(&mut self, addr: u64, own: bool) {
+        let t = self.tables.get_mut();
+        let d = &mut t.data[data_index(addr)];
+        let hit = |tag: u64| tag != INVALID && tag & PAGE == addr & PAGE;
+        if (hit(d.read) || hit(d.write)) && (own || d.phys & GLOBAL != 0) {
+            *d = NO_DATA;
+        }
+        let c = &mut t.code[code_index(addr)];
+        if hit(c.tag) && (own || c.phys & GLOBAL != 0) {
+            *c = NO_CODE;
+        }
+    }
+}

@@ -1,0 +1,448 @@
+//! Where values live while a block is emitted: one forward pass, every decision local.
+//!
+//! A value is in a temporary register, is still the content of a pinned guest register, is a condition in the host's
+//! flags, a constant, or spilled. Guest registers are at home (in their host register, or in the state) at every branch,
+//! label and call.
+
+use super::{Emit, PINS, TEMPS, cond, thunks::SPILLS};
+use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
+use emu_ir::{Op, Slot, Ty, Val};
+
+/// No pin, no spill slot.
+pub const NONE: u8 = u8::MAX;
+
+/// Where a value is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loc {
+    /// Not computed, or dead.
+    Nowhere,
+    /// In a temporary integer register.
+    Gpr(u8),
+    /// In a vector register.
+    Xmm(u8),
+    /// Equal to the pinned slot of this index.
+    Pin(u8),
+    /// A constant: made where it is used.
+    Imm,
+    /// A condition code in the host's flags.
+    Flag(u8),
+    /// In its spill slot only.
+    Spill,
+}
+
+/// A value's location, and its spill slot if it ever got one (values do not change, so it stays good).
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    pub loc: Loc,
+    pub spill: u8,
+}
+
+/// An operand as an x86 instruction takes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Src {
+    Reg(u8),
+    Imm(i32),
+}
+
+/// What the host's flags hold, by the comparison or arithmetic that set them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flags {
+    /// `cmp a, b` of this type.
+    pub sub: Option<(Val, Val, Ty)>,
+    /// `add a, b`.
+    pub add: Option<(Val, Val, Ty)>,
+    /// `adc a, b` with carry c.
+    pub adc: Option<(Val, Val, Val, Ty)>,
+    /// Sign and zero of a value.
+    pub result: Option<Val>,
+    /// `vucomis a, b` (or with the flag `vcomis`).
+    pub float: Option<(Val, Val, bool)>,
+}
+
+impl Emit<'_> {
+    pub fn loc(&self, v: Val) -> Loc {
+        self.vals[v.index()].loc
+    }
+    pub fn set_loc(&mut self, v: Val, loc: Loc) {
+        self.vals[v.index()].loc = loc;
+    }
+    /// Whether a value is used after the current operation.
+    pub fn live(&self, v: Val) -> bool {
+        self.last[v.index()] as usize > self.i
+    }
+    /// Whether the current operation is its last use.
+    pub fn dies(&self, v: Val) -> bool {
+        self.last[v.index()] as usize <= self.i
+    }
+    /// The pin index of an integer slot.
+    pub fn pin(&self, slot: Slot) -> Option<u8> {
+        self.layout.pins.iter().take(PINS.len()).position(|p| *p == slot).map(|p| p as u8)
+    }
+
+    // ---- integer registers
+
+    /// A free temporary register, locked until the operation ends.
+    pub fn temp(&mut self) -> u8 {
+        let free = |e: &Self, r: u8| e.locked & 1 << r == 0;
+        let r = match TEMPS.iter().copied().find(|&r| free(self, r) && self.gpr[r as usize].is_none()) {
+            Some(r) => r,
+            None => {
+                let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.last[v.index()]);
+                let candidates = TEMPS.iter().copied().filter(|&r| free(self, r));
+                let r = candidates.max_by_key(|&r| far(self, r)).expect("an operation locks fewer than all temporaries");
+                let v = self.gpr[r as usize].expect("occupied");
+                self.spill(v);
+                r
+            }
+        };
+        self.locked |= 1 << r;
+        r
+    }
+    /// Make a particular temporary free and lock it: its value moves elsewhere.
+    pub fn claim(&mut self, r: u8) {
+        self.locked |= 1 << r;
+        if let Some(v) = self.gpr[r as usize] {
+            let t = self.temp();
+            self.mov(Ty::I64, t, r);
+            self.gpr[r as usize] = None;
+            self.gpr[t as usize] = Some(v);
+            self.set_loc(v, Loc::Gpr(t));
+        }
+    }
+    /// A value in an integer register (temporary, pinned or scratch), locked.
+    pub fn reg(&mut self, v: Val) -> u8 {
+        let r = match self.loc(v) {
+            Loc::Gpr(r) => r,
+            Loc::Pin(p) => PINS[p as usize],
+            Loc::Imm => {
+                let t = self.temp();
+                self.imm(t, self.b.constant(v).unwrap_or(0));
+                t
+            }
+            Loc::Flag(_) => {
+                self.materialize(v);
+                return self.reg(v);
+            }
+            Loc::Spill => {
+                let t = self.temp();
+                let at = self.vals[v.index()].spill as i32 * 16;
+                dynasm!(self.a ; .arch x64 ; mov Rq(t), [rsp + at]);
+                self.gpr[t as usize] = Some(v);
+                self.set_loc(v, Loc::Gpr(t));
+                t
+            }
+            Loc::Xmm(x) => {
+                let t = self.temp();
+                dynasm!(self.a ; .arch x64 ; vmovq Rq(t), Rx(x));
+                t
+            }
+            Loc::Nowhere => unreachable!("%{} used before it is made", v.0),
+        };
+        self.locked |= 1 << r;
+        r
+    }
+    /// A value as the second operand of an instruction.
+    pub fn src(&mut self, v: Val) -> Src {
+        if self.loc(v) == Loc::Imm {
+            let (c, ty) = (self.b.constant(v).unwrap_or(0), self.b.ty(v));
+            if ty != Ty::I64 {
+                return Src::Imm(c as u32 as i32);
+            }
+            if let Ok(i) = i32::try_from(c as i64) {
+                return Src::Imm(i);
+            }
+        }
+        Src::Reg(self.reg(v))
+    }
+    /// Where the current operation's integer result goes: the guest register it is made for, the register of an operand
+    /// that dies here, or a fresh one. Whatever was there is saved first; operands that die here can still be read.
+    pub fn dst(&mut self, v: Val, reuse: Option<Val>) -> u8 {
+        let p = self.hint[v.index()];
+        if p != NONE {
+            self.vacate(p);
+            self.pinned[p as usize].push(v);
+            self.set_loc(v, Loc::Pin(p));
+            return PINS[p as usize];
+        }
+        if let Some(a) = reuse
+            && let Loc::Gpr(r) = self.loc(a)
+            && self.dies(a)
+        {
+            self.gpr[r as usize] = Some(v);
+            self.set_loc(v, Loc::Gpr(r));
+            return r;
+        }
+        let t = self.temp();
+        self.gpr[t as usize] = Some(v);
+        self.set_loc(v, Loc::Gpr(t));
+        t
+    }
+    /// Give the result a fresh temporary, whatever it is made for: for sequences that write before they have read.
+    pub fn fresh(&mut self, v: Val) -> u8 {
+        let t = self.temp();
+        self.gpr[t as usize] = Some(v);
+        self.set_loc(v, Loc::Gpr(t));
+        t
+    }
+    /// Save the live values that are the content of a pinned register about to be overwritten.
+    pub fn vacate(&mut self, p: u8) {
+        let mut held = std::mem::take(&mut self.pinned[p as usize]);
+        held.retain(|&w| self.loc(w) == Loc::Pin(p) && self.live(w));
+        if let Some((&first, rest)) = held.split_first() {
+            let t = self.temp();
+            self.mov(Ty::I64, t, PINS[p as usize]);
+            self.gpr[t as usize] = Some(first);
+            self.set_loc(first, Loc::Gpr(t));
+            for &w in rest {
+                // Two values of one register: seldom, so the others go to memory.
+                self.spill_from(w, PINS[p as usize]);
+            }
+        }
+        held.clear();
+        self.pinned[p as usize] = held;
+    }
+    fn spill_from(&mut self, v: Val, r: u8) {
+        let at = self.spill_slot(v);
+        dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(r));
+        self.set_loc(v, Loc::Spill);
+    }
+    fn spill_slot(&mut self, v: Val) -> i32 {
+        if self.vals[v.index()].spill == NONE {
+            let free = (!self.spilled).trailing_zeros();
+            if free as usize >= SPILLS {
+                self.overflow = true;
+                return 0;
+            }
+            self.spilled |= 1 << free;
+            self.vals[v.index()].spill = free as u8;
+        }
+        self.vals[v.index()].spill as i32 * 16
+    }
+    /// Put a value in its spill slot and free its register.
+    pub fn spill(&mut self, v: Val) {
+        let known = self.vals[v.index()].spill != NONE;
+        match self.loc(v) {
+            Loc::Gpr(r) => {
+                if !known {
+                    let at = self.spill_slot(v);
+                    dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(r));
+                }
+                self.gpr[r as usize] = None;
+            }
+            Loc::Pin(p) => {
+                if !known {
+                    let at = self.spill_slot(v);
+                    dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(PINS[p as usize]));
+                }
+            }
+            Loc::Xmm(x) => {
+                if !known {
+                    let at = self.spill_slot(v);
+                    dynasm!(self.a ; .arch x64 ; vmovdqu [rsp + at], Rx(x));
+                }
+                self.xmm[x as usize] = None;
+            }
+            Loc::Flag(_) => {
+                self.materialize(v);
+                return self.spill(v);
+            }
+            Loc::Nowhere | Loc::Imm | Loc::Spill => return,
+        }
+        self.set_loc(v, Loc::Spill);
+    }
+
+    // ---- vector registers
+
+    /// A free vector register, locked until the operation ends.
+    pub fn xtemp(&mut self) -> u8 {
+        let free = (0..16u8).find(|&x| self.xlocked & 1 << x == 0 && self.xmm[x as usize].is_none());
+        let x = free.unwrap_or_else(|| {
+            let far = |e: &Self, x: u8| e.xmm[x as usize].map_or(0, |v| e.last[v.index()]);
+            let x = (0..16u8).filter(|&x| self.xlocked & 1 << x == 0).max_by_key(|&x| far(self, x));
+            let x = x.expect("an operation locks fewer than all vector registers");
+            let v = self.xmm[x as usize].expect("occupied");
+            self.spill(v);
+            x
+        });
+        self.xlocked |= 1 << x;
+        x
+    }
+    /// A value in a vector register, locked.
+    pub fn xreg(&mut self, v: Val) -> u8 {
+        let x = match self.loc(v) {
+            Loc::Xmm(x) => x,
+            Loc::Imm => {
+                let x = self.xtemp();
+                self.ximm(x, v);
+                x
+            }
+            Loc::Spill => {
+                let x = self.xtemp();
+                let at = self.vals[v.index()].spill as i32 * 16;
+                dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [rsp + at]);
+                self.xmm[x as usize] = Some(v);
+                self.set_loc(v, Loc::Xmm(x));
+                x
+            }
+            Loc::Gpr(_) | Loc::Pin(_) | Loc::Flag(_) => {
+                let r = self.reg(v);
+                let x = self.xtemp();
+                dynasm!(self.a ; .arch x64 ; vmovq Rx(x), Rq(r));
+                x
+            }
+            Loc::Nowhere => unreachable!("%{} used before it is made", v.0),
+        };
+        self.xlocked |= 1 << x;
+        x
+    }
+    /// A fresh vector register for the result.
+    pub fn xdst(&mut self, v: Val) -> u8 {
+        let x = self.xtemp();
+        self.xmm[x as usize] = Some(v);
+        self.set_loc(v, Loc::Xmm(x));
+        x
+    }
+    /// A constant in a vector register; changes no flags.
+    fn ximm(&mut self, x: u8, v: Val) {
+        match self.b.insts[v.index()].op {
+            Op::Const128 { pool } => {
+                let label = self.pool_label(self.b.pool[pool as usize]);
+                dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [=>label]);
+            }
+            _ => {
+                let bits = self.b.constant(v).unwrap_or(0);
+                if bits == 0 {
+                    dynasm!(self.a ; .arch x64 ; vpxor Rx(x), Rx(x), Rx(x));
+                } else {
+                    let label = self.pool_label(bits as u128);
+                    dynasm!(self.a ; .arch x64 ; vmovq Rx(x), [=>label]);
+                }
+            }
+        }
+    }
+
+    // ---- flags
+
+    /// The host's flags are about to change: values that live in them move to registers.
+    pub fn clobber(&mut self) {
+        for v in std::mem::take(&mut self.flag_vals) {
+            if matches!(self.loc(v), Loc::Flag(_)) && self.last[v.index()] as usize >= self.i {
+                self.materialize(v);
+            }
+        }
+        self.flags = Flags::default();
+    }
+    /// A condition becomes 0 or 1 in a temporary.
+    pub fn materialize(&mut self, v: Val) {
+        let Loc::Flag(cc) = self.loc(v) else { return };
+        let t = self.temp();
+        cond::setcc(&mut self.a, cc, t);
+        dynasm!(self.a ; .arch x64 ; movzx Rd(t), Rb(t));
+        self.gpr[t as usize] = Some(v);
+        self.set_loc(v, Loc::Gpr(t));
+    }
+
+    // ---- moves that change no flags
+
+    /// Register to register.
+    pub fn mov(&mut self, ty: Ty, d: u8, s: u8) {
+        if d == s {
+            return;
+        }
+        if ty == Ty::I64 {
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), Rq(s));
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov Rd(d), Rd(s));
+        }
+    }
+    /// Constant to register.
+    pub fn imm(&mut self, d: u8, c: u64) {
+        if c <= u32::MAX as u64 {
+            dynasm!(self.a ; .arch x64 ; mov Rd(d), c as i32);
+        } else if let Ok(i) = i32::try_from(c as i64) {
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), i);
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), QWORD c as i64);
+        }
+    }
+
+    // ---- joins
+
+    /// Before a branch to a label placed at operation `place`: what is used past it goes to memory.
+    pub fn settle(&mut self, place: usize) {
+        for k in 0..self.live_list.len() {
+            let v = self.live_list[k];
+            if self.last[v.index()] as usize > place && self.loc(v) != Loc::Imm {
+                self.spill_keep(v);
+            }
+        }
+    }
+    /// Give a value its spill slot; flags survive.
+    fn spill_keep(&mut self, v: Val) {
+        if let Loc::Flag(_) = self.loc(v) {
+            self.materialize(v);
+        }
+        if self.vals[v.index()].spill == NONE {
+            let at = self.spill_slot(v);
+            match self.loc(v) {
+                Loc::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(r)),
+                Loc::Pin(p) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(PINS[p as usize])),
+                Loc::Xmm(x) => dynasm!(self.a ; .arch x64 ; vmovdqu [rsp + at], Rx(x)),
+                Loc::Nowhere | Loc::Imm | Loc::Flag(_) | Loc::Spill => {}
+            }
+        }
+    }
+    /// At a label: whatever is still needed is in its spill slot.
+    pub fn join(&mut self) {
+        for k in 0..self.live_list.len() {
+            let v = self.live_list[k];
+            if self.vals[v.index()].spill != NONE && self.loc(v) != Loc::Nowhere {
+                self.set_loc(v, Loc::Spill);
+            }
+        }
+        self.gpr = [None; 16];
+        self.xmm = [None; 16];
+        self.pinned.iter_mut().for_each(Vec::clear);
+        self.flag_vals.clear();
+        self.flags = Flags::default();
+    }
+    /// Before a call: every live value leaves the temporaries (and with `all` the pinned registers, which the callee may
+    /// change).
+    pub fn spill_live(&mut self, all: bool) {
+        self.clobber();
+        for k in 0..self.live_list.len() {
+            let v = self.live_list[k];
+            if self.live(v) && (all || !matches!(self.loc(v), Loc::Pin(_))) {
+                self.spill(v);
+            }
+        }
+    }
+    /// The operation is done: locks go, dead values free their places.
+    pub fn finish(&mut self) {
+        self.locked = 0;
+        self.xlocked = 0;
+        let i = self.i;
+        let mut k = 0;
+        while k < self.live_list.len() {
+            let v = self.live_list[k];
+            if self.last[v.index()] as usize <= i {
+                self.release(v);
+                self.live_list.swap_remove(k);
+            } else {
+                k += 1;
+            }
+        }
+    }
+    fn release(&mut self, v: Val) {
+        match self.loc(v) {
+            Loc::Gpr(r) if self.gpr[r as usize] == Some(v) => self.gpr[r as usize] = None,
+            Loc::Xmm(x) if self.xmm[x as usize] == Some(v) => self.xmm[x as usize] = None,
+            _ => {}
+        }
+        let p = &mut self.vals[v.index()];
+        if p.spill != NONE {
+            self.spilled &= !(1 << p.spill);
+        }
+        *p = Place { loc: Loc::Nowhere, spill: NONE };
+    }
+}

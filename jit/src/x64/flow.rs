@@ -1,0 +1,271 @@
+//! State slots, labels, and the ways out of a block.
+
+use super::alloc::{Loc, Src};
+use super::context::{ATTENTION, CODE, CODE_BASE, PAGE_BASE};
+use super::{Cold, Emit, PINS, STATE, What, cond, thunks::Reason};
+use crate::cache::Offset;
+use crate::tlb::{CODE_BITS, ENTRY_SHIFT};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
+use emu_ir::{Label, Leave, Slot, Ty, Val};
+
+const CODE_MASK: i32 = ((1 << CODE_BITS) - 1) << ENTRY_SHIFT;
+
+impl Emit<'_> {
+    /// The entry that checks the mode, for those who come through a jump table.
+    pub fn prologue(&mut self) {
+        let from = self.a.new_dynamic_label();
+        let mode = self.layout.mode.off as i32;
+        let kept = !self.b.mode_ignored;
+        if kept == u32::MAX {
+            dynasm!(self.a ; .arch x64 ; cmp DWORD [Rq(STATE) + mode], self.key.mode as i32 ; jne =>from);
+        } else {
+            dynasm!(self.a ; .arch x64
+                ; mov eax, [Rq(STATE) + mode]
+                ; and eax, kept as i32
+                ; cmp eax, (self.key.mode & kept) as i32
+                ; jne =>from);
+        }
+        let entry = self.entry;
+        dynasm!(self.a ; .arch x64 ; =>entry);
+        self.cold.push(Cold::Mode { from });
+    }
+    pub fn wrong_mode(&mut self, from: DynamicLabel) {
+        let (pc, lookup) = (self.layout.pc, self.thunk(self.t.thunks.lookup));
+        let here = (self.key.phys & 0xfff) as i32;
+        dynasm!(self.a ; .arch x64 ; =>from ; mov rax, [Rq(STATE) + PAGE_BASE] ; add rax, here);
+        match pc.ty {
+            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], rax),
+            _ => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], eax),
+        }
+        dynasm!(self.a ; .arch x64 ; jmp extern lookup);
+    }
+
+    // ---- slots
+
+    pub fn get(&mut self, v: Val, slot: Slot) {
+        if self.last[v.index()] == 0 {
+            return;
+        }
+        if let Some(p) = self.pin(slot) {
+            self.pinned[p as usize].push(v);
+            self.set_loc(v, Loc::Pin(p));
+            return;
+        }
+        let at = slot.off as i32;
+        if slot.ty.is_int() {
+            let d = self.dst(v, None);
+            match slot.ty {
+                Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), BYTE [Rq(STATE) + at]),
+                Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), WORD [Rq(STATE) + at]),
+                Ty::I64 => dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(STATE) + at]),
+                _ => dynasm!(self.a ; .arch x64 ; mov Rd(d), [Rq(STATE) + at]),
+            }
+            return;
+        }
+        let x = self.xdst(v);
+        match slot.ty {
+            Ty::F32 => dynasm!(self.a ; .arch x64 ; vmovd Rx(x), DWORD [Rq(STATE) + at]),
+            Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [Rq(STATE) + at]),
+            _ => dynasm!(self.a ; .arch x64 ; vmovq Rx(x), QWORD [Rq(STATE) + at]),
+        }
+    }
+
+    pub fn set(&mut self, slot: Slot, a: Val) {
+        if let Some(p) = self.pin(slot) {
+            return self.set_pin(p, slot.ty, a);
+        }
+        let at = slot.off as i32;
+        if !slot.ty.is_int() {
+            let x = self.xreg(a);
+            match slot.ty {
+                Ty::F32 => dynasm!(self.a ; .arch x64 ; vmovd DWORD [Rq(STATE) + at], Rx(x)),
+                Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu [Rq(STATE) + at], Rx(x)),
+                _ => dynasm!(self.a ; .arch x64 ; vmovq QWORD [Rq(STATE) + at], Rx(x)),
+            }
+            return;
+        }
+        if let Loc::Flag(cc) = self.loc(a)
+            && slot.ty == Ty::I8
+        {
+            return cond::setcc_mem(&mut self.a, cc, STATE, at);
+        }
+        match (slot.ty, self.src(a)) {
+            (Ty::I8, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov BYTE [Rq(STATE) + at], i as i8),
+            (Ty::I8, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rb(r)),
+            (Ty::I16, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov WORD [Rq(STATE) + at], i as i16),
+            (Ty::I16, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rw(r)),
+            (Ty::I64, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov QWORD [Rq(STATE) + at], i),
+            (Ty::I64, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rq(r)),
+            (_, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov DWORD [Rq(STATE) + at], i),
+            (_, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rd(r)),
+        }
+    }
+
+    fn set_pin(&mut self, p: u8, ty: Ty, a: Val) {
+        if self.loc(a) == Loc::Pin(p) {
+            return;
+        }
+        let home = PINS[p as usize];
+        if self.loc(a) == Loc::Imm {
+            self.vacate(p);
+            self.imm(home, self.b.constant(a).unwrap_or(0));
+            return;
+        }
+        let r = self.reg(a);
+        self.vacate(p);
+        self.mov(ty, home, r);
+        if let Loc::Gpr(t) = self.loc(a)
+            && self.live(a)
+        {
+            self.gpr[t as usize] = None;
+            self.set_loc(a, Loc::Pin(p));
+            self.pinned[p as usize].push(a);
+        }
+    }
+
+    // ---- labels
+
+    pub fn place(&mut self, label: Label) {
+        self.join();
+        let l = self.labels[label.0 as usize];
+        dynasm!(self.a ; .arch x64 ; =>l);
+    }
+    pub fn br(&mut self, label: Label) {
+        self.settle(self.places[label.0 as usize]);
+        let l = self.labels[label.0 as usize];
+        dynasm!(self.a ; .arch x64 ; jmp =>l);
+    }
+    pub fn br_if(&mut self, c: Val, label: Label) {
+        let (l, place) = (self.labels[label.0 as usize], self.places[label.0 as usize]);
+        match self.loc(c) {
+            Loc::Imm => {
+                self.settle(place);
+                if self.b.constant(c) != Some(0) {
+                    dynasm!(self.a ; .arch x64 ; jmp =>l);
+                }
+            }
+            _ => {
+                let cc = self.condition(c);
+                self.settle(place);
+                cond::jcc(&mut self.a, cc, l);
+            }
+        }
+    }
+
+    // ---- ways out
+
+    /// Whether reaching `offset` from here may close a loop.
+    fn backward(&self, offset: i32) -> bool {
+        offset <= self.insn.0 as i32
+    }
+    fn leave(&mut self, site: u32, thunk: Offset) -> DynamicLabel {
+        let from = self.a.new_dynamic_label();
+        self.cold.push(Cold::Leave { from, site, thunk });
+        from
+    }
+    pub fn goto(&mut self, offset: i32, mode: u32, poll: bool) {
+        let give_way = poll || self.backward(offset);
+        if give_way {
+            let site = self.site(What::Goto { offset, mode, patch: None });
+            let to = self.leave(site, self.t.thunks.goto);
+            if poll {
+                dynasm!(self.a ; .arch x64 ; cmp QWORD [Rq(STATE) + ATTENTION], 0 ; jne =>to);
+            } else {
+                dynasm!(self.a ; .arch x64 ; cmp DWORD [Rq(STATE) + ATTENTION], 0 ; jne =>to);
+            }
+        }
+        if offset == (self.key.phys & 0xfff) as i32 && mode == self.key.mode {
+            let entry = self.entry;
+            dynasm!(self.a ; .arch x64 ; jmp =>entry);
+        } else if (0..0x1000).contains(&offset) {
+            // The displacement is aligned, so that it can be patched while other threads run the branch.
+            while (self.t.at as usize + self.a.offset().0 + 1) % 4 != 0 {
+                self.a.push(0x90);
+            }
+            let patch = self.t.at + self.a.offset().0 as Offset + 1;
+            let site = self.site(What::Goto { offset, mode, patch: Some(patch) });
+            let to = self.leave(site, self.t.thunks.link);
+            dynasm!(self.a ; .arch x64 ; jmp =>to);
+            // A short branch cannot be patched: the encoding is E9 with four bytes.
+        } else {
+            self.goto_page(offset, mode);
+        }
+    }
+    /// To another page: through the fetch table, which knows where that page is now.
+    fn goto_page(&mut self, offset: i32, mode: u32) {
+        let site = self.site(What::Goto { offset, mode, patch: None });
+        let miss = self.leave(site, self.t.thunks.goto);
+        let pc = self.layout.pc;
+        let (delta, inside) = (offset & !0xfff, offset & 0xfff);
+        if pc.ty == Ty::I64 {
+            dynasm!(self.a ; .arch x64 ; mov rax, [Rq(STATE) + PAGE_BASE] ; add rax, delta);
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov eax, [Rq(STATE) + PAGE_BASE] ; add eax, delta);
+        }
+        dynasm!(self.a ; .arch x64
+            ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
+            ; and ecx, CODE_MASK
+            ; add rcx, [Rq(STATE) + CODE]
+            ; cmp [rcx], rax
+            ; jne =>miss
+            ; lea rdx, [rax + inside]
+            ; mov [Rq(STATE) + PAGE_BASE], rax
+            ; mov rcx, [rcx + 8]);
+        match pc.ty {
+            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], rdx),
+            _ => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], edx),
+        }
+        let entry = (inside >> self.layout.insn_shift) * 4;
+        dynasm!(self.a ; .arch x64
+            ; mov ecx, [rcx + entry]
+            ; add rcx, [Rq(STATE) + CODE_BASE]
+            ; jmp rcx);
+    }
+    pub fn goto_val(&mut self, addr: Val) {
+        let r = self.reg(addr);
+        let (pc, lookup) = (self.layout.pc, self.thunk(self.t.thunks.lookup));
+        let wide = pc.ty == Ty::I64;
+        if r != 0 {
+            // All values are dead from here on: temporaries are free.
+            self.mov(Ty::I64, 0, r);
+        }
+        let miss = self.a.new_dynamic_label();
+        if wide {
+            dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], rax);
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], eax);
+        }
+        dynasm!(self.a ; .arch x64
+            ; cmp DWORD [Rq(STATE) + ATTENTION], 0
+            ; jne =>miss
+            ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
+            ; and ecx, CODE_MASK
+            ; add rcx, [Rq(STATE) + CODE]
+            ; mov rdx, rax
+            ; and rdx, -4096
+            ; cmp [rcx], rdx
+            ; jne =>miss
+            ; mov [Rq(STATE) + PAGE_BASE], rdx
+            ; mov rcx, [rcx + 8]
+            ; and eax, 0xfff & !((1 << self.layout.insn_shift) - 1));
+        match self.layout.insn_shift {
+            0 => dynasm!(self.a ; .arch x64 ; mov ecx, [rcx + rax * 4]),
+            1 => dynasm!(self.a ; .arch x64 ; mov ecx, [rcx + rax * 2]),
+            _ => dynasm!(self.a ; .arch x64 ; mov ecx, [rcx + rax]),
+        }
+        dynasm!(self.a ; .arch x64
+            ; add rcx, [Rq(STATE) + CODE_BASE]
+            ; jmp rcx
+            ; =>miss
+            ; jmp extern lookup);
+    }
+    pub fn exit(&mut self, why: Leave) {
+        let reason = match why {
+            Leave::Sync => Reason::Sync,
+            Leave::Wait => Reason::Wait,
+            Leave::Yield => Reason::Yield,
+        };
+        let leave = self.thunk(self.t.thunks.leave);
+        dynasm!(self.a ; .arch x64 ; mov eax, reason as i32 ; jmp extern leave);
+    }
+}

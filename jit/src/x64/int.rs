@@ -1,0 +1,642 @@
+//! Integers: arithmetic, shifts, comparisons. Values narrower than 32 bits are kept zero-extended.
+
+use super::alloc::{Flags, Loc, Src};
+use super::context::PAGE_BASE;
+use super::{Emit, STATE, cond};
+use dynasmrt::{DynasmApi, dynasm};
+use emu_ir::{Inst, Op, Ty, Val};
+
+/// `op d, src` at 32 or 64 bits.
+macro_rules! alu {
+    ($e:expr, $op:ident, $ty:expr, $d:expr, $src:expr) => {{
+        let d = $d;
+        match ($ty == Ty::I64, $src) {
+            (true, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rq(d), Rq(r)),
+            (true, Src::Imm(i)) => match i8::try_from(i) {
+                Ok(i) => dynasm!($e.a ; .arch x64 ; $op Rq(d), BYTE i),
+                Err(_) => dynasm!($e.a ; .arch x64 ; $op Rq(d), i),
+            },
+            (false, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rd(d), Rd(r)),
+            (false, Src::Imm(i)) => match i8::try_from(i) {
+                Ok(i) => dynasm!($e.a ; .arch x64 ; $op Rd(d), BYTE i),
+                Err(_) => dynasm!($e.a ; .arch x64 ; $op Rd(d), i),
+            },
+        }
+    }};
+}
+/// `op d, s` (or one operand) of registers at 32 or 64 bits.
+macro_rules! reg_op {
+    ($e:expr, $op:ident, $ty:expr, $d:expr $(, $s:expr)* $(; $n:expr)?) => {
+        if $ty == Ty::I64 {
+            dynasm!($e.a ; .arch x64 ; $op Rq($d) $(, Rq($s))* $(, $n)?)
+        } else {
+            dynasm!($e.a ; .arch x64 ; $op Rd($d) $(, Rd($s))* $(, $n)?)
+        }
+    };
+}
+
+impl Emit<'_> {
+    /// A pure operation whose type is an integer.
+    pub fn int(&mut self, v: Val, inst: Inst) {
+        let ty = inst.ty;
+        let full = matches!(ty, Ty::I32 | Ty::I64);
+        match inst.op {
+            Op::Const { .. } => self.set_loc(v, Loc::Imm),
+            Op::PcRel { offset } => self.pc_rel(v, ty, offset),
+            Op::Add { a, b } => self.add(v, ty, a, b),
+            Op::Sub { a, b } => self.sub(v, ty, a, b),
+            Op::And { a, b } => self.logic(v, inst, a, b),
+            Op::Or { a, b } => self.logic(v, inst, a, b),
+            Op::Xor { a, b } => self.xor(v, inst, a, b),
+            Op::AndNot { a, b } => self.and_not(v, ty, a, b),
+            Op::Not { a } => {
+                let s = self.reg(a);
+                let d = self.dst(v, Some(a));
+                self.mov(ty, d, s);
+                reg_op!(self, not, ty, d);
+                self.narrow(ty, d);
+            }
+            Op::Neg { a } => {
+                self.clobber();
+                let s = self.reg(a);
+                let d = self.dst(v, Some(a));
+                self.mov(ty, d, s);
+                reg_op!(self, neg, ty, d);
+                self.narrow(ty, d);
+            }
+            Op::Mul { a, b } => self.mul(v, ty, a, b),
+            Op::MulHiU { a, b } | Op::MulHiS { a, b } if ty == Ty::I32 => {
+                self.mul_high(v, a, b, matches!(inst.op, Op::MulHiS { .. }))
+            }
+            Op::DivU { a, b } if full => self.div(v, ty, a, b, false),
+            Op::DivS { a, b } if full => self.div(v, ty, a, b, true),
+            Op::Shl { a, b } | Op::ShrU { a, b } | Op::ShrS { a, b } | Op::Rotr { a, b } if full => {
+                self.shift(v, inst, a, b)
+            }
+            Op::Clz { a } => self.count(v, ty, a, |e, d, s| reg_op!(e, lzcnt, ty, d, s)),
+            Op::Ctz { a } => self.count(v, ty, a, |e, d, s| reg_op!(e, tzcnt, ty, d, s)),
+            Op::Popcnt { a } => self.count(v, ty, a, |e, d, s| reg_op!(e, popcnt, ty, d, s)),
+            Op::Bswap { a } => self.bswap(v, ty, a),
+            Op::BitRev { a } if full => self.bit_rev(v, ty, a),
+            Op::AddCarry { a, b } if full => self.add_flags(v, ty, a, b, cond::B),
+            Op::AddOvf { a, b } if full => self.add_flags(v, ty, a, b, cond::O),
+            Op::SubOvf { a, b } if full => {
+                self.compare(ty, a, b);
+                self.flag(v, cond::O);
+            }
+            Op::Adc { a, b, c } if full => self.adc(v, ty, a, b, c),
+            Op::AdcCarry { a, b, c } if full => self.adc_flags(v, ty, a, b, c, cond::B),
+            Op::AdcOvf { a, b, c } if full => self.adc_flags(v, ty, a, b, c, cond::O),
+            Op::Eq { a, b } => self.equal(v, ty, a, b, cond::E),
+            Op::Ne { a, b } => self.equal(v, ty, a, b, cond::NE),
+            Op::Ult { a, b } => self.less(v, ty, a, b, cond::B, cond::A),
+            Op::Ule { a, b } => self.less(v, ty, a, b, cond::BE, cond::AE),
+            Op::Slt { a, b } if full => self.signed(v, ty, a, b, cond::L, cond::G),
+            Op::Sle { a, b } if full => self.signed(v, ty, a, b, cond::LE, cond::GE),
+            Op::Select { c, a, b } => self.select(v, ty, c, a, b),
+            Op::Zext { a } => {
+                let s = self.reg(a);
+                let d = self.dst(v, Some(a));
+                self.mov(self.b.ty(a), d, s);
+            }
+            Op::Sext { a } => self.sext(v, ty, a),
+            Op::Trunc { a } => {
+                let s = self.reg(a);
+                let d = self.dst(v, Some(a));
+                match ty {
+                    Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rb(s)),
+                    Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rw(s)),
+                    _ => dynasm!(self.a ; .arch x64 ; mov Rd(d), Rd(s)),
+                }
+            }
+            Op::Bitcast { a } if self.b.ty(a).is_int() => {
+                let s = self.reg(a);
+                let d = self.dst(v, Some(a));
+                self.mov(ty, d, s);
+            }
+            Op::Bitcast { a } => self.get_lane(v, ty, a, 0),
+            Op::VGetLane { a, i } => self.get_lane(v, ty, a, i),
+            _ => self.interpret(v, inst),
+        }
+    }
+
+    /// Zero-extend the result of an operation on I8 or I16.
+    fn narrow(&mut self, ty: Ty, d: u8) {
+        match ty {
+            Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rb(d)),
+            Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rw(d)),
+            _ => {}
+        }
+    }
+
+    fn pc_rel(&mut self, v: Val, ty: Ty, offset: i32) {
+        let d = self.dst(v, None);
+        if ty == Ty::I64 {
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(STATE) + PAGE_BASE]);
+            if offset != 0 {
+                dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(d) + offset]);
+            }
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov Rd(d), [Rq(STATE) + PAGE_BASE]);
+            if offset != 0 {
+                dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(d) + offset]);
+            }
+        }
+    }
+
+    /// Whether the flags of the operation that makes `v` are wanted right after it.
+    fn flags_wanted(&self, v: Val, a: Val, b: Val) -> bool {
+        self.b.insts[self.i + 1..].iter().take(6).any(|n| match n.op {
+            Op::AddCarry { a: x, b: y } | Op::AddOvf { a: x, b: y } => x == a && y == b,
+            Op::Eq { a: x, b: y } | Op::Ne { a: x, b: y } | Op::Slt { a: x, b: y } => {
+                x == v && self.b.constant(y) == Some(0)
+            }
+            _ => false,
+        })
+    }
+    /// Whether all uses of `v` are comparisons with zero right after it, so that it need not exist.
+    fn only_flags(&self, v: Val) -> bool {
+        let last = self.last[v.index()] as usize;
+        last - self.i <= 8
+            && self.hint[v.index()] == super::alloc::NONE
+            && self.b.insts[self.i + 1..=last].iter().all(|n| match n.op {
+                Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => a == v && self.b.constant(b) == Some(0),
+                Op::Const { .. } => true,
+                Op::Set { slot, a } => {
+                    self.pin(emu_ir::Slot { off: slot, ty: n.ty }).is_none() && matches!(self.loc(a), Loc::Nowhere | Loc::Flag(_))
+                }
+                _ => false,
+            })
+    }
+
+    fn add(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
+        let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
+        if matches!(ty, Ty::I32 | Ty::I64) && !self.flags_wanted(v, a, b) && !self.flags_wanted(v, b, a) {
+            return self.lea(v, ty, a, b);
+        }
+        self.clobber();
+        if !matches!(ty, Ty::I32 | Ty::I64) {
+            return self.two(v, ty, a, b, true, |e, d, s| {
+                alu!(e, add, ty, d, s);
+                e.narrow(ty, d);
+            });
+        }
+        self.two(v, ty, a, b, true, |e, d, s| alu!(e, add, ty, d, s));
+        self.flags = Flags { add: Some((a, b, ty)), result: Some(v), ..Flags::default() };
+    }
+    /// Addition without flags.
+    fn lea(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
+        let (s, o) = (self.reg(a), self.src(b));
+        let d = self.dst(v, Some(a));
+        match (ty == Ty::I64, o) {
+            (true, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(s) + Rq(r)]),
+            (true, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(s) + i]),
+            (false, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + Rq(r)]),
+            (false, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + i]),
+        }
+    }
+    fn sub(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
+        if matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v) {
+            self.compare(ty, a, b);
+            self.flags.result = Some(v);
+            return;
+        }
+        if let (Ty::I32, Loc::Imm, false) = (ty, self.loc(b), self.sub_wanted(v, a, b)) {
+            let (s, c) = (self.reg(a), self.b.constant(b).unwrap_or(0) as i32);
+            let d = self.dst(v, Some(a));
+            dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + c.wrapping_neg()]);
+            return;
+        }
+        self.clobber();
+        if !matches!(ty, Ty::I32 | Ty::I64) {
+            return self.two(v, ty, a, b, false, |e, d, s| {
+                alu!(e, sub, ty, d, s);
+                e.narrow(ty, d);
+            });
+        }
+        self.two(v, ty, a, b, false, |e, d, s| alu!(e, sub, ty, d, s));
+        self.flags = Flags { sub: Some((a, b, ty)), result: Some(v), ..Flags::default() };
+    }
+    fn sub_wanted(&self, v: Val, a: Val, b: Val) -> bool {
+        self.flags_wanted(v, a, b)
+            || self.b.insts[self.i + 1..].iter().take(8).any(|n| match n.op {
+                Op::SubOvf { a: x, b: y }
+                | Op::Eq { a: x, b: y }
+                | Op::Ult { a: x, b: y }
+                | Op::Ule { a: x, b: y }
+                | Op::Slt { a: x, b: y }
+                | Op::Sle { a: x, b: y } => (x, y) == (a, b) || (y, x) == (a, b),
+                _ => false,
+            })
+    }
+    /// A two-operand instruction: `d = a; op d, b`, minding what the destination aliases.
+    fn two(&mut self, v: Val, ty: Ty, a: Val, b: Val, commutes: bool, op: impl Fn(&mut Self, u8, Src)) {
+        let (mut s, mut o) = (self.reg(a), self.src(b));
+        let mut d = self.dst(v, Some(a));
+        let target = d;
+        if o == Src::Reg(d) && s != d {
+            if commutes {
+                (s, o) = (d, Src::Reg(s));
+            } else {
+                d = self.temp();
+            }
+        }
+        self.mov(ty, d, s);
+        op(self, d, o);
+        self.mov(ty, target, d);
+    }
+    fn logic(&mut self, v: Val, inst: Inst, a: Val, b: Val) {
+        let ty = inst.ty;
+        let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
+        self.clobber();
+        if matches!(inst.op, Op::And { .. }) && matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v) {
+            let (s, o) = (self.reg(a), self.src(b));
+            match (ty == Ty::I64, o) {
+                (true, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; test Rq(s), Rq(r)),
+                (true, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; test Rq(s), i),
+                (false, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; test Rd(s), Rd(r)),
+                (false, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; test Rd(s), i),
+            }
+        } else {
+            match inst.op {
+                Op::And { .. } => self.two(v, ty, a, b, true, |e, d, s| alu!(e, and, ty, d, s)),
+                Op::Or { .. } => self.two(v, ty, a, b, true, |e, d, s| alu!(e, or, ty, d, s)),
+                _ => self.two(v, ty, a, b, true, |e, d, s| alu!(e, xor, ty, d, s)),
+            }
+        }
+        if matches!(ty, Ty::I32 | Ty::I64) {
+            self.flags.result = Some(v);
+        }
+    }
+    fn xor(&mut self, v: Val, inst: Inst, a: Val, b: Val) {
+        match self.loc(a) {
+            Loc::Flag(cc) if inst.ty == Ty::I8 && self.b.constant(b) == Some(1) => {
+                self.flag(v, cc ^ 1)
+            }
+            _ => self.logic(v, inst, a, b),
+        }
+    }
+    fn and_not(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
+        self.clobber();
+        let s = self.reg(a);
+        if let Src::Imm(i) = self.src(b) {
+            return {
+                let d = self.dst(v, Some(a));
+                self.mov(ty, d, s);
+                alu!(self, and, ty, d, Src::Imm(!i));
+            };
+        }
+        let o = self.reg(b);
+        let d = self.dst(v, Some(a));
+        reg_op!(self, andn, ty, d, o, s);
+        if matches!(ty, Ty::I32 | Ty::I64) {
+            self.flags.result = Some(v);
+        }
+    }
+    fn mul(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
+        self.clobber();
+        let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
+        if let Src::Imm(i) = self.src(b) {
+            let s = self.reg(a);
+            let d = self.dst(v, Some(a));
+            reg_op!(self, imul, ty, d, s; i);
+            return self.narrow(ty, d);
+        }
+        self.two(v, ty, a, b, true, |e, d, s| {
+            let Src::Reg(s) = s else { unreachable!("constants are handled above") };
+            reg_op!(e, imul, ty, d, s);
+            e.narrow(ty, d);
+        });
+    }
+    /// High word of a 32-bit product, by one 64-bit multiplication.
+    fn mul_high(&mut self, v: Val, a: Val, b: Val, signed: bool) {
+        self.clobber();
+        let (x, y) = (self.reg(a), self.reg(b));
+        let (t, u) = (self.temp(), self.temp());
+        if signed {
+            dynasm!(self.a ; .arch x64 ; movsxd Rq(t), Rd(x) ; movsxd Rq(u), Rd(y) ; imul Rq(t), Rq(u));
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov Rd(t), Rd(x) ; mov Rd(u), Rd(y) ; imul Rq(t), Rq(u));
+        }
+        dynasm!(self.a ; .arch x64 ; shr Rq(t), 32);
+        let d = self.dst(v, None);
+        self.mov(Ty::I32, d, t);
+    }
+    /// Division: eax and edx are the host's; zero and MIN / -1 are answered without dividing.
+    fn div(&mut self, v: Val, ty: Ty, a: Val, b: Val, signed: bool) {
+        use dynasmrt::DynasmLabelApi;
+        self.clobber();
+        self.claim(0);
+        self.claim(2);
+        let (x, y) = (self.reg(a), self.reg(b));
+        let divisor = self.temp();
+        self.mov(ty, divisor, y);
+        self.mov(ty, 0, x);
+        let (done, zero) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
+        reg_op!(self, test, ty, divisor, divisor);
+        dynasm!(self.a ; .arch x64 ; jz =>zero);
+        if signed {
+            // Dividing by -1 is negation, which is also right for MIN.
+            let ordinary = self.a.new_dynamic_label();
+            self.cmp(ty, divisor, Src::Imm(-1));
+            dynasm!(self.a ; .arch x64 ; jne =>ordinary);
+            reg_op!(self, neg, ty, 0);
+            dynasm!(self.a ; .arch x64 ; jmp =>done ; =>ordinary);
+            if ty == Ty::I64 {
+                dynasm!(self.a ; .arch x64 ; cqo);
+            } else {
+                dynasm!(self.a ; .arch x64 ; cdq);
+            }
+            reg_op!(self, idiv, ty, divisor);
+        } else {
+            dynasm!(self.a ; .arch x64 ; xor edx, edx);
+            reg_op!(self, div, ty, divisor);
+        }
+        dynasm!(self.a ; .arch x64 ; jmp =>done ; =>zero ; xor eax, eax ; =>done);
+        let d = self.dst(v, None);
+        self.mov(ty, d, 0);
+    }
+
+    fn shift(&mut self, v: Val, inst: Inst, a: Val, b: Val) {
+        let ty = inst.ty;
+        if let Some(n) = self.b.constant(b) {
+            return self.shift_imm(v, inst, a, n);
+        }
+        let (s, n) = (self.reg(a), self.reg(b));
+        match inst.op {
+            Op::Rotr { .. } => {
+                self.clobber();
+                self.claim(1);
+                let (s, n) = (self.reg(a), self.reg(b));
+                self.mov(Ty::I32, 1, n);
+                let t = self.temp();
+                self.mov(ty, t, s);
+                if ty == Ty::I64 {
+                    dynasm!(self.a ; .arch x64 ; ror Rq(t), cl);
+                } else {
+                    dynasm!(self.a ; .arch x64 ; ror Rd(t), cl);
+                }
+                let d = self.dst(v, None);
+                self.mov(ty, d, t);
+            }
+            Op::ShrS { .. } => {
+                // Counts past the width act as width - 1.
+                self.clobber();
+                let t = self.temp();
+                let width = ty.bits() as i32;
+                let most = self.temp();
+                self.imm(most, width as u64 - 1);
+                self.mov(ty, t, n);
+                self.cmp(ty, t, Src::Imm(width));
+                cond::cmov(&mut self.a, cond::AE, true, t, most);
+                let d = self.dst(v, Some(a));
+                reg_op!(self, sarx, ty, d, s, t);
+            }
+            op => {
+                self.clobber();
+                let (t, zero) = (self.temp(), self.temp());
+                if matches!(op, Op::Shl { .. }) {
+                    reg_op!(self, shlx, ty, t, s, n);
+                } else {
+                    reg_op!(self, shrx, ty, t, s, n);
+                }
+                self.imm(zero, 0);
+                self.cmp(ty, n, Src::Imm(ty.bits() as i32));
+                cond::cmov(&mut self.a, cond::AE, true, t, zero);
+                let d = self.dst(v, None);
+                self.mov(ty, d, t);
+            }
+        }
+    }
+    fn shift_imm(&mut self, v: Val, inst: Inst, a: Val, n: u64) {
+        let (ty, width) = (inst.ty, inst.ty.bits() as u64);
+        let n = match inst.op {
+            Op::Rotr { .. } => n % width,
+            Op::ShrS { .. } => n.min(width - 1),
+            _ => n,
+        };
+        let s = self.reg(a);
+        if n >= width {
+            let d = self.dst(v, None);
+            return self.imm(d, 0);
+        }
+        if let Op::Rotr { .. } = inst.op {
+            let d = self.dst(v, Some(a));
+            return reg_op!(self, rorx, ty, d, s; n as i8);
+        }
+        self.clobber();
+        let d = self.dst(v, Some(a));
+        self.mov(ty, d, s);
+        match inst.op {
+            _ if n == 0 => {}
+            Op::Shl { .. } => reg_op!(self, shl, ty, d; n as i8),
+            Op::ShrU { .. } => reg_op!(self, shr, ty, d; n as i8),
+            _ => reg_op!(self, sar, ty, d; n as i8),
+        }
+    }
+    fn count(&mut self, v: Val, ty: Ty, a: Val, op: impl Fn(&mut Self, u8, u8)) {
+        let _ = ty;
+        self.clobber();
+        let s = self.reg(a);
+        let d = self.dst(v, Some(a));
+        op(self, d, s);
+    }
+    fn bswap(&mut self, v: Val, ty: Ty, a: Val) {
+        self.clobber();
+        let s = self.reg(a);
+        let d = self.dst(v, Some(a));
+        self.mov(ty, d, s);
+        if ty == Ty::I16 {
+            dynasm!(self.a ; .arch x64 ; bswap Rd(d) ; shr Rd(d), 16);
+        } else {
+            reg_op!(self, bswap, ty, d);
+        }
+    }
+    fn bit_rev(&mut self, v: Val, ty: Ty, a: Val) {
+        self.clobber();
+        let s = self.reg(a);
+        let (t, u, m) = (self.temp(), self.temp(), self.temp());
+        self.mov(ty, t, s);
+        reg_op!(self, bswap, ty, t);
+        for (mask, n) in [(0x0f0f_0f0f_0f0f_0f0fu64, 4i8), (0x3333_3333_3333_3333, 2), (0x5555_5555_5555_5555, 1)] {
+            self.imm(m, if ty == Ty::I64 { mask } else { mask & 0xffff_ffff });
+            self.mov(ty, u, t);
+            reg_op!(self, shr, ty, u; n);
+            reg_op!(self, and, ty, u, m);
+            reg_op!(self, and, ty, t, m);
+            reg_op!(self, shl, ty, t; n);
+            reg_op!(self, or, ty, t, u);
+        }
+        let d = self.dst(v, None);
+        self.mov(ty, d, t);
+    }
+
+    /// `cmp s, o`. The short immediate form is written out: the assembler's picks the long one.
+    fn cmp(&mut self, ty: Ty, s: u8, o: Src) {
+        let wide = ty == Ty::I64;
+        match o {
+            Src::Reg(r) => reg_op!(self, cmp, ty, s, r),
+            Src::Imm(i) => match (i8::try_from(i), wide) {
+                (Ok(i), _) => self.a.extend([0x40 | (wide as u8) << 3 | s >> 3, 0x83, 0xf8 | s & 7, i as u8]),
+                (Err(_), true) => dynasm!(self.a ; .arch x64 ; cmp Rq(s), i),
+                (Err(_), false) => dynasm!(self.a ; .arch x64 ; cmp Rd(s), i),
+            },
+        }
+    }
+
+    // ---- flags
+
+    /// The result is a condition in the flags.
+    pub fn flag(&mut self, v: Val, cc: u8) {
+        self.set_loc(v, Loc::Flag(cc));
+        self.flag_vals.push(v);
+    }
+    /// A condition code under which the boolean is 1.
+    pub fn condition(&mut self, c: Val) -> u8 {
+        match self.loc(c) {
+            Loc::Flag(cc) => cc,
+            _ => {
+                let r = self.reg(c);
+                self.clobber();
+                dynasm!(self.a ; .arch x64 ; test Rd(r), Rd(r));
+                cond::NE
+            }
+        }
+    }
+    /// The flags are those of `cmp a, b`.
+    fn compare(&mut self, ty: Ty, a: Val, b: Val) {
+        if self.flags.sub == Some((a, b, ty)) {
+            return;
+        }
+        self.clobber();
+        let (s, o) = (self.reg(a), self.src(b));
+        if o == Src::Imm(0) {
+            reg_op!(self, test, ty, s, s);
+        } else {
+            self.cmp(ty, s, o);
+        }
+        self.flags = Flags { sub: Some((a, b, ty)), ..Flags::default() };
+    }
+    fn equal(&mut self, v: Val, ty: Ty, a: Val, b: Val, cc: u8) {
+        if self.b.constant(b) == Some(0) {
+            if let Loc::Flag(of) = self.loc(a) {
+                return self.flag(v, if cc == cond::E { of ^ 1 } else { of });
+            }
+            if self.flags.result == Some(a) {
+                return self.flag(v, cc);
+            }
+        }
+        if self.flags.sub != Some((b, a, ty)) {
+            self.compare_either(ty, a, b);
+        }
+        self.flag(v, cc);
+    }
+    fn less(&mut self, v: Val, ty: Ty, a: Val, b: Val, cc: u8, swapped: u8) {
+        if self.flags.sub == Some((b, a, ty)) {
+            return self.flag(v, swapped);
+        }
+        if self.loc(a) == Loc::Imm {
+            self.compare(ty, b, a);
+            return self.flag(v, swapped);
+        }
+        self.compare(ty, a, b);
+        self.flag(v, cc);
+    }
+    fn signed(&mut self, v: Val, ty: Ty, a: Val, b: Val, cc: u8, swapped: u8) {
+        if cc == cond::L && self.b.constant(b) == Some(0) && self.flags.result == Some(a) {
+            return self.flag(v, cond::S);
+        }
+        self.less(v, ty, a, b, cc, swapped);
+    }
+    fn compare_either(&mut self, ty: Ty, a: Val, b: Val) {
+        if self.loc(a) == Loc::Imm && self.flags.sub != Some((a, b, ty)) {
+            self.compare(ty, b, a);
+        } else {
+            self.compare(ty, a, b);
+        }
+    }
+    fn add_flags(&mut self, v: Val, ty: Ty, a: Val, b: Val, cc: u8) {
+        let set = |x, y| Some((x, y, ty));
+        if self.flags.add != set(a, b) && self.flags.add != set(b, a) {
+            self.clobber();
+            let (x, y) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
+            let (s, o) = (self.reg(x), self.src(y));
+            let t = self.temp();
+            self.mov(ty, t, s);
+            alu!(self, add, ty, t, o);
+            self.flags = Flags { add: set(a, b), ..Flags::default() };
+        }
+        self.flag(v, cc);
+    }
+    /// The host's carry becomes the boolean `c`.
+    fn load_carry(&mut self, c: Val) {
+        let r = self.reg(c);
+        self.clobber();
+        dynasm!(self.a ; .arch x64 ; bt Rd(r), 0);
+    }
+    fn adc(&mut self, v: Val, ty: Ty, a: Val, b: Val, c: Val) {
+        // Everything that may change flags comes before the carry is loaded.
+        let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
+        self.reg(a);
+        self.src(b);
+        self.load_carry(c);
+        self.two(v, ty, a, b, true, |e, d, s| alu!(e, adc, ty, d, s));
+        self.flags = Flags { adc: Some((a, b, c, ty)), result: Some(v), ..Flags::default() };
+    }
+    fn adc_flags(&mut self, v: Val, ty: Ty, a: Val, b: Val, c: Val, cc: u8) {
+        let have = self.flags.adc;
+        if have != Some((a, b, c, ty)) && have != Some((b, a, c, ty)) {
+            let (x, y) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
+            let (s, o) = (self.reg(x), self.src(y));
+            let t = self.temp();
+            self.mov(ty, t, s);
+            self.load_carry(c);
+            alu!(self, adc, ty, t, o);
+            self.flags = Flags { adc: Some((a, b, c, ty)), ..Flags::default() };
+        }
+        self.flag(v, cc);
+    }
+    fn select(&mut self, v: Val, ty: Ty, c: Val, a: Val, b: Val) {
+        let (x, y) = (self.reg(a), self.reg(b));
+        let cc = match self.loc(c) {
+            Loc::Imm => {
+                let s = if self.b.constant(c) == Some(0) { y } else { x };
+                let d = self.dst(v, None);
+                return self.mov(ty, d, s);
+            }
+            _ => self.condition(c),
+        };
+        let d = self.dst(v, Some(b));
+        if d == x && d != y {
+            // The destination already holds `a`: replace it by `b` when the condition fails.
+            cond::cmov(&mut self.a, cc ^ 1, ty == Ty::I64, d, y);
+        } else {
+            self.mov(ty, d, y);
+            cond::cmov(&mut self.a, cc, ty == Ty::I64, d, x);
+        }
+    }
+    fn sext(&mut self, v: Val, ty: Ty, a: Val) {
+        let s = self.reg(a);
+        let d = self.dst(v, Some(a));
+        match (self.b.ty(a), ty) {
+            (Ty::I8, Ty::I64) => dynasm!(self.a ; .arch x64 ; movsx Rq(d), Rb(s)),
+            (Ty::I16, Ty::I64) => dynasm!(self.a ; .arch x64 ; movsx Rq(d), Rw(s)),
+            (Ty::I32, _) => dynasm!(self.a ; .arch x64 ; movsxd Rq(d), Rd(s)),
+            (Ty::I8, _) => dynasm!(self.a ; .arch x64 ; movsx Rd(d), Rb(s)),
+            _ => dynasm!(self.a ; .arch x64 ; movsx Rd(d), Rw(s)),
+        }
+        self.narrow(ty, d);
+    }
+    /// A lane of a vector, or a float's bits, in an integer register.
+    fn get_lane(&mut self, v: Val, ty: Ty, a: Val, i: u8) {
+        let x = self.xreg(a);
+        let d = self.dst(v, None);
+        match ty {
+            Ty::I8 => dynasm!(self.a ; .arch x64 ; vpextrb Rd(d), Rx(x), i as i8),
+            Ty::I16 => dynasm!(self.a ; .arch x64 ; vpextrw Rd(d), Rx(x), i as i8),
+            Ty::I64 => dynasm!(self.a ; .arch x64 ; vpextrq Rq(d), Rx(x), i as i8),
+            _ if i == 0 => dynasm!(self.a ; .arch x64 ; vmovd Rd(d), Rx(x)),
+            _ => dynasm!(self.a ; .arch x64 ; vpextrd Rd(d), Rx(x), i as i8),
+        }
+    }
+}

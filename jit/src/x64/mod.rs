@@ -1,0 +1,431 @@
+//! The x86-64 emitter: one pass over a block, allocating registers as it goes, then the cold code after the hot.
+//!
+//! Host registers: r15 points to the guest's state (with [`context::Words`] just below it), nine registers hold the
+//! guest's hottest slots, five are temporaries, rsp is the frame for spilled values. The host must have BMI2, LZCNT,
+//! AVX2, FMA and F16C ([`supported`]).
+//!
+//! Families: [`int`], [`mem`], [`float`], [`vec`], [`flow`].
+#![allow(unsafe_code)]
+
+mod alloc;
+mod cond;
+pub mod context;
+mod float;
+mod flow;
+mod int;
+mod mem;
+pub mod thunks;
+mod vec;
+
+use crate::cache::Offset;
+use crate::classes::{fp_ops, pure_ops};
+use alloc::{Flags, Loc, NONE, Place};
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use emu_ir::{Block, BlockKey, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
+use thunks::Thunks;
+
+pub(crate) type Asm = VecAssembler<X64Relocation>;
+
+/// r15: the guest's state.
+pub const STATE: u8 = 15;
+/// Pinned guest slots live in rbx, rbp, r8 to r14.
+pub const PINS: [u8; 9] = [3, 5, 8, 9, 10, 11, 12, 13, 14];
+/// Temporaries: rax, rcx, rdx, rsi, rdi.
+pub const TEMPS: [u8; 5] = [0, 1, 2, 6, 7];
+
+/// Whether this host has the instructions that translated code uses.
+pub fn supported() -> bool {
+    is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("f16c")
+}
+
+/// Enter translated code at `code` with the guest's state at `state`.
+///
+/// # Safety
+/// `enter` is the address of [`Thunks::enter`], `code` that of a block in the same cache, and `state` points to a guest
+/// state right after its [`context::Words`], exclusively ours while this runs.
+pub unsafe fn enter(enter: u64, state: *mut u8, code: u64) -> thunks::Reason {
+    // SAFETY: the caller's promise; the thunk follows the System V convention.
+    let f: extern "sysv64" fn(*mut u8, u64) -> u32 = unsafe { std::mem::transmute(enter as usize as *const ()) };
+    thunks::Reason::from_u32(f(state, code))
+}
+
+/// A place in translated code that Rust hears of, with the guest instruction it belongs to.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The guest instruction's offset in its page.
+    pub offset: u16,
+    /// The guest instruction's `aux`.
+    pub aux: u32,
+    /// What happens there.
+    pub what: What,
+}
+
+/// What happens at a [`Site`].
+#[derive(Clone, Debug)]
+pub enum What {
+    /// A memory operation that missed the TLB: the operation and its type.
+    Mem(Inst),
+    /// A call of a helper: its index and the result's type.
+    Helper(u16, Ty),
+    /// An operation left to the interpreter: a block of its operands' types and itself.
+    Eval(Box<Block>),
+    /// The end of a block: where it goes on. `patch` is the branch displacement to fill in, if it can be linked.
+    Goto {
+        /// Bytes from the start of the page.
+        offset: i32,
+        /// The mode there.
+        mode: u32,
+        /// The branch displacement's place in the cache.
+        patch: Option<Offset>,
+    },
+}
+
+/// What the emitter must know about the surroundings.
+pub struct Target<'a> {
+    /// The guest's layout.
+    pub layout: &'a Layout,
+    /// Whether helper `i` may read or change the guest's state.
+    pub state_helper: &'a dyn Fn(u16) -> bool,
+    /// The thunks.
+    pub thunks: &'a Thunks,
+    /// Executable address of the cache's start.
+    pub base: u64,
+    /// Where the code will be put.
+    pub at: Offset,
+    /// The number of the first site.
+    pub first_site: u32,
+}
+
+/// A block as host code.
+#[derive(Clone, Debug, Default)]
+pub struct Code {
+    /// The bytes, for [`Target::at`]. They start with the entry that checks the mode.
+    pub bytes: Vec<u8>,
+    /// Offset of the entry for those who know the mode.
+    pub fast: Offset,
+    /// Offset where the cold code starts.
+    pub cold: Offset,
+    /// Its sites.
+    pub sites: Vec<Site>,
+}
+
+/// Code out of line.
+enum Cold {
+    /// A memory operation's slow path.
+    Mem(mem::Slow),
+    /// A floating-point operation done again exactly.
+    Float(float::Exact),
+    /// Leave with a site in ecx, through a thunk.
+    Leave { from: DynamicLabel, site: u32, thunk: Offset },
+    /// The state's mode is another: look up what fits.
+    Mode { from: DynamicLabel },
+}
+
+/// The emitter's working state, used again for the next block.
+#[derive(Default)]
+pub struct Scratch {
+    vals: Vec<Place>,
+    last: Vec<u16>,
+    hint: Vec<u8>,
+    live_list: Vec<Val>,
+    places: Vec<usize>,
+}
+
+pub(crate) struct Emit<'a> {
+    a: Asm,
+    b: &'a Block,
+    layout: &'a Layout,
+    t: &'a Target<'a>,
+    key: BlockKey,
+    i: usize,
+    insn: (u16, u32),
+    vals: Vec<Place>,
+    last: Vec<u16>,
+    hint: Vec<u8>,
+    live_list: Vec<Val>,
+    places: Vec<usize>,
+    gpr: [Option<Val>; 16],
+    xmm: [Option<Val>; 16],
+    locked: u16,
+    xlocked: u16,
+    pinned: [Vec<Val>; PINS.len()],
+    spilled: u128,
+    overflow: bool,
+    flags: Flags,
+    flag_vals: Vec<Val>,
+    labels: Vec<DynamicLabel>,
+    entry: DynamicLabel,
+    cold: Vec<Cold>,
+    pool: Vec<(u128, DynamicLabel)>,
+    sites: Vec<Site>,
+}
+
+/// Emit a block. `None`: it needs more spill slots than there are, and should be translated shorter.
+pub fn emit(key: BlockKey, b: &Block, target: &Target, scratch: &mut Scratch) -> Option<Code> {
+    let mut a = Asm::new((target.base + target.at as u64) as usize);
+    let entry = a.new_dynamic_label();
+    let labels = (0..b.labels).map(|_| a.new_dynamic_label()).collect();
+    let mut e = Emit {
+        a,
+        b,
+        layout: target.layout,
+        t: target,
+        key,
+        i: 0,
+        insn: (0, 0),
+        vals: std::mem::take(&mut scratch.vals),
+        last: std::mem::take(&mut scratch.last),
+        hint: std::mem::take(&mut scratch.hint),
+        live_list: std::mem::take(&mut scratch.live_list),
+        places: std::mem::take(&mut scratch.places),
+        gpr: [None; 16],
+        xmm: [None; 16],
+        locked: 0,
+        xlocked: 0,
+        pinned: Default::default(),
+        spilled: 0,
+        overflow: false,
+        flags: Flags::default(),
+        flag_vals: Vec::new(),
+        labels,
+        entry,
+        cold: Vec::new(),
+        pool: Vec::new(),
+        sites: Vec::new(),
+    };
+    e.look_ahead();
+    e.prologue();
+    let fast = e.a.offset().0 as Offset;
+    for i in 0..b.insts.len() {
+        e.i = i;
+        e.inst(i);
+        e.finish();
+    }
+    let cold = e.a.offset().0 as Offset;
+    e.cold_code();
+    let Emit { a, vals, last, hint, live_list, places, overflow, sites, .. } = e;
+    *scratch = Scratch { vals, last, hint, live_list, places };
+    let bytes = a.finalize().expect("every label is placed");
+    (!overflow).then_some(Code { bytes, fast, cold, sites })
+}
+
+impl Emit<'_> {
+    /// Last uses; and which results can be made right in the pinned register they are set to: nothing between may
+    /// leave the block, look at the slot or change it.
+    fn look_ahead(&mut self) {
+        let n = self.b.insts.len();
+        self.vals.clear();
+        self.vals.resize(n, Place { loc: Loc::Nowhere, spill: NONE });
+        self.last.clear();
+        self.last.resize(n, 0);
+        self.hint.clear();
+        self.hint.resize(n, NONE);
+        self.live_list.clear();
+        self.places.clear();
+        self.places.resize(self.b.labels as usize, 0);
+        let mut wanted = [Val::NONE; PINS.len()];
+        for (i, inst) in self.b.insts.iter().enumerate().rev() {
+            let last = &mut self.last;
+            inst.op.vals(|v| {
+                if last[v.index()] == 0 {
+                    last[v.index()] = i as u16;
+                }
+            });
+            for (p, w) in wanted.iter_mut().enumerate() {
+                if *w == Val(i as u16) {
+                    self.hint[i] = p as u8;
+                    *w = Val::NONE;
+                }
+            }
+            match inst.op {
+                Op::Set { slot, a } => {
+                    if let Some(p) = self.pin(emu_ir::Slot { off: slot, ty: inst.ty }) {
+                        wanted[p as usize] = a;
+                    }
+                }
+                Op::Get { slot } => {
+                    if let Some(p) = self.pin(emu_ir::Slot { off: slot, ty: inst.ty }) {
+                        wanted[p as usize] = Val::NONE;
+                    }
+                }
+                Op::Place { label } => {
+                    self.places[label.0 as usize] = i;
+                    wanted = [Val::NONE; PINS.len()];
+                }
+                op if !matches!(op, pure_ops!() | fp_ops!()) => wanted = [Val::NONE; PINS.len()],
+                _ => {}
+            }
+        }
+    }
+
+    fn inst(&mut self, i: usize) {
+        let inst = self.b.insts[i];
+        let v = Val(i as u16);
+        if inst.op.rule() != Rule::None {
+            if self.last[i] == 0 && inst.op.effect() == emu_ir::Effect::Pure {
+                return;
+            }
+            self.live_list.push(v);
+        }
+        self.op(v, inst);
+    }
+
+    fn op(&mut self, v: Val, inst: Inst) {
+        let ty = inst.ty;
+        match inst.op {
+            Op::Get { slot } => self.get(v, emu_ir::Slot { off: slot, ty }),
+            Op::Set { slot, a } => self.set(emu_ir::Slot { off: slot, ty }, a),
+            Op::Load { addr, mem } => self.load(v, inst, addr, mem),
+            Op::Store { addr, a, mem } => self.store(inst, addr, a, mem),
+            Op::Cas { addr, old, new, mem } => self.cas(v, inst, addr, old, new, mem),
+            Op::Swap { addr, a, mem } => self.swap(v, inst, addr, a, mem),
+            Op::Barrier { kind } => self.barrier(kind),
+            Op::Call { helper, args } => self.helper(v, ty, helper, args),
+            Op::Insn { offset, aux } => self.insn = (offset, aux),
+            Op::Place { label } => self.place(label),
+            Op::Br { label } => self.br(label),
+            Op::BrIf { cond, label } => self.br_if(cond, label),
+            Op::Goto { offset, mode, hint: _, poll } => self.goto(offset, mode, poll),
+            Op::GotoVal { addr, hint: _ } => self.goto_val(addr),
+            Op::Exit { why } => self.exit(why),
+            fp_ops!() => self.float(v, inst),
+            pure_ops!() if matches!(inst.op, Op::Const { .. } | Op::Const128 { .. }) => self.set_loc(v, Loc::Imm),
+            pure_ops!() if ty.is_int() => self.int(v, inst),
+            pure_ops!() => self.vec(v, inst),
+        }
+    }
+
+    // ---- sites and calls
+
+    /// Note a site at the current guest instruction; its number.
+    fn site(&mut self, what: What) -> u32 {
+        self.sites.push(Site { offset: self.insn.0, aux: self.insn.1, what });
+        self.t.first_site + self.sites.len() as u32 - 1
+    }
+    /// The label of a 16-byte constant, placed after the code.
+    fn pool_label(&mut self, v: u128) -> DynamicLabel {
+        if let Some((_, l)) = self.pool.iter().find(|(p, _)| *p == v) {
+            return *l;
+        }
+        let l = self.a.new_dynamic_label();
+        self.pool.push((v, l));
+        l
+    }
+    /// The absolute address of a thunk, for `extern` jumps.
+    fn thunk(&self, at: Offset) -> usize {
+        (self.t.base + at as u64) as usize
+    }
+    /// The operation alone, its operands stood in for by `Get`s of their types: what [`What::Eval`] interprets.
+    fn alone(&self, inst: Inst) -> (Box<Block>, Vec<Val>) {
+        let (mut b, mut args) = (Block::default(), Vec::new());
+        let mut inst = inst;
+        inst.op.vals_mut(&mut |v| {
+            b.insts.push(Inst { op: Op::Get { slot: 0 }, ty: self.b.ty(*v) });
+            args.push(*v);
+            *v = Val(args.len() as u16 - 1);
+        });
+        if let Op::Const128 { pool } | Op::VPerm { pool, .. } = &mut inst.op {
+            b.pool.push(self.b.pool[*pool as usize]);
+            *pool = 0;
+        }
+        b.insts.push(inst);
+        (Box::new(b), args)
+    }
+    /// Write call arguments to memory, zero-extended.
+    fn arguments(&mut self, args: &[Val]) {
+        for (k, &arg) in args.iter().enumerate() {
+            let at = context::ARGS + 16 * k as i32;
+            let ty = self.b.ty(arg);
+            if ty.is_int() {
+                let r = self.reg(arg);
+                dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rq(r) ; mov QWORD [Rq(STATE) + at + 8], 0);
+            } else {
+                let x = self.xreg(arg);
+                self.store_argument(ty, x, at);
+            }
+            self.locked = 0;
+            self.xlocked = 0;
+        }
+    }
+    fn store_argument(&mut self, ty: Ty, x: u8, at: i32) {
+        match ty {
+            Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu [Rq(STATE) + at], Rx(x)),
+            Ty::F32 => dynasm!(self.a ; .arch x64
+                ; vmovd DWORD [Rq(STATE) + at], Rx(x)
+                ; mov DWORD [Rq(STATE) + at + 4], 0 ; mov QWORD [Rq(STATE) + at + 8], 0),
+            _ => dynasm!(self.a ; .arch x64 ; vmovq QWORD [Rq(STATE) + at], Rx(x) ; mov QWORD [Rq(STATE) + at + 8], 0),
+        }
+    }
+    /// The call's result, if it is used.
+    fn result(&mut self, v: Val, ty: Ty) {
+        if self.last[v.index()] == 0 {
+            return;
+        }
+        if ty.is_int() {
+            let d = self.dst(v, None);
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(STATE) + context::RET]);
+        } else {
+            let x = self.xdst(v);
+            dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [Rq(STATE) + context::RET]);
+        }
+    }
+    /// Call Rust from the hot path.
+    fn call(&mut self, v: Val, ty: Ty, what: What, args: &[Val], changes_state: bool) {
+        self.clobber();
+        self.arguments(args);
+        self.spill_live(changes_state);
+        let site = self.site(what);
+        let thunk = self.thunk(self.t.thunks.call);
+        dynasm!(self.a ; .arch x64 ; mov edx, site as i32 ; call extern thunk);
+        if changes_state {
+            self.pinned.iter_mut().for_each(Vec::clear);
+        }
+        self.result(v, ty);
+    }
+    fn helper(&mut self, v: Val, ty: Ty, helper: u16, args: [Val; 4]) {
+        let n = args.iter().take_while(|a| a.is_some()).count();
+        let state = (self.t.state_helper)(helper);
+        self.call(v, ty, What::Helper(helper, ty), &args[..n], state);
+    }
+    /// Leave an operation to the interpreter.
+    fn interpret(&mut self, v: Val, inst: Inst) {
+        let (block, args) = self.alone(inst);
+        let ty = inst.result().unwrap_or(inst.ty);
+        self.call(v, ty, What::Eval(block), &args, false);
+    }
+
+    fn cold_code(&mut self) {
+        for c in std::mem::take(&mut self.cold) {
+            match c {
+                Cold::Mem(s) => self.slow_path(s),
+                Cold::Float(x) => self.exact(x),
+                Cold::Leave { from, site, thunk } => {
+                    let thunk = self.thunk(thunk);
+                    dynasm!(self.a ; .arch x64 ; =>from ; mov ecx, site as i32 ; jmp extern thunk);
+                }
+                Cold::Mode { from } => self.wrong_mode(from),
+            }
+        }
+        if self.pool.is_empty() {
+            return;
+        }
+        while (self.t.at as usize + self.a.offset().0) % 16 != 0 {
+            self.a.push(0xcc);
+        }
+        for (v, l) in std::mem::take(&mut self.pool) {
+            dynasm!(self.a ; .arch x64 ; =>l);
+            self.a.extend(v.to_le_bytes());
+        }
+    }
+}
+
+/// Whether a guest's helper may touch its state.
+pub fn is_state<G: emu_ir::Guest>(helper: u16) -> bool {
+    !matches!(G::HELPERS[helper as usize].f, HelperFn::Pure(_) | HelperFn::Flags(_))
+}

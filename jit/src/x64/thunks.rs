@@ -1,0 +1,160 @@
+//! The fixed pieces of code around translated blocks: entering, leaving, calling Rust.
+
+use super::{PINS, STATE, context::*};
+use crate::cache::{Cache, Offset};
+use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use emu_ir::{Layout, Slot, Ty};
+
+/// Bytes of stack a block may use: spilled values, then what slow paths save.
+pub const FRAME: i32 = SPILLS as i32 * 16 + SAVE + 8;
+/// Places for spilled values, 16 bytes each, from the stack pointer upward.
+pub const SPILLS: usize = 96;
+/// Where slow paths save vector registers (16 x 16 bytes), and after them the integer ones (8 x 8 bytes).
+pub const SAVE_AT: i32 = SPILLS as i32 * 16;
+const SAVE: i32 = 16 * 16 + 8 * 8;
+
+/// Why translated code returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Reason {
+    /// A `Goto` that is not linked yet: its site is told.
+    Link = 0,
+    /// A `Goto` that gave way to attention, or whose target page is not known: its site is told.
+    Goto = 1,
+    /// An indirect branch that found no code; the pc slot is set.
+    Lookup = 2,
+    /// `Exit(Sync)`.
+    Sync = 3,
+    /// `Exit(Wait)`.
+    Wait = 4,
+    /// `Exit(Yield)`.
+    Yield = 5,
+    /// A fault was found and is noted in the vCPU.
+    Fault = 6,
+}
+
+impl Reason {
+    /// From the register translated code returns it in.
+    pub fn from_u32(v: u32) -> Reason {
+        use Reason::*;
+        [Link, Goto, Lookup, Sync, Wait, Yield, Fault][v as usize]
+    }
+}
+
+/// Where the thunks are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Thunks {
+    /// `extern "sysv64" fn(state, code) -> Reason`.
+    pub enter: Offset,
+    /// Return to Rust with the reason in eax.
+    pub leave: Offset,
+    /// The same with the site in ecx and reason `Link`.
+    pub link: Offset,
+    /// The same with reason `Goto`.
+    pub goto: Offset,
+    /// Return with `Lookup`: the pc slot is set.
+    pub lookup: Offset,
+    /// Call the slow memory path: address in rsi, site in edx.
+    pub slow: Offset,
+    /// Call a helper or an operation's interpretation: site in edx.
+    pub call: Offset,
+}
+
+type Asm = VecAssembler<X64Relocation>;
+
+fn pins(layout: &Layout) -> impl Iterator<Item = (u8, Slot)> {
+    PINS.iter().copied().zip(layout.pins.iter().copied())
+}
+
+fn load_pins(a: &mut Asm, layout: &Layout) {
+    for (r, s) in pins(layout) {
+        match s.ty {
+            Ty::I64 => dynasm!(a ; .arch x64 ; mov Rq(r), [Rq(STATE) + s.off as i32]),
+            _ => dynasm!(a ; .arch x64 ; mov Rd(r), [Rq(STATE) + s.off as i32]),
+        }
+    }
+}
+
+fn store_pins(a: &mut Asm, layout: &Layout) {
+    for (r, s) in pins(layout) {
+        match s.ty {
+            Ty::I64 => dynasm!(a ; .arch x64 ; mov [Rq(STATE) + s.off as i32], Rq(r)),
+            _ => dynasm!(a ; .arch x64 ; mov [Rq(STATE) + s.off as i32], Rd(r)),
+        }
+    }
+}
+
+/// Make the thunks at the start of an empty cache and keep them there.
+pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
+    let mut t = Thunks::default();
+    let mut put = |f: &mut dyn FnMut(&mut Asm)| {
+        let mut a = Asm::new(cache.address(cache.next()) as usize);
+        f(&mut a);
+        cache.push(&a.finalize().expect("thunks have no open labels"))
+    };
+    t.enter = put(&mut |a| {
+        dynasm!(a ; .arch x64
+            ; push rbx ; push rbp ; push r12 ; push r13 ; push r14 ; push r15
+            ; sub rsp, FRAME
+            ; mov Rq(STATE), rdi
+            ; stmxcsr [Rq(STATE) + HOST_MXCSR]
+            ; ldmxcsr [Rq(STATE) + MXCSR]
+            ; mov rax, rsi);
+        load_pins(a, layout);
+        dynasm!(a ; .arch x64 ; jmp rax);
+    });
+    let mut bail = 0;
+    t.leave = put(&mut |a| {
+        store_pins(a, layout);
+        dynasm!(a ; .arch x64
+            ; stmxcsr [Rq(STATE) + MXCSR]
+            ; ldmxcsr [Rq(STATE) + HOST_MXCSR]);
+        bail = a.offset().0 as Offset;
+        dynasm!(a ; .arch x64
+            ; add rsp, FRAME
+            ; pop r15 ; pop r14 ; pop r13 ; pop r12 ; pop rbp ; pop rbx
+            ; ret);
+    });
+    bail += t.leave;
+    let base = cache.base() as usize;
+    let mut put = |f: &mut dyn FnMut(&mut Asm)| {
+        let mut a = Asm::new(cache.address(cache.next()) as usize);
+        f(&mut a);
+        cache.push(&a.finalize().expect("thunks have no open labels"))
+    };
+    let leave = base + t.leave as usize;
+    t.link = put(&mut |a| {
+        dynasm!(a ; .arch x64 ; mov [Rq(STATE) + SITE], ecx ; mov eax, Reason::Link as i32 ; jmp extern leave)
+    });
+    t.goto = put(&mut |a| {
+        dynasm!(a ; .arch x64 ; mov [Rq(STATE) + SITE], ecx ; mov eax, Reason::Goto as i32 ; jmp extern leave)
+    });
+    t.lookup = put(&mut |a| dynasm!(a ; .arch x64 ; mov eax, Reason::Lookup as i32 ; jmp extern leave));
+    let mut call = |function: i32| {
+        put(&mut |a| {
+            let stop = a.new_dynamic_label();
+            store_pins(a, layout);
+            dynasm!(a ; .arch x64
+                ; stmxcsr [Rq(STATE) + MXCSR]
+                ; ldmxcsr [Rq(STATE) + HOST_MXCSR]
+                ; mov rdi, Rq(STATE)
+                ; sub rsp, 8
+                ; call QWORD [Rq(STATE) + function]
+                ; add rsp, 8
+                ; test eax, eax
+                ; jne =>stop
+                ; ldmxcsr [Rq(STATE) + MXCSR]);
+            load_pins(a, layout);
+            dynasm!(a ; .arch x64
+                ; ret
+                ; =>stop
+                ; add rsp, 8
+                ; mov eax, Reason::Fault as i32
+                ; jmp extern base + bail as usize);
+        })
+    };
+    t.slow = call(SLOW);
+    t.call = call(CALL);
+    cache.keep();
+    t
+}
