@@ -30,9 +30,17 @@ impl Cache {
         let file = std::fs::File::from(fd);
         // SAFETY: the file is a fresh memfd that nobody else has; only this struct writes it, through `write`.
         let (write, exec) = unsafe {
-            (MmapOptions::new().len(size).map_mut(&file)?, MmapOptions::new().len(size).map_exec(&file)?)
+            (
+                MmapOptions::new().len(size).map_mut(&file)?,
+                MmapOptions::new().len(size).map_exec(&file)?,
+            )
         };
-        Ok(Cache { write, exec, used: 0, floor: 0 })
+        Ok(Cache {
+            write,
+            exec,
+            used: 0,
+            floor: 0,
+        })
     }
     /// Bytes left.
     pub fn free(&self) -> usize {
@@ -77,7 +85,11 @@ impl Cache {
             // SAFETY: the range lies inside the mapping and no reference into it is alive; the pages read as zero again.
             // A failure only means that memory is not returned early.
             let _ = unsafe {
-                rustix::mm::madvise(self.write.as_mut_ptr().add(from).cast(), to - from, rustix::mm::Advice::LinuxRemove)
+                rustix::mm::madvise(
+                    self.write.as_mut_ptr().add(from).cast(),
+                    to - from,
+                    rustix::mm::Advice::LinuxRemove,
+                )
             };
         }
         self.used = self.floor;

@@ -142,8 +142,12 @@ pub fn run<G: Guest, M: Memory<G> + Env>(
                 poke(state, slot, inst.ty, v(a));
                 Ok(0)
             }
-            Op::Load { addr, mem: m } => mem.load((guest, state), v(addr) as u64, m).map(|raw| extend(inst.ty, m, raw)),
-            Op::Store { addr, a, mem: m } => mem.store((guest, state), v(addr) as u64, m, v(a) & bytes_mask(m)).map(|()| 0),
+            Op::Load { addr, mem: m } => mem
+                .load((guest, state), v(addr) as u64, m)
+                .map(|raw| extend(inst.ty, m, raw)),
+            Op::Store { addr, a, mem: m } => mem
+                .store((guest, state), v(addr) as u64, m, v(a) & bytes_mask(m))
+                .map(|()| 0),
             Op::Cas { addr, old, new, mem: m } => mem.cas((guest, state), v(addr) as u64, m, v(old), v(new)),
             Op::Swap { addr, a, mem: m } => mem.swap((guest, state), v(addr) as u64, m, v(a)),
             Op::Barrier { kind } => {

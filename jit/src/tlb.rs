@@ -50,8 +50,18 @@ pub struct CodeEntry {
 }
 const _: () = assert!(size_of::<DataEntry>() == 1 << ENTRY_SHIFT && size_of::<CodeEntry>() == 1 << ENTRY_SHIFT);
 
-const NO_DATA: DataEntry = DataEntry { read: INVALID, write: INVALID, addend: 0, phys: 0 };
-const NO_CODE: CodeEntry = CodeEntry { tag: INVALID, table: 0, phys: 0, reserved: 0 };
+const NO_DATA: DataEntry = DataEntry {
+    read: INVALID,
+    write: INVALID,
+    addend: 0,
+    phys: 0,
+};
+const NO_CODE: CodeEntry = CodeEntry {
+    tag: INVALID,
+    table: 0,
+    phys: 0,
+    reserved: 0,
+};
 
 /// [`DataEntry::phys`] and [`CodeEntry::phys`]: mapped in every address space.
 pub const GLOBAL: u64 = 1;
@@ -93,7 +103,11 @@ fn code_index(va: u64) -> usize {
 impl Tlb {
     /// Room for `limit` contexts at once (the least recently used goes).
     pub fn new(limit: usize) -> Tlb {
-        Tlb { spaces: Vec::new(), clock: 0, limit }
+        Tlb {
+            spaces: Vec::new(),
+            clock: 0,
+            limit,
+        }
     }
     /// The index of a context's tables, made empty if they are new.
     pub fn select(&mut self, context: Context) -> usize {
@@ -112,11 +126,21 @@ impl Tlb {
             return at;
         }
         if self.spaces.len() < self.limit {
-            let tables = Tables { data: [NO_DATA; 1 << DATA_BITS], code: [NO_CODE; 1 << CODE_BITS] };
-            self.spaces.push(Space { context, live: true, used: 0, tables: Box::new(UnsafeCell::new(tables)) });
+            let tables = Tables {
+                data: [NO_DATA; 1 << DATA_BITS],
+                code: [NO_CODE; 1 << CODE_BITS],
+            };
+            self.spaces.push(Space {
+                context,
+                live: true,
+                used: 0,
+                tables: Box::new(UnsafeCell::new(tables)),
+            });
             return self.spaces.len() - 1;
         }
-        let at = (0..self.spaces.len()).min_by_key(|&i| self.spaces[i].used).expect("at least one context");
+        let at = (0..self.spaces.len())
+            .min_by_key(|&i| self.spaces[i].used)
+            .expect("at least one context");
         self.spaces[at].clear();
         self.spaces[at].context = context;
         self.spaces[at].live = true;
@@ -143,7 +167,11 @@ impl Tlb {
     pub fn flush(&mut self, what: Flush) {
         match what {
             Flush::All => self.spaces.iter_mut().for_each(Space::clear),
-            Flush::Asid(asid) => self.spaces.iter_mut().filter(|s| s.context.asid == asid).for_each(Space::clear_local),
+            Flush::Asid(asid) => self
+                .spaces
+                .iter_mut()
+                .filter(|s| s.context.asid == asid)
+                .for_each(Space::clear_local),
             Flush::Page { addr, asid } => {
                 for s in &mut self.spaces {
                     let own = asid.is_none_or(|a| a == s.context.asid);
@@ -181,8 +209,14 @@ impl Space {
     fn clear_local(&mut self) {
         if self.live {
             let t = self.tables.get_mut();
-            t.data.iter_mut().filter(|e| e.phys & GLOBAL == 0).for_each(|e| *e = NO_DATA);
-            t.code.iter_mut().filter(|e| e.phys & GLOBAL == 0).for_each(|e| *e = NO_CODE);
+            t.data
+                .iter_mut()
+                .filter(|e| e.phys & GLOBAL == 0)
+                .for_each(|e| *e = NO_DATA);
+            t.code
+                .iter_mut()
+                .filter(|e| e.phys & GLOBAL == 0)
+                .for_each(|e| *e = NO_CODE);
         }
     }
     fn clear_page(&mut self, addr: u64, own: bool) {

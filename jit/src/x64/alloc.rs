@@ -76,7 +76,12 @@ impl Emit<'_> {
     }
     /// The pin index of an integer slot.
     pub fn pin(&self, slot: Slot) -> Option<u8> {
-        self.layout.pins.iter().take(PINS.len()).position(|p| *p == slot).map(|p| p as u8)
+        self.layout
+            .pins
+            .iter()
+            .take(PINS.len())
+            .position(|p| *p == slot)
+            .map(|p| p as u8)
     }
 
     // ---- integer registers
@@ -84,12 +89,18 @@ impl Emit<'_> {
     /// A free temporary register, locked until the operation ends.
     pub fn temp(&mut self) -> u8 {
         let free = |e: &Self, r: u8| e.locked & 1 << r == 0;
-        let r = match TEMPS.iter().copied().find(|&r| free(self, r) && self.gpr[r as usize].is_none()) {
+        let r = match TEMPS
+            .iter()
+            .copied()
+            .find(|&r| free(self, r) && self.gpr[r as usize].is_none())
+        {
             Some(r) => r,
             None => {
                 let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.last[v.index()]);
                 let candidates = TEMPS.iter().copied().filter(|&r| free(self, r));
-                let r = candidates.max_by_key(|&r| far(self, r)).expect("an operation locks fewer than all temporaries");
+                let r = candidates
+                    .max_by_key(|&r| far(self, r))
+                    .expect("an operation locks fewer than all temporaries");
                 let v = self.gpr[r as usize].expect("occupied");
                 self.spill(v);
                 r
@@ -258,7 +269,9 @@ impl Emit<'_> {
         let free = (0..16u8).find(|&x| self.xlocked & 1 << x == 0 && self.xmm[x as usize].is_none());
         let x = free.unwrap_or_else(|| {
             let far = |e: &Self, x: u8| e.xmm[x as usize].map_or(0, |v| e.last[v.index()]);
-            let x = (0..16u8).filter(|&x| self.xlocked & 1 << x == 0).max_by_key(|&x| far(self, x));
+            let x = (0..16u8)
+                .filter(|&x| self.xlocked & 1 << x == 0)
+                .max_by_key(|&x| far(self, x));
             let x = x.expect("an operation locks fewer than all vector registers");
             let v = self.xmm[x as usize].expect("occupied");
             self.spill(v);
@@ -443,6 +456,9 @@ impl Emit<'_> {
         if p.spill != NONE {
             self.spilled &= !(1 << p.spill);
         }
-        *p = Place { loc: Loc::Nowhere, spill: NONE };
+        *p = Place {
+            loc: Loc::Nowhere,
+            spill: NONE,
+        };
     }
 }

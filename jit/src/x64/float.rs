@@ -35,21 +35,41 @@ impl Emit<'_> {
     pub fn float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {
-            Op::FAdd { a, b, env } if host(env) => self.arith(v, inst, &[a, b], false, |e, d, s| {
-                fp!(e, ty, vaddss vaddsd, d, s[0], s[1])
-            }),
-            Op::FSub { a, b, env } if host(env) => self.arith(v, inst, &[a, b], false, |e, d, s| {
-                fp!(e, ty, vsubss vsubsd, d, s[0], s[1])
-            }),
-            Op::FMul { a, b, env } if host(env) => self.arith(v, inst, &[a, b], true, |e, d, s| {
-                fp!(e, ty, vmulss vmulsd, d, s[0], s[1])
-            }),
-            Op::FDiv { a, b, env } if host(env) => self.arith(v, inst, &[a, b], true, |e, d, s| {
-                fp!(e, ty, vdivss vdivsd, d, s[0], s[1])
-            }),
-            Op::FSqrt { a, env } if host(env) => self.arith(v, inst, &[a], false, |e, d, s| {
-                fp!(e, ty, vsqrtss vsqrtsd, d, s[0], s[0])
-            }),
+            Op::FAdd { a, b, env } if host(env) => self.arith(
+                v,
+                inst,
+                &[a, b],
+                false,
+                |e, d, s| fp!(e, ty, vaddss vaddsd, d, s[0], s[1]),
+            ),
+            Op::FSub { a, b, env } if host(env) => self.arith(
+                v,
+                inst,
+                &[a, b],
+                false,
+                |e, d, s| fp!(e, ty, vsubss vsubsd, d, s[0], s[1]),
+            ),
+            Op::FMul { a, b, env } if host(env) => self.arith(
+                v,
+                inst,
+                &[a, b],
+                true,
+                |e, d, s| fp!(e, ty, vmulss vmulsd, d, s[0], s[1]),
+            ),
+            Op::FDiv { a, b, env } if host(env) => self.arith(
+                v,
+                inst,
+                &[a, b],
+                true,
+                |e, d, s| fp!(e, ty, vdivss vdivsd, d, s[0], s[1]),
+            ),
+            Op::FSqrt { a, env } if host(env) => self.arith(
+                v,
+                inst,
+                &[a],
+                false,
+                |e, d, s| fp!(e, ty, vsqrtss vsqrtsd, d, s[0], s[0]),
+            ),
             Op::FMulAdd { c, a, b, env } if host(env) => self.arith(v, inst, &[c, a, b], true, |e, d, s| {
                 dynasm!(e.a ; .arch x64 ; vmovdqa Rx(d), Rx(s[0]));
                 fp!(e, ty, vfmadd231ss vfmadd231sd, d, s[1], s[2])
@@ -143,7 +163,15 @@ impl Emit<'_> {
         let (block, vals) = self.alone(inst);
         let args = regs.iter().zip(&vals).map(|(&r, &a)| (r, self.b.ty(a))).collect();
         let saved = self.saved(Some(v));
-        self.cold.push(Cold::Float(Exact { from, back, block, args, result, insn: self.insn, saved }));
+        self.cold.push(Cold::Float(Exact {
+            from,
+            back,
+            block,
+            args,
+            result,
+            insn: self.insn,
+            saved,
+        }));
     }
     pub fn exact(&mut self, x: Exact) {
         let (from, back) = (x.from, x.back);
@@ -175,7 +203,10 @@ impl Emit<'_> {
             true => fp!(self, ty, vcomiss vcomisd, x, y),
             false => fp!(self, ty, vucomiss vucomisd, x, y),
         }
-        self.flags = Flags { float: Some((a, b, env.flag)), ..Flags::default() };
+        self.flags = Flags {
+            float: Some((a, b, env.flag)),
+            ..Flags::default()
+        };
     }
     /// Equal and ordered takes two conditions: the result is made at once.
     fn float_equal(&mut self, v: Val, ty: Ty, a: Val, b: Val, env: Fenv) {
@@ -242,4 +273,3 @@ fn host(env: Fenv) -> bool {
 fn convertible(env: Fenv) -> bool {
     matches!(env.round, Round::Current | Round::Zero) && !env.flush && env.flag
 }
-

@@ -166,7 +166,11 @@ impl Emit<'_> {
     pub fn goto(&mut self, offset: i32, mode: u32, poll: bool) {
         let give_way = poll || self.backward(offset);
         if give_way {
-            let site = self.site(What::Goto { offset, mode, patch: None });
+            let site = self.site(What::Goto {
+                offset,
+                mode,
+                patch: None,
+            });
             let to = self.leave(site, self.t.thunks.goto);
             if poll {
                 dynasm!(self.a ; .arch x64 ; cmp QWORD [Rq(STATE) + ATTENTION], 0 ; jne =>to);
@@ -183,7 +187,11 @@ impl Emit<'_> {
                 self.a.push(0x90);
             }
             let patch = self.t.at + self.a.offset().0 as Offset + 1;
-            let site = self.site(What::Goto { offset, mode, patch: Some(patch) });
+            let site = self.site(What::Goto {
+                offset,
+                mode,
+                patch: Some(patch),
+            });
             let to = self.leave(site, self.t.thunks.link);
             dynasm!(self.a ; .arch x64 ; jmp =>to);
             // A short branch cannot be patched: the encoding is E9 with four bytes.
@@ -193,7 +201,11 @@ impl Emit<'_> {
     }
     /// To another page: through the fetch table, which knows where that page is now.
     fn goto_page(&mut self, offset: i32, mode: u32) {
-        let site = self.site(What::Goto { offset, mode, patch: None });
+        let site = self.site(What::Goto {
+            offset,
+            mode,
+            patch: None,
+        });
         let miss = self.leave(site, self.t.thunks.goto);
         let pc = self.layout.pc;
         let (delta, inside) = (offset & !0xfff, offset & 0xfff);

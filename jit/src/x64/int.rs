@@ -163,7 +163,8 @@ impl Emit<'_> {
                 Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => a == v && self.b.constant(b) == Some(0),
                 Op::Const { .. } => true,
                 Op::Set { slot, a } => {
-                    self.pin(emu_ir::Slot { off: slot, ty: n.ty }).is_none() && matches!(self.loc(a), Loc::Nowhere | Loc::Flag(_))
+                    self.pin(emu_ir::Slot { off: slot, ty: n.ty }).is_none()
+                        && matches!(self.loc(a), Loc::Nowhere | Loc::Flag(_))
                 }
                 _ => false,
             })
@@ -182,7 +183,11 @@ impl Emit<'_> {
             });
         }
         self.two(v, ty, a, b, true, |e, d, s| alu!(e, add, ty, d, s));
-        self.flags = Flags { add: Some((a, b, ty)), result: Some(v), ..Flags::default() };
+        self.flags = Flags {
+            add: Some((a, b, ty)),
+            result: Some(v),
+            ..Flags::default()
+        };
     }
     /// Addition without flags.
     fn lea(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
@@ -215,7 +220,11 @@ impl Emit<'_> {
             });
         }
         self.two(v, ty, a, b, false, |e, d, s| alu!(e, sub, ty, d, s));
-        self.flags = Flags { sub: Some((a, b, ty)), result: Some(v), ..Flags::default() };
+        self.flags = Flags {
+            sub: Some((a, b, ty)),
+            result: Some(v),
+            ..Flags::default()
+        };
     }
     fn sub_wanted(&self, v: Val, a: Val, b: Val) -> bool {
         self.flags_wanted(v, a, b)
@@ -270,9 +279,7 @@ impl Emit<'_> {
     }
     fn xor(&mut self, v: Val, inst: Inst, a: Val, b: Val) {
         match self.loc(a) {
-            Loc::Flag(cc) if inst.ty == Ty::I8 && self.b.constant(b) == Some(1) => {
-                self.flag(v, cc ^ 1)
-            }
+            Loc::Flag(cc) if inst.ty == Ty::I8 && self.b.constant(b) == Some(1) => self.flag(v, cc ^ 1),
             _ => self.logic(v, inst, a, b),
         }
     }
@@ -303,7 +310,9 @@ impl Emit<'_> {
             return self.narrow(ty, d);
         }
         self.two(v, ty, a, b, true, |e, d, s| {
-            let Src::Reg(s) = s else { unreachable!("constants are handled above") };
+            let Src::Reg(s) = s else {
+                unreachable!("constants are handled above")
+            };
             reg_op!(e, imul, ty, d, s);
             e.narrow(ty, d);
         });
@@ -458,7 +467,11 @@ impl Emit<'_> {
         let (t, u, m) = (self.temp(), self.temp(), self.temp());
         self.mov(ty, t, s);
         reg_op!(self, bswap, ty, t);
-        for (mask, n) in [(0x0f0f_0f0f_0f0f_0f0fu64, 4i8), (0x3333_3333_3333_3333, 2), (0x5555_5555_5555_5555, 1)] {
+        for (mask, n) in [
+            (0x0f0f_0f0f_0f0f_0f0fu64, 4i8),
+            (0x3333_3333_3333_3333, 2),
+            (0x5555_5555_5555_5555, 1),
+        ] {
             self.imm(m, if ty == Ty::I64 { mask } else { mask & 0xffff_ffff });
             self.mov(ty, u, t);
             reg_op!(self, shr, ty, u; n);
@@ -477,7 +490,9 @@ impl Emit<'_> {
         match o {
             Src::Reg(r) => reg_op!(self, cmp, ty, s, r),
             Src::Imm(i) => match (i8::try_from(i), wide) {
-                (Ok(i), _) => self.a.extend([0x40 | (wide as u8) << 3 | s >> 3, 0x83, 0xf8 | s & 7, i as u8]),
+                (Ok(i), _) => self
+                    .a
+                    .extend([0x40 | (wide as u8) << 3 | s >> 3, 0x83, 0xf8 | s & 7, i as u8]),
                 (Err(_), true) => dynasm!(self.a ; .arch x64 ; cmp Rq(s), i),
                 (Err(_), false) => dynasm!(self.a ; .arch x64 ; cmp Rd(s), i),
             },
@@ -515,7 +530,10 @@ impl Emit<'_> {
         } else {
             self.cmp(ty, s, o);
         }
-        self.flags = Flags { sub: Some((a, b, ty)), ..Flags::default() };
+        self.flags = Flags {
+            sub: Some((a, b, ty)),
+            ..Flags::default()
+        };
     }
     fn equal(&mut self, v: Val, ty: Ty, a: Val, b: Val, cc: u8) {
         if self.b.constant(b) == Some(0) {
@@ -564,7 +582,10 @@ impl Emit<'_> {
             let t = self.temp();
             self.mov(ty, t, s);
             alu!(self, add, ty, t, o);
-            self.flags = Flags { add: set(a, b), ..Flags::default() };
+            self.flags = Flags {
+                add: set(a, b),
+                ..Flags::default()
+            };
         }
         self.flag(v, cc);
     }
@@ -581,7 +602,11 @@ impl Emit<'_> {
         self.src(b);
         self.load_carry(c);
         self.two(v, ty, a, b, true, |e, d, s| alu!(e, adc, ty, d, s));
-        self.flags = Flags { adc: Some((a, b, c, ty)), result: Some(v), ..Flags::default() };
+        self.flags = Flags {
+            adc: Some((a, b, c, ty)),
+            result: Some(v),
+            ..Flags::default()
+        };
     }
     fn adc_flags(&mut self, v: Val, ty: Ty, a: Val, b: Val, c: Val, cc: u8) {
         let have = self.flags.adc;
@@ -592,7 +617,10 @@ impl Emit<'_> {
             self.mov(ty, t, s);
             self.load_carry(c);
             alu!(self, adc, ty, t, o);
-            self.flags = Flags { adc: Some((a, b, c, ty)), ..Flags::default() };
+            self.flags = Flags {
+                adc: Some((a, b, c, ty)),
+                ..Flags::default()
+            };
         }
         self.flag(v, cc);
     }

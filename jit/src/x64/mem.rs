@@ -145,7 +145,16 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64 ; =>back);
         let saved = self.saved(Some(v));
-        let slow = Slow { from, back, site, addr: r, wide, args: vec![], result: Some((result, ty)), saved };
+        let slow = Slow {
+            from,
+            back,
+            site,
+            addr: r,
+            wide,
+            args: vec![],
+            result: Some((result, ty)),
+            saved,
+        };
         self.cold.push(Cold::Mem(slow));
     }
     fn load_int(&mut self, d: u8, t: u8, r: u8, ty: Ty, mem: Mem) {
@@ -194,7 +203,10 @@ impl Emit<'_> {
         let site = self.site(What::Mem(inst));
         let r = self.reg(addr);
         let value = self.operand(a);
-        if mem.swap != 0 || (!ty.is_int() && mem.bytes() < 4) || (mem.size == 3 && matches!(value, Place::Imm(c) if i32::try_from(c as i64).is_err())) {
+        if mem.swap != 0
+            || (!ty.is_int() && mem.bytes() < 4)
+            || (mem.size == 3 && matches!(value, Place::Imm(c) if i32::try_from(c as i64).is_err()))
+        {
             self.store_hard(r, wide, value, ty, mem, from);
         } else {
             let t = self.check(r, wide, mem, true, from);
@@ -214,7 +226,16 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64 ; =>back);
         let saved = self.saved(None);
-        let slow = Slow { from, back, site, addr: r, wide, args: vec![(value, ty)], result: None, saved };
+        let slow = Slow {
+            from,
+            back,
+            site,
+            addr: r,
+            wide,
+            args: vec![(value, ty)],
+            result: None,
+            saved,
+        };
         self.cold.push(Cold::Mem(slow));
     }
     /// Big-endian and other rare stores.
@@ -262,7 +283,16 @@ impl Emit<'_> {
         let args = vec![(Place::Gpr(o), ty), (Place::Gpr(n), ty)];
         let saved = self.saved(Some(v));
         let result = Some((Place::Gpr(0), ty));
-        self.cold.push(Cold::Mem(Slow { from, back, site, addr: r, wide, args, result, saved }));
+        self.cold.push(Cold::Mem(Slow {
+            from,
+            back,
+            site,
+            addr: r,
+            wide,
+            args,
+            result,
+            saved,
+        }));
         let d = self.dst(v, None);
         self.mov(ty, d, 0);
     }
@@ -290,7 +320,16 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; =>back);
         let saved = self.saved(Some(v));
         let (args, result) = (vec![(Place::Gpr(s), ty)], Some((Place::Gpr(u), ty)));
-        self.cold.push(Cold::Mem(Slow { from, back, site, addr: r, wide, args, result, saved }));
+        self.cold.push(Cold::Mem(Slow {
+            from,
+            back,
+            site,
+            addr: r,
+            wide,
+            args,
+            result,
+            saved,
+        }));
         let d = self.dst(v, None);
         self.mov(ty, d, u);
     }

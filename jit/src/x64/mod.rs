@@ -122,7 +122,11 @@ enum Cold {
     /// A floating-point operation done again exactly.
     Float(float::Exact),
     /// Leave with a site in ecx, through a thunk.
-    Leave { from: DynamicLabel, site: u32, thunk: Offset },
+    Leave {
+        from: DynamicLabel,
+        site: u32,
+        thunk: Offset,
+    },
     /// The state's mode is another: look up what fits.
     Mode { from: DynamicLabel },
 }
@@ -209,10 +213,31 @@ pub fn emit(key: BlockKey, b: &Block, target: &Target, scratch: &mut Scratch) ->
     }
     let cold = e.a.offset().0 as Offset;
     e.cold_code();
-    let Emit { a, vals, last, hint, live_list, places, overflow, sites, .. } = e;
-    *scratch = Scratch { vals, last, hint, live_list, places };
+    let Emit {
+        a,
+        vals,
+        last,
+        hint,
+        live_list,
+        places,
+        overflow,
+        sites,
+        ..
+    } = e;
+    *scratch = Scratch {
+        vals,
+        last,
+        hint,
+        live_list,
+        places,
+    };
     let bytes = a.finalize().expect("every label is placed");
-    (!overflow).then_some(Code { bytes, fast, cold, sites })
+    (!overflow).then_some(Code {
+        bytes,
+        fast,
+        cold,
+        sites,
+    })
 }
 
 impl Emit<'_> {
@@ -221,7 +246,13 @@ impl Emit<'_> {
     fn look_ahead(&mut self) {
         let n = self.b.insts.len();
         self.vals.clear();
-        self.vals.resize(n, Place { loc: Loc::Nowhere, spill: NONE });
+        self.vals.resize(
+            n,
+            Place {
+                loc: Loc::Nowhere,
+                spill: NONE,
+            },
+        );
         self.last.clear();
         self.last.resize(n, 0);
         self.hint.clear();
@@ -291,7 +322,12 @@ impl Emit<'_> {
             Op::Place { label } => self.place(label),
             Op::Br { label } => self.br(label),
             Op::BrIf { cond, label } => self.br_if(cond, label),
-            Op::Goto { offset, mode, hint: _, poll } => self.goto(offset, mode, poll),
+            Op::Goto {
+                offset,
+                mode,
+                hint: _,
+                poll,
+            } => self.goto(offset, mode, poll),
             Op::GotoVal { addr, hint: _ } => self.goto_val(addr),
             Op::Exit { why } => self.exit(why),
             fp_ops!() => self.float(v, inst),
@@ -305,7 +341,11 @@ impl Emit<'_> {
 
     /// Note a site at the current guest instruction; its number.
     fn site(&mut self, what: What) -> u32 {
-        self.sites.push(Site { offset: self.insn.0, aux: self.insn.1, what });
+        self.sites.push(Site {
+            offset: self.insn.0,
+            aux: self.insn.1,
+            what,
+        });
         self.t.first_site + self.sites.len() as u32 - 1
     }
     /// The label of a 16-byte constant, placed after the code.
@@ -326,7 +366,10 @@ impl Emit<'_> {
         let (mut b, mut args) = (Block::default(), Vec::new());
         let mut inst = inst;
         inst.op.vals_mut(&mut |v| {
-            b.insts.push(Inst { op: Op::Get { slot: 0 }, ty: self.b.ty(*v) });
+            b.insts.push(Inst {
+                op: Op::Get { slot: 0 },
+                ty: self.b.ty(*v),
+            });
             args.push(*v);
             *v = Val(args.len() as u16 - 1);
         });
