@@ -16,6 +16,10 @@ mod arith;
 mod compare;
 mod convert;
 mod fused;
+#[cfg(test)]
+mod oracle;
+#[cfg(test)]
+mod tests;
 
 pub use arith::{add, div, mul, sqrt, sub};
 pub use compare::{compare, eq, ge, gt, le, lt, max, min, unordered};
