@@ -81,6 +81,7 @@ pub static LAYOUT: Layout = Layout {
     mode: state::MODE,
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
+    insn_shift: 1,
     pins: &PINS,
     names: &NAMES,
     helper: calls::name,

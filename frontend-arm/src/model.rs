@@ -23,7 +23,7 @@ pub struct Model {
     pub clidr: u32,
     /// By CSSELR: level 1 data, level 1 instruction, level 2.
     pub ccsidr: [u32; 3],
-    /// Implementer and identification code: bits 31:16.
+    /// Implementer, identification code and number of event counters (up to six).
     pub pmcr: u32,
     pub dbgdidr: u32,
     pub dbgdevid: u32,
@@ -39,14 +39,14 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "cortex-a15",
         about: "ARMv7-A with LPAE, VFPv4 and Advanced SIMD (the default)",
-        midr: 0x412f_c0f1,
+        midr: 0x414f_c0f0,
         revidr: 0,
         ctr: 0x8444_c004,
-        fpsid: 0x4103_30f0,
+        fpsid: 0x4104_30f0,
         mvfr0: 0x1011_0222,
         mvfr1: 0x1111_1111,
         id_pfr: [0x0000_1131, 0x0001_0001],
-        id_dfr0: 0x0201_0555,
+        id_dfr0: 0x0201_0505,
         id_afr0: 0,
         id_mmfr: [0x1020_1105, 0x2000_0000, 0x0124_0000, 0x0210_2211],
         id_isar: [0x0210_1110, 0x1311_2111, 0x2123_2041, 0x1111_2131, 0x1001_1142, 0],
@@ -69,7 +69,7 @@ pub const MODELS: &[Model] = &[
         mvfr0: 0x1011_0222,
         mvfr1: 0x1111_1111,
         id_pfr: [0x0000_1131, 0x0001_0001],
-        id_dfr0: 0x0201_0555,
+        id_dfr0: 0x0201_0505,
         id_afr0: 0,
         id_mmfr: [0x1010_1105, 0x4000_0000, 0x0124_0000, 0x0210_2211],
         id_isar: [0x0210_1110, 0x1311_2111, 0x2123_2041, 0x1111_2131, 0x1001_1142, 0],

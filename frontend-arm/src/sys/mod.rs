@@ -335,7 +335,10 @@ fn settle(io: &mut Io, after: After) {
 
 /// The registers' reset values.
 pub(crate) fn reset(cp15: &mut Cp15) {
-    *cp15 = Cp15::zeroed();
+    *cp15 = Cp15 {
+        dbgoslock: 1,
+        ..Cp15::zeroed()
+    };
     for row in rows::ROWS {
         if let Act::Word { field, reset, .. } = row.act {
             *field(cp15) = reset;

@@ -6,7 +6,7 @@ use crate::guest::{Timer, TimerOutput};
 use bytemuck::{Pod, Zeroable};
 use serde::{Deserialize, Serialize};
 
-/// Event counters.
+/// Event counters at most: the model's PMCR.N says how many there are.
 pub const EVENTS: usize = 6;
 /// Event: software increment.
 const SW_INCR: u32 = 0x00;
@@ -16,8 +16,6 @@ const CPU_CYCLES: u32 = 0x11;
 pub(super) const PMCEID0: u32 = 1 << SW_INCR | 1 << CPU_CYCLES;
 /// The cycle counter's bit in the sets of counters.
 const CYCLE: u32 = 1 << 31;
-/// The counters there are.
-const ALL: u32 = CYCLE | ((1 << EVENTS) - 1);
 
 /// PMCR: enable; reset event counters; reset the cycle counter; count every 64th cycle.
 const E: u32 = 1 << 0;
@@ -116,6 +114,16 @@ impl Pmu {
     }
 }
 
+/// How many event counters the model has.
+fn events(io: &Io) -> usize {
+    (io.arm.model.pmcr >> 11 & 31).min(EVENTS as u32) as usize
+}
+
+/// The set of the counters there are.
+fn all(io: &Io) -> u32 {
+    CYCLE | ((1 << events(io)) - 1)
+}
+
 /// The monitors, up to date.
 fn synced<'a>(io: &'a mut Io) -> &'a mut Pmu {
     let now = io.arm.platform.now_ns();
@@ -134,7 +142,7 @@ fn change(io: &mut Io, f: impl FnOnce(&mut Pmu)) {
 
 pub(super) fn pmcr(io: &mut Io) -> u64 {
     let pmu = io.cpu.cp15.pmu;
-    (io.arm.model.pmcr & 0xffff_0000 | (EVENTS as u32) << 11 | pmu.pmcr).into()
+    (io.arm.model.pmcr | pmu.pmcr).into()
 }
 
 pub(super) fn set_pmcr(io: &mut Io, v: u64) {
@@ -155,7 +163,8 @@ pub(super) fn cnten(io: &mut Io) -> u64 {
 }
 
 pub(super) fn set_cnten(io: &mut Io, v: u64) {
-    change(io, |pmu| pmu.cnten |= v as u32 & ALL);
+    let all = all(io);
+    change(io, |pmu| pmu.cnten |= v as u32 & all);
 }
 
 pub(super) fn clear_cnten(io: &mut Io, v: u64) {
@@ -167,7 +176,8 @@ pub(super) fn inten(io: &mut Io) -> u64 {
 }
 
 pub(super) fn set_inten(io: &mut Io, v: u64) {
-    change(io, |pmu| pmu.inten |= v as u32 & ALL);
+    let all = all(io);
+    change(io, |pmu| pmu.inten |= v as u32 & all);
 }
 
 pub(super) fn clear_inten(io: &mut Io, v: u64) {
@@ -183,7 +193,8 @@ pub(super) fn clear_ovsr(io: &mut Io, v: u64) {
 }
 
 pub(super) fn set_ovsr(io: &mut Io, v: u64) {
-    change(io, |pmu| pmu.ovsr |= v as u32 & ALL);
+    let all = all(io);
+    change(io, |pmu| pmu.ovsr |= v as u32 & all);
 }
 
 pub(super) fn swinc(io: &mut Io, v: u64) {
@@ -205,36 +216,48 @@ pub(super) fn set_ccntr(io: &mut Io, v: u64) {
     change(io, |pmu| pmu.ccntr = v & 0xffff_ffff);
 }
 
-fn selected(pmu: &Pmu) -> Option<usize> {
-    Some(pmu.selr as usize & 31).filter(|&i| i < EVENTS)
+/// What PMSELR selects.
+enum Selected {
+    Event(usize),
+    Cycle,
+    Nothing,
+}
+
+fn selected(io: &Io) -> Selected {
+    match io.cpu.cp15.pmu.selr as usize & 31 {
+        31 => Selected::Cycle,
+        i if i < events(io) => Selected::Event(i),
+        _ => Selected::Nothing,
+    }
 }
 
 pub(super) fn xevtyper(io: &mut Io) -> u64 {
     let pmu = &io.cpu.cp15.pmu;
-    match selected(pmu) {
-        Some(i) => pmu.evtyper[i].into(),
-        None if pmu.selr & 31 == 31 => pmu.ccfiltr.into(),
-        None => 0,
+    match selected(io) {
+        Selected::Event(i) => pmu.evtyper[i].into(),
+        Selected::Cycle => pmu.ccfiltr.into(),
+        Selected::Nothing => 0,
     }
 }
 
 pub(super) fn set_xevtyper(io: &mut Io, v: u64) {
-    change(io, |pmu| match selected(pmu) {
-        Some(i) => pmu.evtyper[i] = v as u32 & 0xf800_00ff,
-        None if pmu.selr & 31 == 31 => pmu.ccfiltr = v as u32 & 0xf800_0000,
-        None => {}
+    let which = selected(io);
+    change(io, |pmu| match which {
+        Selected::Event(i) => pmu.evtyper[i] = v as u32 & 0xf800_00ff,
+        Selected::Cycle => pmu.ccfiltr = v as u32 & 0xf800_0000,
+        Selected::Nothing => {}
     });
 }
 
 pub(super) fn xevcntr(io: &mut Io) -> u64 {
-    let pmu = synced(io);
-    selected(pmu).map_or(0, |i| pmu.evcntr[i].into())
+    match selected(io) {
+        Selected::Event(i) => synced(io).evcntr[i].into(),
+        _ => 0,
+    }
 }
 
 pub(super) fn set_xevcntr(io: &mut Io, v: u64) {
-    change(io, |pmu| {
-        if let Some(i) = selected(pmu) {
-            pmu.evcntr[i] = v as u32;
-        }
-    });
+    if let Selected::Event(i) = selected(io) {
+        change(io, |pmu| pmu.evcntr[i] = v as u32);
+    }
 }

@@ -235,7 +235,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("PMUSERENR", (15, 9, 0, 14, 0), URO, word(|c| &mut c.pmu.userenr, 1)),
     reg("PMINTENSET", (15, 9, 0, 14, 1), RW, both(pmu::inten, pmu::set_inten)),
     reg("PMINTENCLR", (15, 9, 0, 14, 2), RW, both(pmu::inten, pmu::clear_inten)),
-    reg("PMOVSSET", (15, 9, 0, 14, 3), RW, both(pmu::ovsr, pmu::set_ovsr)),
+    reg("PMOVSSET", (15, 9, 0, 14, 3), URW, both(pmu::ovsr, pmu::set_ovsr)).when(Gate::Pmu),
     reg("L2CTLR", (15, 9, 1, 0, 2), RW, both(l2ctlr, |io, v| io.cpu.cp15.l2ctlr = v as u32 & 0xfc)),
     reg("L2ECTLR", (15, 9, 1, 0, 3), RW, word(|c| &mut c.l2ectlr, ALL)),
     // ---- c10: memory remapping (MAIR0 and MAIR1 with long descriptors)
@@ -287,7 +287,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("DBGDRAR", (14, 1, 0, 0, 0), UR, NOTHING).when(Gate::DebugUser),
     wide("DBGDRAR", (14, 0, 1), UR, NOTHING).when(Gate::DebugUser),
     reg("DBGBXVR", (14, 1, 0, 4, 1), RW, both(get_bxvr, set_bxvr)).to(5, 1),
-    reg("DBGOSLAR", (14, 1, 0, 0, 4), WO, write(|io, v| io.cpu.cp15.dbgoslock = u32::from(v as u32 == OS_LOCK_KEY))),
+    reg("DBGOSLAR", (14, 1, 0, 0, 4), WO, write(os_lock)),
     reg("DBGOSLSR", (14, 1, 0, 1, 4), RO, read(|io| u64::from(io.cpu.cp15.dbgoslock) << 1 | 8)),
     reg("DBGOSDLR", (14, 1, 0, 3, 4), RW, word(|c| &mut c.dbgosdlr, 1)),
     reg("DBGPRCR", (14, 1, 0, 4, 4), RW, NOTHING),
@@ -307,7 +307,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("JMCR", (14, 2, 7, 0, 0), RW, NOTHING),
 ];
 
-/// What unlocks nothing and locks everything: written to DBGOSLAR.
+/// Written to DBGOSLAR, locks; anything else unlocks.
 const OS_LOCK_KEY: u32 = 0xc5ac_ce55;
 
 /// Multiprocessing Extensions; CPU and cluster of four.
@@ -330,16 +330,20 @@ fn ccsidr(io: &mut Io) -> u64 {
         .into()
 }
 
-/// The number of CPUs in the cluster, and what software wrote to the latencies.
+/// The number of CPUs in the cluster, that there is an interrupt controller, and what software wrote to the latencies.
 fn l2ctlr(io: &mut Io) -> u64 {
     let cpus = io.arm.platform.cpu_count().clamp(1, 4);
-    ((cpus - 1) << 24 | io.cpu.cp15.l2ctlr).into()
+    ((cpus - 1) << 24 | 1 << 23 | io.cpu.cp15.l2ctlr).into()
 }
 
 fn isr(io: &mut Io) -> u64 {
     let pending = io.arm.platform.pending();
     let when = |line: u32, bit: u32| if pending & line != 0 { bit } else { 0 };
     (when(IRQ, psr::I) | when(FIQ, psr::F)).into()
+}
+
+fn os_lock(io: &mut Io, v: u64) {
+    io.cpu.cp15.dbgoslock = u32::from(v as u32 == OS_LOCK_KEY);
 }
 
 fn claimed(io: &mut Io) -> u64 {
