@@ -18,3 +18,6 @@ pub mod fdt;
 pub mod identify;
 pub mod initrd;
 pub mod kernel;
+
+#[cfg(test)]
+mod robustness;

@@ -306,3 +306,153 @@ fn read(option: &str, path: &Path, most: u64) -> Result<Vec<u8>, Error> {
 
 /// Most that is read from what is not a regular file, in bytes.
 const PIPE_LIMIT: u64 = 256 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emu_firmware::kernel::{Program, Segment};
+
+    const RAM: Region = Region::new(0x4000_0000, 64 << 20);
+
+    fn images(dtb: Option<Vec<u8>>) -> Images {
+        let segments = vec![Segment {
+            address: 0x4000_8000,
+            bytes: vec![1; 4],
+            size: 8,
+        }];
+        let linux = Linux {
+            kernel: Some(Kernel::Program(Program {
+                segments,
+                entry: 0x4000_8000,
+            })),
+            initrd: Some(vec![7; 16]),
+            command_line: "quiet".into(),
+            options: ["--kernel k".into(), "--initrd i".into()],
+        };
+        Images {
+            payload: Payload::Linux(linux),
+            dtb,
+        }
+    }
+
+    fn board(chosen: Chosen) -> Node {
+        Node::new("").with("model", "board").child(chosen.node())
+    }
+
+    fn console() -> Chosen {
+        Chosen {
+            stdout_path: Some("/uart".into()),
+            ..Chosen::default()
+        }
+    }
+
+    #[test]
+    fn a_kernel_finds_its_initrd_and_words_in_the_boards_tree() {
+        let images = images(None);
+
+        let placed = images.place(RAM, console(), board).unwrap();
+
+        let blob = Blob::parse(&placed.dtb).unwrap();
+        let initrd = placed.pieces[1];
+        assert_eq!((initrd.address, initrd.bytes), (0x4200_0000, [7; 16].as_slice()));
+        let start: [u8; 8] = blob
+            .property("/chosen", "linux,initrd-start")
+            .unwrap()
+            .try_into()
+            .unwrap();
+        assert_eq!(u64::from_be_bytes(start), initrd.address);
+        assert_eq!(blob.property("/chosen", "bootargs"), Some(b"quiet\0".as_slice()));
+        assert_eq!(blob.property("/chosen", "stdout-path"), Some(b"/uart\0".as_slice()));
+        assert_eq!(
+            placed.entry,
+            Some((0x4000_8000, [0, u32::MAX, placed.dtb_address as u32]))
+        );
+    }
+
+    #[test]
+    fn the_users_tree_is_completed_and_keeps_its_console() {
+        let users = Node::new("")
+            .with("model", "mine")
+            .child(Node::new("chosen").with("stdout-path", "/mine"));
+        let images = images(Some(users.to_blob().unwrap()));
+
+        let placed = images.place(RAM, console(), board).unwrap();
+
+        let blob = Blob::parse(&placed.dtb).unwrap();
+        assert_eq!(blob.property("/", "model"), Some(b"mine\0".as_slice()));
+        assert_eq!(blob.property("/chosen", "stdout-path"), Some(b"/mine\0".as_slice()));
+        assert_eq!(blob.property("/chosen", "bootargs"), Some(b"quiet\0".as_slice()));
+        assert!(blob.property("/memory@40000000", "reg").is_some());
+    }
+
+    #[test]
+    fn a_completed_tree_is_within_its_room() {
+        let users = Node::new("").to_blob().unwrap();
+        let mut images = images(Some(users));
+        let Payload::Linux(linux) = &mut images.payload else {
+            panic!("no kernel")
+        };
+        linux.command_line = "x".repeat(0x1_0000);
+
+        let room = images.layout(RAM).unwrap().unwrap().dtb.size;
+
+        let placed = images
+            .place(
+                RAM,
+                Chosen {
+                    rng_seed: Some([1; 32]),
+                    ..console()
+                },
+                board,
+            )
+            .unwrap();
+        assert!(placed.dtb.len() as u64 <= room, "{} of {room}", placed.dtb.len());
+    }
+
+    #[test]
+    fn firmware_finds_the_tree_at_the_start_of_ram() {
+        let images = Images {
+            payload: Payload::Firmware(vec![0; 4]),
+            dtb: None,
+        };
+
+        let placed = images.place(RAM, console(), board).unwrap();
+
+        assert_eq!(
+            (placed.pieces.len(), placed.dtb_address, placed.entry),
+            (0, RAM.base, None)
+        );
+        assert_eq!(Blob::parse(&placed.dtb).unwrap().property("/chosen", "bootargs"), None);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named_by_its_option() {
+        let images = images(None);
+
+        let error = images.layout(Region::new(RAM.base, 1 << 20)).unwrap_err();
+        let large = Images {
+            payload: Payload::Linux(Linux {
+                initrd: Some(vec![0; 2 << 20]),
+                ..linux(&images)
+            }),
+            dtb: None,
+        };
+        let initrd = large.layout(Region::new(RAM.base, 2 << 20)).unwrap_err();
+
+        assert!(
+            error.to_string().starts_with("--memory: the device tree ends"),
+            "{error}"
+        );
+        assert!(
+            initrd.to_string().starts_with("--initrd i: the initrd ends"),
+            "{initrd}"
+        );
+    }
+
+    fn linux(images: &Images) -> Linux {
+        match &images.payload {
+            Payload::Linux(linux) => linux.clone(),
+            Payload::Firmware(_) => panic!("firmware"),
+        }
+    }
+}

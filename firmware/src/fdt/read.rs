@@ -110,14 +110,13 @@ impl<'a> Blob<'a> {
 
     /// The value of property `name` of the node at `path` (`/` is the root), if there is such a node and property.
     pub fn property(&self, path: &str, name: &str) -> Option<&'a [u8]> {
-        let wanted: Vec<&str> = std::iter::once("")
-            .chain(path.split('/').filter(|s| !s.is_empty()))
-            .collect();
+        let wanted: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
         let mut open: Vec<&str> = Vec::new();
         for token in &self.tokens {
             match *token {
                 Token::Begin(node) => open.push(node),
-                Token::Property { name: n, value } if n == name && open == wanted => return Some(value),
+                // The root's name does not matter.
+                Token::Property { name: n, value } if n == name && open[1..] == wanted => return Some(value),
                 Token::Property { .. } => {}
                 Token::End => {
                     open.pop();

@@ -35,6 +35,11 @@ fn cannot_run(program: &'static str, source: io::Error) -> Error {
     }
 }
 
+/// What a system's apt does besides: hooks that refresh other programs' data, as root or failing without.
+const NO_HOOKS: &str = "#clear APT::Update::Pre-Invoke;\n\
+                        #clear APT::Update::Post-Invoke;\n\
+                        #clear APT::Update::Post-Invoke-Success;\n";
+
 /// Fetches the package and takes the files out of it, for whoever holds the cache's lock.
 pub fn fetch(cache: &Cache, progress: &Progress) -> Result<Files, Error> {
     let scratch = cache.scratch()?;
@@ -100,8 +105,9 @@ impl<'a> Apt<'a> {
         for name in ["state/lists/partial", "cache/archives/partial", "package"] {
             fs::create_dir_all(folder(name)).map_err(unwritable(&folder(name)))?;
         }
-        let status = folder("status");
+        let (status, no_hooks) = (folder("status"), folder("apt.conf"));
         fs::write(&status, b"").map_err(unwritable(&status))?;
+        fs::write(&no_hooks, NO_HOOKS).map_err(unwritable(&no_hooks))?;
         let options = vec![
             format!("Dir::State={}", folder("state").display()),
             format!("Dir::State::status={}", status.display()),
@@ -124,7 +130,9 @@ impl<'a> Apt<'a> {
         command
             .env("LC_ALL", "C")
             .current_dir(self.scratch.path.join("package"))
-            .arg("-q");
+            .arg("-q")
+            .arg("-c")
+            .arg(self.scratch.path.join("apt.conf"));
         for option in self.options.iter().chain(sources) {
             command.arg("-o").arg(option);
         }

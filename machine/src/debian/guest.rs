@@ -62,6 +62,8 @@ fn terminal(term: &str, size: Option<(u16, u16)>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -70,6 +72,18 @@ mod tests {
 
         assert_eq!(emu_firmware::initrd::check(&archive), Ok(()));
         assert_eq!(archive, super::archive());
+    }
+
+    #[test]
+    fn the_scripts_are_scripts() {
+        for script in [INIT, CONSOLE, SESSION, POWEROFF] {
+            let mut shell = std::process::Command::new("sh");
+            let mut shell = shell.arg("-n").stdin(std::process::Stdio::piped()).spawn().unwrap();
+
+            shell.stdin.take().unwrap().write_all(script).unwrap();
+
+            assert!(shell.wait().unwrap().success(), "{}", String::from_utf8_lossy(script));
+        }
     }
 
     #[test]
