@@ -53,7 +53,7 @@ fn tree() -> Vec<u8> {
 
 /// An ELF file for ARM with two loadable segments.
 fn elf() -> Vec<u8> {
-    let mut words = vec![0u32; 16 + 16 + 8];
+    let mut words = [0u32; 40];
     words[..13].copy_from_slice(&[
         0x464c_457f,
         0x0001_0101,
