@@ -80,10 +80,14 @@ impl Operands {
     }
 }
 
-/// Where a case puts its result: slot 15 of [`any`], or pinned slot 3 for an I32 under [`Operands::Pinned`].
 const RESULT: u32 = 15;
 /// Integer values kept alive by [`Operands::Spilled`]; as many vectors.
 const PRESSURE: u32 = 8;
+
+/// Where a case puts its result, but for an I32 under [`Operands::Pinned`].
+pub fn result(ty: Ty) -> Slot {
+    any(RESULT, ty)
+}
 
 /// Every case of every operation.
 pub fn all() -> Vec<Case> {
@@ -91,7 +95,7 @@ pub fn all() -> Vec<Case> {
 }
 
 impl Case {
-    fn op(op: Op, ty: Ty, operands: &[Kind]) -> Case {
+    pub(crate) fn op(op: Op, ty: Ty, operands: &[Kind]) -> Case {
         Case::pooled(op, ty, operands, 0)
     }
     /// With a pool entry, which `op` names as number 0.
@@ -170,7 +174,7 @@ impl Case {
         if let Some(v) = self.emit(&mut b, &vals) {
             let ty = b.ty(v);
             let pin = how == Operands::Pinned && ty == Ty::I32;
-            b.set(if pin { pinned(3) } else { any(RESULT, ty) }, v);
+            b.set(if pin { pinned(3) } else { result(ty) }, v);
         }
         if !b.block.insts.last().is_some_and(|l| l.op.ends()) {
             release(&mut b, &held);

@@ -3,6 +3,8 @@
 //! Values are held as zero-extended `u128`, one for each operation of the block, in a [`Scratch`] that is used again for
 //! the next block. Guest memory, and all that translating an address takes, is the [`Memory`]'s business.
 
+#[cfg(test)]
+mod expect;
 mod float;
 mod int;
 mod pure;
