@@ -3,6 +3,7 @@
 //! May import `emu-ir` only; knows nothing of hosts, boards or devices.
 #![forbid(unsafe_code)]
 
+pub mod a32;
 pub mod calls;
 pub mod exception;
 pub mod fpstatus;

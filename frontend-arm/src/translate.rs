@@ -1,27 +1,163 @@
-//! Translation of a block of instructions to IR.
+//! The translation driver: fetch, decode, conditions, and where a block ends.
 
+use crate::a32::{Decoders, Set, decoders};
 use crate::model::Model;
-use crate::{calls, state};
-use emu_ir::{BlockKey, Builder, Fault, Fetch, Leave, Ty};
+use crate::state::{self, mode};
+use crate::tx::{FlagSource, Tx};
+use emu_ir::{BlockKey, Builder, Fault, Fetch, Label};
 
-/// [`emu_ir::Guest::translate`].
+/// Guest instructions in a block at most.
+const MAX_INSNS: u32 = 64;
+/// A block ends after the instruction that exceeds this many operations.
+const MAX_OPS: usize = 4000;
+/// Bytes in a page of guest memory.
+const PAGE: u32 = 4096;
+
+/// The condition that always holds; 15 does too, where it is one.
+const AL: u32 = 14;
+
+/// Translate the block at `key`, `offset` bytes into its page; see [`emu_ir::Guest::translate`].
 ///
 /// # Errors
-/// Only if the first instruction cannot be fetched.
+/// If the first instruction cannot be fetched.
 pub fn translate(
-    _model: &Model,
-    _key: BlockKey,
+    model: &Model,
+    key: BlockKey,
     offset: u32,
-    _limit: u32,
+    limit: u32,
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
-    fetch.u16(offset)?;
-    b.insn(offset as u16, 0);
-    b.call(Ty::I32, calls::UNDEFINED, &[]);
-    let next = b.pc_rel(Ty::I32, offset as i32);
-    b.set(state::R[15], next);
-    b.exit(Leave::Sync);
-    b.block.guest_bytes = 2;
+    let it = (key.mode & mode::IT) >> mode::IT_SHIFT;
+    let t = Tx::new(b, model, key.mode, offset, it as u8);
+    let mut driver = Driver {
+        t,
+        decoders: decoders(),
+        region: None,
+    };
+    driver.block(limit.clamp(1, MAX_INSNS), fetch)?;
+    driver.t.b.block.guest_bytes = driver.t.next() - offset;
     Ok(())
+}
+
+/// Instructions under one condition: what a branch skips if it does not hold.
+struct Region {
+    cond: u32,
+    skip: Label,
+    flags: FlagSource,
+    flag_writes: u32,
+}
+
+struct Driver<'a> {
+    t: Tx<'a>,
+    decoders: &'static Decoders,
+    region: Option<Region>,
+}
+
+impl Driver<'_> {
+    fn block(&mut self, limit: u32, fetch: &mut dyn Fetch) -> Result<(), Fault> {
+        for n in 0.. {
+            let at = self.t.next();
+            match self.fetch(at, fetch) {
+                Ok(set) => self.insn(set, n == 0),
+                Err(fault) if n == 0 => return Err(fault),
+                Err(_) => self.t.stop = true,
+            }
+            if self.t.ended {
+                break;
+            }
+            let full = n + 1 >= limit || self.t.b.len() > MAX_OPS || self.t.next() >= PAGE;
+            if self.t.stop || full {
+                self.close();
+                self.t.goto_next(false);
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Make the instruction at `at` the current one.
+    fn fetch(&mut self, at: u32, fetch: &mut dyn Fetch) -> Result<Set, Fault> {
+        let (set, size, word) = if self.t.thumb() {
+            let first = fetch.u16(at)? as u32;
+            if first >> 11 < 0b11101 {
+                (Set::T16, 2, first)
+            } else {
+                (Set::T32, 4, first << 16 | fetch.u16(at + 2)? as u32)
+            }
+        } else {
+            (Set::A32, 4, fetch.u32(at)?)
+        };
+        let t = &mut self.t;
+        (t.offset, t.size, t.word) = (at, size, word);
+        t.it = t.it_next;
+        t.it_next = advance(t.it);
+        Ok(set)
+    }
+
+    fn insn(&mut self, set: Set, first: bool) {
+        let t = &mut self.t;
+        t.b.insn(t.offset as u16, t.it as u32);
+        if first && t.it != 0 {
+            // Within the block the mode slot has no IT bits: see `Tx::mode`.
+            let word = t.b.i32(t.mode_with_it(0));
+            t.b.set(state::MODE, word);
+        }
+        let cond = match set {
+            Set::A32 => t.word >> 28,
+            _ if t.it != 0 => (t.it >> 4) as u32,
+            _ => AL,
+        };
+        self.enter(cond);
+        let (row, word) = self.decoders.find(set, self.t.word);
+        self.t.word = word;
+        match row {
+            Some(row) => (row.run)(&mut self.t, word),
+            None => self.t.undefined(),
+        }
+        if self.t.ended && self.region.is_some() {
+            self.close();
+            (self.t.ended, self.t.stop) = (false, true);
+        }
+    }
+
+    /// Get under the condition `cond`: stay in the open region if that still says so, else close it and open another.
+    fn enter(&mut self, cond: u32) {
+        let stays = matches!(&self.region, Some(r) if r.cond == cond && !self.flags_changed(r));
+        if stays {
+            return;
+        }
+        self.close();
+        if cond >= AL {
+            return;
+        }
+        let t = &mut self.t;
+        let skip = t.b.label();
+        let not = t.cond(cond ^ 1);
+        t.b.br_if(not, skip);
+        self.region = Some(Region {
+            cond,
+            skip,
+            flags: t.flags,
+            flag_writes: t.flag_writes,
+        });
+    }
+
+    /// End the open region: what it may have done to the flags is in the slots only.
+    fn close(&mut self) {
+        let Some(region) = self.region.take() else { return };
+        self.t.b.place(region.skip);
+        if self.flags_changed(&region) {
+            self.t.flags = FlagSource::Slots;
+        }
+    }
+
+    fn flags_changed(&self, r: &Region) -> bool {
+        self.t.flags != r.flags || self.t.flag_writes != r.flag_writes
+    }
+}
+
+/// ITAdvance (Arm ARM DDI 0406C, A2.5.2).
+fn advance(it: u8) -> u8 {
+    if it & 7 == 0 { 0 } else { it & 0xe0 | it << 1 & 0x1f }
 }

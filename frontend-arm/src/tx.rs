@@ -1,5 +1,7 @@
 //! The translation context: what an instruction's meaning is written with.
 
+use crate::calls;
+use crate::model::Model;
 use crate::state::{self, mode};
 use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Round, Ty, Val};
 
@@ -26,40 +28,99 @@ pub enum FlagSource {
 pub struct Tx<'a> {
     /// Where IR goes.
     pub b: &'a mut Builder,
-    /// The mode word at the block's start: see [`mode`].
+    /// The mode word at the block's start: see [`mode`]. But for its IT bits, the mode slot holds it until the block ends
+    /// or an instruction changes it; the slot's IT bits are zero within a block ([`Tx::it`] knows better).
     pub mode: u32,
+    /// The current instruction: A32 and T32 in 32 bits (T32's first halfword on top), T16 in 16.
+    pub word: u32,
     /// The current instruction's offset from the start of the page.
     pub offset: u32,
     /// The current instruction's size in bytes: 2 or 4.
     pub size: u32,
     /// CPSR.IT before the current instruction (0 in A32).
     pub it: u8,
+    /// CPSR.IT after the current instruction.
+    pub it_next: u8,
     /// How the flags were last set.
     pub flags: FlagSource,
+    /// Counts writes of the condition flags.
+    pub flag_writes: u32,
     /// The block has ended: the last operation left it on every path.
     pub ended: bool,
+    /// No instruction shall follow the current one in the block, though a path may lead there.
+    pub stop: bool,
     /// The CPU model's features.
-    pub model: &'a crate::model::Model,
+    pub model: &'a Model,
 }
 
+/// For rows: an `s` argument of 1 sets the flags, 0 does not, and this does outside IT blocks only.
+pub const S_OUTSIDE_IT: u32 = 2;
+
+impl<'a> Tx<'a> {
+    /// At the start of a block: the next instruction is at `offset`, with IT state `it`.
+    pub fn new(b: &'a mut Builder, model: &'a Model, mode: u32, offset: u32, it: u8) -> Self {
+        Tx {
+            b,
+            mode,
+            word: 0,
+            offset,
+            size: 0,
+            it,
+            it_next: it,
+            flags: FlagSource::Slots,
+            flag_writes: 0,
+            ended: false,
+            stop: false,
+            model,
+        }
+    }
+}
+
+// What instructions read and write.
 impl Tx<'_> {
     /// Whether the block is Thumb code.
     pub fn thumb(&self) -> bool {
         self.mode & mode::T != 0
     }
-    /// A register as an operand; R15 reads as the instruction's address plus 8 (A32) or 4 (T32).
+    /// Whether it runs in User mode.
+    pub fn user(&self) -> bool {
+        self.mode & mode::USER != 0
+    }
+    /// What R15 reads as: the instruction's address plus 8 (A32) or 4 (T32), as an offset from the start of the page.
+    pub fn pc(&self) -> u32 {
+        self.offset + if self.thumb() { 4 } else { 8 }
+    }
+    /// A register as an operand; R15 reads as [`Tx::pc`].
     pub fn reg(&mut self, n: u32) -> Val {
         match n {
-            15 => {
-                let ahead = if self.thumb() { 4 } else { 8 };
-                self.b.pc_rel(Ty::I32, (self.offset + ahead) as i32)
-            }
+            15 => self.b.pc_rel(Ty::I32, self.pc() as i32),
             n => self.b.get(state::R[n as usize & 15]),
         }
     }
-    /// The address of the next instruction, as an offset from the start of the page.
-    pub fn next(&self) -> u32 {
-        self.offset + self.size
+    /// Write a register other than R15.
+    pub fn set(&mut self, d: u32, v: Val) {
+        debug_assert!(d < 15, "R15 is written by branches");
+        self.b.set(state::R[d as usize & 15], v);
+    }
+    /// Write a register with a data-processing result: ALUWritePC for R15 (Arm ARM DDI 0406C, A2.3.1).
+    pub fn set_alu(&mut self, d: u32, v: Val, hint: Hint) {
+        match d {
+            15 if self.thumb() => self.branch_write_pc(v, hint),
+            15 => self.bx_write_pc(v, hint),
+            _ => self.set(d, v),
+        }
+    }
+    /// Whether an `s` argument means that the flags are set.
+    pub fn sets_flags(&self, s: u32) -> bool {
+        s == 1 || s == S_OUTSIDE_IT && self.it == 0
+    }
+    /// Bit `k` of an I32 as a boolean.
+    pub fn bit(&mut self, v: Val, k: u32) -> Val {
+        let at = self.b.i32(k);
+        let low = if k == 0 { v } else { self.b.shr_u(v, at) };
+        let one = self.b.i32(1);
+        let bit = self.b.and(low, one);
+        self.b.trunc(Ty::I8, bit)
     }
     /// How a plain access of `1 << size` bytes to address space `idx` goes: endianness and alignment by mode.
     pub fn mem(&self, size: u8, idx: u8) -> Mem {
@@ -72,6 +133,13 @@ impl Tx<'_> {
         }
         mem
     }
+    /// How an access goes that must be naturally aligned whatever SCTLR.A says.
+    pub fn mem_aligned(&self, size: u8) -> Mem {
+        Mem {
+            align: size,
+            ..self.mem(size, 0)
+        }
+    }
     /// The environment of VFP operations: FPSCR's.
     pub fn fpscr(&self) -> Fenv {
         Fenv {
@@ -81,16 +149,219 @@ impl Tx<'_> {
             flag: false,
         }
     }
+}
+
+// Flags and conditions.
+impl Tx<'_> {
+    /// Note that the condition flags were written, and what is known about them besides the slots.
+    pub fn flags_written(&mut self, source: FlagSource) {
+        self.flags = source;
+        self.flag_writes += 1;
+    }
+    /// Set N and Z from a result.
+    pub fn set_nz(&mut self, value: Val) {
+        let zero = self.b.i32(0);
+        let n = self.b.slt(value, zero);
+        let z = self.b.eq(value, zero);
+        self.b.set(state::N, n);
+        self.b.set(state::Z, z);
+        self.flags_written(FlagSource::Nz { value });
+    }
+    /// Set C and V.
+    pub fn set_cv(&mut self, c: Val, v: Val) {
+        self.b.set(state::C, c);
+        self.b.set(state::V, v);
+    }
+    /// Set all four from `a - b`, whose difference is `diff`.
+    pub fn set_nzcv_sub(&mut self, a: Val, b: Val, diff: Val) {
+        self.set_nz(diff);
+        let c = self.b.ule(b, a);
+        let v = self.b.sub_ovf(a, b);
+        self.set_cv(c, v);
+        self.flags_written(FlagSource::Sub { a, b });
+    }
+    /// Set all four from bits 31 to 28 of a value.
+    pub fn set_nzcv_bits(&mut self, v: Val) {
+        for (slot, k) in [(state::N, 31), (state::Z, 30), (state::C, 29), (state::V, 28)] {
+            let bit = self.bit(v, k);
+            self.b.set(slot, bit);
+        }
+        self.flags_written(FlagSource::Slots);
+    }
+    /// Whether a condition (0 to 13) holds, as a boolean.
+    pub fn cond(&mut self, cond: u32) -> Val {
+        match self.flags {
+            FlagSource::Sub { a, b } => self.cond_sub(cond, a, b),
+            FlagSource::Nz { value } if matches!(cond, 0 | 1 | 4 | 5) => {
+                let zero = self.b.i32(0);
+                self.cond_sub(cond, value, zero)
+            }
+            _ => self.cond_slots(cond),
+        }
+    }
+    /// A condition after `a - b`.
+    fn cond_sub(&mut self, cond: u32, a: Val, b: Val) -> Val {
+        match cond {
+            0 => self.b.eq(a, b),
+            1 => self.b.ne(a, b),
+            2 => self.b.ule(b, a),
+            3 => self.b.ult(a, b),
+            4 | 5 => {
+                let (diff, zero) = (self.difference(a, b), self.b.i32(0));
+                if cond == 4 {
+                    self.b.slt(diff, zero)
+                } else {
+                    self.b.sle(zero, diff)
+                }
+            }
+            8 => self.b.ult(b, a),
+            9 => self.b.ule(a, b),
+            10 => self.b.sle(b, a),
+            11 => self.b.slt(a, b),
+            12 => self.b.slt(b, a),
+            13 => self.b.sle(a, b),
+            _ => self.cond_slots(cond),
+        }
+    }
+    fn difference(&mut self, a: Val, b: Val) -> Val {
+        if self.b.block.constant(b) == Some(0) {
+            a
+        } else {
+            self.b.sub(a, b)
+        }
+    }
+    /// A condition from the flag slots.
+    fn cond_slots(&mut self, cond: u32) -> Val {
+        let holds = match cond >> 1 {
+            0 => self.b.get(state::Z),
+            1 => self.b.get(state::C),
+            2 => self.b.get(state::N),
+            3 => self.b.get(state::V),
+            4 => {
+                let (c, z) = (self.b.get(state::C), self.b.get(state::Z));
+                self.b.and_not(c, z)
+            }
+            5 => {
+                let (n, v) = (self.b.get(state::N), self.b.get(state::V));
+                self.b.eq(n, v)
+            }
+            _ => {
+                let (n, v, z) = (self.b.get(state::N), self.b.get(state::V), self.b.get(state::Z));
+                let ge = self.b.eq(n, v);
+                self.b.and_not(ge, z)
+            }
+        };
+        if cond & 1 == 0 {
+            return holds;
+        }
+        let one = self.b.bool(true);
+        self.b.xor(holds, one)
+    }
+    /// Set the sticky Q flag if `sat`.
+    pub fn set_q_if(&mut self, sat: Val) {
+        let q = self.b.get(state::Q);
+        let q = self.b.or(q, sat);
+        self.b.set(state::Q, q);
+    }
+}
+
+// Where control goes.
+impl Tx<'_> {
+    /// The address of the next instruction, as an offset from the start of the page.
+    pub fn next(&self) -> u32 {
+        self.offset + self.size
+    }
+    /// The next instruction's address as BL stores it: bit 0 tells Thumb.
+    pub fn return_address(&mut self) -> Val {
+        let at = self.next() + (self.mode & mode::T);
+        self.b.pc_rel(Ty::I32, at as i32)
+    }
+    /// The mode word with the given IT bits.
+    pub fn mode_with_it(&self, it: u8) -> u32 {
+        self.mode & !mode::IT | (it as u32) << mode::IT_SHIFT
+    }
+    /// Bring the mode slot's IT bits up to date before the block ends ahead of an instruction with this IT state.
+    fn sync_it(&mut self, it: u8) {
+        if it != 0 {
+            let word = self.b.i32(self.mode_with_it(it));
+            self.b.set(state::MODE, word);
+        }
+    }
     /// Leave for the engine, going on at the next instruction.
     pub fn exit_after(&mut self, why: Leave) {
+        self.sync_it(self.it_next);
+        self.exit_after_helper(why);
+    }
+    /// As [`Tx::exit_after`] where a helper may have changed the mode word.
+    pub fn exit_after_mode_change(&mut self, why: Leave) {
+        if self.it_next != 0 {
+            let (word, it) = (
+                self.b.get(state::MODE),
+                self.b.i32((self.it_next as u32) << mode::IT_SHIFT),
+            );
+            let word = self.b.or(word, it);
+            self.b.set(state::MODE, word);
+        }
+        self.exit_after_helper(why);
+    }
+    fn exit_after_helper(&mut self, why: Leave) {
         let next = self.b.pc_rel(Ty::I32, self.next() as i32);
         self.b.set(state::R[15], next);
         self.b.exit(why);
         self.ended = true;
     }
-    /// Go on at `offset` bytes from the start of the page, in the block's mode.
+    /// Go on at the next instruction in a new block, looking at pending interrupts first if `poll`.
+    pub fn goto_next(&mut self, poll: bool) {
+        self.sync_it(self.it_next);
+        let (next, mode) = (self.next() as i32, self.mode_with_it(self.it_next));
+        self.b.goto(next, mode, Hint::Jump, poll);
+        self.ended = true;
+    }
+    /// Go on at the next instruction, whose mapping may have changed.
+    pub fn refetch_next(&mut self) {
+        self.sync_it(self.it_next);
+        let next = self.b.pc_rel(Ty::I32, self.next() as i32);
+        self.b.goto_val(next, Hint::Jump);
+        self.ended = true;
+    }
+    /// Go on at `offset` bytes from the start of the page, in the block's mode outside any IT block.
     pub fn goto(&mut self, offset: i32, hint: Hint) {
         self.b.goto(offset, self.mode & !mode::IT, hint, false);
         self.ended = true;
+    }
+    /// Go on at `offset` bytes from the start of the page in another mode.
+    pub fn goto_mode(&mut self, offset: i32, mode: u32, hint: Hint) {
+        let word = self.b.i32(mode);
+        self.b.set(state::MODE, word);
+        self.b.goto(offset, mode, hint, false);
+        self.ended = true;
+    }
+    /// BranchWritePC: stay in the instruction set.
+    pub fn branch_write_pc(&mut self, addr: Val, hint: Hint) {
+        let mask = self.b.i32(if self.thumb() { !1 } else { !3 });
+        let addr = self.b.and(addr, mask);
+        self.b.goto_val(addr, hint);
+        self.ended = true;
+    }
+    /// BXWritePC and LoadWritePC: bit 0 of the address chooses the instruction set.
+    pub fn bx_write_pc(&mut self, addr: Val, hint: Hint) {
+        let one = self.b.i32(mode::T);
+        let rest = self.b.i32(self.mode & !(mode::T | mode::IT));
+        let thumb = self.b.and(addr, one);
+        let word = self.b.or(thumb, rest);
+        self.b.set(state::MODE, word);
+        let addr = self.b.and_not(addr, one);
+        self.b.goto_val(addr, hint);
+        self.ended = true;
+    }
+    /// Call a helper that ends the path, having raised an exception or set pc and mode.
+    pub fn call_and_leave(&mut self, helper: u16, args: &[Val]) {
+        self.b.call(Ty::I32, helper, args);
+        self.b.exit(Leave::Sync);
+        self.ended = true;
+    }
+    /// Take the Undefined Instruction exception.
+    pub fn undefined(&mut self) {
+        self.call_and_leave(calls::UNDEFINED, &[]);
     }
 }

@@ -1,0 +1,175 @@
+//! Exclusive accesses, the exclusive monitor, and swap (Arm ARM DDI 0406C, A3.4 and A8.8).
+//!
+//! The monitor remembers the address and what was read there; a store-exclusive is a compare-and-swap against that value.
+
+use crate::state::{EXCL_ADDR, EXCL_ARMED, EXCL_VALUE};
+use crate::tx::Tx;
+use emu_ir::{Mem, Ty, Val};
+
+const TYPES: [Ty; 4] = [Ty::I8, Ty::I16, Ty::I32, Ty::I64];
+
+/// The address: `n` plus `i` bytes.
+fn address(t: &mut Tx, n: u32, i: u32) -> Val {
+    let base = t.reg(n);
+    match i {
+        0 => base,
+        _ => {
+            let i = t.b.i32(i);
+            t.b.add(base, i)
+        }
+    }
+}
+
+/// A doubleword is two words, each in the data endianness.
+fn mem(t: &Tx, size: u8) -> Mem {
+    let mem = t.mem_aligned(size);
+    Mem {
+        swap: mem.swap.min(2),
+        ..mem
+    }
+}
+
+/// Load and arm the monitor; the value, of the access's own type.
+fn load(t: &mut Tx, size: u8, addr: Val) -> Val {
+    let v = t.b.load(TYPES[size as usize], addr, mem(t, size));
+    let (wide, one) = (t.b.zext(Ty::I64, v), t.b.i32(1));
+    t.b.set(EXCL_VALUE, wide);
+    t.b.set(EXCL_ADDR, addr);
+    t.b.set(EXCL_ARMED, one);
+    v
+}
+
+/// Store `v` if the monitor holds this address and memory what was read; `d` = 0 if stored, else 1; disarm.
+fn store(t: &mut Tx, size: u8, addr: Val, v: Val, d: u32) {
+    let (zero, one) = (t.b.i32(0), t.b.i32(1));
+    let (armed, marked) = (t.b.get(EXCL_ARMED), t.b.get(EXCL_ADDR));
+    let (unarmed, other) = (t.b.eq(armed, zero), t.b.ne(marked, addr));
+    let lost = t.b.or(unarmed, other);
+    let read = t.b.get(EXCL_VALUE);
+    let read = t.b.trunc(TYPES[size as usize], read);
+    let (fails, done) = (t.b.label(), t.b.label());
+    t.b.br_if(lost, fails);
+    let found = t.b.cas(addr, read, v, mem(t, size));
+    let differs = t.b.ne(found, read);
+    let status = t.b.zext(Ty::I32, differs);
+    t.set(d, status);
+    t.b.br(done);
+    t.b.place(fails);
+    t.set(d, one);
+    t.b.place(done);
+    t.b.set(EXCL_ARMED, zero);
+}
+
+/// LDREX: from `n` plus `i` bytes.
+pub fn ldrex(t: &mut Tx, n: u32, d: u32, i: u32) {
+    let addr = address(t, n, i);
+    let v = load(t, 2, addr);
+    set(t, d, v);
+}
+/// LDREXB.
+pub fn ldrexb(t: &mut Tx, n: u32, d: u32) {
+    let addr = t.reg(n);
+    let v = load(t, 0, addr);
+    set(t, d, v);
+}
+/// LDREXH.
+pub fn ldrexh(t: &mut Tx, n: u32, d: u32) {
+    let addr = t.reg(n);
+    let v = load(t, 1, addr);
+    set(t, d, v);
+}
+/// LDREXD: to `d` and `e`.
+pub fn ldrexd_pair(t: &mut Tx, n: u32, d: u32, e: u32) {
+    if d == 15 || e == 15 || d == e {
+        return t.undefined();
+    }
+    let addr = t.reg(n);
+    let v = load(t, 3, addr);
+    let (lo, by) = (t.b.trunc(Ty::I32, v), t.b.imm(Ty::I64, 32));
+    let hi = t.b.shr_u(v, by);
+    let hi = t.b.trunc(Ty::I32, hi);
+    t.set(d, lo);
+    t.set(e, hi);
+}
+/// LDREXD of A32: to `d` and `d` + 1.
+pub fn ldrexd(t: &mut Tx, n: u32, d: u32) {
+    if d & 1 != 0 || d == 14 {
+        return t.undefined();
+    }
+    ldrexd_pair(t, n, d, d + 1);
+}
+
+/// Loads to R15 are UNPREDICTABLE, here Undefined.
+fn set(t: &mut Tx, d: u32, v: Val) {
+    if d == 15 {
+        return t.undefined();
+    }
+    let v = t.b.zext(Ty::I32, v);
+    t.set(d, v);
+}
+
+/// Registers R15 are UNPREDICTABLE, here Undefined, as is a status register that is also the base or the data.
+fn store_narrow(t: &mut Tx, size: u8, n: u32, d: u32, s: u32, i: u32) {
+    if [n, d, s].contains(&15) || d == n || d == s {
+        return t.undefined();
+    }
+    let addr = address(t, n, i);
+    let v = t.reg(s);
+    let v = t.b.trunc(TYPES[size as usize], v);
+    store(t, size, addr, v, d);
+}
+
+/// STREX: `s` to `n` plus `i` bytes, status to `d`.
+pub fn strex(t: &mut Tx, n: u32, d: u32, s: u32, i: u32) {
+    store_narrow(t, 2, n, d, s, i);
+}
+/// STREXB: `s` to `n`, status to `d`.
+pub fn strexb(t: &mut Tx, n: u32, d: u32, s: u32) {
+    store_narrow(t, 0, n, d, s, 0);
+}
+/// STREXH: `s` to `n`, status to `d`.
+pub fn strexh(t: &mut Tx, n: u32, d: u32, s: u32) {
+    store_narrow(t, 1, n, d, s, 0);
+}
+/// STREXD: `s` and `e` to `n`, status to `d`.
+pub fn strexd_pair(t: &mut Tx, n: u32, d: u32, s: u32, e: u32) {
+    if [n, d, s, e].contains(&15) || [n, s, e].contains(&d) {
+        return t.undefined();
+    }
+    let addr = t.reg(n);
+    let (lo, hi) = (t.reg(s), t.reg(e));
+    let (lo, hi, by) = (t.b.zext(Ty::I64, lo), t.b.zext(Ty::I64, hi), t.b.imm(Ty::I64, 32));
+    let hi = t.b.shl(hi, by);
+    let v = t.b.or(lo, hi);
+    store(t, 3, addr, v, d);
+}
+/// STREXD of A32: `s` and `s` + 1 to `n`, status to `d`.
+pub fn strexd(t: &mut Tx, n: u32, d: u32, s: u32) {
+    if s & 1 != 0 || s == 14 {
+        return t.undefined();
+    }
+    strexd_pair(t, n, d, s, s + 1);
+}
+/// CLREX.
+pub fn clrex(t: &mut Tx) {
+    let zero = t.b.i32(0);
+    t.b.set(EXCL_ARMED, zero);
+}
+
+/// SWP: memory at `n` to `d`, `m` to memory.
+pub fn swp(t: &mut Tx, n: u32, d: u32, m: u32) {
+    swap(t, 2, n, d, m);
+}
+/// SWPB.
+pub fn swpb(t: &mut Tx, n: u32, d: u32, m: u32) {
+    swap(t, 0, n, d, m);
+}
+fn swap(t: &mut Tx, size: u8, n: u32, d: u32, m: u32) {
+    if [n, d, m].contains(&15) {
+        return t.undefined();
+    }
+    let (addr, v) = (t.reg(n), t.reg(m));
+    let v = t.b.trunc(TYPES[size as usize], v);
+    let old = t.b.swap(addr, v, mem(t, size));
+    set(t, d, old);
+}
