@@ -120,7 +120,7 @@ fn zoo(test: &str) -> Files {
 fn bad_files_are_named_with_the_reason() {
     let files = zoo("files");
     let kernel = "not a 32-bit ARM kernel (zImage, ELF or uImage) but";
-    let initrd = "an initrd is a cpio archive (newc), plain or compressed";
+    let initrd = "not an initrd (a cpio archive, plain or compressed) but";
     let cases = [
         ("--kernel missing", "No such file or directory".to_owned()),
         ("--kernel folder", "a directory".to_owned()),
@@ -136,10 +136,10 @@ fn bad_files_are_named_with_the_reason() {
         ("--kernel zImage-cut", "truncated zImage: 2048 bytes of 4096".to_owned()),
         ("--initrd missing", "No such file or directory".to_owned()),
         ("--initrd folder", "a directory".to_owned()),
-        ("--initrd empty", format!("an empty file; {initrd}")),
-        ("--initrd text", format!("a text file; {initrd}")),
-        ("--initrd bzImage", format!("an x86 Linux kernel (bzImage); {initrd}")),
-        ("--initrd noise", format!("a file of unknown format; {initrd}")),
+        ("--initrd empty", format!("{initrd} an empty file")),
+        ("--initrd text", format!("{initrd} a text file")),
+        ("--initrd bzImage", format!("{initrd} an x86 Linux kernel (bzImage)")),
+        ("--initrd noise", format!("{initrd} a file of unknown format")),
         (
             "--initrd cpio-cut",
             "truncated cpio archive: it ends inside an entry, after 100 bytes".to_owned(),
@@ -283,6 +283,15 @@ fn arguments_that_are_no_text() {
 
     assert!(value.contains("not valid UTF-8"), "{value}");
     assert_eq!(path, "--kernel \u{fffd}: No such file or directory");
+}
+
+#[test]
+fn a_name_of_two_lines_is_complained_about_in_one() {
+    let files = Files::new("lines");
+
+    let line = complaint(&files.emu(&["--kernel", "a\nb\x1b[31m"]), 2);
+
+    assert_eq!(line, "--kernel a\\nb\\u{1b}[31m: No such file or directory");
 }
 
 #[test]

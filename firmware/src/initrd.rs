@@ -15,7 +15,7 @@ use crate::identify::FileKind;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Another kind of file.
-    #[error("{0}; an initrd is a cpio archive (newc), plain or compressed")]
+    #[error("not an initrd (a cpio archive, plain or compressed) but {0}")]
     Foreign(FileKind),
     /// The archive ends before its end.
     #[error("truncated cpio archive: it ends inside an entry, after {have} bytes")]

@@ -6,6 +6,21 @@ use std::path::Path;
 
 use crate::debian;
 
+/// An option with its value as a message has it: on one line, and without codes for the terminal.
+pub fn shown(option: &str, value: impl Display) -> String {
+    let escaped = |c: char| {
+        if c.is_control() {
+            c.escape_debug().to_string()
+        } else {
+            c.to_string()
+        }
+    };
+    format!(
+        "{option} {}",
+        value.to_string().chars().map(escaped).collect::<String>()
+    )
+}
+
 /// Why emu could not run, or stopped running. The text is one line and names the option at fault, if one is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -35,7 +50,7 @@ impl Error {
     /// A complaint about `option`'s value.
     pub fn input(option: &str, value: impl Display, reason: impl Display) -> Self {
         Self::Input {
-            option: format!("{option} {value}"),
+            option: shown(option, value),
             reason: reason.to_string(),
         }
     }

@@ -12,7 +12,7 @@ use emu_firmware::kernel::Kernel;
 
 use crate::config::{Boot, Config};
 use crate::debian;
-use crate::error::Error;
+use crate::error::{Error, shown};
 
 /// Largest kernel file in bytes: more than a 32-bit kernel's space.
 const MAX_KERNEL: u64 = 1 << 30;
@@ -208,7 +208,7 @@ pub fn dump_device_tree(path: &Path, blob: &[u8]) -> Result<(), Error> {
 }
 
 fn option(name: &str, path: &Path) -> String {
-    format!("{name} {}", path.display())
+    shown(name, path.display())
 }
 
 /// Debian's kernel with the user's initrd or the shell's. For a dump of the device tree they are not fetched.
