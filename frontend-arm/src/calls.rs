@@ -4,6 +4,7 @@
 //! of the system level gets its arguments zero-extended in `a`; those that need the address of their instruction set
 //! nothing by it: the engine restores the pc before it raises what a helper returns.
 
+use crate::a32::neon::calls::SIMD;
 use crate::exception::{UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
 use crate::guest::{Arm, Conduit, FirmwareResult};
 use crate::state::{Cpu, mode, psr};
@@ -88,7 +89,7 @@ calls! { SYSTEM at 0;
 pub const NEXT: u16 = SYSTEM.len() as u16;
 
 /// The whole table, in the order of the parts' bases.
-pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() }>(&[SYSTEM]);
+pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() + SIMD.len() }>(&[SYSTEM, SIMD]);
 
 /// The parts one after the other.
 const fn concat<const N: usize>(parts: &[&[Helper<Arm>]]) -> [Helper<Arm>; N] {

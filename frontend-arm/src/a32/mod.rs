@@ -9,9 +9,11 @@ pub mod exclusive;
 pub mod load_store;
 pub mod media;
 pub mod multiply;
+pub mod neon;
 pub mod parallel;
 pub mod system;
 pub mod thumb;
+pub mod vfp;
 
 use crate::tx::Tx;
 use emu_ir::pattern::{Decoder, Row, assert_unambiguous};
@@ -23,9 +25,9 @@ pub type Insn = fn(&mut Tx, u32);
 pub type Table = &'static [Row<Insn>];
 
 /// VFP and Advanced SIMD rows of A32, with a condition.
-const SIMD_CONDITIONAL: &[Table] = &[];
+const SIMD_CONDITIONAL: &[Table] = vfp::TABLES;
 /// VFP and Advanced SIMD rows of A32, without a condition.
-const SIMD_UNCONDITIONAL: &[Table] = &[];
+const SIMD_UNCONDITIONAL: &[Table] = neon::TABLES;
 
 /// An instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,12 +98,12 @@ impl Decoders {
     }
     /// The row of a 32-bit Thumb instruction, and the word to run it with: its A32 form where it has the row from there.
     pub fn t32(&self, word: u32) -> (Option<&'static Row<Insn>>, u32) {
-        if word >> 26 == 0b111011 {
-            return (self.conditional.find(word), word);
-        }
         if word & 0xef00_0000 == 0xef00_0000 {
             let arm = 0xf200_0000 | word >> 4 & 0x0100_0000 | word & 0x00ff_ffff;
             return (self.unconditional.find(arm), arm);
+        }
+        if word >> 26 == 0b111011 {
+            return (self.conditional.find(word), word);
         }
         if word & 0xff10_0000 == 0xf900_0000 {
             let arm = 0xf400_0000 | word & 0x00ff_ffff;

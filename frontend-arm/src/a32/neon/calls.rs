@@ -1,0 +1,22 @@
+//! Helpers of VFP and Advanced SIMD: this part of the table, and what they do.
+
+use super::estimate;
+use super::polynomial;
+use crate::a32::vfp;
+
+crate::calls! { SIMD at crate::calls::NEXT;
+    /// VCVT from float to 16-bit fixed point: arguments float bits, control (see the function).
+    VCVT_TO_FIXED16 Flags vfp::vcvt_to_fixed16;
+    /// VMUL.P8: arguments two vectors.
+    VMUL_P8 Pure polynomial::vmul_p8;
+    /// VMULL.P8: arguments two V64; a V128.
+    VMULL_P8 Pure polynomial::vmull_p8;
+    /// VRECPE.U32: argument a vector.
+    VRECPE_U32 Pure estimate::vrecpe_u32;
+    /// VRSQRTE.U32: argument a vector.
+    VRSQRTE_U32 Pure estimate::vrsqrte_u32;
+    /// VRECPE.F32: arguments a vector, its lanes.
+    VRECPE_F32 Flags estimate::vrecpe_f32;
+    /// VRSQRTE.F32: arguments a vector, its lanes.
+    VRSQRTE_F32 Flags estimate::vrsqrte_f32;
+}

@@ -1,0 +1,262 @@
+//! Results of twice the operands' width (Arm ARM DDI 0406C, A7.4: three registers of different lengths).
+
+use super::int::difference;
+use super::multiply::scalar_operand;
+use super::saturate::doubled_products;
+use super::{calls, enabled, lane, reg, require, saturated_unless_equal, widen};
+use crate::tx::Tx;
+use emu_ir::{Builder, Lane, Op, Ty, Val, insns};
+
+insns! {
+    /// Long and wide forms, also by scalars. A size of 3 is another instruction.
+    LONG: Tx;
+    "1111 001u 1d0s nnnn dddd 0000 n0m0 mmmm" => vaddl(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0000 n0m0 mmmm" => vaddl(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 0001 n0m0 mmmm" => vaddw(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0001 n0m0 mmmm" => vaddw(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 0010 n0m0 mmmm" => vsubl(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0010 n0m0 mmmm" => vsubl(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 0011 n0m0 mmmm" => vsubw(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0011 n0m0 mmmm" => vsubw(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 0101 n0m0 mmmm" => vabal(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0101 n0m0 mmmm" => vabal(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 0111 n0m0 mmmm" => vabdl(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0111 n0m0 mmmm" => vabdl(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 1000 n0m0 mmmm" => vmlal(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 1000 n0m0 mmmm" => vmlal(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 1010 n0m0 mmmm" => vmlsl(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 1010 n0m0 mmmm" => vmlsl(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 1100 n0m0 mmmm" => vmull(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 1100 n0m0 mmmm" => vmull(u, {2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 1110 n0m0 mmmm" => vmull_polynomial(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 1110 n0m0 mmmm" => vmull_polynomial({2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 1001 n0m0 mmmm" => vqdmlal(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 1001 n0m0 mmmm" => vqdmlal({2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 1011 n0m0 mmmm" => vqdmlsl(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 1011 n0m0 mmmm" => vqdmlsl({2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 1101 n0m0 mmmm" => vqdmull(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 1101 n0m0 mmmm" => vqdmull({2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 0010 n1m0 mmmm" => vmlal_scalar(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0010 n1m0 mmmm" => vmlal_scalar(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 0110 n1m0 mmmm" => vmlsl_scalar(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 0110 n1m0 mmmm" => vmlsl_scalar(u, {2}, d, n, m)
+    "1111 001u 1d0s nnnn dddd 1010 n1m0 mmmm" => vmull_scalar(u, s, d, n, m)
+    "1111 001u 1d10 nnnn dddd 1010 n1m0 mmmm" => vmull_scalar(u, {2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 0011 n1m0 mmmm" => vqdmlal_scalar(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 0011 n1m0 mmmm" => vqdmlal_scalar({2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 0111 n1m0 mmmm" => vqdmlsl_scalar(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 0111 n1m0 mmmm" => vqdmlsl_scalar({2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 1011 n1m0 mmmm" => vqdmull_scalar(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 1011 n1m0 mmmm" => vqdmull_scalar({2}, d, n, m)
+}
+
+/// `d = f(n, m)`, a quadword from doublewords of lanes `e`.
+fn long(t: &mut Tx, s: u32, [d, n, m]: [u32; 3], f: impl FnOnce(&mut Tx, Lane, Val, Val) -> Val) -> Option<()> {
+    let e = lane(t, s, 2)?;
+    let (d, n, m) = (reg(t, 1, d)?, reg(t, 0, n)?, reg(t, 0, m)?);
+    let (a, b) = (t.b.get(n), t.b.get(m));
+    let r = f(t, e, a, b);
+    t.b.set(d, r);
+    Some(())
+}
+
+/// `d = f(d, n, m)`, quadwords `d` and doublewords of lanes `e`.
+fn long_accumulate(t: &mut Tx, s: u32, r: [u32; 3], f: impl FnOnce(&mut Tx, Lane, Val, Val, Val) -> Val) -> Option<()> {
+    let d = reg(t, 1, r[0])?;
+    long(t, s, r, |t, e, x, y| {
+        let c = t.b.get(d);
+        f(t, e, c, x, y)
+    })
+}
+
+/// As [`long`], with a scalar in place of `m`.
+fn long_scalar(t: &mut Tx, s: u32, [d, n, m]: [u32; 3], f: impl FnOnce(&mut Tx, Lane, Val, Val) -> Val) -> Option<()> {
+    let e = lane(t, s, 2)?;
+    let (d, n) = (reg(t, 1, d)?, reg(t, 0, n)?);
+    let (a, b) = (t.b.get(n), scalar_operand(t, e, Ty::V64, m)?);
+    let r = f(t, e, a, b);
+    t.b.set(d, r);
+    Some(())
+}
+
+/// As [`long_accumulate`], with a scalar in place of `m`.
+fn long_scalar_accumulate(
+    t: &mut Tx,
+    s: u32,
+    r: [u32; 3],
+    f: impl FnOnce(&mut Tx, Lane, Val, Val, Val) -> Val,
+) -> Option<()> {
+    let d = reg(t, 1, r[0])?;
+    long_scalar(t, s, r, |t, e, x, y| {
+        let c = t.b.get(d);
+        f(t, e, c, x, y)
+    })
+}
+
+/// `d = f(n, m)`, quadwords `d` and `n`, a doubleword `m` widened.
+fn wide(t: &mut Tx, u: u32, s: u32, [d, n, m]: [u32; 3], f: fn(&mut Builder, Lane, Val, Val) -> Val) -> Option<()> {
+    let e = lane(t, s, 2)?;
+    let (d, n, m) = (reg(t, 1, d)?, reg(t, 1, n)?, reg(t, 0, m)?);
+    let (a, b) = (t.b.get(n), t.b.get(m));
+    let b = widen(t.b, u, e, b);
+    let r = f(t.b, e.wider(), a, b);
+    t.b.set(d, r);
+    Some(())
+}
+
+fn both_wide(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> (Val, Val) {
+    (widen(b, u, e, x), widen(b, u, e, y))
+}
+
+fn products(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> Val {
+    let op = if u == 1 {
+        Op::VMulWideU { a: x, b: y, e }
+    } else {
+        Op::VMulWideS { a: x, b: y, e }
+    };
+    b.push(Ty::V128, op)
+}
+
+/// VADDL.
+fn vaddl(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long(t, s, [d, n, m], |t, e, x, y| {
+        let (x, y) = both_wide(t.b, u, e, x, y);
+        t.b.vadd(e.wider(), x, y)
+    })
+}
+
+/// VADDW.
+fn vaddw(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    wide(t, u, s, [d, n, m], Builder::vadd)
+}
+
+/// VSUBL.
+fn vsubl(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long(t, s, [d, n, m], |t, e, x, y| {
+        let (x, y) = both_wide(t.b, u, e, x, y);
+        t.b.vsub(e.wider(), x, y)
+    })
+}
+
+/// VSUBW.
+fn vsubw(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    wide(t, u, s, [d, n, m], Builder::vsub)
+}
+
+/// VABAL.
+fn vabal(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_accumulate(t, s, [d, n, m], |t, e, c, x, y| {
+        let diff = difference(t.b, u, e, x, y);
+        let diff = widen(t.b, 1, e, diff);
+        t.b.vadd(e.wider(), c, diff)
+    })
+}
+
+/// VABDL.
+fn vabdl(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long(t, s, [d, n, m], |t, e, x, y| {
+        let diff = difference(t.b, u, e, x, y);
+        widen(t.b, 1, e, diff)
+    })
+}
+
+/// VMLAL.
+fn vmlal(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_accumulate(t, s, [d, n, m], |t, e, c, x, y| add_products(t, u, e, c, x, y))
+}
+
+/// VMLAL (by scalar).
+fn vmlal_scalar(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_scalar_accumulate(t, s, [d, n, m], |t, e, c, x, y| add_products(t, u, e, c, x, y))
+}
+
+fn add_products(t: &mut Tx, u: u32, e: Lane, c: Val, x: Val, y: Val) -> Val {
+    let p = products(t.b, u, e, x, y);
+    t.b.vadd(e.wider(), c, p)
+}
+
+/// VMLSL.
+fn vmlsl(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_accumulate(t, s, [d, n, m], |t, e, c, x, y| subtract_products(t, u, e, c, x, y))
+}
+
+/// VMLSL (by scalar).
+fn vmlsl_scalar(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_scalar_accumulate(t, s, [d, n, m], |t, e, c, x, y| subtract_products(t, u, e, c, x, y))
+}
+
+fn subtract_products(t: &mut Tx, u: u32, e: Lane, c: Val, x: Val, y: Val) -> Val {
+    let p = products(t.b, u, e, x, y);
+    t.b.vsub(e.wider(), c, p)
+}
+
+/// VMULL.
+fn vmull(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long(t, s, [d, n, m], |t, e, x, y| products(t.b, u, e, x, y))
+}
+
+/// VMULL (by scalar).
+fn vmull_scalar(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_scalar(t, s, [d, n, m], |t, e, x, y| products(t.b, u, e, x, y))
+}
+
+/// VMULL.P8.
+fn vmull_polynomial(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    enabled(t)?;
+    require(t, s == 0)?;
+    long(t, s, [d, n, m], |t, _, x, y| {
+        t.b.call(Ty::V128, calls::VMULL_P8, &[x, y])
+    })
+}
+
+/// Saturating doubling products have no bytes.
+fn no_bytes(t: &mut Tx, s: u32) -> Option<()> {
+    require(t, s != 0)
+}
+
+fn add_doubled(t: &mut Tx, e: Lane, c: Val, x: Val, y: Val) -> Val {
+    let p = doubled_products(t, e, x, y);
+    let (sum, exact) = (t.b.vqadd_s(e.wider(), c, p), t.b.vadd(e.wider(), c, p));
+    saturated_unless_equal(t, exact, sum);
+    sum
+}
+
+fn subtract_doubled(t: &mut Tx, e: Lane, c: Val, x: Val, y: Val) -> Val {
+    let p = doubled_products(t, e, x, y);
+    let (difference, exact) = (t.b.vqsub_s(e.wider(), c, p), t.b.vsub(e.wider(), c, p));
+    saturated_unless_equal(t, exact, difference);
+    difference
+}
+
+/// VQDMLAL.
+fn vqdmlal(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    no_bytes(t, s)?;
+    long_accumulate(t, s, [d, n, m], add_doubled)
+}
+
+/// VQDMLAL (by scalar).
+fn vqdmlal_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_scalar_accumulate(t, s, [d, n, m], add_doubled)
+}
+
+/// VQDMLSL.
+fn vqdmlsl(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    no_bytes(t, s)?;
+    long_accumulate(t, s, [d, n, m], subtract_doubled)
+}
+
+/// VQDMLSL (by scalar).
+fn vqdmlsl_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_scalar_accumulate(t, s, [d, n, m], subtract_doubled)
+}
+
+/// VQDMULL.
+fn vqdmull(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    no_bytes(t, s)?;
+    long(t, s, [d, n, m], doubled_products)
+}
+
+/// VQDMULL (by scalar).
+fn vqdmull_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    long_scalar(t, s, [d, n, m], doubled_products)
+}
