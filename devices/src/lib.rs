@@ -23,3 +23,5 @@ pub mod backend;
 pub mod bus;
 pub mod char;
 pub mod irq;
+pub mod misc;
+pub mod timer;

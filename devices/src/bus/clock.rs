@@ -153,7 +153,10 @@ impl Clock {
             return;
         }
         let end = now.load(Ordering::Acquire).saturating_add(ns);
-        while let Some((at, run)) = self.inner.queue().pop_due(end) {
+        loop {
+            // A statement of its own, so that the queue is unlocked while the timer runs.
+            let due = self.inner.queue().pop_due(end);
+            let Some((at, run)) = due else { break };
             now.fetch_max(at, Ordering::AcqRel);
             run();
         }
@@ -358,6 +361,20 @@ mod tests {
         assert_eq!(rx.try_iter().collect::<Vec<_>>(), [(10, 10), (20, 20)]);
         assert_eq!((clock.now_ns(), clock.wall_ns()), (25, 1_025));
         assert_eq!(timers.each_ref().map(Timer::deadline), [Some(30), None, None]);
+    }
+
+    #[test]
+    fn a_manual_timer_may_arm_timers() {
+        let clock = Clock::manual(0);
+        let (tx, rx) = mpsc::channel();
+        let second = Arc::new(clock.timer(move || tx.send(()).unwrap()));
+        let armed = second.clone();
+        let first = clock.timer(move || armed.arm(20));
+        first.arm(10);
+
+        clock.advance(30);
+
+        assert!(rx.try_recv().is_ok());
     }
 
     #[test]

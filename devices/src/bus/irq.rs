@@ -172,7 +172,7 @@ pub struct Irq {
 
 impl Irq {
     /// A line that leads nowhere.
-    pub fn unconnected() -> Irq {
+    pub const fn unconnected() -> Irq {
         Irq { lines: None, number: 0 }
     }
 

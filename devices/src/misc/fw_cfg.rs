@@ -1,0 +1,512 @@
+//! fw_cfg, the firmware configuration device of QEMU's boards, by its published interface (docs/specs/fw_cfg).
+//!
+//! A list of items, each a string of bytes under a 16-bit key; from 0x20 on, files with names, listed in the directory
+//! item. The guest selects an item and reads it on, byte by byte from the data register or by DMA. The MMIO layout of
+//! the Arm boards: data at 0, selector at 8, DMA address at 16, the latter two big-endian.
+
+use crate::bus::misuse::{self, Misuse};
+use crate::bus::{Access, Device, GuestMemory, LoadError, OutOfRange, Saved};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Keys of the items every machine has.
+pub mod key {
+    /// "QEMU".
+    pub const SIGNATURE: u16 = 0x00;
+    /// Interface features.
+    pub const ID: u16 = 0x01;
+    /// Number of CPUs, 16 bits little-endian.
+    pub const NB_CPUS: u16 = 0x05;
+    /// Size of the kernel image, 32 bits little-endian.
+    pub const KERNEL_SIZE: u16 = 0x08;
+    /// Size of the initial RAM disk.
+    pub const INITRD_SIZE: u16 = 0x0b;
+    /// Most CPUs there can be.
+    pub const MAX_CPUS: u16 = 0x0f;
+    /// The kernel image.
+    pub const KERNEL_DATA: u16 = 0x11;
+    /// The initial RAM disk.
+    pub const INITRD_DATA: u16 = 0x12;
+    /// Size of the kernel command line, its terminating zero included.
+    pub const CMDLINE_SIZE: u16 = 0x14;
+    /// The kernel command line.
+    pub const CMDLINE_DATA: u16 = 0x15;
+    /// Directory of the files.
+    pub const FILE_DIR: u16 = 0x19;
+    /// The first file.
+    pub const FILE_FIRST: u16 = 0x20;
+}
+
+const MODEL: &str = "fw_cfg";
+const VERSION: u32 = 1;
+/// Features: the data register, and DMA.
+const FEATURES: u32 = 1 | 2;
+/// What the DMA address register reads as.
+const DMA_SIGNATURE: u64 = u64::from_be_bytes(*b"QEMU CFG");
+/// Keys that mean the same item: bit 14 asked older devices for writing.
+const WRITE_CHANNEL: u16 = 1 << 14;
+/// Longest file name, without its terminating zero.
+const NAME: usize = 55;
+/// Bytes moved at once by DMA.
+const CHUNK: usize = 64 << 10;
+
+/// Control word of a DMA request.
+mod dma {
+    pub const ERROR: u32 = 1;
+    pub const READ: u32 = 2;
+    pub const SKIP: u32 = 4;
+    pub const SELECT: u32 = 8;
+    pub const WRITE: u32 = 16;
+}
+
+/// Everything a snapshot holds. The items are the machine's configuration, but for what the guest has written.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    selected: u16,
+    /// Bytes of the selected item already read.
+    offset: u64,
+    /// Upper half of the DMA address, waiting for the lower.
+    dma_high: u32,
+    /// Contents of writable items that the guest has changed.
+    written: BTreeMap<u16, Vec<u8>>,
+}
+
+struct Item {
+    bytes: Arc<[u8]>,
+    writable: bool,
+}
+
+/// The device: state, items and wiring.
+pub struct FwCfg {
+    state: State,
+    items: BTreeMap<u16, Item>,
+    files: BTreeMap<String, u16>,
+    memory: Arc<dyn GuestMemory>,
+}
+
+/// Why a file was not added.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FileError {
+    /// The name is empty, longer than 55 bytes or holds a zero.
+    #[error("`{0}` is no name for a fw_cfg file (1 to {NAME} bytes, no zeros)")]
+    Name(String),
+    /// There is a file with this name.
+    #[error("there is a fw_cfg file `{0}` already")]
+    Taken(String),
+    /// The size does not fit the directory's 32 bits, or there are no more keys.
+    #[error("fw_cfg file `{0}` does not fit")]
+    Full(String),
+}
+
+impl FwCfg {
+    /// A device with the signature, the feature word and an empty directory, whose DMA goes to `memory`.
+    pub fn new(memory: Arc<dyn GuestMemory>) -> FwCfg {
+        let mut device = FwCfg {
+            state: State::default(),
+            items: BTreeMap::new(),
+            files: BTreeMap::new(),
+            memory,
+        };
+        device.add_item(key::SIGNATURE, *b"QEMU");
+        device.add_item(key::ID, FEATURES.to_le_bytes());
+        device.write_directory();
+        device
+    }
+
+    /// Sets the item with this key. For the fixed keys; files get theirs from [`add_file`](FwCfg::add_file).
+    pub fn add_item(&mut self, key: u16, bytes: impl Into<Arc<[u8]>>) {
+        self.items.insert(
+            key & !WRITE_CHANNEL,
+            Item {
+                bytes: bytes.into(),
+                writable: false,
+            },
+        );
+    }
+
+    /// Adds a file that the guest reads. All files are added before the machine starts: a file's key is the next free
+    /// one.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn add_file(&mut self, name: &str, bytes: impl Into<Arc<[u8]>>) -> Result<(), FileError> {
+        self.insert_file(name, bytes.into(), false)
+    }
+
+    /// Adds a file that the guest may also overwrite, by DMA, in its length.
+    ///
+    /// # Errors
+    /// [`FileError`].
+    pub fn add_writable_file(&mut self, name: &str, bytes: impl Into<Arc<[u8]>>) -> Result<(), FileError> {
+        self.insert_file(name, bytes.into(), true)
+    }
+
+    /// The present contents of a file.
+    pub fn file(&self, name: &str) -> Option<&[u8]> {
+        Some(self.contents(*self.files.get(name)?))
+    }
+
+    fn insert_file(&mut self, name: &str, bytes: Arc<[u8]>, writable: bool) -> Result<(), FileError> {
+        if name.is_empty() || name.len() > NAME || name.contains('\0') {
+            return Err(FileError::Name(name.to_owned()));
+        }
+        if self.files.contains_key(name) {
+            return Err(FileError::Taken(name.to_owned()));
+        }
+        let key = usize::from(key::FILE_FIRST) + self.files.len();
+        if key >= usize::from(WRITE_CHANNEL) || u32::try_from(bytes.len()).is_err() {
+            return Err(FileError::Full(name.to_owned()));
+        }
+        self.items.insert(key as u16, Item { bytes, writable });
+        self.files.insert(name.to_owned(), key as u16);
+        self.write_directory();
+        Ok(())
+    }
+
+    /// The directory: a count, then for each file size, key, a reserved half-word and the name; big-endian, by name.
+    fn write_directory(&mut self) {
+        let mut directory = (self.files.len() as u32).to_be_bytes().to_vec();
+        for (name, &key) in &self.files {
+            directory.extend((self.contents(key).len() as u32).to_be_bytes());
+            directory.extend(key.to_be_bytes());
+            directory.extend([0; 2]);
+            directory.extend(name.as_bytes());
+            directory.resize(directory.len() + NAME + 1 - name.len(), 0);
+        }
+        self.add_item(key::FILE_DIR, directory);
+    }
+
+    fn contents(&self, key: u16) -> &[u8] {
+        match (self.state.written.get(&key), self.items.get(&key)) {
+            (Some(written), _) => written,
+            (None, Some(item)) => &item.bytes,
+            (None, None) => &[],
+        }
+    }
+
+    fn select(&mut self, key: u16) {
+        self.state.selected = key & !WRITE_CHANNEL;
+        self.state.offset = 0;
+    }
+
+    /// The next bytes of the selected item, zeros past its end.
+    fn next_bytes(&mut self, out: &mut [u8]) {
+        let contents = self.contents(self.state.selected);
+        let start = usize::try_from(self.state.offset)
+            .unwrap_or(usize::MAX)
+            .min(contents.len());
+        let count = out.len().min(contents.len() - start);
+        out[..count].copy_from_slice(&contents[start..start + count]);
+        out[count..].fill(0);
+        self.state.offset = self.state.offset.saturating_add(out.len() as u64);
+    }
+
+    /// A request at guest-physical `address`: control, length, address. The answer goes into the control word.
+    fn request(&mut self, address: u64) {
+        let mut request = [0; 16];
+        if self.memory.read(address, &mut request).is_err() {
+            return misuse::report(
+                MODEL,
+                Misuse::BadValue("DMA request outside RAM (ignored)"),
+                16,
+                address,
+            );
+        }
+        let [c0, c1, c2, c3, l0, l1, l2, l3, target @ ..] = request;
+        let control = u32::from_be_bytes([c0, c1, c2, c3]);
+        let length = u32::from_be_bytes([l0, l1, l2, l3]);
+        let done = self.transfer(control, length, u64::from_be_bytes(target));
+        let answer = if done.is_ok() { 0 } else { dma::ERROR };
+        // The request was just read from there, so it can be written.
+        let _ = self.memory.write(address, &answer.to_be_bytes());
+    }
+
+    fn transfer(&mut self, control: u32, length: u32, target: u64) -> Result<(), OutOfRange> {
+        if control & dma::SELECT != 0 {
+            self.select((control >> 16) as u16);
+        }
+        if control & dma::READ != 0 {
+            self.read_to(target, length)
+        } else if control & dma::WRITE != 0 {
+            self.write_from(target, length)
+        } else {
+            if control & dma::SKIP != 0 {
+                self.state.offset = self.state.offset.saturating_add(length.into());
+            }
+            Ok(())
+        }
+    }
+
+    fn read_to(&mut self, target: u64, length: u32) -> Result<(), OutOfRange> {
+        let length = u64::from(length);
+        if length != 0 && !self.memory.contains(target, length) {
+            return Err(OutOfRange {
+                address: target,
+                length,
+            });
+        }
+        let mut chunk = vec![0; CHUNK.min(length as usize)];
+        for done in (0..length).step_by(CHUNK) {
+            let part = (length - done).min(CHUNK as u64) as usize;
+            self.next_bytes(&mut chunk[..part]);
+            self.memory.write(target + done, &chunk[..part])?;
+        }
+        Ok(())
+    }
+
+    fn write_from(&mut self, source: u64, length: u32) -> Result<(), OutOfRange> {
+        let (key, refused) = (
+            self.state.selected,
+            OutOfRange {
+                address: source,
+                length: length.into(),
+            },
+        );
+        let size = self.contents(key).len() as u64;
+        let end = self.state.offset.saturating_add(length.into());
+        if !self.items.get(&key).is_some_and(|item| item.writable) || end > size {
+            return Err(refused);
+        }
+        let mut contents = self.contents(key).to_vec();
+        self.memory
+            .read(source, &mut contents[self.state.offset as usize..end as usize])?;
+        self.state.written.insert(key, contents);
+        self.state.offset = end;
+        Ok(())
+    }
+}
+
+impl Device for FwCfg {
+    fn model(&self) -> &'static str {
+        MODEL
+    }
+
+    fn read(&mut self, access: Access) -> u64 {
+        match (access.offset, access.size) {
+            (0..8, 1 | 2 | 4 | 8) if access.offset + u64::from(access.size) <= 8 => {
+                // In memory the bytes keep their order, whatever the width.
+                let mut bytes = [0; 8];
+                self.next_bytes(&mut bytes[..access.size.into()]);
+                u64::from_le_bytes(bytes)
+            }
+            (16, 8) => DMA_SIGNATURE.swap_bytes(),
+            (16, 4) => ((DMA_SIGNATURE >> 32) as u32).swap_bytes().into(),
+            (20, 4) => (DMA_SIGNATURE as u32).swap_bytes().into(),
+            (offset, _) => {
+                misuse::report(MODEL, Misuse::ReadNothing, offset, 0);
+                0
+            }
+        }
+    }
+
+    fn write(&mut self, access: Access, value: u64) {
+        match (access.offset, access.size) {
+            (8, 2) => self.select((value as u16).swap_bytes()),
+            (16, 8) => self.request(value.swap_bytes()),
+            (16, 4) => self.state.dma_high = (value as u32).swap_bytes(),
+            (20, 4) => {
+                let high = std::mem::take(&mut self.state.dma_high);
+                self.request(u64::from(high) << 32 | u64::from((value as u32).swap_bytes()));
+            }
+            (offset, _) => misuse::report(MODEL, Misuse::WriteNothing, offset, value),
+        }
+    }
+
+    fn reset(&mut self) {
+        // What the guest has written is as volatile as its RAM.
+        self.state = State::default();
+    }
+
+    fn save(&self) -> Saved {
+        Saved::new(MODEL, VERSION, &self.state)
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<(), LoadError> {
+        let state: State = saved.state(MODEL, VERSION)?;
+        for (key, bytes) in &state.written {
+            let fits = self
+                .items
+                .get(key)
+                .is_some_and(|item| item.writable && item.bytes.len() == bytes.len());
+            if !fits {
+                let reason = format!("item {key:#x} is not writable or has another size");
+                return Err(LoadError::Impossible { model: MODEL, reason });
+            }
+        }
+        self.state = state;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Ram, RamWindow, fuzz};
+
+    const RAM: u64 = 0x4000_0000;
+
+    fn bench() -> (FwCfg, RamWindow) {
+        let memory = RamWindow::new(RAM, Arc::new(Ram::new(0x1_0000).unwrap()), None);
+        let mut device = FwCfg::new(Arc::new(memory.clone()));
+        device.add_file("opt/b", *b"second").unwrap();
+        device.add_file("etc/a", *b"first").unwrap();
+        device.add_writable_file("etc/w", [0; 4]).unwrap();
+        (device, memory)
+    }
+
+    fn select(device: &mut FwCfg, key: u16) {
+        device.write(Access::new(8, 2), key.swap_bytes().into());
+    }
+
+    fn read(device: &mut FwCfg, count: usize) -> Vec<u8> {
+        (0..count).map(|_| device.read(Access::new(0, 1)) as u8).collect()
+    }
+
+    /// Makes a DMA request as a guest does; returns the control word after it.
+    fn request(device: &mut FwCfg, memory: &RamWindow, control: u32, length: u32, target: u64) -> u32 {
+        let mut request = control.to_be_bytes().to_vec();
+        request.extend(length.to_be_bytes());
+        request.extend(target.to_be_bytes());
+        memory.write(RAM, &request).unwrap();
+        device.write(Access::new(16, 4), 0);
+        device.write(Access::new(20, 4), u32::to_be(RAM as u32).into());
+        let mut answer = [0; 4];
+        memory.read(RAM, &mut answer).unwrap();
+        u32::from_be_bytes(answer)
+    }
+
+    #[test]
+    fn signature_and_features() {
+        let (mut device, _) = bench();
+
+        assert_eq!(read(&mut device, 5), b"QEMU\0");
+        select(&mut device, key::ID);
+        assert_eq!(device.read(Access::new(0, 4)), 3);
+        assert_eq!(device.read(Access::new(16, 8)), u64::from_le_bytes(*b"QEMU CFG"));
+        assert_eq!(device.read(Access::new(20, 4)), u64::from(u32::from_le_bytes(*b" CFG")));
+    }
+
+    #[test]
+    fn the_directory_lists_files_by_name_and_their_keys_read_them() {
+        let (mut device, _) = bench();
+        select(&mut device, key::FILE_DIR);
+
+        let directory = read(&mut device, 4 + 3 * 64);
+
+        assert_eq!(directory[..4], [0, 0, 0, 3]);
+        assert_eq!(directory[4..12], [0, 0, 0, 5, 0, 0x21, 0, 0]);
+        assert_eq!(&directory[12..18], b"etc/a\0");
+        assert_eq!(&directory[4 + 2 * 64 + 8..][..6], b"opt/b\0");
+        select(&mut device, 0x21);
+        assert_eq!(read(&mut device, 7), b"first\0\0");
+    }
+
+    #[test]
+    fn wide_reads_keep_the_bytes_in_order() {
+        let (mut device, _) = bench();
+        select(&mut device, 0x20 | WRITE_CHANNEL);
+
+        assert_eq!(device.read(Access::new(0, 2)).to_le_bytes()[..2], *b"se");
+        assert_eq!(device.read(Access::new(0, 8)).to_le_bytes(), *b"cond\0\0\0\0");
+    }
+
+    #[test]
+    fn dma_selects_skips_and_reads() {
+        let (mut device, memory) = bench();
+
+        assert_eq!(
+            request(&mut device, &memory, 0x21 << 16 | dma::SELECT | dma::SKIP, 2, 0),
+            0
+        );
+        assert_eq!(request(&mut device, &memory, dma::READ, 6, RAM + 0x100), 0);
+
+        let mut bytes = [0xff; 7];
+        memory.read(RAM + 0x100, &mut bytes).unwrap();
+        assert_eq!(&bytes, b"rst\0\0\0\0");
+    }
+
+    #[test]
+    fn dma_outside_ram_fails_and_moves_nothing() {
+        let (mut device, memory) = bench();
+
+        let control = 0x21 << 16 | dma::SELECT | dma::READ;
+        assert_eq!(
+            request(&mut device, &memory, control, 0x2_0000, RAM + 0x100),
+            dma::ERROR
+        );
+        assert_eq!(request(&mut device, &memory, control, 4, 0), dma::ERROR);
+        assert_eq!(
+            request(&mut device, &memory, control, u32::MAX, u64::MAX - 3),
+            dma::ERROR
+        );
+        assert_eq!(memory.load_u16(RAM + 0x100), Ok(0));
+    }
+
+    #[test]
+    fn only_writable_files_are_written_and_reset_unwrites_them() {
+        let (mut device, memory) = bench();
+        memory.write(RAM + 0x200, b"abcdef").unwrap();
+
+        assert_eq!(
+            request(
+                &mut device,
+                &memory,
+                0x22 << 16 | dma::SELECT | dma::WRITE,
+                3,
+                RAM + 0x200
+            ),
+            0
+        );
+        assert_eq!(request(&mut device, &memory, dma::WRITE, 2, RAM + 0x200), dma::ERROR);
+        assert_eq!(
+            request(
+                &mut device,
+                &memory,
+                0x21 << 16 | dma::SELECT | dma::WRITE,
+                3,
+                RAM + 0x200
+            ),
+            dma::ERROR
+        );
+
+        assert_eq!(device.file("etc/w"), Some(&b"abc\0"[..]));
+        assert_eq!(device.file("etc/a"), Some(&b"first"[..]));
+        let saved = device.save();
+        device.reset();
+        assert_eq!(device.file("etc/w"), Some(&[0; 4][..]));
+        device.load(&saved).unwrap();
+        assert_eq!(device.file("etc/w"), Some(&b"abc\0"[..]));
+    }
+
+    #[test]
+    fn bad_names_are_refused() {
+        let (mut device, _) = bench();
+
+        assert!(matches!(device.add_file("", *b""), Err(FileError::Name(_))));
+        assert!(matches!(
+            device.add_file(&"x".repeat(56), *b""),
+            Err(FileError::Name(_))
+        ));
+        assert!(matches!(device.add_file("etc/a", *b""), Err(FileError::Taken(_))));
+        device.add_file(&"x".repeat(55), *b"").unwrap();
+    }
+
+    #[test]
+    fn any_access_is_survived() {
+        for seed in 0..4 {
+            let ((mut device, memory), (mut other, _)) = (bench(), bench());
+            fuzz::registers(seed, &mut device, &mut other, &[0, 8, 16, 20], 32, |device, random| {
+                let keys = [0, 1, 0x19, 0x20, 0x21, 0x22];
+                let control = (keys[random.below(6) as usize] << 16) | random.below(32) as u32;
+                request(
+                    device,
+                    &memory,
+                    control,
+                    random.below(40) as u32,
+                    RAM + random.below(0x1_0010),
+                );
+            });
+        }
+    }
+}

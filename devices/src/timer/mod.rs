@@ -1,0 +1,3 @@
+//! Timers and real-time clocks.
+
+pub mod pl031;
