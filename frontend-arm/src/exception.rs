@@ -187,3 +187,210 @@ impl Cpu {
         self.r[15] = base.wrapping_add(v.offset);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MODELS;
+    use crate::sys::ttbcr;
+
+    /// A CPU in User mode with interrupts enabled, about to execute at 0x8000.
+    fn user(thumb: bool) -> Cpu {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        cpu.set_cpsr(0x6000_0010 | if thumb { psr::T } else { 0 });
+        cpu.r[15] = 0x8000;
+        cpu.cp15.vbar = 0x4000;
+        (cpu.excl_armed, cpu.r[13], cpu.r[14]) = (1, 0x111, 0x222);
+        cpu
+    }
+
+    const fn data_abort(access: Access) -> Fault {
+        Fault::Alignment { addr: 0x1235, access }
+    }
+
+    /// Each exception: vector, mode, masks set, LR in ARM and in Thumb state.
+    #[test]
+    fn entry() {
+        type Take = fn(&mut Cpu);
+        let rows: [(&str, Take, u32, u32, u32, [u32; 2]); 8] = [
+            (
+                "undefined",
+                |c| c.raise(UNDEFINED),
+                0x4004,
+                psr::UND,
+                psr::I,
+                [0x8004, 0x8002],
+            ),
+            (
+                "svc",
+                |c| c.raise(svc_fault()),
+                0x4008,
+                psr::SVC,
+                psr::I,
+                [0x8004, 0x8002],
+            ),
+            (
+                "bkpt",
+                |c| c.raise(bkpt_fault()),
+                0x400c,
+                psr::ABT,
+                psr::A | psr::I,
+                [0x8004; 2],
+            ),
+            (
+                "prefetch abort",
+                |c| {
+                    c.raise(Fault::Bus {
+                        addr: 0x8000,
+                        access: Access::Execute,
+                    })
+                },
+                0x400c,
+                psr::ABT,
+                psr::A | psr::I,
+                [0x8004; 2],
+            ),
+            (
+                "data abort",
+                |c| c.raise(data_abort(Access::Read)),
+                0x4010,
+                psr::ABT,
+                psr::A | psr::I,
+                [0x8008; 2],
+            ),
+            (
+                "irq",
+                |c| assert!(c.interrupt(IRQ)),
+                0x4018,
+                psr::IRQ,
+                psr::A | psr::I,
+                [0x8004; 2],
+            ),
+            (
+                "fiq",
+                |c| assert!(c.interrupt(IRQ | FIQ)),
+                0x401c,
+                psr::FIQ,
+                psr::A | psr::I | psr::F,
+                [0x8004; 2],
+            ),
+            (
+                "garbage",
+                |c| {
+                    c.raise(Fault::Guest {
+                        class: 99,
+                        addr: 0,
+                        info: !0,
+                    })
+                },
+                0x4004,
+                psr::UND,
+                psr::I,
+                [0x8004, 0x8002],
+            ),
+        ];
+        for (what, take, vector, m, masks, lr) in rows {
+            for thumb in [false, true] {
+                let mut cpu = user(thumb);
+                let before = cpu.cpsr();
+
+                take(&mut cpu);
+
+                assert_eq!(cpu.r[15], vector, "{what}");
+                assert_eq!(cpu.cpsr() & 0x3ff, m | masks, "{what}");
+                assert_eq!(cpu.r[14], lr[usize::from(thumb)], "{what}");
+                assert_eq!(cpu.spsr(), Some(before), "{what}");
+                assert_eq!((cpu.excl_armed, cpu.mode & mode::USER), (0, 0), "{what}");
+                cpu.switch_mode(psr::USR);
+                assert_eq!((cpu.r[13], cpu.r[14]), (0x111, 0x222), "{what}");
+            }
+        }
+    }
+
+    #[test]
+    fn control_bits_choose_vectors_and_state() {
+        let mut cpu = user(false);
+        cpu.cp15.sctlr |= sctlr::V | sctlr::TE | sctlr::EE;
+
+        cpu.raise(UNDEFINED);
+
+        assert_eq!(cpu.r[15], 0xffff_0004);
+        assert_eq!(cpu.mode & (mode::T | mode::E), mode::T | mode::E);
+        assert_eq!(cpu.spsr().map(|s| s & (psr::T | psr::E)), Some(0));
+    }
+
+    #[test]
+    fn masked_interrupts_wait() {
+        let mut cpu = user(false);
+        cpu.psr |= psr::I;
+        assert!(!cpu.interrupt(IRQ));
+        assert!(cpu.interrupt(IRQ | FIQ));
+        assert!(!cpu.interrupt(IRQ | FIQ));
+        assert!(!user(false).interrupt(0));
+    }
+
+    #[test]
+    fn svc_returns_to_the_next_instruction_of_the_it_block() {
+        let mut cpu = user(true);
+        cpu.set_it(0b0000_1010);
+        let mut other = cpu;
+
+        cpu.raise(svc_fault());
+        other.raise(UNDEFINED);
+
+        assert_eq!(
+            cpu.spsr().map(|s| s >> 25 & 3 | (s >> 10 & 0x3f) << 2),
+            Some(0b0001_0100)
+        );
+        assert_eq!(
+            other.spsr().map(|s| s >> 25 & 3 | (s >> 10 & 0x3f) << 2),
+            Some(0b0000_1010)
+        );
+        assert_eq!(cpu.it(), 0);
+    }
+
+    #[test]
+    fn statuses_of_faults_without_a_walk() {
+        let rows = [
+            (data_abort(Access::Read), 0x001, 0x221),
+            (data_abort(Access::Write), 0x801, 0xa21),
+            (
+                Fault::Bus {
+                    addr: 0x1235,
+                    access: Access::Read,
+                },
+                0x008,
+                0x210,
+            ),
+            (
+                Fault::Bus {
+                    addr: 0x1235,
+                    access: Access::Write,
+                },
+                0x808,
+                0xa10,
+            ),
+        ];
+        for (fault, short, long) in rows {
+            for (control, want) in [(0, short), (ttbcr::EAE, long)] {
+                let mut cpu = user(false);
+                cpu.cp15.ttbcr = control;
+                cpu.raise(fault);
+                assert_eq!((cpu.cp15.dfsr, cpu.cp15.dfar), (want, 0x1235), "{fault:?}");
+            }
+        }
+        for (control, want) in [(0, 0x002), (ttbcr::EAE, 0x222)] {
+            let mut cpu = user(false);
+            cpu.cp15.ttbcr = control;
+            cpu.raise(bkpt_fault());
+            assert_eq!(cpu.cp15.ifsr, want, "BKPT");
+        }
+    }
+
+    #[test]
+    fn reset() {
+        let cpu = Cpu::reset(&MODELS[0]);
+        assert_eq!((cpu.cpsr(), cpu.r[15]), (0x1d3, 0));
+        assert_eq!(cpu.cp15.sctlr, 0x00c5_0078);
+    }
+}

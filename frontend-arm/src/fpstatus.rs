@@ -122,3 +122,65 @@ impl Cpu {
             | when(self.fpscr & VECTOR != 0, mode::SHORT_VECTORS)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MODELS;
+    use crate::state::psr;
+
+    fn enabled() -> Cpu {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        cpu.cp15.cpacr = 0x00f0_0000;
+        cpu.vfp_write(8, u32::MAX).unwrap();
+        cpu
+    }
+
+    #[test]
+    fn fpscr_round_trip() {
+        let mut cpu = enabled();
+        for bit in (0..32).map(|b| 1 << b) {
+            cpu.set_fpscr(bit);
+            let kept = 0xfff7_009f;
+            assert_eq!(cpu.fpscr(), bit & kept, "bit {bit:08x}");
+        }
+    }
+
+    #[test]
+    fn fpscr_reaches_the_engine_and_the_mode_word() {
+        let mut cpu = enabled();
+        cpu.set_fpscr(1 << 22 | 1 << 24 | 1 << 4 | 1 << 7);
+        assert_eq!(cpu.fp_round, Round::Up as u32);
+        assert_eq!(cpu.fp_flags, FP_INEXACT | FP_DENORMAL);
+        assert_eq!(cpu.mode & (mode::FZ | mode::DN | mode::SHORT_VECTORS), mode::FZ);
+        cpu.set_fpscr(1 << 25 | 1 << 16 | 2 << 22);
+        assert_eq!(cpu.fp_round, Round::Down as u32);
+        assert_eq!(
+            cpu.mode & (mode::FZ | mode::DN | mode::SHORT_VECTORS),
+            mode::DN | mode::SHORT_VECTORS
+        );
+    }
+
+    #[test]
+    fn system_registers_and_rights() {
+        let mut cpu = enabled();
+        let model = &MODELS[0];
+        let rows = [
+            (0, Some(0x4104_30f0)),
+            (6, Some(0x1111_1111)),
+            (7, Some(0x1011_0222)),
+            (8, Some(1 << 30)),
+            (9, None),
+        ];
+        for (reg, want) in rows {
+            assert_eq!(cpu.vfp_read(model, reg), want, "{reg}");
+        }
+        assert_eq!(cpu.vfp_read(model, 1), Some(0));
+        cpu.switch_mode(psr::USR);
+        assert_eq!((cpu.vfp_read(model, 1), cpu.vfp_read(model, 0)), (Some(0), None));
+        assert_eq!(cpu.vfp_write(8, 0), None);
+        cpu.switch_mode(psr::SVC);
+        cpu.vfp_write(8, 0).unwrap();
+        assert_eq!((cpu.vfp_read(model, 1), cpu.vfp_read(model, 8)), (None, Some(0)));
+    }
+}

@@ -8,6 +8,8 @@ pub mod calls;
 pub mod exception;
 pub mod fpstatus;
 pub mod guest;
+#[cfg(test)]
+mod machine_for_tests;
 pub mod mmu;
 pub mod model;
 pub mod psr;

@@ -297,3 +297,148 @@ pub fn mode_name(m: u32) -> &'static str {
 pub fn exists(m: u32) -> bool {
     bank(m).is_some()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MODELS;
+
+    const MODES: [u32; 7] = [psr::USR, psr::FIQ, psr::IRQ, psr::SVC, psr::ABT, psr::UND, psr::SYS];
+
+    /// A CPU whose every register in every mode holds `mode << 8 | n`.
+    fn filled() -> Cpu {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        for m in [psr::USR, psr::IRQ, psr::SVC, psr::ABT, psr::UND, psr::FIQ] {
+            cpu.switch_mode(m);
+            for n in 0..15 {
+                let own = n >= 13 || m == psr::FIQ && n >= 8;
+                cpu.r[n] = if own { m << 8 | n as u32 } else { n as u32 };
+            }
+            cpu.set_spsr(m);
+        }
+        cpu
+    }
+
+    /// What R`n` is in mode `m` of [`filled`].
+    fn want(m: u32, n: u32) -> u32 {
+        let m = if m == psr::SYS { psr::USR } else { m };
+        if n >= 13 || m == psr::FIQ && n >= 8 {
+            m << 8 | n
+        } else {
+            n
+        }
+    }
+
+    #[test]
+    fn every_mode_has_its_registers() {
+        let mut cpu = filled();
+        for from in MODES {
+            for to in MODES {
+                cpu.switch_mode(from);
+                cpu.switch_mode(to);
+                for n in 0..15 {
+                    assert_eq!(cpu.r[n as usize], want(to, n), "R{n} from {from:x} to {to:x}");
+                    assert_eq!(cpu.user_reg(n), want(psr::USR, n), "user R{n} in {to:x}");
+                }
+                let spsr = (to != psr::USR && to != psr::SYS).then_some(to);
+                assert_eq!(cpu.spsr(), spsr, "SPSR in {to:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn user_registers_are_written_from_any_mode() {
+        for m in MODES {
+            let mut cpu = filled();
+            cpu.switch_mode(m);
+            for n in 0..15 {
+                cpu.set_user_reg(n, 0xabc0 | n);
+            }
+            cpu.switch_mode(psr::SYS);
+            for n in 0..15 {
+                assert_eq!(cpu.r[n as usize], 0xabc0 | n, "R{n} written in {m:x}");
+            }
+        }
+    }
+
+    #[test]
+    fn banked_registers_by_sysm() {
+        let rows = [
+            (0x00, None, "R8_usr is R8"),
+            (0x05, Some(want(psr::USR, 13)), "SP_usr"),
+            (0x06, Some(want(psr::USR, 14)), "LR_usr"),
+            (0x07, None, "none"),
+            (0x08, Some(want(psr::FIQ, 8)), "R8_fiq"),
+            (0x0e, Some(want(psr::FIQ, 14)), "LR_fiq"),
+            (0x10, Some(want(psr::IRQ, 14)), "LR_irq"),
+            (0x11, Some(want(psr::IRQ, 13)), "SP_irq"),
+            (0x12, None, "LR_svc is LR"),
+            (0x15, Some(want(psr::ABT, 13)), "SP_abt"),
+            (0x16, Some(want(psr::UND, 14)), "LR_und"),
+            (0x1c, None, "LR_mon"),
+            (0x2e, Some(psr::FIQ), "SPSR_fiq"),
+            (0x30, Some(psr::IRQ), "SPSR_irq"),
+            (0x32, None, "SPSR_svc is SPSR"),
+            (0x36, Some(psr::UND), "SPSR_und"),
+            (0x3e, None, "SPSR_hyp"),
+        ];
+        for (spec, value, what) in rows {
+            let mut cpu = filled();
+            cpu.switch_mode(psr::SVC);
+            assert_eq!(cpu.banked_read(spec), value, "{what}");
+            assert_eq!(cpu.banked_write(spec, 5).is_some(), value.is_some(), "{what}");
+            if value.is_some() {
+                assert_eq!(cpu.banked_read(spec), Some(5), "{what}");
+            }
+            cpu.switch_mode(psr::USR);
+            assert_eq!(cpu.banked_read(spec), None, "{what} in User mode");
+        }
+    }
+
+    #[test]
+    fn cpsr_round_trip() {
+        let mut cpu = filled();
+        for value in [0xf80f_ffdf, 0x0600_fc33, 0x0000_0010, 0x9007_0252, 0x2000_01d1] {
+            cpu.set_cpsr(value);
+            assert_eq!(cpu.cpsr(), value);
+        }
+        cpu.set_cpsr(0x0000_0016);
+        assert_eq!(cpu.cpsr() & psr::M, psr::FIQ, "there is no Monitor mode");
+    }
+
+    #[test]
+    fn msr_writes_what_it_may() {
+        let cases = [
+            (psr::SVC, 0b1111, false, 0xf80f_03d2),
+            (psr::SVC, 0b1111, true, 0xfe0f_fff2),
+            (psr::SVC, 0b1000, false, 0xf800_0013),
+            (psr::SVC, 0b0001, false, 0x0000_00d2),
+            (psr::USR, 0b1111, false, 0xf80f_0210),
+        ];
+        for (m, mask, is_return, want) in cases {
+            let mut cpu = Cpu::reset(&MODELS[0]);
+            cpu.set_cpsr(m);
+            cpu.write_cpsr_by_instr(0xffff_fff2, mask, is_return);
+            assert_eq!(cpu.cpsr(), want, "mode {m:x} mask {mask:04b}");
+        }
+    }
+
+    #[test]
+    fn it_advances() {
+        let mut cpu = filled();
+        for (before, after) in [(0b0000_1000, 0), (0b0000_0100, 0b0000_1000), (0b1101_0001, 0b1100_0010)] {
+            cpu.set_it(before);
+            cpu.advance_it();
+            assert_eq!(cpu.it(), after, "{before:08b}");
+        }
+    }
+
+    #[test]
+    fn show_names_mode_and_flags() {
+        let mut cpu = filled();
+        cpu.set_cpsr(0x6000_01f3);
+        let text = cpu.show();
+        assert!(text.contains("-ZC-- -AIFT svc"), "{text}");
+        assert_eq!(text.lines().count(), 8, "{text}");
+    }
+}

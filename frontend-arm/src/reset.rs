@@ -73,3 +73,32 @@ impl TryFrom<Saved> for Cpu {
         Ok(cpu)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MODELS;
+
+    #[test]
+    fn a_saved_state_comes_back() {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        (cpu.r[3], cpu.d[31], cpu.cp15.ttbr0) = (7, 1 << 63, 0x12_3456_7000);
+        cpu.set_cpsr(0x9000_0012);
+
+        let text = serde_json::to_string(&Saved::from(cpu)).unwrap();
+        let back = Cpu::try_from(serde_json::from_str::<Saved>(&text).unwrap());
+
+        assert_eq!(back, Ok(cpu));
+    }
+
+    #[test]
+    fn a_strange_state_is_refused_or_made_sound() {
+        let mut saved = Saved::from(Cpu::reset(&MODELS[0]));
+        (saved.cpu.n, saved.cpu.psr, saved.cpu.mode) = (0xff, 0, 0);
+        let cpu = Cpu::try_from(saved.clone()).unwrap();
+        assert_eq!((cpu.n, cpu.cpsr() & psr::M), (1, psr::SVC));
+
+        saved.version = 2;
+        assert_eq!(Cpu::try_from(saved), Err(UnknownVersion(2)));
+    }
+}

@@ -347,8 +347,8 @@ pub(crate) fn reset(cp15: &mut Cp15) {
 }
 
 impl Cpu {
-    /// Brings the mode word in step with what it is made from: CPSR.M, SCTLR, CPACR, FPEXC, FPSCR. CPSR.T, E and IT live
-    /// in it and stay.
+    /// Brings the mode word in step with what it is made from: CPSR.M, SCTLR, CPACR, FPEXC, FPSCR. CPSR.T, E and IT
+    /// live in it and stay.
     pub fn update_mode(&mut self) {
         let mut bits = self.mode & (mode::T | mode::E | mode::IT) | self.fp_mode();
         if self.is_user() {

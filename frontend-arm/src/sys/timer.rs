@@ -1,5 +1,5 @@
-//! The generic timers: the physical and the virtual one of PL1 (Arm ARM DDI 0406C, B8). Without Virtualization Extensions
-//! CNTVOFF is zero: both count the same.
+//! The generic timers: the physical and the virtual one of PL1 (Arm ARM DDI 0406C, B8). Without Virtualization
+//! Extensions CNTVOFF is zero: both count the same.
 
 use super::Io;
 use crate::guest::{Platform, Timer, TimerOutput};

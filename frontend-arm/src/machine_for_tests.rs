@@ -1,0 +1,140 @@
+//! A machine for tests: memory, and a platform and an engine that note what they are told.
+
+use crate::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use crate::model::MODELS;
+use emu_ir::{Bus, Env, Flush, RamPage, Stop};
+use std::sync::{Arc, Mutex};
+
+/// Memory at an address; nothing answers elsewhere.
+pub struct Ram {
+    base: u64,
+    bytes: Vec<u8>,
+}
+
+impl Ram {
+    pub fn new(base: u64, size: usize) -> Ram {
+        Ram {
+            base,
+            bytes: vec![0; size],
+        }
+    }
+    pub fn put32(&mut self, at: u64, value: u32) {
+        self.store(at, 4, value.into()).unwrap();
+    }
+    pub fn put64(&mut self, at: u64, value: u64) {
+        self.store(at, 8, value).unwrap();
+    }
+    fn at(&self, phys: u64, size: u8) -> Option<std::ops::Range<usize>> {
+        let start = usize::try_from(phys.checked_sub(self.base)?).ok()?;
+        let end = start.checked_add(size.into())?;
+        (end <= self.bytes.len()).then_some(start..end)
+    }
+}
+
+impl Bus for Ram {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        let bytes = &self.bytes[self.at(phys, size)?];
+        Some(bytes.iter().rev().fold(0, |all, &b| all << 8 | u64::from(b)))
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        let at = self.at(phys, size)?;
+        self.bytes[at].copy_from_slice(&value.to_le_bytes()[..size.into()]);
+        Some(())
+    }
+    fn ram(&mut self, _: u64) -> Option<RamPage> {
+        None
+    }
+}
+
+/// An engine that notes what it is asked for.
+pub struct Engine {
+    pub ram: Ram,
+    pub flushes: Vec<(Flush, bool)>,
+    pub contexts: u32,
+    pub stop: Option<Stop>,
+}
+
+impl Engine {
+    pub fn new() -> Engine {
+        Engine {
+            ram: Ram::new(0x4000_0000, 0x1_0000),
+            flushes: Vec::new(),
+            contexts: 0,
+            stop: None,
+        }
+    }
+}
+
+impl Env for Engine {
+    fn bus(&mut self) -> &mut dyn Bus {
+        &mut self.ram
+    }
+    fn flush(&mut self, what: Flush, broadcast: bool) {
+        self.flushes.push((what, broadcast));
+    }
+    fn context_changed(&mut self) {
+        self.contexts += 1;
+    }
+    fn stop(&mut self, why: Stop) {
+        self.stop = Some(why);
+    }
+}
+
+/// What the platform is, and was told.
+#[derive(Default)]
+pub struct World {
+    pub now_ns: u64,
+    pub timers: Vec<(Timer, TimerOutput)>,
+    pub calls: Vec<(Conduit, [u32; 4])>,
+    pub answer: Option<FirmwareResult>,
+    pub pending: u32,
+}
+
+struct Board(Arc<Mutex<World>>);
+
+impl Platform for Board {
+    fn now_ns(&self) -> u64 {
+        self.0.lock().unwrap().now_ns
+    }
+    fn timer(&mut self, which: Timer, output: TimerOutput) {
+        self.0.lock().unwrap().timers.push((which, output));
+    }
+    fn pending(&self) -> u32 {
+        self.0.lock().unwrap().pending
+    }
+    fn firmware_call(&mut self, conduit: Conduit, args: [u32; 4]) -> FirmwareResult {
+        let mut world = self.0.lock().unwrap();
+        world.calls.push((conduit, args));
+        world.answer.unwrap_or(FirmwareResult::Undefined)
+    }
+    fn cpu_index(&self) -> u32 {
+        1
+    }
+    fn cpu_count(&self) -> u32 {
+        2
+    }
+}
+
+/// A CPU in a world.
+pub fn arm() -> (Arm, Arc<Mutex<World>>) {
+    let world = Arc::new(Mutex::new(World::default()));
+    (
+        Arm {
+            model: &MODELS[0],
+            platform: Box::new(Board(world.clone())),
+        },
+        world,
+    )
+}
+
+/// Numbers without order (xorshift64*).
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+    }
+}
