@@ -57,6 +57,9 @@ pub fn b_cond_narrow(t: &mut Tx, c: u32, i: u32) {
 
 /// B of T32, encoding T3, conditional: `i` is S:imm6:J1:J2:imm11 in the order of the encoding.
 pub fn b_cond_wide(t: &mut Tx, c: u32, i: u32) {
+    if c >= 14 {
+        return t.undefined();
+    }
     let (s, j1, j2) = (i >> 19 & 1, i >> 12 & 1, i >> 11 & 1);
     let v = s << 20 | j2 << 19 | j1 << 18 | (i >> 13 & 0x3f) << 12 | (i & 0x7ff) << 1;
     branch_if(t, c, signed(v, 21));
@@ -101,6 +104,9 @@ pub fn blx_imm(t: &mut Tx, i: u32, h: u32) {
 
 /// BLX (immediate) of T32: `i` as in [`b_wide`]; to A32 code.
 pub fn blx_wide(t: &mut Tx, i: u32) {
+    if i & 1 != 0 {
+        return t.undefined();
+    }
     let to = target(t, wide_offset(i)) & !3;
     link(t);
     t.goto_mode(to, t.mode & !(mode::IT | mode::T), Hint::Call);

@@ -61,6 +61,9 @@ fn how(t: &Tx, kind: Kind, unprivileged: bool) -> Mem {
 }
 
 fn load(t: &mut Tx, kind: Kind, unprivileged: bool, x: u32, n: u32, d: u32, offset: Offset) {
+    if d == 15 && (kind.size != 2 || unprivileged) {
+        return t.undefined();
+    }
     let (addr, back) = address(t, x, n, offset);
     let mem = how(t, kind, unprivileged);
     let v = t.b.load(Ty::I32, addr, mem);

@@ -45,6 +45,7 @@ const _: () = {
     assert_unambiguous(arm::CONDITIONAL);
     assert_unambiguous(arm::UNCONDITIONAL);
     assert_unambiguous(thumb::T32);
+    assert_unambiguous(thumb::LITERALS);
     assert_unambiguous(thumb::T16);
 };
 
@@ -58,7 +59,7 @@ pub fn rows(set: Set) -> impl Iterator<Item = &'static Row<Insn>> {
             arm::UNCONDITIONAL,
             SIMD_UNCONDITIONAL,
         ],
-        Set::T32 => &[thumb::T32],
+        Set::T32 => &[thumb::T32, thumb::LITERALS],
         Set::T16 => &[thumb::T16],
     };
     tables
@@ -72,6 +73,7 @@ pub struct Decoders {
     conditional: Decoder<Insn>,
     unconditional: Decoder<Insn>,
     t32: Decoder<Insn>,
+    literals: Decoder<Insn>,
     t16: Decoder<Insn>,
 }
 
@@ -79,6 +81,7 @@ static DECODERS: LazyLock<Decoders> = LazyLock::new(|| Decoders {
     conditional: Decoder::new(&[arm::CONDITIONAL, SIMD_CONDITIONAL].concat(), 0x0ff0_00f0),
     unconditional: Decoder::new(&[arm::UNCONDITIONAL, SIMD_UNCONDITIONAL].concat(), 0x0fb0_0f70),
     t32: Decoder::new(thumb::T32, 0x1ff0_d000),
+    literals: Decoder::new(thumb::LITERALS, 0x01f0_f000),
     t16: Decoder::new(thumb::T16, 0xffc0),
 });
 
@@ -108,6 +111,9 @@ impl Decoders {
         if word & 0xff10_0000 == 0xf900_0000 {
             let arm = 0xf400_0000 | word & 0x00ff_ffff;
             return (self.unconditional.find(arm), arm);
+        }
+        if word & 0xfe0f_0000 == 0xf80f_0000 {
+            return (self.literals.find(word), word);
         }
         (self.t32.find(word), word)
     }

@@ -173,13 +173,13 @@ pub fn smul(t: &mut Tx, d: u32, m: u32, y: u32, x: u32, n: u32) {
     t.set(d, v);
 }
 
-/// SMLABB and its like: `y:x` in `h` choose the halves of `m` and `n`.
-pub fn smla(t: &mut Tx, d: u32, a: u32, m: u32, h: u32, n: u32) {
+/// SMLABB and its like: `y` and `x` choose the halves of `m` and `n`.
+pub fn smla(t: &mut Tx, d: u32, a: u32, m: u32, y: u32, x: u32, n: u32) {
     if any_pc(t, &[d, a, m, n]) {
         return;
     }
-    let (x, y) = (half(t, n, h & 1), half(t, m, h >> 1));
-    let product = t.b.mul(x, y);
+    let (v, by) = (half(t, n, x), half(t, m, y));
+    let product = t.b.mul(v, by);
     accumulate_q(t, d, product, a);
 }
 
@@ -210,15 +210,15 @@ pub fn smlaw(t: &mut Tx, d: u32, a: u32, m: u32, y: u32, n: u32) {
     accumulate_q(t, d, v, a);
 }
 
-/// SMLALBB and its like: `y:x` in `x` choose the halves of `m` and `n`.
-pub fn smlal_half(t: &mut Tx, h: u32, l: u32, m: u32, x: u32, n: u32) {
+/// SMLALBB and its like: `y` and `x` choose the halves of `m` and `n`.
+pub fn smlal_half(t: &mut Tx, h: u32, l: u32, m: u32, y: u32, x: u32, n: u32) {
     if any_pc(t, &[h, l, m, n]) {
         return;
     }
     if h == l {
         return t.undefined();
     }
-    let (a, b) = (half(t, n, x & 1), half(t, m, x >> 1));
+    let (a, b) = (half(t, n, x), half(t, m, y));
     let product = t.b.mul(a, b);
     let (product, acc) = (t.b.sext(Ty::I64, product), join(t, l, h));
     let sum = t.b.add(product, acc);

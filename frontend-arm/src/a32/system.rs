@@ -53,12 +53,12 @@ pub fn mrs_spsr(t: &mut Tx, d: u32) {
     let v = t.b.call(Ty::I32, calls::SPSR_READ, &[]);
     set(t, d, v);
 }
-/// MRS of another mode's register, `s` = R:SYSm.
-pub fn mrs_banked(t: &mut Tx, s: u32, d: u32) {
+/// MRS of another mode's register, named by R, M and M1: `r`, `m`, `s`.
+pub fn mrs_banked(t: &mut Tx, r: u32, m: u32, s: u32, d: u32) {
     if t.user() {
         return t.undefined();
     }
-    let s = t.b.i32(s);
+    let s = t.b.i32(r << 5 | m << 4 | s);
     let v = t.b.call(Ty::I32, calls::BANKED_READ, &[s]);
     set(t, d, v);
 }
@@ -87,12 +87,12 @@ pub fn msr_spsr_reg(t: &mut Tx, m: u32, n: u32) {
     let v = t.reg(n);
     write_spsr(t, m, v);
 }
-/// MSR of another mode's register, `s` = R:SYSm.
-pub fn msr_banked(t: &mut Tx, s: u32, n: u32) {
+/// MSR of another mode's register, named by R, M and M1: `r`, `m`, `s`.
+pub fn msr_banked(t: &mut Tx, r: u32, m: u32, s: u32, n: u32) {
     if t.user() || n == 15 {
         return t.undefined();
     }
-    let (s, v) = (t.b.i32(s), t.reg(n));
+    let (s, v) = (t.b.i32(r << 5 | m << 4 | s), t.reg(n));
     t.b.call(Ty::I32, calls::BANKED_WRITE, &[s, v]);
 }
 fn write_spsr(t: &mut Tx, m: u32, v: Val) {

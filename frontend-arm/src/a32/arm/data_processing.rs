@@ -90,10 +90,10 @@ insns! {
     MISCELLANEOUS: Tx;
     "---- 00010 0 00 1111 dddd 00000000 0000" => mrs(d)
     "---- 00010 1 00 1111 dddd 00000000 0000" => mrs_spsr(d)
-    "---- 00010 s 00 ssss dddd 001s 0000 0000" => mrs_banked(s, d)
+    "---- 00010 r 00 ssss dddd 001m 0000 0000" => mrs_banked(r, m, s, d)
     "---- 00010 0 10 mmmm 1111 00000000 nnnn" => msr_reg(m, n)
     "---- 00010 1 10 mmmm 1111 00000000 nnnn" => msr_spsr_reg(m, n)
-    "---- 00010 s 10 ssss 1111 001s 0000 nnnn" => msr_banked(s, n)
+    "---- 00010 r 10 ssss 1111 001m 0000 nnnn" => msr_banked(r, m, s, n)
     "---- 00010 01 0 1111 1111 1111 0001 mmmm" => bx(m)
     "---- 00010 11 0 1111 dddd 1111 0001 mmmm" => clz(d, m)
     "---- 00010 01 0 1111 1111 1111 0010 mmmm" => bxj(m)
