@@ -1,8 +1,7 @@
 //! The functions that translated code calls: one table, to which several files contribute a part each.
 //!
-//! A part is made with [`calls!`](crate::calls!): it gives each helper a constant, its index in the whole table. A helper
-//! of the system level gets its arguments zero-extended in `a`; those that need the address of their instruction set
-//! nothing by it: the engine restores the pc before it raises what a helper returns.
+//! A part is made with [`calls!`](crate::calls!): it gives each helper a constant, its index in the whole table. The
+//! engine restores pc and IT before it raises what a helper returns, so most need no address.
 
 use crate::a32::neon::calls::SIMD;
 use crate::exception::{UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
@@ -41,23 +40,24 @@ calls! { SYSTEM at 0;
     /// MRC of any coprocessor but VFP's: argument the instruction word in its A32 form; the value.
     COPROC_READ State |g: &mut Arm, s: &mut Cpu, env, a| sys::read(g, s, env, a[0] as u32).map(u128::from);
     /// MCR (and CDP, LDC, STC, which are Undefined): arguments instruction word in its A32 form, value.
-    COPROC_WRITE State |g: &mut Arm, s: &mut Cpu, env, a| sys::write(g, s, env, a[0] as u32, a[1] as u32).map(|()| 0);
+    COPROC_WRITE State |g: &mut Arm, s: &mut Cpu, env, a| done(sys::write(g, s, env, a[0] as u32, a[1] as u32));
     /// MRRC: argument the instruction word in its A32 form; Rt2:Rt as 64 bits.
     COPROC_READ64 State |g: &mut Arm, s: &mut Cpu, env, a| sys::read64(g, s, env, a[0] as u32).map(u128::from);
     /// MCRR: arguments instruction word in its A32 form, Rt2:Rt as 64 bits.
-    COPROC_WRITE64 State |g: &mut Arm, s: &mut Cpu, env, a| sys::write64(g, s, env, a[0] as u32, a[1] as u64).map(|()| 0);
+    COPROC_WRITE64 State |g: &mut Arm, s: &mut Cpu, env, a| done(sys::write64(g, s, env, a[0] as u32, a[1] as u64));
     /// MRS of the CPSR: execution state bits (IT, J, T) read as zero.
     CPSR_READ State |_, s: &mut Cpu, _, _| Ok((s.cpsr() & psr::MRS).into());
-    /// MSR of the CPSR: arguments value, mask (the instruction's four mask bits). The mode word and r8 to lr may change.
+    /// MSR of the CPSR: arguments value, mask (the instruction's four mask bits). The mode word and r8 to lr may
+    /// change.
     CPSR_WRITE State cpsr_write;
     /// MRS of the SPSR; Undefined in User and System mode.
-    SPSR_READ State |_, s: &mut Cpu, _, _| s.spsr().map(u128::from).ok_or(UNDEFINED_FAULT);
+    SPSR_READ State |_, s: &mut Cpu, _, _| value_or_undefined(s.spsr());
     /// MSR of the SPSR: arguments value, mask (four bits); Undefined in User and System mode.
     SPSR_WRITE State spsr_write;
     /// MRS (banked): argument R:SYSm (six bits); the value.
-    BANKED_READ State |_, s: &mut Cpu, _, a| s.banked_read(a[0] as u32).map(u128::from).ok_or(UNDEFINED_FAULT);
+    BANKED_READ State |_, s: &mut Cpu, _, a| value_or_undefined(s.banked_read(a[0] as u32));
     /// MSR (banked): arguments R:SYSm (six bits), value.
-    BANKED_WRITE State |_, s: &mut Cpu, _, a| s.banked_write(a[0] as u32, a[1] as u32).map(|()| 0).ok_or(UNDEFINED_FAULT);
+    BANKED_WRITE State |_, s: &mut Cpu, _, a| done_or_undefined(s.banked_write(a[0] as u32, a[1] as u32));
     /// CPS: arguments imod (two bits; 2 enables, 3 disables), A:I:F (three bits), 1 if the mode changes, the mode. Does
     /// nothing in User mode.
     CPS State cps;
@@ -68,7 +68,7 @@ calls! { SYSTEM at 0;
     /// RFE: arguments new pc, new CPSR (both loaded before). Undefined in User mode.
     RFE State rfe;
     /// SRS's base: argument the target mode; its SP. Undefined in User and System mode, or for a bad target mode.
-    SRS_BASE State |_, s: &mut Cpu, _, a| s.srs_base(a[0] as u32).map(u128::from).ok_or(UNDEFINED_FAULT);
+    SRS_BASE State |_, s: &mut Cpu, _, a| value_or_undefined(s.srs_base(a[0] as u32));
     /// SRS's write-back: arguments target mode, its new SP.
     SRS_WRITEBACK State |_, s: &mut Cpu, _, a| { s.set_sp_of(a[0] as u32, a[1] as u32); Ok(0) };
     /// STM of user registers: argument the register (0 to 14); its User mode value.
@@ -76,9 +76,9 @@ calls! { SYSTEM at 0;
     /// LDM of user registers: arguments the register (0 to 14), value.
     USER_REG_WRITE State |_, s: &mut Cpu, _, a| { s.set_user_reg(a[0] as u32, a[1] as u32); Ok(0) };
     /// VMRS: argument the system register's number (the instruction's reg field); its value.
-    VFP_READ State |g: &mut Arm, s: &mut Cpu, _, a| s.vfp_read(g.model, a[0] as u32).map(u128::from).ok_or(UNDEFINED_FAULT);
+    VFP_READ State |g: &mut Arm, s: &mut Cpu, _, a| value_or_undefined(s.vfp_read(g.model, a[0] as u32));
     /// VMSR: arguments the system register's number, value. The mode word may change.
-    VFP_WRITE State |_, s: &mut Cpu, _, a| s.vfp_write(a[0] as u32, a[1] as u32).map(|()| 0).ok_or(UNDEFINED_FAULT);
+    VFP_WRITE State |_, s: &mut Cpu, _, a| done_or_undefined(s.vfp_write(a[0] as u32, a[1] as u32));
     /// The FPSCR, without access checks.
     FPSCR_READ State |_, s: &mut Cpu, _, _| Ok(s.fpscr().into());
     /// Sets the FPSCR: argument its value; without access checks. The mode word may change.
@@ -125,6 +125,18 @@ pub fn name(index: u16) -> &'static str {
 
 type Answer = Result<u128, Fault>;
 
+fn done(result: Result<(), Fault>) -> Answer {
+    result.map(|()| 0)
+}
+
+fn done_or_undefined(result: Option<()>) -> Answer {
+    result.map(|()| 0).ok_or(UNDEFINED_FAULT)
+}
+
+fn value_or_undefined(result: Option<u32>) -> Answer {
+    result.map(u128::from).ok_or(UNDEFINED_FAULT)
+}
+
 fn firmware(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, conduit: Conduit, next: u32) -> Answer {
     if s.is_user() {
         return Err(UNDEFINED_FAULT);
@@ -149,9 +161,7 @@ fn cpsr_write(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Ans
 }
 
 fn spsr_write(_: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
-    s.write_spsr_by_instr(a[0] as u32, a[1] as u32)
-        .map(|()| 0)
-        .ok_or(UNDEFINED_FAULT)
+    done_or_undefined(s.write_spsr_by_instr(a[0] as u32, a[1] as u32))
 }
 
 fn cps(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {

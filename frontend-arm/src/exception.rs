@@ -59,8 +59,8 @@ pub fn abort(va: u32, access: Access, status: Status) -> Fault {
     }
 }
 
-/// An exception's vector: offset from the base, mode, the masks it sets, and what LR is ahead of the pc in ARM and Thumb
-/// state (tables B1-3, B1-4 and B1-6).
+/// An exception's vector: offset from the base, mode, the masks it sets, and what LR is ahead of the pc in ARM and
+/// Thumb state (tables B1-3, B1-4 and B1-6).
 struct Vector {
     offset: u32,
     mode: u32,
@@ -211,8 +211,8 @@ mod tests {
     /// Each exception: vector, mode, masks set, LR in ARM and in Thumb state.
     #[test]
     fn entry() {
-        type Take = fn(&mut Cpu);
-        let rows: [(&str, Take, u32, u32, u32, [u32; 2]); 8] = [
+        type Row = (&'static str, fn(&mut Cpu), u32, u32, u32, [u32; 2]);
+        let rows: [Row; 8] = [
             (
                 "undefined",
                 |c| c.raise(UNDEFINED),

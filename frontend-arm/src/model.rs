@@ -1,5 +1,5 @@
-//! CPU models: identification and features as data (Cortex-A15 MPCore TRM DDI 0438, r4p0; Cortex-A7 MPCore TRM DDI 0464,
-//! r0p5), without the Security and Virtualization Extensions: their fields of ID_PFR1 and ID_DFR0 are zero.
+//! CPU models: identification and features as data (Cortex-A15 MPCore TRM DDI 0438, r4p0; Cortex-A7 MPCore TRM DDI
+//! 0464, r0p5), without the Security and Virtualization Extensions: their fields of ID_PFR1 and ID_DFR0 are zero.
 
 /// A CPU model: the values of its identification registers, named as in the manual.
 #[derive(Debug)]

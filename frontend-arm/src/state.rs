@@ -1,7 +1,7 @@
 //! ARM's architectural state as plain data: what a snapshot holds and every accelerator loads.
 //!
-//! The current mode's registers are in `r`; the other modes' copies are in `banks` (Arm ARM DDI 0406C, B1.3.2). The CPSR
-//! is kept in pieces (flags a byte each, so that translated code reads and writes them singly); [`Cpu::cpsr`] puts it
+//! The current mode's registers are in `r`; the other modes' copies are in `banks` (Arm ARM DDI 0406C, B1.3.2). The
+//! CPSR is kept in pieces (flags a byte each, so that translated code reads and writes them singly); [`Cpu::cpsr`] puts it
 //! together. Bits that change what code bytes mean are in the mode word, [`mode`].
 
 use crate::sys::Cp15;

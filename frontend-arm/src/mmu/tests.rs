@@ -483,7 +483,8 @@ fn the_context_holds_what_a_walk_depends_on() {
         cpu.cp15.sctlr |= sctlr::TRE;
         cpu
     };
-    let changes: [(&str, fn(&mut Cpu)); 12] = [
+    type Change = fn(&mut Cpu);
+    let changes: [(&str, Change); 12] = [
         ("MMU", |c| c.cp15.sctlr ^= sctlr::M),
         ("AFE", |c| c.cp15.sctlr ^= sctlr::AFE),
         ("TRE", |c| c.cp15.sctlr ^= sctlr::TRE),
