@@ -24,4 +24,5 @@ pub mod bus;
 pub mod char;
 pub mod irq;
 pub mod misc;
+pub mod storage;
 pub mod timer;

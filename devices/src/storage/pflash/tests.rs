@@ -1,0 +1,206 @@
+use super::*;
+use crate::bus::fuzz;
+use std::sync::Mutex;
+
+const SIZE: u64 = 64 << 20;
+
+#[derive(Default)]
+struct Log {
+    modes: Mutex<Vec<bool>>,
+    writes: Mutex<Vec<(u64, u64)>>,
+}
+
+impl FlashWatch for Log {
+    fn array_mode(&self, array: bool) {
+        self.modes.lock().unwrap().push(array);
+    }
+    fn written(&self, offset: u64, length: u64) {
+        self.writes.lock().unwrap().push((offset, length));
+    }
+}
+
+fn bank(image: &[u8]) -> (Pflash, Arc<Log>) {
+    let log = Arc::new(Log::default());
+    (Pflash::new(SIZE, image, log.clone()).unwrap(), log)
+}
+
+fn get(flash: &mut Pflash, offset: u64) -> u32 {
+    flash.read(Access::new(offset, 4)) as u32
+}
+
+fn set(flash: &mut Pflash, offset: u64, value: u32) {
+    flash.write(Access::new(offset, 4), value.into());
+}
+
+#[test]
+fn it_reads_as_its_image_then_as_zeros() {
+    let (mut flash, _) = bank(&[1, 2, 3, 4, 5]);
+
+    assert_eq!(flash.read(Access::new(0, 8)), 0x05_0403_0201);
+    assert_eq!(
+        (0..4).map(|n| flash.read(Access::new(n, 1))).collect::<Vec<_>>(),
+        [1, 2, 3, 4]
+    );
+    assert_eq!(flash.read(Access::new(2, 2)), 0x0403);
+    assert_eq!(get(&mut flash, SIZE - 4), 0);
+}
+
+#[test]
+fn query_and_identifier_answer_from_both_chips() {
+    let (mut flash, log) = bank(&[]);
+
+    set(&mut flash, 0x55 * 4, 0x0098_0098);
+    let text: Vec<u32> = (0x10..0x13).map(|word| get(&mut flash, word * 4)).collect();
+    assert_eq!(text, [0x0051_0051, 0x0052_0052, 0x0059_0059]);
+    assert_eq!(get(&mut flash, 0x27 * 4), 0x0019_0019);
+    assert_eq!(get(&mut flash, 0x2d * 4), 0x00ff_00ff);
+    assert_eq!(flash.read(Access::new(0x10 * 4 + 2, 1)), 0x51);
+
+    set(&mut flash, 0, 0x0090_0090);
+    assert_eq!((get(&mut flash, 0), get(&mut flash, 4)), (0x0089_0089, 0x0018_0018));
+    set(&mut flash, 0, 0x00ff_00ff);
+    assert_eq!(get(&mut flash, 0), 0);
+    assert_eq!(*log.modes.lock().unwrap(), [false, true]);
+}
+
+#[test]
+fn programming_clears_bits_and_erasing_sets_them() {
+    let (mut flash, log) = bank(&[0xff; 8]);
+
+    set(&mut flash, 4, 0x0040_0040);
+    set(&mut flash, 4, 0xa5a5_1234);
+    assert_eq!(get(&mut flash, 4), 0x0080_0080);
+    set(&mut flash, 4, 0x0010_0010);
+    set(&mut flash, 4, 0xffff_0ff0);
+    set(&mut flash, 0, 0x00ff_00ff);
+    assert_eq!(get(&mut flash, 4), 0xa5a5_0230);
+
+    set(&mut flash, BLOCK - 4, 0x0020_0020);
+    set(&mut flash, BLOCK - 4, 0x00d0_00d0);
+    set(&mut flash, 0, 0x00ff_00ff);
+    assert_eq!(
+        (get(&mut flash, 4), get(&mut flash, BLOCK - 4), get(&mut flash, BLOCK)),
+        (!0, !0, 0)
+    );
+    assert!(log.writes.lock().unwrap().contains(&(4, 2)));
+    assert!(log.writes.lock().unwrap().contains(&(0, BLOCK)));
+}
+
+#[test]
+fn a_single_chip_takes_half_word_commands() {
+    let (mut flash, _) = bank(&[0xff; 4]);
+
+    flash.write(Access::new(2, 2), 0x40);
+    flash.write(Access::new(2, 2), 0x1234);
+    flash.write(Access::new(2, 2), 0xff);
+
+    assert_eq!(get(&mut flash, 0), 0x1234_ffff);
+}
+
+#[test]
+fn the_write_buffer_programs_on_confirmation() {
+    let (mut flash, _) = bank(&[0xff; 64]);
+
+    set(&mut flash, 16, 0x00e8_00e8);
+    assert_eq!(get(&mut flash, 16), 0x0080_0080);
+    set(&mut flash, 16, 0x0001_0001);
+    set(&mut flash, 16, 0x1111_1111);
+    set(&mut flash, 20, 0x2222_2222);
+    assert_eq!(flash.array().load::<u32>(16), Some(!0));
+    set(&mut flash, 16, 0x00d0_00d0);
+    assert_eq!(get(&mut flash, 16), 0x0080_0080);
+
+    assert_eq!(flash.array().load::<u64>(16), Some(0x2222_2222_1111_1111));
+}
+
+#[test]
+fn bad_sequences_set_the_error_bits_until_cleared() {
+    let (mut flash, _) = bank(&[0; 4]);
+
+    set(&mut flash, 0, 0x0020_0020);
+    set(&mut flash, 0, 0x00ff_00ff);
+    assert_eq!(get(&mut flash, 0), 0x00b0_00b0);
+    set(&mut flash, 0, 0x0050_0050);
+    assert_eq!(get(&mut flash, 0), 0x0080_0080);
+    set(&mut flash, 0, 0x00e8_00e8);
+    set(&mut flash, 0, 0xffff_ffff);
+    assert_eq!(get(&mut flash, 0), 0x00b0_00b0);
+    assert_eq!(flash.array().load::<u32>(0), Some(0));
+}
+
+#[test]
+fn mode_and_contents_survive_save_and_load_and_contents_a_reset() {
+    let (mut flash, _) = bank(&[7; 16]);
+    set(&mut flash, 3 * BLOCK, 0x0020_0020);
+    set(&mut flash, 3 * BLOCK, 0x00d0_00d0);
+    let saved = flash.save();
+
+    flash.reset();
+    assert_eq!(get(&mut flash, 3 * BLOCK), !0);
+    let (mut other, log) = bank(&[7; 16]);
+    set(&mut other, 0, 0x0020_0020);
+    set(&mut other, 0, 0x00d0_00d0);
+    set(&mut other, 0, 0x00ff_00ff);
+    other.load(&saved).unwrap();
+
+    assert_eq!(get(&mut other, 0), 0x0080_0080);
+    set(&mut other, 0, 0x00ff_00ff);
+    assert_eq!((get(&mut other, 0), get(&mut other, 3 * BLOCK)), (0x0707_0707, !0));
+    assert!(log.writes.lock().unwrap().contains(&(3 * BLOCK, BLOCK)));
+}
+
+#[test]
+fn impossible_banks_and_states_are_refused() {
+    assert!(Pflash::new(SIZE - 1, *b"", Arc::new(())).is_err());
+    assert!(Pflash::new(BLOCK, *b"", Arc::new(())).is_err());
+    assert!(Pflash::new(2 * BLOCK, vec![0; 2 * BLOCK as usize + 1], Arc::new(())).is_err());
+
+    let (mut flash, _) = bank(&[]);
+    let blocks = BTreeMap::from([(SIZE / BLOCK, BASE64.encode(vec![0; BLOCK as usize]))]);
+    let state = State {
+        chips: [Chip::default(), Chip::default()],
+        blocks,
+    };
+    assert!(flash.load(&Saved::new(MODEL, VERSION, &state)).is_err());
+    let state = State {
+        blocks: BTreeMap::from([(0, "AA".to_owned())]),
+        ..state
+    };
+    assert!(flash.load(&Saved::new(MODEL, VERSION, &state)).is_err());
+}
+
+#[test]
+fn a_buffer_for_another_place_is_refused() {
+    let (mut flash, _) = bank(&[]);
+    set(&mut flash, 0, 0x00e8_00e8);
+    set(&mut flash, 0, 0);
+    set(&mut flash, 4, 0);
+    let text = serde_json::to_string(&flash.save()).unwrap();
+
+    let forged = text.replace("[[1,0]]", "[[18446744073709551615,0]]");
+
+    assert_ne!(forged, text);
+    assert!(flash.load(&serde_json::from_str(&forged).unwrap()).is_err());
+}
+
+#[test]
+fn any_access_is_survived() {
+    for seed in 0..3 {
+        let mut flash = Pflash::new(2 * BLOCK, *b"image", Arc::new(())).unwrap();
+        let mut other = Pflash::new(2 * BLOCK, *b"image", Arc::new(())).unwrap();
+        let commands = [0x10, 0x20, 0x40, 0x50, 0x60, 0x70, 0x90, 0x98, 0xc0, 0xd0, 0xe8, 0xff];
+        fuzz::registers(
+            seed,
+            &mut flash,
+            &mut other,
+            &[0, 4, BLOCK, 2 * BLOCK - 4],
+            2 * BLOCK,
+            |flash, random| {
+                for _ in 0..8 {
+                    let command = commands[random.below(12) as usize];
+                    set(flash, 4 * random.below(0x40), command << 16 | command);
+                }
+            },
+        );
+    }
+}
