@@ -14,6 +14,7 @@ const _: () = assert!(size_of::<Inst>() <= 16);
 
 impl Inst {
     /// The type of the value it makes, if it makes one.
+    #[inline]
     pub const fn result(&self) -> Option<Ty> {
         match self.op.rule() {
             Rule::Same => Some(self.ty),
@@ -43,10 +44,12 @@ pub struct Block {
 
 impl Block {
     /// The type of a value.
+    #[inline]
     pub fn ty(&self, v: Val) -> Ty {
         self.insts[v.index()].result().expect("a value has a type")
     }
     /// The constant a value is, if it is one (zero-extended).
+    #[inline]
     pub fn constant(&self, v: Val) -> Option<u64> {
         match self.insts[v.index()].op {
             Op::Const { imm } => Some(imm.get()),

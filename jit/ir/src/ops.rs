@@ -39,17 +39,19 @@ pub enum Effect {
 /// A field of an operation.
 pub trait Operand {
     /// Call `f` on each value in it.
-    fn vals(&mut self, f: &mut dyn FnMut(&mut Val));
+    fn vals(&mut self, f: &mut impl FnMut(&mut Val));
 }
-macro_rules! plain { ($($t:ty)*) => { $( impl Operand for $t { fn vals(&mut self, _: &mut dyn FnMut(&mut Val)) {} } )* } }
+macro_rules! plain { ($($t:ty)*) => { $( impl Operand for $t { #[inline] fn vals(&mut self, _: &mut impl FnMut(&mut Val)) {} } )* } }
 plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane }
 impl Operand for Val {
-    fn vals(&mut self, f: &mut dyn FnMut(&mut Val)) {
+    #[inline]
+    fn vals(&mut self, f: &mut impl FnMut(&mut Val)) {
         f(self)
     }
 }
 impl Operand for [Val; 4] {
-    fn vals(&mut self, f: &mut dyn FnMut(&mut Val)) {
+    #[inline]
+    fn vals(&mut self, f: &mut impl FnMut(&mut Val)) {
         self.iter_mut().filter(|v| v.is_some()).for_each(f)
     }
 }
@@ -372,16 +374,23 @@ macro_rules! define {
                 match self { $( Op::$n { .. } => stringify!($n), )* }
             }
             /// What its result is.
+            #[inline]
             pub const fn rule(&self) -> Rule {
                 match self { $( Op::$n { .. } => rule!($r), )* }
             }
             /// What it touches.
+            #[inline]
             pub const fn effect(&self) -> Effect {
                 match self { $( Op::$n { .. } => Effect::$e, )* }
             }
             /// Call `f` on each value operand, for rewriting.
             pub fn vals_mut(&mut self, f: &mut dyn FnMut(&mut Val)) {
-                match self { $( Op::$n { $($f),* } => { $( Operand::vals($f, f); )* let _ = f; } )* }
+                self.rewrite(f);
+            }
+            /// [`Op::vals_mut`] for hot paths: compiled into its caller.
+            #[inline]
+            pub fn rewrite(&mut self, mut f: impl FnMut(&mut Val)) {
+                match self { $( Op::$n { $($f),* } => { $( Operand::vals($f, &mut f); )* } )* }
             }
         }
     };
@@ -390,9 +399,10 @@ for_each_op!(define);
 
 impl Op {
     /// Call `f` on each value operand.
+    #[inline]
     pub fn vals(&self, mut f: impl FnMut(Val)) {
         let mut copy = *self;
-        copy.vals_mut(&mut |v| f(*v));
+        copy.rewrite(|v| f(*v));
     }
     /// Whether nothing after it in straight line is reached.
     pub const fn ends(&self) -> bool {

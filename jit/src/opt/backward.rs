@@ -160,11 +160,11 @@ fn compact(block: &mut Block, t: &mut Tables) {
         if !t.used[i] {
             continue;
         }
-        let mut inst = block.insts[i];
         let map = &t.map;
-        inst.op.vals_mut(&mut |v| *v = map[v.index()]);
+        // In place: a copy changed and moved at once would wait for its own short stores.
+        block.insts[to] = block.insts[i];
+        block.insts[to].op.rewrite(|v| *v = map[v.index()]);
         t.map[i] = Val(to as u16);
-        block.insts[to] = inst;
         to += 1;
     }
     block.insts.truncate(to);

@@ -16,9 +16,9 @@ pub(super) enum Rewrite {
 use Rewrite::{Inst as Become, Keep, Value};
 
 /// One step. Constant operands come second where the operation commutes.
-pub(super) fn simplify(f: &mut Forward, inst: Inst) -> Rewrite {
+pub(super) fn simplify(f: &mut Forward, inst: &Inst) -> Rewrite {
     let ty = inst.ty;
-    if let Some(op) = commuted(f, inst.op) {
+    if let Some(op) = commuted(f, &inst.op) {
         return Become(Inst { op, ty });
     }
     match inst.op {
@@ -92,9 +92,9 @@ fn inverted(f: &mut Forward, a: Val) -> Rewrite {
 }
 
 /// The operation with a constant first operand moved second.
-fn commuted(f: &Forward, op: Op) -> Option<Op> {
+fn commuted(f: &Forward, op: &Op) -> Option<Op> {
     let swap = |a, b| f.constant(a).is_some() && f.constant(b).is_none();
-    Some(match op {
+    Some(match *op {
         Op::Add { a, b } if swap(a, b) => Op::Add { a: b, b: a },
         Op::Mul { a, b } if swap(a, b) => Op::Mul { a: b, b: a },
         Op::And { a, b } if swap(a, b) => Op::And { a: b, b: a },
@@ -141,7 +141,7 @@ fn mul(f: &mut Forward, ty: Ty, a: Val, b: Val) -> Rewrite {
     }
 }
 
-fn bitwise(f: &mut Forward, inst: Inst) -> Rewrite {
+fn bitwise(f: &mut Forward, inst: &Inst) -> Rewrite {
     let ty = inst.ty;
     match inst.op {
         Op::And { a, b } | Op::Or { a, b } if a == b => Value(a),
@@ -174,7 +174,7 @@ fn bitwise(f: &mut Forward, inst: Inst) -> Rewrite {
     }
 }
 
-fn shift(f: &mut Forward, inst: Inst) -> Rewrite {
+fn shift(f: &mut Forward, inst: &Inst) -> Rewrite {
     let (ty, width) = (inst.ty, inst.ty.bits() as u64);
     let (Op::Shl { a, b } | Op::ShrU { a, b } | Op::ShrS { a, b } | Op::Rotr { a, b }) = inst.op else {
         return Keep;
@@ -200,7 +200,7 @@ fn shift(f: &mut Forward, inst: Inst) -> Rewrite {
     }
 }
 
-fn compare(f: &mut Forward, inst: Inst) -> Rewrite {
+fn compare(f: &mut Forward, inst: &Inst) -> Rewrite {
     let ty = inst.ty;
     match inst.op {
         Op::Eq { a, b } | Op::Ule { a, b } | Op::Sle { a, b } if a == b => Value(f.make(Ty::I8, 1)),
@@ -256,7 +256,7 @@ fn select(f: &mut Forward, ty: Ty, c: Val, a: Val, b: Val) -> Rewrite {
     }
 }
 
-fn represent(f: &Forward, inst: Inst) -> Rewrite {
+fn represent(f: &Forward, inst: &Inst) -> Rewrite {
     let ty = inst.ty;
     let (Op::Zext { a } | Op::Sext { a } | Op::Trunc { a } | Op::Bitcast { a }) = inst.op else {
         return Keep;
@@ -302,7 +302,7 @@ fn represent(f: &Forward, inst: Inst) -> Rewrite {
     }
 }
 
-fn lanes(f: &Forward, inst: Inst) -> Rewrite {
+fn lanes(f: &Forward, inst: &Inst) -> Rewrite {
     match inst.op {
         Op::VHalf { a, hi } => match f.def(a).op {
             Op::VConcat { lo, hi: high } => Value(if hi { high } else { lo }),

@@ -83,23 +83,23 @@ impl Forward<'_> {
             let imm = Imm::new(bits as u64);
             Op::Const { imm }
         };
-        self.reuse(Inst { op, ty })
+        self.reuse(&Inst { op, ty })
     }
     /// An equal value made before, or `inst` appended.
-    fn reuse(&mut self, inst: Inst) -> Val {
-        match self.t.cse.find(self.new, &inst) {
+    fn reuse(&mut self, inst: &Inst) -> Val {
+        match self.t.cse.find(self.new, inst) {
             Some(v) => v,
             None => self.push(inst),
         }
     }
-    fn push(&mut self, inst: Inst) -> Val {
+    fn push(&mut self, inst: &Inst) -> Val {
         let at = self.new.insts.len();
         if let Op::Const { imm } = inst.op {
             self.note(at, imm.get() as u128);
         } else if let Op::Const128 { pool } = inst.op {
             self.note(at, self.new.pool[pool as usize]);
         }
-        self.new.insts.push(inst);
+        self.new.insts.push(*inst);
         Val(at as u16)
     }
     fn note(&mut self, at: usize, bits: u128) {
@@ -110,13 +110,15 @@ impl Forward<'_> {
     }
     fn step(&mut self, i: usize, mut inst: Inst) {
         if let Op::Place { label } = inst.op {
-            return self.place(label, inst);
+            return self.place(label, &inst);
         }
         if self.dead {
             return;
         }
         let map = &self.t.map;
-        inst.op.vals_mut(&mut |v| *v = map[v.index()]);
+        inst.op.rewrite(|v| *v = map[v.index()]);
+        // By reference from here on: a copy made at once would wait for the short stores of the rewriting.
+        let inst = &inst;
         self.t.map[i] = match inst.op.effect() {
             Effect::Pure => self.pure(inst),
             Effect::Get => self.get(inst),
@@ -130,17 +132,21 @@ impl Forward<'_> {
             Effect::Flow => self.flow(inst),
         };
     }
-    fn pure(&mut self, inst: Inst) -> Val {
+    fn pure(&mut self, inst: &Inst) -> Val {
+        let mut simpler;
         let mut inst = inst;
         // Each rewrite leaves a simpler operation; the bound is a safeguard against a pair of rules that undo each other.
         for _ in 0..4 {
             match fold::simplify(self, inst) {
                 fold::Rewrite::Keep => break,
                 fold::Rewrite::Value(v) => return v,
-                fold::Rewrite::Inst(next) => inst = next,
+                fold::Rewrite::Inst(next) => {
+                    simpler = next;
+                    inst = &simpler;
+                }
             }
         }
-        if let Some(bits) = self.evaluate(&inst) {
+        if let Some(bits) = self.evaluate(inst) {
             return self.make(inst.result().unwrap_or(inst.ty), bits);
         }
         self.reuse(inst)
@@ -155,7 +161,7 @@ impl Forward<'_> {
             .vals(|v| all &= matches!(self.def(v).op, Op::Const { .. } | Op::Const128 { .. }));
         all.then(|| crate::interp::pure(self.new, inst, &self.t.constants, 0))
     }
-    fn get(&mut self, inst: Inst) -> Val {
+    fn get(&mut self, inst: &Inst) -> Val {
         let Op::Get { slot } = inst.op else {
             return self.push(inst);
         };
@@ -165,13 +171,13 @@ impl Forward<'_> {
                 return a;
             }
             let op = Op::Bitcast { a };
-            return self.pure(Inst { op, ty: inst.ty });
+            return self.pure(&Inst { op, ty: inst.ty });
         }
         let v = self.push(inst);
         self.t.slots.learn(slot, v, v.0);
         v
     }
-    fn set(&mut self, inst: Inst) -> Val {
+    fn set(&mut self, inst: &Inst) -> Val {
         let Op::Set { slot, a } = inst.op else {
             return self.push(inst);
         };
@@ -183,7 +189,7 @@ impl Forward<'_> {
         self.t.slots.learn(slot, a, v.0);
         v
     }
-    fn call(&mut self, inst: Inst) -> Val {
+    fn call(&mut self, inst: &Inst) -> Val {
         let Op::Call { helper, .. } = inst.op else {
             return self.push(inst);
         };
@@ -194,7 +200,8 @@ impl Forward<'_> {
         }
         self.push(inst)
     }
-    fn flow(&mut self, mut inst: Inst) -> Val {
+    fn flow(&mut self, inst: &Inst) -> Val {
+        let mut inst = *inst;
         if let Op::BrIf { cond, label } = inst.op {
             match self.constant(cond) {
                 Some(0) => return Val::NONE,
@@ -207,9 +214,9 @@ impl Forward<'_> {
             self.t.branched[label.0 as usize].get_or_insert(here);
         }
         self.dead = inst.op.ends();
-        self.push(inst)
+        self.push(&inst)
     }
-    fn place(&mut self, label: Label, inst: Inst) {
+    fn place(&mut self, label: Label, inst: &Inst) {
         let Some(from) = self.t.branched[label.0 as usize] else {
             return;
         };
