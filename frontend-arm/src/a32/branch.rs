@@ -65,11 +65,18 @@ pub fn b_cond_wide(t: &mut Tx, c: u32, i: u32) {
     branch_if(t, c, signed(v, 21));
 }
 
-/// CBZ and CBNZ (`o` = 1): `i` halfwords ahead.
-pub fn cbz(t: &mut Tx, o: u32, i: u32, n: u32) {
+/// CBZ: `i` halfwords ahead.
+pub fn cbz(t: &mut Tx, i: u32, n: u32) {
+    compare_and_branch(t, i, n, true);
+}
+/// CBNZ: `i` halfwords ahead.
+pub fn cbnz(t: &mut Tx, i: u32, n: u32) {
+    compare_and_branch(t, i, n, false);
+}
+fn compare_and_branch(t: &mut Tx, i: u32, n: u32, on_zero: bool) {
     let (skip, to) = (t.b.label(), target(t, (i << 1) as i32));
     let (v, zero) = (t.reg(n), t.b.i32(0));
-    let not = if o == 0 { t.b.ne(v, zero) } else { t.b.eq(v, zero) };
+    let not = if on_zero { t.b.ne(v, zero) } else { t.b.eq(v, zero) };
     t.b.br_if(not, skip);
     t.goto(to, Hint::Jump);
     t.b.place(skip);

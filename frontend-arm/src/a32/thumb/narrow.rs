@@ -72,7 +72,8 @@ insns! {
     // A6.2.5: miscellaneous.
     "1011 0000 0 iiiiiii" => add_plain(0, 13, 13, (i << 2))
     "1011 0000 1 iiiiiii" => sub_plain(0, 13, 13, (i << 2))
-    "1011 o0i1 iiiii nnn" => cbz(o, i, n)
+    "1011 00i1 iiiii nnn" => cbz(i, n)
+    "1011 10i1 iiiii nnn" => cbnz(i, n)
     "1011 0010 00 mmm ddd" => sxth(d, 0, m)
     "1011 0010 01 mmm ddd" => sxtb(d, 0, m)
     "1011 0010 10 mmm ddd" => uxth(d, 0, m)
