@@ -232,3 +232,68 @@ impl Space {
         }
     }
 }
+
+/// Guest RAM by host address. Other vCPUs and devices access the same bytes at the same time: every access here is
+/// atomic where it is aligned and bytewise otherwise, as the guest may expect.
+pub mod host {
+    use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::*};
+
+    macro_rules! at {
+        ($t:ty, $a:expr) => {
+            // SAFETY: the TLB only holds host addresses that `Bus::ram` promised to stay mapped for the machine's life,
+            // callers stay within the page, and the address is aligned for the type where this is used.
+            unsafe { &*($a as usize as *const $t) }
+        };
+    }
+
+    /// Load 1 to 16 bytes.
+    pub fn load(a: u64, len: u32) -> u128 {
+        match len {
+            1 => at!(AtomicU8, a).load(Relaxed) as u128,
+            2 if a % 2 == 0 => at!(AtomicU16, a).load(Relaxed) as u128,
+            4 if a % 4 == 0 => at!(AtomicU32, a).load(Relaxed) as u128,
+            8 if a % 8 == 0 => at!(AtomicU64, a).load(Relaxed) as u128,
+            16 if a % 8 == 0 => load(a, 8) | load(a + 8, 8) << 64,
+            _ => (0..len as u64).fold(0, |v, k| v | (at!(AtomicU8, a + k).load(Relaxed) as u128) << (8 * k)),
+        }
+    }
+    /// Store 1 to 16 bytes.
+    pub fn store(a: u64, len: u32, v: u128) {
+        match len {
+            1 => at!(AtomicU8, a).store(v as u8, Relaxed),
+            2 if a % 2 == 0 => at!(AtomicU16, a).store(v as u16, Relaxed),
+            4 if a % 4 == 0 => at!(AtomicU32, a).store(v as u32, Relaxed),
+            8 if a % 8 == 0 => at!(AtomicU64, a).store(v as u64, Relaxed),
+            16 if a % 8 == 0 => {
+                store(a, 8, v);
+                store(a + 8, 8, v >> 64);
+            }
+            _ => (0..len as u64).for_each(|k| at!(AtomicU8, a + k).store((v >> (8 * k)) as u8, Relaxed)),
+        }
+    }
+    /// Store `new` if memory holds `old`; what it held. 1, 2, 4 or 8 bytes, aligned.
+    pub fn compare_exchange(a: u64, len: u32, old: u128, new: u128) -> u128 {
+        macro_rules! go {
+            ($t:ty, $n:ty) => {
+                match at!($t, a).compare_exchange(old as $n, new as $n, SeqCst, SeqCst) {
+                    Ok(v) | Err(v) => v as u128,
+                }
+            };
+        }
+        match len {
+            1 => go!(AtomicU8, u8),
+            2 => go!(AtomicU16, u16),
+            4 => go!(AtomicU32, u32),
+            _ => go!(AtomicU64, u64),
+        }
+    }
+    /// Store; what memory held. 1, 2, 4 or 8 bytes, aligned.
+    pub fn exchange(a: u64, len: u32, v: u128) -> u128 {
+        match len {
+            1 => at!(AtomicU8, a).swap(v as u8, SeqCst) as u128,
+            2 => at!(AtomicU16, a).swap(v as u16, SeqCst) as u128,
+            4 => at!(AtomicU32, a).swap(v as u32, SeqCst) as u128,
+            _ => at!(AtomicU64, a).swap(v as u64, SeqCst) as u128,
+        }
+    }
+}

@@ -330,7 +330,7 @@ macro_rules! for_each_op {
             // ---- position and control flow
             /// A guest instruction starts: its offset in the page and what else [`Guest::restore`](crate::Guest) needs.
             Insn { offset: u16, aux: u32 } -> none, Flow;
-            /// A forward branch's target.
+            /// A forward branch's target. An `Insn` follows before the next operation that may fault.
             Place { label: Label } -> none, Flow;
             /// Branch forward.
             Br { label: Label } -> none, Flow;

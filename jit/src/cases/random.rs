@@ -196,6 +196,9 @@ impl Growing<'_> {
             _ => {}
         }
         self.b.place(label);
+        // Which instruction a fault past a label belongs to must not depend on how the label was reached.
+        let offset = 4 * self.b.block.guest_insns as u16;
+        self.b.insn(offset, offset as u32);
         self.vals.truncate(defined);
         true
     }

@@ -1,1 +1,407 @@
-//! Engine.
+//! The engine: one vCPU running a guest, by interpreter or by translated code, until somebody outside is needed.
+//!
+//! [`Vcpu::run`] looks at what other threads asked for ([`Kick`]), lets the guest take pending interrupts, finds the block
+//! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
+//! [`mmu`] has memory as the guest sees it, [`code`] the blocks, [`call`] the ways from translated code into Rust.
+
+mod call;
+mod code;
+mod mmu;
+#[cfg(test)]
+mod tests;
+
+use crate::interp::{self, Next, Stopped, peek, poke};
+use crate::opt::{self, CallEffect};
+use crate::x64::{
+    self,
+    context::{Context, Own},
+    thunks::Reason,
+};
+use code::{Code, Found};
+use crossbeam::queue::SegQueue;
+use emu_ir::{Access, BlockKey, Builder, Bus, FP_DENORMAL, Fault, Guest, Leave, Stop, Ty};
+use mmu::Mmu;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+
+/// How guest code is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accel {
+    /// By interpreting IR: the specification.
+    Interp,
+    /// By translating IR to host code: the product.
+    Jit,
+}
+
+/// Why a vCPU came back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The guest waits for an interrupt and none is pending: sleep until [`Vcpu::wakes`].
+    Wait,
+    /// The guest gives way to other vCPUs.
+    Yield,
+    /// [`Kick::request_exit`] was called.
+    Requested,
+    /// The guest stopped itself.
+    Stopped(Stop),
+}
+
+/// [`Kick`]'s bit in the attention word: leave [`Vcpu::run`]. Bit 0 means only: look.
+const EXIT: u32 = 1 << 1;
+
+/// Size of the code cache in bytes.
+const CACHE: usize = 128 << 20;
+/// Guest instructions in a block at most.
+const BLOCK_LIMIT: u32 = 64;
+
+struct Shared<S> {
+    context: Context<S>,
+    invalid: SegQueue<(u64, u64)>,
+}
+
+trait Target: Send + Sync {
+    fn set_line(&self, bits: u32, level: bool);
+    fn request_exit(&self);
+    fn invalidate(&self, phys: u64, len: u64);
+}
+
+impl<S: Send> Target for Shared<S> {
+    fn set_line(&self, bits: u32, level: bool) {
+        let a = self.context.attention();
+        if level {
+            a.lines.fetch_or(bits, AcqRel);
+            a.now.fetch_or(1, Release);
+        } else {
+            a.lines.fetch_and(!bits, AcqRel);
+        }
+    }
+    fn request_exit(&self) {
+        self.context.attention().now.fetch_or(EXIT | 1, Release);
+    }
+    fn invalidate(&self, phys: u64, len: u64) {
+        self.invalid.push((phys, len));
+        self.context.attention().now.fetch_or(1, Release);
+    }
+}
+
+/// How other threads reach a running vCPU.
+#[derive(Clone)]
+pub struct Kick(Arc<dyn Target>);
+
+impl Kick {
+    /// Raise or lower pending interrupt lines (the guest's bits).
+    pub fn set_line(&self, bits: u32, level: bool) {
+        self.0.set_line(bits, level);
+    }
+    /// Make [`Vcpu::run`] return [`Exit::Requested`] soon, or at once if it does not run yet.
+    pub fn request_exit(&self) {
+        self.0.request_exit();
+    }
+    /// Physical memory was written behind the vCPU's back: forget what was translated from it.
+    pub fn invalidate(&self, phys: u64, len: u64) {
+        self.0.invalidate(phys, len);
+    }
+}
+
+/// One vCPU.
+pub struct Vcpu<G: Guest> {
+    guest: G,
+    shared: Arc<Shared<G::State>>,
+    own: Own,
+    accel: Accel,
+    mmu: Mmu,
+    builder: Builder,
+    passes: opt::Scratch,
+    scratch: interp::Scratch,
+    emitter: x64::Scratch,
+}
+
+impl<G: Guest> Vcpu<G> {
+    /// A vCPU in the given state.
+    ///
+    /// # Errors
+    /// No memory for the code cache; a host processor without the instructions that translated code needs
+    /// ([`std::io::ErrorKind::Unsupported`]).
+    pub fn new(guest: G, state: G::State, bus: Box<dyn Bus + Send>, accel: Accel) -> std::io::Result<Vcpu<G>> {
+        if accel == Accel::Jit && !x64::supported() {
+            let what = "the JIT needs a processor with AVX2, BMI2, FMA and F16C; the interpreter runs on any";
+            return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
+        }
+        let (context, own) = Context::new(state);
+        let shared = Arc::new(Shared {
+            context,
+            invalid: SegQueue::new(),
+        });
+        let code = Code::new(G::LAYOUT, if accel == Accel::Jit { CACHE } else { 0 })?;
+        let mmu = Mmu::new(bus, code);
+        let (builder, scratch) = (Builder::new(), interp::Scratch::default());
+        let (passes, emitter) = (opt::Scratch::default(), x64::Scratch::default());
+        let v = Vcpu {
+            guest,
+            shared,
+            own,
+            accel,
+            mmu,
+            builder,
+            passes,
+            scratch,
+            emitter,
+        };
+        let mut v = v;
+        call::connect(&mut v);
+        Ok(v)
+    }
+    /// How other threads reach it.
+    pub fn kick(&self) -> Kick {
+        Kick(self.shared.clone())
+    }
+    /// The architectural state.
+    pub fn state(&self) -> &G::State {
+        self.shared.context.state(&self.own)
+    }
+    /// The architectural state, to be changed: everything cached of it is looked at anew.
+    pub fn state_mut(&mut self) -> &mut G::State {
+        self.mmu.dirty = true;
+        self.shared.context.state_mut(&mut self.own)
+    }
+    /// The guest's own part.
+    pub fn guest_mut(&mut self) -> &mut G {
+        &mut self.guest
+    }
+    /// Whether a pending line ends a wait for interrupt, or an exit was requested.
+    pub fn wakes(&self) -> bool {
+        let a = self.shared.context.attention();
+        a.now.load(Acquire) & EXIT != 0 || self.guest.wakes(self.state(), a.lines.load(Acquire))
+    }
+    /// Forget every translation of addresses and code, as after loading other memory.
+    pub fn reset_caches(&mut self) {
+        self.mmu.forget_all();
+    }
+
+    /// Run guest code until something is needed from outside.
+    pub fn run(&mut self) -> Exit {
+        loop {
+            if let Some(exit) = self.attend() {
+                return exit;
+            }
+            let left = match self.accel {
+                Accel::Interp => self.interpret(),
+                Accel::Jit => self.translated(),
+            };
+            if let Some(stop) = self.mmu.stop.take() {
+                return Exit::Stopped(stop);
+            }
+            match left {
+                Leave::Sync => {}
+                Leave::Wait if self.wakes() => {}
+                Leave::Wait => return Exit::Wait,
+                Leave::Yield => return Exit::Yield,
+            }
+        }
+    }
+
+    /// Requests of other threads, and interrupts.
+    fn attend(&mut self) -> Option<Exit> {
+        let a = self.shared.context.attention();
+        if a.now.load(Acquire) != 0 {
+            let asked = a.now.swap(0, AcqRel);
+            while let Some((phys, len)) = self.shared.invalid.pop() {
+                self.mmu.code.invalidate_range(phys, len);
+            }
+            if asked & EXIT != 0 {
+                return Some(Exit::Requested);
+            }
+        }
+        let lines = self.shared.context.attention().lines.load(Acquire);
+        if lines != 0 {
+            let (guest, state) = (&mut self.guest, self.shared.context.state_mut(&mut self.own));
+            if guest.interrupt(state, lines) {
+                self.mmu.dirty = true;
+            }
+        }
+        None
+    }
+
+    /// The virtual pc.
+    fn pc(&self) -> u64 {
+        peek(self.state(), G::LAYOUT.pc.off, G::LAYOUT.pc.ty) as u64
+    }
+    fn mode(&self) -> u32 {
+        peek(self.state(), G::LAYOUT.mode.off, Ty::I32) as u32
+    }
+    /// A fault of the instruction at `offset` in the page at `page`: into the guest's exception.
+    fn raise(&mut self, page: u64, stopped: Stopped) {
+        let pc = page.wrapping_add(stopped.offset as u64) & G::LAYOUT.pc.ty.mask() as u64;
+        let state = self.shared.context.state_mut(&mut self.own);
+        poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
+        self.guest.restore(state, pc, stopped.aux);
+        self.guest.raise(state, stopped.fault);
+        self.mmu.dirty = true;
+    }
+    /// A fault of fetching the instruction at the pc.
+    fn raise_fetch(&mut self, fault: Fault) {
+        let state = self.shared.context.state_mut(&mut self.own);
+        self.guest.raise(state, fault);
+        self.mmu.dirty = true;
+    }
+
+    /// The block at the pc, translated if need be. `None`: the fetch faulted, and the guest has been told.
+    fn find(&mut self) -> Option<Found> {
+        let pc = self.pc();
+        let at = (&self.guest, self.shared.context.state(&self.own));
+        let phys = match self.mmu.fetch_page::<G>(at, pc) {
+            Ok(page) => page | pc & 0xfff,
+            Err(fault) => {
+                self.raise_fetch(fault);
+                return None;
+            }
+        };
+        let key = BlockKey {
+            phys,
+            mode: self.mode(),
+        };
+        if let Some(found) = self.mmu.code.lookup(key) {
+            return Some(found);
+        }
+        self.translate(key, pc)
+    }
+    fn translate(&mut self, key: BlockKey, pc: u64) -> Option<Found> {
+        let mut limit = BLOCK_LIMIT;
+        loop {
+            self.builder.block.clear();
+            let state = self.shared.context.state(&self.own);
+            let mut fetch = self.mmu.fetch::<G>((&self.guest, state), pc, key.phys);
+            let offset = (key.phys & 0xfff) as u32;
+            let done = self.guest.translate(key, offset, limit, &mut fetch, &mut self.builder);
+            let next_page = fetch.next_page;
+            if let Err(fault) = done {
+                self.raise_fetch(fault);
+                return None;
+            }
+            if cfg!(debug_assertions) {
+                let checked = emu_ir::verify::verify(&self.builder.block);
+                assert!(checked.is_ok(), "{checked:?} in {:#?}", self.builder.block.insts);
+            }
+            opt::run(
+                &mut self.builder.block,
+                G::LAYOUT,
+                CallEffect::of::<G>,
+                &mut self.passes,
+            );
+            let block = &self.builder.block;
+            let fresh = |p: &u64| !self.mmu.code.has(*p);
+            let (fresh, next_fresh) = (Some(key.phys).filter(fresh), next_page.filter(fresh));
+            let found = match self.accel {
+                Accel::Interp => Some(self.mmu.code.install_ir(key, block, next_page)),
+                Accel::Jit => self
+                    .mmu
+                    .code
+                    .install::<G>(key, block, next_page, &mut self.emitter, &mut self.mmu.tlb),
+            };
+            match found {
+                Some(found) => {
+                    fresh.into_iter().chain(next_fresh).for_each(|p| self.mmu.protect(p));
+                    return Some(found);
+                }
+                None => limit = (limit / 2).max(1),
+            }
+        }
+    }
+
+    fn interpret(&mut self) -> Leave {
+        self.reselect();
+        let Some(found) = self.find() else { return Leave::Sync };
+        let code = self.mmu.code.ir(found);
+        let page = self.pc() & !0xfff;
+        let state = self.shared.context.state_mut(&mut self.own);
+        match interp::run(&mut self.guest, state, &mut self.mmu, &code, page, &mut self.scratch) {
+            Ok(Next::Goto { .. } | Next::GotoVal { .. }) => Leave::Sync,
+            Ok(Next::Exit(why)) => why,
+            Err(stopped) => {
+                self.raise(page, stopped);
+                Leave::Sync
+            }
+        }
+    }
+
+    /// The translation tables fit the state again.
+    fn reselect(&mut self) {
+        if self.mmu.dirty {
+            let state = self.shared.context.state(&self.own);
+            self.mmu.select((&self.guest, state));
+            let (data, code) = self.mmu.tables();
+            self.shared.context.set_tables(&mut self.own, data, code);
+        }
+    }
+    fn translated(&mut self) -> Leave {
+        self.reselect();
+        let Some(found) = self.find() else { return Leave::Sync };
+        let page = self.pc() & !0xfff;
+        let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
+        let mut entry = self.mmu.code.entry(found);
+        self.shared.context.prepare(&mut self.own, page, round);
+        loop {
+            let reason = call::enter(self, entry);
+            self.collect_flags();
+            let leave = match reason {
+                Reason::Link => match self.link() {
+                    Some(next) => {
+                        entry = next;
+                        let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
+                        let page = self.pc() & !0xfff;
+                        self.shared.context.prepare(&mut self.own, page, round);
+                        continue;
+                    }
+                    None => Leave::Sync,
+                },
+                Reason::Goto => {
+                    self.set_goto();
+                    Leave::Sync
+                }
+                Reason::Lookup | Reason::Sync | Reason::Fault => Leave::Sync,
+                Reason::Wait => Leave::Wait,
+                Reason::Yield => Leave::Yield,
+            };
+            return leave;
+        }
+    }
+    /// The pc of the `Goto` that left translated code.
+    fn set_goto(&mut self) -> u32 {
+        let (site, page) = self.shared.context.left_at(&self.own);
+        let offset = self.mmu.code.goto_offset(site);
+        let pc = page.wrapping_add_signed(offset as i64) & G::LAYOUT.pc.ty.mask() as u64;
+        let state = self.shared.context.state_mut(&mut self.own);
+        poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
+        site
+    }
+    /// Link the `Goto` that left translated code to its target; where to go on. `None`: look around first.
+    fn link(&mut self) -> Option<u64> {
+        let site = self.set_goto();
+        if self.mmu.dirty || self.shared.context.attention().now.load(Acquire) != 0 {
+            return None;
+        }
+        let era = self.mmu.code.era();
+        let found = self.find()?;
+        if self.mmu.code.era() == era {
+            self.mmu.code.link(site, found);
+        }
+        Some(self.mmu.code.entry(found))
+    }
+    /// Cumulative flags from the host's control word into the state.
+    fn collect_flags(&mut self) {
+        let flags = self.shared.context.take_flags(&mut self.own) & !FP_DENORMAL;
+        if flags != 0 {
+            let state = self.shared.context.state_mut(&mut self.own);
+            let old = peek(state, G::LAYOUT.fp_flags.off, Ty::I32);
+            poke(state, G::LAYOUT.fp_flags.off, Ty::I32, old | flags as u128);
+        }
+    }
+}
+
+/// What a fetch that finds nothing there is.
+fn nothing_there(addr: u64) -> Fault {
+    Fault::Bus {
+        addr,
+        access: Access::Execute,
+    }
+}

@@ -118,7 +118,12 @@ impl Emit<'_> {
             self.gpr[r as usize] = None;
             self.gpr[t as usize] = Some(v);
             self.set_loc(v, Loc::Gpr(t));
+            self.unlock(t);
         }
+    }
+    /// The rest of the operation does not need this register's value to stay there.
+    pub fn unlock(&mut self, r: u8) {
+        self.locked &= !(1 << r);
     }
     /// A value in an integer register (temporary, pinned or scratch), locked.
     pub fn reg(&mut self, v: Val) -> u8 {
@@ -204,6 +209,7 @@ impl Emit<'_> {
             self.mov(Ty::I64, t, PINS[p as usize]);
             self.gpr[t as usize] = Some(first);
             self.set_loc(first, Loc::Gpr(t));
+            self.unlock(t);
             for &w in rest {
                 // Two values of one register: seldom, so the others go to memory.
                 self.spill_from(w, PINS[p as usize]);
@@ -353,6 +359,7 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; movzx Rd(t), Rb(t));
         self.gpr[t as usize] = Some(v);
         self.set_loc(v, Loc::Gpr(t));
+        self.unlock(t);
     }
 
     // ---- moves that change no flags

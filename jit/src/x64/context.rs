@@ -1,10 +1,12 @@
 //! The memory that translated code works on: the guest's state with the accelerator's own words just below it.
 
+use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// What a vCPU's translated code needs besides the guest's state. It ends where the state starts; the host register that
 /// points to the state reaches it at negative displacements. Nothing in it is architectural.
 #[repr(C, align(64))]
+#[derive(Default)]
 pub struct Words {
     /// Arguments of a call into Rust, zero-extended.
     pub args: [u128; 4],
@@ -71,3 +73,117 @@ displacement! {
     PAGE_BASE page_base; SITE site; MXCSR mxcsr; HOST_MXCSR host_mxcsr; ATTENTION attention;
 }
 const _: () = assert!(ATTENTION % 8 == 0 && ARGS % 16 == 0);
+
+/// The right to use a [`Context`]'s state and words: there is one for each, and its vCPU has it.
+pub struct Own(());
+
+/// The memory translated code works on. Other threads reach its [`Attention`] only.
+#[repr(C)]
+pub struct Context<S> {
+    words: UnsafeCell<Words>,
+    state: UnsafeCell<S>,
+}
+
+// SAFETY: words and state are used only by who has the `Own`; the attention words are atomic.
+unsafe impl<S: Send> Sync for Context<S> {}
+
+impl<S> Context<S> {
+    /// A context with this state, and the right to use it.
+    pub fn new(state: S) -> (Context<S>, Own) {
+        const {
+            assert!(
+                align_of::<S>() <= align_of::<Words>(),
+                "the state follows the words at once"
+            )
+        };
+        let words = Words {
+            mxcsr: MXCSR_DEFAULT,
+            ..Words::default()
+        };
+        (
+            Context {
+                words: UnsafeCell::new(words),
+                state: UnsafeCell::new(state),
+            },
+            Own(()),
+        )
+    }
+    /// What other threads may write.
+    pub fn attention(&self) -> &Attention {
+        // SAFETY: the field is made of atomics and never borrowed mutably.
+        unsafe { &(*self.words.get()).attention }
+    }
+    /// The state.
+    pub fn state<'a>(&'a self, _: &'a Own) -> &'a S {
+        // SAFETY: whoever could change it needs the `Own` mutably.
+        unsafe { &*self.state.get() }
+    }
+    /// The state, to change.
+    pub fn state_mut<'a>(&'a self, _: &'a mut Own) -> &'a mut S {
+        // SAFETY: the `Own` is borrowed mutably.
+        unsafe { &mut *self.state.get() }
+    }
+    /// The state's address for translated code, with access to the words below it.
+    pub fn pointer(&self) -> *mut u8 {
+        let base = std::ptr::from_ref(self).cast::<u8>().cast_mut();
+        base.wrapping_add(SIZE as usize)
+    }
+    fn words(&self) -> *mut Words {
+        self.words.get()
+    }
+    /// The functions behind calls, and the code cache's address.
+    pub fn connect(&self, _: &mut Own, slow: u64, call: u64, code_base: u64) {
+        // SAFETY: the `Own` is borrowed mutably; fields are written one by one, past the attention words.
+        unsafe { ((*self.words()).slow, (*self.words()).call, (*self.words()).code_base) = (slow, call, code_base) }
+    }
+    /// Where the vCPU is, for calls.
+    pub fn set_owner(&self, _: &mut Own, owner: u64) {
+        // SAFETY: as in `connect`.
+        unsafe { (*self.words()).owner = owner }
+    }
+    /// The vCPU that translated code called from.
+    ///
+    /// # Safety
+    /// `state` came from [`Context::pointer`].
+    pub unsafe fn owner(state: *mut u8) -> u64 {
+        // SAFETY: the words lie right below the state.
+        unsafe { (*state.wrapping_sub(SIZE as usize).cast::<Words>()).owner }
+    }
+    /// The translation tables: data of both address spaces, fetch.
+    pub fn set_tables(&self, _: &mut Own, data: [u64; 2], code: u64) {
+        // SAFETY: as in `connect`.
+        unsafe { ((*self.words()).data, (*self.words()).code) = (data, code) }
+    }
+    /// Before entering a block: the virtual address of its page, and the rounding mode (0 to 3).
+    pub fn prepare(&self, _: &mut Own, page: u64, round: u32) {
+        // SAFETY: as in `connect`.
+        unsafe { ((*self.words()).page_base, (*self.words()).mxcsr) = (page, MXCSR_DEFAULT | (round & 3) << 13) }
+    }
+    /// The site that left, and the virtual address of the page it left from.
+    pub fn left_at(&self, _: &Own) -> (u32, u64) {
+        // SAFETY: as in `state`.
+        unsafe { ((*self.words()).site, (*self.words()).page_base) }
+    }
+    /// The cumulative flags gathered since the last call.
+    pub fn take_flags(&self, _: &mut Own) -> u32 {
+        // SAFETY: as in `connect`.
+        unsafe {
+            let flags = (*self.words()).mxcsr & 0x3f;
+            (*self.words()).mxcsr &= !0x3f;
+            flags
+        }
+    }
+    /// Call arguments.
+    pub fn args(&self, _: &Own) -> [u128; 4] {
+        // SAFETY: as in `state`.
+        unsafe { (*self.words()).args }
+    }
+    /// A call's result.
+    pub fn set_result(&self, _: &mut Own, ret: u128) {
+        // SAFETY: as in `connect`.
+        unsafe { (*self.words()).ret = ret }
+    }
+}
+
+/// All exceptions masked, round to nearest, no flags.
+pub const MXCSR_DEFAULT: u32 = 0x1f80;

@@ -1,7 +1,7 @@
 //! State slots, labels, and the ways out of a block.
 
 use super::alloc::{Loc, Src};
-use super::context::{ATTENTION, CODE, CODE_BASE, PAGE_BASE};
+use super::context::{ATTENTION, CODE, CODE_BASE, MXCSR, PAGE_BASE};
 use super::{Cold, Emit, PINS, STATE, What, cond, thunks::Reason};
 use crate::cache::Offset;
 use crate::tlb::{CODE_BITS, ENTRY_SHIFT};
@@ -99,6 +99,22 @@ impl Emit<'_> {
             (_, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov DWORD [Rq(STATE) + at], i),
             (_, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rd(r)),
         }
+        if slot == self.layout.fp_round {
+            self.round();
+        }
+    }
+    /// The rounding mode changed: so does the host's, at once.
+    fn round(&mut self) {
+        self.clobber();
+        let (t, from) = (self.temp(), self.layout.fp_round.off as i32);
+        dynasm!(self.a ; .arch x64
+            ; mov Rd(t), [Rq(STATE) + from]
+            ; and Rd(t), 3
+            ; shl Rd(t), 13
+            ; stmxcsr [Rq(STATE) + MXCSR]
+            ; and DWORD [Rq(STATE) + MXCSR], !0x6000
+            ; or [Rq(STATE) + MXCSR], Rd(t)
+            ; ldmxcsr [Rq(STATE) + MXCSR]);
     }
 
     fn set_pin(&mut self, p: u8, ty: Ty, a: Val) {
@@ -164,11 +180,13 @@ impl Emit<'_> {
         from
     }
     pub fn goto(&mut self, offset: i32, mode: u32, poll: bool) {
+        let kept = !self.b.mode_ignored;
         let give_way = poll || self.backward(offset);
         if give_way {
             let site = self.site(What::Goto {
                 offset,
                 mode,
+                kept,
                 patch: None,
             });
             let to = self.leave(site, self.t.thunks.goto);
@@ -190,6 +208,7 @@ impl Emit<'_> {
             let site = self.site(What::Goto {
                 offset,
                 mode,
+                kept,
                 patch: Some(patch),
             });
             let to = self.leave(site, self.t.thunks.link);
@@ -201,9 +220,11 @@ impl Emit<'_> {
     }
     /// To another page: through the fetch table, which knows where that page is now.
     fn goto_page(&mut self, offset: i32, mode: u32) {
+        let kept = !self.b.mode_ignored;
         let site = self.site(What::Goto {
             offset,
             mode,
+            kept,
             patch: None,
         });
         let miss = self.leave(site, self.t.thunks.goto);

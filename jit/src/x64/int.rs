@@ -163,7 +163,8 @@ impl Emit<'_> {
                 Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => a == v && self.b.constant(b) == Some(0),
                 Op::Const { .. } => true,
                 Op::Set { slot, a } => {
-                    self.pin(emu_ir::Slot { off: slot, ty: n.ty }).is_none()
+                    a != v
+                        && self.pin(emu_ir::Slot { off: slot, ty: n.ty }).is_none()
                         && matches!(self.loc(a), Loc::Nowhere | Loc::Flag(_))
                 }
                 _ => false,
@@ -341,6 +342,8 @@ impl Emit<'_> {
         let divisor = self.temp();
         self.mov(ty, divisor, y);
         self.mov(ty, 0, x);
+        self.unlock(x);
+        self.unlock(y);
         let (done, zero) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
         reg_op!(self, test, ty, divisor, divisor);
         dynasm!(self.a ; .arch x64 ; jz =>zero);
@@ -375,6 +378,7 @@ impl Emit<'_> {
         match inst.op {
             Op::Rotr { .. } => {
                 self.clobber();
+                self.locked = 0;
                 self.claim(1);
                 let (s, n) = (self.reg(a), self.reg(b));
                 self.mov(Ty::I32, 1, n);
@@ -594,12 +598,10 @@ impl Emit<'_> {
         let r = self.reg(c);
         self.clobber();
         dynasm!(self.a ; .arch x64 ; bt Rd(r), 0);
+        self.unlock(r);
     }
     fn adc(&mut self, v: Val, ty: Ty, a: Val, b: Val, c: Val) {
-        // Everything that may change flags comes before the carry is loaded.
         let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
-        self.reg(a);
-        self.src(b);
         self.load_carry(c);
         self.two(v, ty, a, b, true, |e, d, s| alu!(e, adc, ty, d, s));
         self.flags = Flags {

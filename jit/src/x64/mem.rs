@@ -74,7 +74,12 @@ impl Emit<'_> {
 
     /// The inline check of a page: afterwards `[t + addr]` is the host memory, or control went to `slow`.
     fn check(&mut self, addr: u8, wide: bool, mem: Mem, write: bool, slow: DynamicLabel) -> u8 {
-        let (t, u) = (self.temp(), self.temp());
+        let u = self.temp();
+        self.check_with(u, addr, wide, mem, write, slow)
+    }
+    /// The same with a register to work in.
+    fn check_with(&mut self, u: u8, addr: u8, wide: bool, mem: Mem, write: bool, slow: DynamicLabel) -> u8 {
+        let t = self.temp();
         let tag = if write { 8 } else { 0 };
         let unit = 1i32 << mem.align.min(mem.size);
         let last = mem.bytes() as i32 - unit;
@@ -270,7 +275,7 @@ impl Emit<'_> {
         if mem.swap != 0 {
             dynasm!(self.a ; .arch x64 ; jmp =>from);
         } else {
-            let t = self.check(r, wide, mem, true, from);
+            let t = self.check_with(0, r, wide, mem, true, from);
             self.mov(Ty::I64, 0, o);
             match mem.size {
                 0 => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rb(n) ; movzx eax, al),
@@ -293,6 +298,7 @@ impl Emit<'_> {
             result,
             saved,
         }));
+        self.locked = 1;
         let d = self.dst(v, None);
         self.mov(ty, d, 0);
     }
@@ -308,7 +314,7 @@ impl Emit<'_> {
         if mem.swap != 0 {
             dynasm!(self.a ; .arch x64 ; jmp =>from);
         } else {
-            let t = self.check(r, wide, mem, true, from);
+            let t = self.check_with(u, r, wide, mem, true, from);
             self.mov(Ty::I64, u, s);
             match mem.size {
                 0 => dynasm!(self.a ; .arch x64 ; xchg [Rq(t) + Rq(r)], Rb(u) ; movzx Rd(u), Rb(u)),
@@ -330,6 +336,7 @@ impl Emit<'_> {
             result,
             saved,
         }));
+        self.locked = 1 << u;
         let d = self.dst(v, None);
         self.mov(ty, d, u);
     }

@@ -71,8 +71,8 @@ pub struct Site {
 pub enum What {
     /// A memory operation that missed the TLB: the operation and its type.
     Mem(Inst),
-    /// A call of a helper: its index and the result's type.
-    Helper(u16, Ty),
+    /// A call of a helper: its index, the result's type, and how many arguments are given.
+    Helper(u16, Ty, u8),
     /// An operation left to the interpreter: a block of its operands' types and itself.
     Eval(Box<Block>),
     /// The end of a block: where it goes on. `patch` is the branch displacement to fill in, if it can be linked.
@@ -81,6 +81,8 @@ pub enum What {
         offset: i32,
         /// The mode there.
         mode: u32,
+        /// The bits of it that are known to hold.
+        kept: u32,
         /// The branch displacement's place in the cache.
         patch: Option<Offset>,
     },
@@ -434,7 +436,7 @@ impl Emit<'_> {
     fn helper(&mut self, v: Val, ty: Ty, helper: u16, args: [Val; 4]) {
         let n = args.iter().take_while(|a| a.is_some()).count();
         let state = (self.t.state_helper)(helper);
-        self.call(v, ty, What::Helper(helper, ty), &args[..n], state);
+        self.call(v, ty, What::Helper(helper, ty, n as u8), &args[..n], state);
     }
     /// Leave an operation to the interpreter.
     fn interpret(&mut self, v: Val, inst: Inst) {

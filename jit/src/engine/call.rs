@@ -1,0 +1,145 @@
+//! The ways from translated code into Rust: memory accesses that missed the TLB, helpers, interpreted operations.
+#![allow(unsafe_code)]
+
+use super::Vcpu;
+use crate::interp::{self, Memory, Stopped, extend, peek, poke};
+use crate::x64::{self, Site, What, context::Context, thunks::Reason};
+use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
+
+/// Tell a vCPU's translated code where these functions are.
+pub fn connect<G: Guest>(v: &mut Vcpu<G>) {
+    let slow: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = slow::<G>;
+    let call: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = call::<G>;
+    let base = v.mmu.code.base();
+    v.shared
+        .context
+        .connect(&mut v.own, slow as usize as u64, call as usize as u64, base);
+}
+
+/// Run translated code from `entry` until it leaves.
+pub fn enter<G: Guest>(v: &mut Vcpu<G>, entry: u64) -> Reason {
+    let (thunk, state) = (v.mmu.code.enter(), v.shared.context.pointer());
+    let owner = std::ptr::from_mut(v) as u64;
+    v.shared.context.set_owner(&mut v.own, owner);
+    // SAFETY: thunk and entry are of this vCPU's cache, the state of its context; `v` is borrowed mutably for as long,
+    // and translated code uses it only through `slow` and `call`, by the pointer just stored.
+    unsafe { x64::enter(thunk, state, entry) }
+}
+
+/// A memory access that missed the TLB. Non-zero: it faulted, and the guest has been told.
+extern "sysv64" fn slow<G: Guest>(state: *mut u8, addr: u64, site: u32) -> u32 {
+    // SAFETY: translated code passes the state pointer it was entered with, by a vCPU that waits in `enter`.
+    let v = unsafe { &mut *(Context::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
+    v.guarded(|v| v.access(addr, site))
+}
+
+/// A helper, or an operation to be interpreted. Non-zero: it faulted, and the guest has been told.
+extern "sysv64" fn call<G: Guest>(state: *mut u8, _: u64, site: u32) -> u32 {
+    // SAFETY: as in `slow`.
+    let v = unsafe { &mut *(Context::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
+    v.guarded(|v| v.helper(site))
+}
+
+impl<G: Guest> Vcpu<G> {
+    /// A panic must not unwind through translated code: report it and end the process as a crash.
+    fn guarded(&mut self, f: impl FnOnce(&mut Self) -> u32) -> u32 {
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(self)));
+        done.unwrap_or_else(|_| std::process::abort())
+    }
+    fn fault(&mut self, site: &Site, fault: Fault) -> u32 {
+        let (_, page) = self.shared.context.left_at(&self.own);
+        self.raise(
+            page,
+            Stopped {
+                fault,
+                offset: site.offset,
+                aux: site.aux,
+            },
+        );
+        1
+    }
+    fn access(&mut self, addr: u64, site: u32) -> u32 {
+        let site = self.mmu.code.site(site).clone();
+        let What::Mem(inst) = site.what else {
+            unreachable!("a memory site")
+        };
+        let args = self.shared.context.args(&self.own);
+        let at = (&self.guest, self.shared.context.state(&self.own));
+        let low = |v: u128, m: Mem| v & (u128::MAX >> (128 - 8 * m.bytes()));
+        let done = match inst {
+            Inst {
+                op: Op::Load { mem, .. },
+                ty,
+            } => self.mmu.load(at, addr, mem).map(|raw| extend(ty, mem, raw)),
+            Inst {
+                op: Op::Store { mem, .. },
+                ..
+            } => self.mmu.store(at, addr, mem, low(args[0], mem)).map(|()| 0),
+            Inst {
+                op: Op::Cas { mem, .. },
+                ..
+            } => self.mmu.cas(at, addr, mem, low(args[0], mem), low(args[1], mem)),
+            Inst {
+                op: Op::Swap { mem, .. },
+                ..
+            } => self.mmu.swap(at, addr, mem, low(args[0], mem)),
+            other => unreachable!("{} is no memory access", other.op.name()),
+        };
+        match done {
+            Ok(v) => {
+                self.shared.context.set_result(&mut self.own, v);
+                0
+            }
+            Err(fault) => self.fault(&site, fault),
+        }
+    }
+    fn helper(&mut self, number: u32) -> u32 {
+        let mut args = self.shared.context.args(&self.own);
+        match &self.mmu.code.site(number).what {
+            What::Eval(block) => {
+                let state = self.shared.context.state(&self.own);
+                let (bits, flags) = interp::eval(block, &args[..block.insts.len() - 1], state, G::LAYOUT);
+                self.finish(bits, flags)
+            }
+            &What::Helper(i, ty, given) => {
+                args[given as usize..].fill(0);
+                match &G::HELPERS[i as usize].f {
+                    HelperFn::Pure(f) => self.finish(f(&args) & ty.mask(), 0),
+                    HelperFn::Flags(f) => {
+                        let (bits, flags) = f(&args);
+                        self.finish(bits & ty.mask(), flags)
+                    }
+                    HelperFn::State(f) => self.state_helper(number, *f, ty, &args),
+                }
+            }
+            What::Mem(_) | What::Goto { .. } => unreachable!("a call site"),
+        }
+    }
+    fn finish(&mut self, bits: u128, flags: u32) -> u32 {
+        if flags != 0 {
+            let state = self.shared.context.state_mut(&mut self.own);
+            let old = peek(state, G::LAYOUT.fp_flags.off, Ty::I32);
+            poke(state, G::LAYOUT.fp_flags.off, Ty::I32, old | flags as u128);
+        }
+        self.shared.context.set_result(&mut self.own, bits);
+        0
+    }
+    fn state_helper(&mut self, number: u32, f: emu_ir::StateFn<G>, ty: Ty, args: &[u128; 4]) -> u32 {
+        self.collect_flags();
+        let state = self.shared.context.state_mut(&mut self.own);
+        let done = f(&mut self.guest, state, &mut self.mmu, args);
+        match done {
+            Ok(bits) => {
+                self.reselect();
+                let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
+                let (_, page) = self.shared.context.left_at(&self.own);
+                self.shared.context.prepare(&mut self.own, page, round);
+                self.finish(bits & ty.mask(), 0)
+            }
+            Err(fault) => {
+                let site = self.mmu.code.site(number).clone();
+                self.fault(&site, fault)
+            }
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! The blocks: found by physical page and offset, linked to one another, forgotten when their bytes change.
+
+use crate::cache::{Cache, Offset};
+use crate::interp::Prepared;
+use crate::tlb::{PAGE, Tlb};
+use crate::x64::{self, Site, Target, What, thunks::Thunks};
+use emu_ir::{Block, BlockKey, Guest, Layout};
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::Arc;
+
+/// A block's number, good until the next [`Code::era`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found(u32);
+
+const NONE: u32 = u32::MAX;
+
+/// Page numbers are well spread already: one multiplication.
+#[derive(Default)]
+pub struct PageHasher(u64);
+impl Hasher for PageHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.write_u64(b as u64));
+    }
+    fn write_u64(&mut self, v: u64) {
+        self.0 = (self.0 ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
+    }
+}
+
+enum Made {
+    Ir(Arc<Prepared>),
+    Host { checked: Offset, fast: Offset },
+}
+
+struct Entry {
+    phys: u64,
+    mode: u32,
+    kept: u32,
+    len: u32,
+    /// The next page it reaches into, if it does.
+    next_page: Option<u64>,
+    made: Made,
+    /// The next block at the same place, of another mode.
+    chain: u32,
+    /// Sites whose branches go to it.
+    incoming: Vec<u32>,
+}
+
+struct Page {
+    /// Entry offsets into the cache for jumps by address, one for each possible instruction.
+    table: Box<[u32]>,
+    /// The first block at each place.
+    heads: Box<[u32]>,
+    /// Blocks with a byte in this page.
+    members: Vec<u32>,
+    /// 64-byte pieces that blocks were made from, a bit each.
+    pieces: u64,
+}
+
+/// All translated code of a vCPU.
+pub struct Code {
+    layout: &'static Layout,
+    cache: Option<Cache>,
+    thunks: Thunks,
+    pages: HashMap<u64, Page, BuildHasherDefault<PageHasher>>,
+    entries: Vec<Entry>,
+    sites: Vec<Site>,
+    /// Where each linkable site's branch goes while it is not linked.
+    unlinked: HashMap<u32, Offset, BuildHasherDefault<PageHasher>>,
+    era: u32,
+}
+
+impl Code {
+    /// With a code cache of `size` bytes, or none.
+    ///
+    /// # Errors
+    /// The host's.
+    pub fn new(layout: &'static Layout, size: usize) -> std::io::Result<Code> {
+        let mut cache = if size == 0 { None } else { Some(Cache::new(size)?) };
+        let thunks = cache
+            .as_mut()
+            .map(|c| x64::thunks::build(c, layout))
+            .unwrap_or_default();
+        let (pages, entries, sites, unlinked) = (HashMap::default(), Vec::new(), Vec::new(), HashMap::default());
+        Ok(Code {
+            layout,
+            cache,
+            thunks,
+            pages,
+            entries,
+            sites,
+            unlinked,
+            era: 0,
+        })
+    }
+    /// Executable address of the cache's start.
+    pub fn base(&self) -> u64 {
+        self.cache.as_ref().map_or(0, Cache::base)
+    }
+    /// Address of the entering thunk.
+    pub fn enter(&self) -> u64 {
+        self.base() + self.thunks.enter as u64
+    }
+    /// Changes when everything was forgotten: block and site numbers of before mean nothing.
+    pub fn era(&self) -> u32 {
+        self.era
+    }
+    /// A site by number.
+    pub fn site(&self, n: u32) -> &Site {
+        &self.sites[n as usize]
+    }
+    /// Where a `Goto` site goes: bytes from the start of its page.
+    pub fn goto_offset(&self, n: u32) -> i32 {
+        match self.site(n).what {
+            What::Goto { offset, .. } => offset,
+            What::Mem(_) | What::Helper(..) | What::Eval(_) => unreachable!("a goto site"),
+        }
+    }
+    fn slot(&self, phys: u64) -> usize {
+        (phys & 0xfff) as usize >> self.layout.insn_shift
+    }
+    /// The page's record, made if it is new.
+    fn page(&mut self, phys: u64) -> &mut Page {
+        let places = 4096 >> self.layout.insn_shift;
+        let miss = self.thunks.lookup;
+        self.pages.entry(phys & PAGE).or_insert_with(|| Page {
+            table: vec![miss; places].into(),
+            heads: vec![NONE; places].into(),
+            members: Vec::new(),
+            pieces: 0,
+        })
+    }
+    /// The address of a page's jump table; good until the next era.
+    pub fn table(&mut self, phys: u64) -> u64 {
+        self.page(phys).table.as_ptr() as u64
+    }
+    /// The block for a key.
+    pub fn lookup(&mut self, key: BlockKey) -> Option<Found> {
+        let slot = self.slot(key.phys);
+        let page = self.pages.get_mut(&(key.phys & PAGE))?;
+        let mut at = page.heads[slot];
+        while at != NONE {
+            let e = &self.entries[at as usize];
+            if e.phys == key.phys && key.mode & e.kept == e.mode {
+                if let Made::Host { checked, .. } = e.made {
+                    page.table[slot] = checked;
+                }
+                return Some(Found(at));
+            }
+            at = e.chain;
+        }
+        None
+    }
+    /// A block's IR.
+    pub fn ir(&self, b: Found) -> Arc<Prepared> {
+        match &self.entries[b.0 as usize].made {
+            Made::Ir(ir) => ir.clone(),
+            Made::Host { .. } => unreachable!("one accelerator at a time"),
+        }
+    }
+    /// Address of a block for those who know the mode.
+    pub fn entry(&self, b: Found) -> u64 {
+        match self.entries[b.0 as usize].made {
+            Made::Host { fast, .. } => self.base() + fast as u64,
+            Made::Ir(_) => unreachable!("one accelerator at a time"),
+        }
+    }
+    /// Keep a block as IR.
+    pub fn install_ir(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>) -> Found {
+        let made = Made::Ir(Arc::new(Prepared::new(block.clone())));
+        self.insert(key, block, next_page, made)
+    }
+    /// Emit a block. `None`: too large, translate a shorter one. May forget everything else first.
+    pub fn install<G: Guest>(
+        &mut self,
+        key: BlockKey,
+        block: &Block,
+        next_page: Option<u64>,
+        scratch: &mut x64::Scratch,
+        tlb: &mut Tlb,
+    ) -> Option<Found> {
+        if self.cache.as_ref()?.free() < 1 << 20 {
+            self.forget_all(tlb);
+        }
+        let cache = self.cache.as_mut()?;
+        let target = Target {
+            layout: self.layout,
+            state_helper: &x64::is_state::<G>,
+            thunks: &self.thunks,
+            base: cache.base(),
+            at: cache.next(),
+            first_site: self.sites.len() as u32,
+        };
+        let code = x64::emit(key, block, &target, scratch)?;
+        let at = cache.push(&code.bytes);
+        for (i, s) in code.sites.iter().enumerate() {
+            if let What::Goto { patch: Some(patch), .. } = s.what {
+                let rel = cache.bytes(patch, 4).try_into().map_or(0, i32::from_le_bytes);
+                let stub = (patch as i32 + 4 + rel) as Offset;
+                self.unlinked.insert(self.sites.len() as u32 + i as u32, stub);
+            }
+        }
+        self.sites.extend(code.sites);
+        let made = Made::Host {
+            checked: at,
+            fast: at + code.fast,
+        };
+        Some(self.insert(key, block, next_page, made))
+    }
+    fn insert(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>, made: Made) -> Found {
+        let number = self.entries.len() as u32;
+        let kept = !block.mode_ignored;
+        let slot = self.slot(key.phys);
+        let len = block.guest_bytes.max(1);
+        let checked = match made {
+            Made::Host { checked, .. } => Some(checked),
+            Made::Ir(_) => None,
+        };
+        let first = (key.phys & 0xfff) as u32;
+        let page = self.page(key.phys);
+        let chain = std::mem::replace(&mut page.heads[slot], number);
+        if let Some(checked) = checked {
+            page.table[slot] = checked;
+        }
+        page.members.push(number);
+        page.pieces |= pieces(first, (first + len).min(4096) - first);
+        if let Some(next) = next_page {
+            let page = self.page(next);
+            page.members.push(number);
+            page.pieces |= pieces(0, (first + len).saturating_sub(4096).max(1));
+        }
+        let (phys, mode) = (key.phys, key.mode & kept);
+        self.entries.push(Entry {
+            phys,
+            mode,
+            kept,
+            len,
+            next_page,
+            made,
+            chain,
+            incoming: Vec::new(),
+        });
+        Found(number)
+    }
+    /// Let the branch at a site go straight to a block: past its check if the site's mode answers it.
+    pub fn link(&mut self, site: u32, to: Found) {
+        let What::Goto {
+            patch: Some(patch),
+            mode,
+            kept,
+            ..
+        } = self.sites[site as usize].what
+        else {
+            return;
+        };
+        let Some(cache) = &mut self.cache else { return };
+        let e = &mut self.entries[to.0 as usize];
+        if let Made::Host { checked, fast } = e.made {
+            let known = e.kept & !kept == 0 && mode & e.kept == e.mode;
+            cache.patch(patch, if known { fast } else { checked });
+            e.incoming.push(site);
+        }
+    }
+    /// Whether blocks were made from bytes in a range that lies in one page.
+    pub fn covers(&self, phys: u64, len: u32) -> bool {
+        let Some(page) = self.pages.get(&(phys & PAGE)) else {
+            return false;
+        };
+        page.pieces & pieces((phys & 0xfff) as u32, len.max(1)) != 0
+    }
+    /// Whether a page has blocks at all.
+    pub fn has(&self, phys: u64) -> bool {
+        self.pages.get(&(phys & PAGE)).is_some_and(|p| p.pieces != 0)
+    }
+    /// Bytes in one page changed: forget the blocks made from them.
+    pub fn invalidate(&mut self, phys: u64, len: u32) {
+        if !self.covers(phys, len) {
+            return;
+        }
+        let page = &self.pages[&(phys & PAGE)];
+        let (from, to) = (phys, phys + len as u64);
+        let hit = |&n: &u32| {
+            let e = &self.entries[n as usize];
+            let inside = (e.phys & 0xfff) as u32 + e.len;
+            let (start, end) = match e.next_page {
+                Some(p) if p == phys & PAGE => (p, p + inside.saturating_sub(4096) as u64),
+                _ => (e.phys, e.phys + e.len as u64),
+            };
+            start < to && from < end
+        };
+        let dead: Vec<u32> = page.members.iter().copied().filter(hit).collect();
+        for n in dead {
+            self.remove(n);
+        }
+    }
+    /// Bytes in any range changed.
+    pub fn invalidate_range(&mut self, phys: u64, len: u64) {
+        let mut at = phys;
+        let end = phys.saturating_add(len);
+        if len >> 12 > self.pages.len() as u64 {
+            // Longer than there are pages: ask the pages instead.
+            let hit: Vec<u64> = self
+                .pages
+                .keys()
+                .copied()
+                .filter(|p| p + 4096 > phys && *p < end)
+                .collect();
+            hit.into_iter().for_each(|p| self.invalidate(p, 4096));
+            return;
+        }
+        while at < end {
+            let stop = ((at & PAGE) + 4096).min(end);
+            self.invalidate(at, (stop - at) as u32);
+            at = stop;
+        }
+    }
+    fn remove(&mut self, n: u32) {
+        let (phys, next_page) = (self.entries[n as usize].phys, self.entries[n as usize].next_page);
+        let incoming = std::mem::take(&mut self.entries[n as usize].incoming);
+        for site in incoming {
+            self.unlink(site);
+        }
+        let (slot, miss) = (self.slot(phys), self.thunks.lookup);
+        let chain = self.entries[n as usize].chain;
+        let mut before = self.pages[&(phys & PAGE)].heads[slot];
+        if before == n {
+            before = NONE;
+        }
+        while before != NONE && self.entries[before as usize].chain != n {
+            before = self.entries[before as usize].chain;
+        }
+        match before {
+            NONE => self.page(phys).heads[slot] = chain,
+            b => self.entries[b as usize].chain = chain,
+        }
+        self.page(phys).table[slot] = miss;
+        for page in [Some(phys & PAGE), next_page].into_iter().flatten() {
+            self.page(page).members.retain(|&m| m != n);
+            self.recount(page);
+        }
+    }
+    fn recount(&mut self, page: u64) {
+        let mut bits = 0;
+        for &m in &self.pages[&page].members {
+            let e = &self.entries[m as usize];
+            let first = (e.phys & 0xfff) as u32;
+            bits |= match e.next_page {
+                Some(p) if p == page => pieces(0, (first + e.len).saturating_sub(4096).max(1)),
+                _ => pieces(first, (first + e.len).min(4096) - first),
+            };
+        }
+        self.page(page).pieces = bits;
+    }
+    fn unlink(&mut self, site: u32) {
+        let What::Goto { patch: Some(patch), .. } = self.sites[site as usize].what else {
+            return;
+        };
+        if let (Some(cache), Some(&stub)) = (&mut self.cache, self.unlinked.get(&site)) {
+            cache.patch(patch, stub);
+        }
+    }
+    /// Forget all blocks, and the fetch entries that point to their tables.
+    pub fn forget_all(&mut self, tlb: &mut Tlb) {
+        tlb.forget_code();
+        self.pages.clear();
+        self.entries.clear();
+        self.sites.clear();
+        self.unlinked.clear();
+        self.era += 1;
+        if let Some(c) = &mut self.cache {
+            c.reset();
+        }
+    }
+}
+
+/// The 64-byte pieces of a page that `len >= 1` bytes from `first` touch.
+fn pieces(first: u32, len: u32) -> u64 {
+    let (a, b) = (first >> 6, (first + len - 1).min(4095) >> 6);
+    (u64::MAX >> (63 - (b - a))) << a
+}

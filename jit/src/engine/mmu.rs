@@ -1,0 +1,377 @@
+//! Memory as the guest sees it: TLB look-up, page walks, alignment, page crossing, device access, self-modifying code.
+
+use super::{code::Code, nothing_there};
+use crate::interp::{Memory, Now};
+use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, PAGE, SLOW, STRICT, Tlb, host};
+use emu_ir::{Access, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Stop};
+
+/// Contexts whose translations are kept at once.
+const CONTEXTS: usize = 24;
+
+/// A vCPU's way to memory.
+pub struct Mmu {
+    bus: Box<dyn Bus + Send>,
+    pub tlb: Tlb,
+    pub code: Code,
+    /// The tables of address spaces 0 and 1.
+    spaces: [usize; 2],
+    /// [`Guest::context`] may have changed.
+    pub dirty: bool,
+    /// The guest stopped itself.
+    pub stop: Option<Stop>,
+}
+
+/// Where one access goes.
+enum To {
+    /// Host memory at this address.
+    Ram(u64),
+    /// The bus, at this physical address.
+    Device(u64),
+}
+
+impl Mmu {
+    pub fn new(bus: Box<dyn Bus + Send>, code: Code) -> Mmu {
+        let mut tlb = Tlb::new(CONTEXTS);
+        let first = tlb.select(emu_ir::Context::default());
+        Mmu {
+            bus,
+            tlb,
+            code,
+            spaces: [first; 2],
+            dirty: true,
+            stop: None,
+        }
+    }
+    /// Take up the tables of the state's contexts.
+    pub fn select<G: Guest>(&mut self, (guest, state): Now<G>) {
+        self.spaces = [0, 1].map(|i| self.tlb.select(guest.context(state, i)));
+        self.dirty = false;
+    }
+    /// Addresses of the selected tables.
+    pub fn tables(&self) -> ([u64; 2], u64) {
+        let [a, b] = self.spaces.map(|s| self.tlb.addresses(s));
+        ([a.0, b.0], a.1)
+    }
+    /// Forget all translations of addresses and code.
+    pub fn forget_all(&mut self) {
+        self.tlb.flush(Flush::All);
+        self.code.forget_all(&mut self.tlb);
+        self.dirty = true;
+    }
+    /// Stores to a physical page are to be looked at: it has code.
+    pub fn protect(&mut self, phys: u64) {
+        self.tlb.protect(phys & PAGE);
+    }
+
+    // ---- fetching
+
+    /// The physical page that `va` is fetched from, now in the fetch table.
+    pub fn fetch_page<G: Guest>(&mut self, at: Now<G>, va: u64) -> Result<u64, Fault> {
+        if self.dirty {
+            self.select::<G>(at);
+        }
+        let e = self.tlb.code(self.spaces[0], va);
+        if e.tag == va & PAGE {
+            return Ok(e.phys & PAGE);
+        }
+        let page = at.0.walk(at.1, &mut *self.bus, va, Access::Execute, 0)?;
+        self.bus.ram(page.phys).ok_or(nothing_there(va))?;
+        let table = self.code.table(page.phys);
+        let phys = page.phys | if page.global { GLOBAL } else { 0 };
+        *self.tlb.code(self.spaces[0], va) = CodeEntry {
+            tag: va & PAGE,
+            table,
+            phys,
+            reserved: 0,
+        };
+        Ok(page.phys)
+    }
+    /// The bytes around `pc`, which lies at `phys`.
+    pub fn fetch<'a, G: Guest>(&'a mut self, at: Now<'a, G>, pc: u64, phys: u64) -> Bytes<'a, G> {
+        let first = self.bus.ram(phys & PAGE).map_or(0, |p| p.host);
+        Bytes {
+            mmu: self,
+            at,
+            page: pc & PAGE,
+            first,
+            second: None,
+            next_page: None,
+        }
+    }
+
+    // ---- data
+
+    /// The data entry for `va`, filled by a walk if need be; an access it forbids is a fault.
+    fn entry<G: Guest>(&mut self, at: Now<G>, va: u64, access: Access, idx: u8) -> Result<DataEntry, Fault> {
+        if self.dirty {
+            self.select::<G>(at);
+        }
+        let space = self.spaces[idx as usize & 1];
+        let have = *self.tlb.data(space, va);
+        let tag = if access == Access::Write { have.write } else { have.read };
+        if tag != INVALID && tag & PAGE == va & PAGE {
+            return Ok(have);
+        }
+        let page = at.0.walk(at.1, &mut *self.bus, va, access, idx)?;
+        let ram = self.bus.ram(page.phys);
+        let slow = if ram.is_none() || page.strict { SLOW } else { 0 };
+        let keep = |other: u64| {
+            if other & PAGE == va & PAGE && have.phys & PAGE == page.phys {
+                other
+            } else {
+                INVALID
+            }
+        };
+        let read = if page.read { va & PAGE | slow } else { INVALID };
+        let mut write = if page.write { va & PAGE | slow } else { INVALID };
+        if write != INVALID && (ram.is_some_and(|r| !r.writable) || self.code.has(page.phys)) {
+            write |= SLOW;
+        }
+        // A walk answers for the access it was asked for; what it says of the other is a bonus.
+        let (read, write) = match access {
+            Access::Write => (if read == INVALID { keep(have.read) } else { read }, write),
+            _ => (read, if write == INVALID { keep(have.write) } else { write }),
+        };
+        let phys = page.phys | if page.global { GLOBAL } else { 0 } | if page.strict { STRICT } else { 0 };
+        let addend = ram.map_or(0, |r| r.host.wrapping_sub(va & PAGE));
+        let e = DataEntry {
+            read,
+            write,
+            addend,
+            phys,
+        };
+        *self.tlb.data(space, va) = e;
+        Ok(e)
+    }
+    /// Where `len` bytes at `va`, all in one page, are.
+    fn locate<G: Guest>(&mut self, at: Now<G>, va: u64, access: Access, idx: u8) -> Result<(To, DataEntry), Fault> {
+        let e = self.entry::<G>(at, va, access, idx)?;
+        let phys = e.phys & PAGE | va & 0xfff;
+        let to = if e.addend != 0 {
+            To::Ram(e.addend.wrapping_add(va))
+        } else {
+            To::Device(phys)
+        };
+        Ok((to, e))
+    }
+    fn check_alignment(va: u64, mem: Mem, access: Access) -> Result<(), Fault> {
+        if va & ((1 << mem.align) - 1) != 0 {
+            return Err(Fault::Alignment { addr: va, access });
+        }
+        Ok(())
+    }
+    fn check_strict(e: &DataEntry, va: u64, mem: Mem, access: Access) -> Result<(), Fault> {
+        let natural = mem.bytes().min(8) as u64 - 1;
+        if e.phys & STRICT != 0 && va & natural != 0 && mem.align == 0 {
+            return Err(Fault::Alignment { addr: va, access });
+        }
+        Ok(())
+    }
+    fn read_piece<G: Guest>(&mut self, at: Now<G>, va: u64, len: u32, mem: Mem) -> Result<u128, Fault> {
+        let (to, e) = self.locate::<G>(at, va, Access::Read, mem.idx)?;
+        Self::check_strict(&e, va, mem, Access::Read)?;
+        match to {
+            To::Ram(a) => Ok(host::load(a, len)),
+            To::Device(phys) => self.device_load(va, phys, len),
+        }
+    }
+    fn device_load(&mut self, va: u64, phys: u64, len: u32) -> Result<u128, Fault> {
+        let fault = Fault::Bus {
+            addr: va,
+            access: Access::Read,
+        };
+        let mut value = 0u128;
+        for (k, size) in chunks(len) {
+            let piece = self.bus.load(phys + k as u64, size).ok_or(fault)?;
+            value |= (piece as u128) << (8 * k);
+        }
+        Ok(value)
+    }
+    fn write_piece(&mut self, to: &To, e: &DataEntry, va: u64, len: u32, value: u128) -> Result<(), Fault> {
+        let phys = e.phys & PAGE | va & 0xfff;
+        match *to {
+            To::Ram(a) if e.write & SLOW == 0 => host::store(a, len, value),
+            To::Ram(a) if self.bus.ram(phys & PAGE).is_some_and(|r| r.writable) => {
+                host::store(a, len, value);
+                self.code.invalidate(phys, len);
+            }
+            To::Ram(_) | To::Device(_) => {
+                let fault = Fault::Bus {
+                    addr: va,
+                    access: Access::Write,
+                };
+                for (k, size) in chunks(len) {
+                    let piece = (value >> (8 * k)) as u64 & (u64::MAX >> (64 - 8 * size as u32));
+                    self.bus.store(phys + k as u64, size, piece).ok_or(fault)?;
+                }
+            }
+        }
+        Ok(())
+    }
+    /// A page whose code is gone can be stored to directly again.
+    fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
+        if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && !self.code.has(e.phys) {
+            let writable = self.bus.ram(e.phys & PAGE).is_some_and(|r| r.writable);
+            if writable {
+                let entry = self.tlb.data(self.spaces[space as usize & 1], va);
+                if entry.write & PAGE == va & PAGE {
+                    entry.write &= !SLOW;
+                }
+            }
+        }
+    }
+}
+
+/// A transfer of `len` bytes as accesses of 1, 2, 4 or 8 bytes: offset and size.
+fn chunks(len: u32) -> impl Iterator<Item = (u32, u8)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let left = len - at;
+        let size = if left == 0 {
+            return None;
+        } else {
+            1u32 << left.ilog2().min(3)
+        };
+        at += size;
+        Some((at - size, size as u8))
+    })
+}
+
+/// Reverse the bytes of each element of `1 << swap` bytes.
+fn swapped(value: u128, mem: Mem) -> u128 {
+    if mem.swap == 0 {
+        return value;
+    }
+    let mut bytes = value.to_le_bytes();
+    bytes[..mem.bytes() as usize]
+        .chunks_exact_mut(1 << mem.swap)
+        .for_each(<[u8]>::reverse);
+    u128::from_le_bytes(bytes)
+}
+
+fn low(len: u32) -> u128 {
+    u128::MAX >> (128 - 8 * len)
+}
+
+impl<G: Guest> Memory<G> for Mmu {
+    fn load(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
+        Self::check_alignment(addr, mem, Access::Read)?;
+        let len = mem.bytes();
+        let here = (4096 - (addr & 0xfff) as u32).min(len);
+        let mut value = self.read_piece::<G>(at, addr, here, mem)?;
+        if here < len {
+            let next = addr.wrapping_add(here as u64) & G::LAYOUT.pc.ty.mask() as u64;
+            value |= self.read_piece::<G>(at, next, len - here, mem)? << (8 * here);
+        }
+        Ok(swapped(value, mem))
+    }
+    fn store(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
+        Self::check_alignment(addr, mem, Access::Write)?;
+        let value = swapped(value, mem);
+        let len = mem.bytes();
+        let here = (4096 - (addr & 0xfff) as u32).min(len);
+        let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
+        Self::check_strict(&e, addr, mem, Access::Write)?;
+        if here == len {
+            self.write_piece(&to, &e, addr, len, value)?;
+        } else {
+            // Both pages must allow it before either is written.
+            let next = addr.wrapping_add(here as u64) & G::LAYOUT.pc.ty.mask() as u64;
+            let (to2, e2) = self.locate::<G>(at, next, Access::Write, mem.idx)?;
+            self.write_piece(&to, &e, addr, here, value & low(here))?;
+            self.write_piece(&to2, &e2, next, len - here, value >> (8 * here))?;
+        }
+        self.relax(mem.idx, addr, &e);
+        Ok(())
+    }
+    fn cas(&mut self, at: Now<G>, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault> {
+        self.atomic::<G>(
+            at,
+            addr,
+            mem,
+            |a, len| host::compare_exchange(a, len, swapped(old, mem), swapped(new, mem)),
+            |held| (swapped(held, mem) == old).then_some(swapped(new, mem)),
+        )
+    }
+    fn swap(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault> {
+        let value = swapped(value, mem);
+        self.atomic::<G>(at, addr, mem, |a, len| host::exchange(a, len, value), |_| Some(value))
+    }
+}
+
+impl Mmu {
+    /// An atomic access: `ram` on aligned memory; else a load and, if `device` gives a value, a store.
+    fn atomic<G: Guest>(
+        &mut self,
+        at: Now<G>,
+        addr: u64,
+        mem: Mem,
+        ram: impl FnOnce(u64, u32) -> u128,
+        device: impl FnOnce(u128) -> Option<u128>,
+    ) -> Result<u128, Fault> {
+        Self::check_alignment(addr, mem, Access::Write)?;
+        let len = mem.bytes();
+        let plain = Mem { swap: 0, ..mem };
+        let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
+        let writable = self.bus.ram(e.phys & PAGE).is_some_and(|r| r.writable);
+        if let To::Ram(a) = to
+            && writable
+            && addr % len as u64 == 0
+        {
+            let held = ram(a, len);
+            self.code.invalidate(e.phys & PAGE | addr & 0xfff, len);
+            self.relax(mem.idx, addr, &e);
+            return Ok(swapped(held, mem));
+        }
+        let held = <Self as Memory<G>>::load(self, at, addr, plain)?;
+        if let Some(new) = device(held) {
+            <Self as Memory<G>>::store(self, at, addr, plain, new)?;
+        }
+        Ok(swapped(held, mem))
+    }
+}
+
+impl Env for Mmu {
+    fn bus(&mut self) -> &mut dyn Bus {
+        &mut *self.bus
+    }
+    fn flush(&mut self, what: Flush, _broadcast: bool) {
+        self.tlb.flush(what);
+    }
+    fn context_changed(&mut self) {
+        self.dirty = true;
+    }
+    fn stop(&mut self, why: Stop) {
+        self.stop = Some(why);
+    }
+}
+
+/// Code bytes for a translator.
+pub struct Bytes<'a, G: Guest> {
+    mmu: &'a mut Mmu,
+    at: Now<'a, G>,
+    page: u64,
+    first: u64,
+    second: Option<u64>,
+    /// The physical page of the next virtual page, if bytes of it were read.
+    pub next_page: Option<u64>,
+}
+
+impl<G: Guest> Fetch for Bytes<'_, G> {
+    fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
+        if offset < 4096 {
+            return Ok(host::load(self.first + offset as u64, 2) as u16);
+        }
+        let second = match self.second {
+            Some(s) => s,
+            None => {
+                let va = self.page.wrapping_add(4096) & G::LAYOUT.pc.ty.mask() as u64;
+                let page = self.at.0.walk(self.at.1, &mut *self.mmu.bus, va, Access::Execute, 0)?;
+                let host = self.mmu.bus.ram(page.phys).ok_or(nothing_there(va))?.host;
+                self.next_page = Some(page.phys);
+                *self.second.insert(host)
+            }
+        };
+        Ok(host::load(second + (offset & 0xfff) as u64, 2) as u16)
+    }
+}

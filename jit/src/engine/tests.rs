@@ -1,0 +1,195 @@
+//! Interpreter = emitter: every operation, every type, hard operands, in every allocation situation.
+
+use super::*;
+use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory};
+use crate::interp::Prepared;
+use emu_ir::{Block, Op, RamPage};
+
+/// One page of memory at physical 0, page aligned.
+#[repr(align(4096))]
+struct Bytes([u8; MEMORY as usize]);
+
+struct OnePage(Box<Bytes>);
+
+impl Bus for OnePage {
+    fn load(&mut self, _: u64, _: u8) -> Option<u64> {
+        None
+    }
+    fn store(&mut self, _: u64, _: u8, _: u64) -> Option<()> {
+        None
+    }
+    fn ram(&mut self, page: u64) -> Option<RamPage> {
+        (page == 0).then(|| RamPage {
+            host: self.0.0.as_mut_ptr() as u64,
+            writable: true,
+        })
+    }
+}
+
+/// A vCPU whose blocks tests put in themselves.
+struct Bench {
+    v: Vcpu<TestGuest>,
+    host: u64,
+    next: u64,
+}
+
+/// How a block was left, as far as state does not tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    Branch,
+    Exit(Leave),
+    Fault,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let mut ram = OnePage(Box::new(Bytes([0; MEMORY as usize])));
+        let host = ram.ram(0).expect("page 0").host;
+        let state: State = bytemuck::Zeroable::zeroed();
+        let v = Vcpu::new(TestGuest, state, Box::new(ram), Accel::Jit).expect("a vCPU");
+        Bench {
+            v,
+            host,
+            next: 0x10_0000,
+        }
+    }
+    fn memory(&self) -> Vec<u8> {
+        (0..MEMORY)
+            .map(|i| crate::tlb::host::load(self.host + i, 1) as u8)
+            .collect()
+    }
+    /// Put a block in the cache; its entry.
+    fn install(&mut self, block: &Block) -> Option<u64> {
+        self.next += 0x1000;
+        let key = BlockKey {
+            phys: self.next,
+            mode: 0,
+        };
+        let (code, tlb) = (&mut self.v.mmu.code, &mut self.v.mmu.tlb);
+        let found = code.install::<TestGuest>(key, block, None, &mut self.v.emitter, tlb)?;
+        Some(self.v.mmu.code.entry(found))
+    }
+    fn run(&mut self, entry: u64, state: &State) -> (State, Vec<u8>, Left) {
+        let fresh = TestMemory::default();
+        for (i, b) in fresh.bytes.iter().enumerate() {
+            crate::tlb::host::store(self.host + i as u64, 1, *b as u128);
+        }
+        *self.v.state_mut() = *state;
+        self.v.reselect();
+        self.v
+            .shared
+            .context
+            .prepare(&mut self.v.own, PAGE_BASE, state.fp_round);
+        let reason = call::enter(&mut self.v, entry);
+        self.v.collect_flags();
+        let left = match reason {
+            Reason::Link | Reason::Goto => {
+                self.v.set_goto();
+                Left::Branch
+            }
+            Reason::Lookup => Left::Branch,
+            Reason::Sync => Left::Exit(Leave::Sync),
+            Reason::Wait => Left::Exit(Leave::Wait),
+            Reason::Yield => Left::Exit(Leave::Yield),
+            Reason::Fault => Left::Fault,
+        };
+        (*self.v.state(), self.memory(), left)
+    }
+}
+
+fn interpreted(block: &Prepared, state: &State) -> (State, Vec<u8>, Left) {
+    let (mut state, mut mem) = (*state, TestMemory::default());
+    let mut scratch = interp::Scratch::default();
+    let left = match interp::run(&mut TestGuest, &mut state, &mut mem, block, PAGE_BASE, &mut scratch) {
+        Ok(Next::Goto { .. } | Next::GotoVal { .. }) => Left::Branch,
+        Ok(Next::Exit(why)) => Left::Exit(why),
+        Err(s) => {
+            state.pc = PAGE_BASE as u32 + s.offset as u32;
+            Left::Fault
+        }
+    };
+    (state, mem.bytes, left)
+}
+
+/// A block whose branches go to itself would not come back.
+fn comes_back(block: &Block) -> bool {
+    !block.insts.iter().any(|i| matches!(i.op, Op::Goto { offset: 0, .. }))
+}
+
+fn compare(bench: &mut Bench, case: &Case, how: Operands, block: Block, state: &State, entry: u64) {
+    let prepared = Prepared::new(block);
+    let want = interpreted(&prepared, state);
+    let got = bench.run(entry, state);
+    let listing = emu_ir::print::Listing {
+        block: prepared.block(),
+        layout: TestGuest::LAYOUT,
+    }
+    .to_string();
+    assert_eq!(got.2, want.2, "{} {how:?}\n{listing}", case.name);
+    assert_eq!(got.0, want.0, "{} {how:?}\nstart {state:x?}\n{listing}", case.name);
+    assert!(got.1 == want.1, "{} {how:?}: memory differs\n{listing}", case.name);
+}
+
+#[test]
+fn every_operation_emitted_equals_interpreted() {
+    let mut bench = Bench::new();
+    for case in cases::all() {
+        for &how in Operands::ALL {
+            let rows = case.rows();
+            let mut shared = None;
+            let step = if how.embeds() { (rows.len() / 12).max(1) } else { 1 };
+            for (n, row) in rows.iter().enumerate().step_by(step) {
+                let block = case.block(how, row);
+                if !comes_back(&block) {
+                    continue;
+                }
+                let entry = match shared {
+                    Some(e) if !how.embeds() => e,
+                    _ => bench.install(&block).expect("fits"),
+                };
+                shared = Some(entry);
+                let state = case.state(row, n as u32);
+                compare(&mut bench, &case, how, block, &state, entry);
+            }
+        }
+    }
+}
+
+#[test]
+fn random_blocks_emitted_equal_interpreted() {
+    let (mut bench, blocks, mut random) = (Bench::new(), cases::random::Blocks::new(), Random::new(5));
+    for n in 0..1500 {
+        let mut block = blocks.block(&mut random, 10 + n % 60);
+        if !comes_back(&block) {
+            continue;
+        }
+        if n % 2 == 1 {
+            opt::run(
+                &mut block,
+                TestGuest::LAYOUT,
+                CallEffect::of::<TestGuest>,
+                &mut opt::Scratch::default(),
+            );
+        }
+        let Some(entry) = bench.install(&block) else { continue };
+        let prepared = Prepared::new(block);
+        for seed in 0..3 {
+            let mut state: State = bytemuck::Zeroable::zeroed();
+            let mut fill = Random::new(n as u64 * 8 + seed);
+            state
+                .v
+                .as_flattened_mut()
+                .fill_with(|| fill.next() >> (fill.below(4) * 16));
+            state.r.fill_with(|| fill.next() as u32 >> fill.below(24));
+            state.fp_round = fill.next() as u32 & 3;
+            let (want, got) = (interpreted(&prepared, &state), bench.run(entry, &state));
+            let listing = emu_ir::print::Listing {
+                block: prepared.block(),
+                layout: TestGuest::LAYOUT,
+            };
+            assert_eq!(got.2, want.2, "block {n}\n{listing}");
+            assert_eq!(got.0, want.0, "block {n}\nstart {state:x?}\n{listing}");
+            assert!(got.1 == want.1, "block {n}: memory differs\n{listing}");
+        }
+    }
+}
