@@ -97,7 +97,7 @@ impl Cache {
     /// Point the 32-bit displacement at `site` (4-byte aligned, so that a running thread sees the old or the new one) at
     /// the code at `target`.
     pub fn patch(&mut self, site: Offset, target: Offset) {
-        assert!(site % 4 == 0 && (site as usize) + 4 <= self.used, "patch site");
+        assert!(site.is_multiple_of(4) && (site as usize) + 4 <= self.used, "patch site");
         let rel = (target as i32).wrapping_sub(site as i32 + 4) as u32;
         // SAFETY: in bounds and aligned (checked above); the executable alias sees the store as one.
         let word = unsafe { &*self.write.as_ptr().add(site as usize).cast::<AtomicU32>() };

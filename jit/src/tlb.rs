@@ -250,10 +250,10 @@ pub mod host {
     pub fn load(a: u64, len: u32) -> u128 {
         match len {
             1 => at!(AtomicU8, a).load(Relaxed) as u128,
-            2 if a % 2 == 0 => at!(AtomicU16, a).load(Relaxed) as u128,
-            4 if a % 4 == 0 => at!(AtomicU32, a).load(Relaxed) as u128,
-            8 if a % 8 == 0 => at!(AtomicU64, a).load(Relaxed) as u128,
-            16 if a % 8 == 0 => load(a, 8) | load(a + 8, 8) << 64,
+            2 if a.is_multiple_of(2) => at!(AtomicU16, a).load(Relaxed) as u128,
+            4 if a.is_multiple_of(4) => at!(AtomicU32, a).load(Relaxed) as u128,
+            8 if a.is_multiple_of(8) => at!(AtomicU64, a).load(Relaxed) as u128,
+            16 if a.is_multiple_of(8) => load(a, 8) | load(a + 8, 8) << 64,
             _ => (0..len as u64).fold(0, |v, k| v | (at!(AtomicU8, a + k).load(Relaxed) as u128) << (8 * k)),
         }
     }
@@ -261,10 +261,10 @@ pub mod host {
     pub fn store(a: u64, len: u32, v: u128) {
         match len {
             1 => at!(AtomicU8, a).store(v as u8, Relaxed),
-            2 if a % 2 == 0 => at!(AtomicU16, a).store(v as u16, Relaxed),
-            4 if a % 4 == 0 => at!(AtomicU32, a).store(v as u32, Relaxed),
-            8 if a % 8 == 0 => at!(AtomicU64, a).store(v as u64, Relaxed),
-            16 if a % 8 == 0 => {
+            2 if a.is_multiple_of(2) => at!(AtomicU16, a).store(v as u16, Relaxed),
+            4 if a.is_multiple_of(4) => at!(AtomicU32, a).store(v as u32, Relaxed),
+            8 if a.is_multiple_of(8) => at!(AtomicU64, a).store(v as u64, Relaxed),
+            16 if a.is_multiple_of(8) => {
                 store(a, 8, v);
                 store(a + 8, 8, v >> 64);
             }

@@ -316,7 +316,7 @@ impl Mmu {
         let writable = self.bus.ram(e.phys & PAGE).is_some_and(|r| r.writable);
         if let To::Ram(a) = to
             && writable
-            && addr % len as u64 == 0
+            && addr.is_multiple_of(len as u64)
         {
             let held = ram(a, len);
             self.code.invalidate(e.phys & PAGE | addr & 0xfff, len);

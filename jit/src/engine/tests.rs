@@ -19,7 +19,7 @@ impl Bus for OnePage {
         None
     }
     fn ram(&mut self, page: u64) -> Option<RamPage> {
-        (page == 0).then(|| RamPage {
+        (page == 0).then_some(RamPage {
             host: self.0.0.as_mut_ptr() as u64,
             writable: true,
         })

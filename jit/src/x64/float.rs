@@ -96,8 +96,8 @@ impl Emit<'_> {
                 }
                 self.flag(v, cond::P);
             }
-            Op::FToS { a, frac: 0, env } if ty == Ty::I32 && convertible(env) => self.to_signed(v, inst, a, env),
-            Op::FToU { a, frac: 0, env } if ty == Ty::I32 && convertible(env) => self.to_unsigned(v, inst, a, env),
+            Op::FToS { a, frac: 0, env } if ty == Ty::I32 && convertible(env) => self.signed_from(v, inst, a, env),
+            Op::FToU { a, frac: 0, env } if ty == Ty::I32 && convertible(env) => self.unsigned_from(v, inst, a, env),
             Op::SToF { a, frac: 0, env } if env.round == Round::Current && self.b.ty(a) == Ty::I32 => {
                 let r = self.reg(a);
                 let d = self.xdst(v);
@@ -222,7 +222,7 @@ impl Emit<'_> {
         self.mov(Ty::I32, d, t);
     }
 
-    fn to_signed(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
+    fn signed_from(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
         self.clobber();
         let s = self.xreg(a);
         let d = self.fresh(v);
@@ -238,7 +238,7 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; cmp Rd(d), i32::MIN ; je =>from ; =>back);
         self.out_of_line(v, inst, from, back, &[s], Err(d));
     }
-    fn to_unsigned(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
+    fn unsigned_from(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
         self.clobber();
         let s = self.xreg(a);
         let d = self.fresh(v);

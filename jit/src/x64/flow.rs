@@ -201,7 +201,7 @@ impl Emit<'_> {
             dynasm!(self.a ; .arch x64 ; jmp =>entry);
         } else if (0..0x1000).contains(&offset) {
             // The displacement is aligned, so that it can be patched while other threads run the branch.
-            while (self.t.at as usize + self.a.offset().0 + 1) % 4 != 0 {
+            while !(self.t.at as usize + self.a.offset().0 + 1).is_multiple_of(4) {
                 self.a.push(0x90);
             }
             let patch = self.t.at + self.a.offset().0 as Offset + 1;

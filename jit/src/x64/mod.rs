@@ -6,6 +6,8 @@
 //!
 //! Families: [`int`], [`mem`], [`float`], [`vec`], [`flow`].
 #![allow(unsafe_code)]
+// The assembler's macro converts register numbers to what they are already.
+#![allow(clippy::useless_conversion)]
 
 mod alloc;
 mod cond;
@@ -460,7 +462,7 @@ impl Emit<'_> {
         if self.pool.is_empty() {
             return;
         }
-        while (self.t.at as usize + self.a.offset().0) % 16 != 0 {
+        while !(self.t.at as usize + self.a.offset().0).is_multiple_of(16) {
             self.a.push(0xcc);
         }
         for (v, l) in std::mem::take(&mut self.pool) {
