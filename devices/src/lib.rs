@@ -26,3 +26,4 @@ pub mod irq;
 pub mod misc;
 pub mod storage;
 pub mod timer;
+pub mod virtio;

@@ -1,0 +1,102 @@
+//! Entropy device: VIRTIO 1.2, 5.4.
+
+use super::{QueueError, Ring, VirtioDevice};
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// Most bytes given at once; a driver that wants more asks again.
+const MOST: u64 = 4096;
+
+/// Random numbers from the host's generator.
+#[derive(Default)]
+pub struct Rng(());
+
+impl Rng {
+    /// An entropy device.
+    pub fn new() -> Rng {
+        Rng(())
+    }
+}
+
+impl VirtioDevice for Rng {
+    const MODEL: &'static str = "virtio-rng";
+    const DEVICE_ID: u32 = 4;
+    const FEATURES: u64 = 0;
+    const QUEUES: &'static [u16] = &[8];
+    type State = ();
+
+    fn process(&mut self, _state: &mut (), _index: usize, ring: &mut Ring<'_>) -> Result<(), QueueError> {
+        for _ in 0..ring.size() {
+            let Some(chain) = ring.peek()? else { return Ok(()) };
+            // A request without room for an answer (5.4.6.1) would be asked for ever.
+            if chain.writable() == 0 {
+                return Err(QueueError::Unsuitable);
+            }
+            let mut bytes = vec![0; chain.writable().min(MOST) as usize];
+            let count = fill(&mut bytes);
+            let written = chain.write(ring.memory(), 0, &bytes[..count])?;
+            ring.complete(&chain, written as u32)?;
+        }
+        Ok(())
+    }
+}
+
+/// Fills `bytes` with random ones; returns how many there were.
+fn fill(bytes: &mut [u8]) -> usize {
+    let mut done = 0;
+    while done < bytes.len() {
+        match getrandom(&mut bytes[done..], GetRandomFlags::empty()) {
+            Ok(count) => done += count,
+            Err(Errno::INTR) => {}
+            Err(error) => {
+                tracing::warn!("the host has no random numbers: {error}");
+                break;
+            }
+        }
+    }
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Access, Irq, Ram, RamWindow, Wiring};
+    use crate::virtio::feature;
+    use crate::virtio::mmio::Mmio;
+    use crate::virtio::testing::{Driver, RAM, RAM_SIZE};
+    use std::sync::Arc;
+
+    fn ask(length: u32, flags: u16) -> (Driver, u64) {
+        let memory = RamWindow::new(RAM, Arc::new(Ram::new(RAM_SIZE).unwrap()), None);
+        let slot = Mmio::new(&Wiring::new(), Irq::unconnected(), Arc::new(memory.clone()), Rng::new());
+        let mut driver = Driver::start(&slot, &memory, feature::VERSION_1, 1).remove(0);
+        driver.describe(0, RAM, length, flags, 0);
+        driver.make_available(0);
+        slot.write(Access::new(0x50, 4), 0);
+        (driver, slot.read(Access::new(0x70, 4)))
+    }
+
+    #[test]
+    fn a_buffer_is_filled() {
+        let (driver, _) = ask(64, 2);
+
+        assert_eq!(driver.used(), [(0, 64)]);
+        // 64 zeros in a row are less likely than a cosmic ray.
+        assert_ne!(driver.bytes(RAM, 64), [0; 64]);
+        assert_eq!(driver.bytes(RAM + 64, 8), [0; 8]);
+    }
+
+    #[test]
+    fn a_huge_buffer_gets_a_start() {
+        let (driver, _) = ask(0x7000, 2);
+
+        assert_eq!(driver.used(), [(0, MOST as u32)]);
+    }
+
+    #[test]
+    fn a_buffer_without_room_needs_a_reset() {
+        let (driver, status) = ask(64, 0);
+
+        assert_eq!((driver.used(), status & 0x40), (vec![], 0x40));
+    }
+}
