@@ -61,8 +61,6 @@ calls! { SYSTEM at 0;
     /// CPS: arguments imod (two bits; 2 enables, 3 disables), A:I:F (three bits), 1 if the mode changes, the mode. Does
     /// nothing in User mode.
     CPS State cps;
-    /// SETEND: argument 1 for big-endian.
-    SETEND State setend;
     /// Return from exception: argument the new pc; CPSR from SPSR. Undefined in User and System mode.
     EXCEPTION_RETURN State exception_return;
     /// RFE: arguments new pc, new CPSR (both loaded before). Undefined in User mode.
@@ -180,11 +178,6 @@ fn cps(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     }
     s.write_cpsr_by_instr(new, 0b0011, false);
     note_privilege(s, env, false);
-    Ok(0)
-}
-
-fn setend(_: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
-    s.mode = s.mode & !mode::E | if a[0] != 0 { mode::E } else { 0 };
     Ok(0)
 }
 

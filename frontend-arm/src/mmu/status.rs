@@ -36,7 +36,7 @@ const KINDS: [Kind; 8] = [
     Kind::External,
 ];
 
-/// A fault's kind, level (1 to 3, where it has one), domain (short descriptors) and WnR, packed for
+/// A fault's kind, level (1 to 3, where it has one), domain (short descriptors), WnR and CM, packed for
 /// [`emu_ir::Fault::Guest`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(u32);
@@ -60,6 +60,10 @@ impl Status {
     /// Of a write.
     pub const fn write(self) -> Status {
         Status(self.0 | 1 << 16)
+    }
+    /// Of a cache maintenance or address translation operation, which count as writes.
+    pub const fn maintenance(self) -> Status {
+        Status(self.write().0 | 1 << 17)
     }
     /// As a syndrome.
     pub const fn bits(self) -> u32 {
@@ -94,7 +98,7 @@ impl Status {
             Kind::ExternalOnWalk => 0b0_1100 | u32::from(second) << 1,
             Kind::External => 0b0_1000,
         };
-        fs & 15 | (fs >> 4) << 10 | (self.0 >> 8 & 15) << 4 | self.wnr()
+        fs & 15 | (fs >> 4) << 10 | (self.0 >> 8 & 15) << 4 | self.kind_of_access()
     }
 
     /// As DFSR and IFSR have it with long descriptors.
@@ -110,11 +114,12 @@ impl Status {
             Kind::External => 0b01_0000,
             Kind::Domain => 0b11_1100 | level,
         };
-        status | 1 << 9 | self.wnr()
+        status | 1 << 9 | self.kind_of_access()
     }
 
-    fn wnr(self) -> u32 {
-        (self.0 >> 16 & 1) << 11
+    /// CM and WnR.
+    fn kind_of_access(self) -> u32 {
+        (self.0 >> 17 & 1) << 13 | (self.0 >> 16 & 1) << 11
     }
 }
 

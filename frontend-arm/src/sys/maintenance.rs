@@ -31,7 +31,7 @@ pub(super) fn ats1c(io: &mut Io, value: u64) {
     if let Err(status) = result
         && status.kind() == Kind::ExternalOnWalk
     {
-        io.fault = Some(abort(value as u32, access, status));
+        io.fault = Some(abort(value as u32, access, status.maintenance()));
         return;
     }
     io.cpu.cp15.par = match (result, long) {

@@ -193,12 +193,6 @@ pub fn name_of(word: u32) -> Option<&'static str> {
     Fields::of(word).row(word).map(|r| r.name)
 }
 
-/// Whether an MCR may change the mode word: then the block has to end by a branch that reads it.
-pub fn changes_mode(word: u32) -> bool {
-    let after = |r: &Reg| matches!(r.act, Act::Word { after: After::Mode, .. });
-    Fields::of(word).row(word).is_some_and(after)
-}
-
 fn gate(io: &Io, row: &Reg, write: bool) -> Result<(), Fault> {
     let user = io.cpu.is_user();
     let rights = if user { row.user } else { row.kernel };

@@ -277,7 +277,11 @@ fn address_translation_fills_the_par() {
     assert_eq!(bench.read(PAR), Ok(0x05 << 1 | 1), "translation fault");
 
     bench.cpu.cp15.ttbr0 = 0x1000_0000;
-    assert!(bench.write((15, 7, 0, 8, 0), 0).is_err(), "an external abort is taken");
+    let fault = bench
+        .write((15, 7, 0, 8, 0), 0x2345)
+        .expect_err("an external abort is taken");
+    bench.cpu.raise(fault);
+    assert_eq!((bench.cpu.cp15.dfsr, bench.cpu.cp15.dfar), (0x280c, 0x2345));
 }
 
 #[test]
