@@ -134,7 +134,8 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("vstmia", &["fstmiax"]),
     ("vldmdb", &["fldmdbx"]),
     ("vstmdb", &["vpush", "fstmdbx"]),
-    ("nop", &["hint", "csdb"]),
+    ("nop", &["hint", "csdb", "esb"]),
+    ("vshll", &["vmovl"]),
     ("dsb", &["dfb", "ssbb", "pssbb"]),
     ("subs", &["eret"]),
     ("strex", &["tt"]), // Armv8-M has another instruction where the data register is R15

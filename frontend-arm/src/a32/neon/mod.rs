@@ -6,13 +6,21 @@
 
 pub mod calls;
 mod estimate;
+mod fixed;
+mod float;
+mod immediate;
 mod int;
+mod lanes;
 mod logic;
 mod long;
 mod multiply;
 mod narrow;
+mod permute;
 mod polynomial;
 mod saturate;
+mod shift;
+mod structure;
+mod structures;
 
 use crate::a32::Table;
 use crate::state::{self, mode};
@@ -26,8 +34,16 @@ pub const TABLES: &[Table] = &[
     multiply::MULTIPLY,
     logic::LOGIC,
     saturate::SATURATE,
+    float::FLOAT,
     long::LONG,
     narrow::NARROW,
+    shift::SHIFT,
+    fixed::FIXED,
+    immediate::IMMEDIATE,
+    permute::PERMUTE,
+    lanes::LANES,
+    structures::STRUCTURES,
+    structure::STRUCTURE,
 ];
 const _: () = assert_unambiguous(TABLES);
 

@@ -1,0 +1,99 @@
+//! Conversions of single-precision lanes: integers, fixed point, half precision (Arm ARM DDI 0406C, A8.8.305 to
+//! A8.8.312). To integers they round toward zero, from integers to nearest.
+
+use super::{convert, two};
+use crate::state::mode;
+use crate::tx::Tx;
+use emu_ir::{Fenv, Lane, Op, Round, Ty, Val, insns};
+
+insns! {
+    /// VCVT.
+    FIXED: Tx;
+    "1111 0011 1d11 1011 dddd 0110 uqm0 mmmm" => vcvt_from_int(u, q, d, m)
+    "1111 0011 1d11 1011 dddd 0111 uqm0 mmmm" => vcvt_to_int(u, q, d, m)
+    "1111 001u 1d1l llll dddd 1110 0qm1 mmmm" => vcvt_from_fixed(u, l, q, d, m)
+    "1111 001u 1d1l llll dddd 1111 0qm1 mmmm" => vcvt_to_fixed(u, l, q, d, m)
+    "1111 0011 1d11 0110 dddd 0110 00m0 mmmm" => vcvt_to_half(d, m)
+    "1111 0011 1d11 0110 dddd 0111 00m0 mmmm" => vcvt_from_half(d, m)
+}
+
+fn from(t: &mut Tx, u: u32, frac: u8, a: Val) -> Val {
+    let (e, env, ty) = (Lane::F32, Fenv::STANDARD, t.b.ty(a));
+    let op = if u == 1 {
+        Op::VUToF { a, frac, e, env }
+    } else {
+        Op::VSToF { a, frac, e, env }
+    };
+    t.b.push(ty, op)
+}
+
+fn to(t: &mut Tx, u: u32, frac: u8, a: Val) -> Val {
+    let env = Fenv {
+        round: Round::Zero,
+        flag: true,
+        ..Fenv::STANDARD
+    };
+    let (e, ty) = (Lane::F32, t.b.ty(a));
+    let op = if u == 1 {
+        Op::VFToU { a, frac, e, env }
+    } else {
+        Op::VFToS { a, frac, e, env }
+    };
+    t.b.push(ty, op)
+}
+
+/// VCVT from integers.
+fn vcvt_from_int(t: &mut Tx, u: u32, q: u32, d: u32, m: u32) -> Option<()> {
+    two(t, q, [d, m], |t, x| from(t, u, 0, x))
+}
+
+/// VCVT to integers.
+fn vcvt_to_int(t: &mut Tx, u: u32, q: u32, d: u32, m: u32) -> Option<()> {
+    two(t, q, [d, m], |t, x| to(t, u, 0, x))
+}
+
+/// VCVT from fixed point with 32 - `l` fraction bits.
+fn vcvt_from_fixed(t: &mut Tx, u: u32, l: u32, q: u32, d: u32, m: u32) -> Option<()> {
+    two(t, q, [d, m], |t, x| from(t, u, (32 - l) as u8, x))
+}
+
+/// VCVT to fixed point with 32 - `l` fraction bits.
+fn vcvt_to_fixed(t: &mut Tx, u: u32, l: u32, q: u32, d: u32, m: u32) -> Option<()> {
+    two(t, q, [d, m], |t, x| to(t, u, (32 - l) as u8, x))
+}
+
+/// The standard environment, but that FPSCR.AHP counts.
+fn half_env(t: &Tx) -> Fenv {
+    Fenv {
+        flag: t.mode & mode::AHP != 0,
+        ..Fenv::STANDARD
+    }
+}
+
+/// VCVT.F16.F32.
+fn vcvt_to_half(t: &mut Tx, d: u32, m: u32) -> Option<()> {
+    let env = half_env(t);
+    convert(t, [0, 1], [d, m], |t, x| {
+        let mut r = t.b.vec(Ty::V64, 0);
+        for i in 0..4 {
+            let a = t.b.vget_lane(Ty::F32, x, i);
+            let half = t.b.push(Ty::I16, Op::FToHalf { a, env });
+            r = t.b.vset_lane(r, half, i);
+        }
+        r
+    })
+}
+
+/// VCVT.F32.F16.
+fn vcvt_from_half(t: &mut Tx, d: u32, m: u32) -> Option<()> {
+    let env = half_env(t);
+    convert(t, [1, 0], [d, m], |t, x| {
+        let mut r = t.b.vec(Ty::V128, 0);
+        for i in 0..4 {
+            let a = t.b.vget_lane(Ty::I16, x, i);
+            let single = t.b.push(Ty::F32, Op::FFromHalf { a, env });
+            r = t.b.vset_lane(r, single, i);
+        }
+        r
+    })
+}
