@@ -249,4 +249,13 @@ mod tests {
 
         assert_eq!(b.slot.read(Access::new(0x70, 4)) & 0x40, 0x40);
     }
+
+    #[test]
+    fn any_access_and_any_ring_is_survived() {
+        crate::virtio::mmio::tests::fuzz_slots(|wiring, memory| {
+            let host = MemoryChar::new();
+            host.feed(&[b'x'; 1000]);
+            Console::mmio(wiring, Irq::unconnected(), Arc::new(memory), Arc::new(host))
+        });
+    }
 }

@@ -99,4 +99,11 @@ mod tests {
 
         assert_eq!((driver.used(), status & 0x40), (vec![], 0x40));
     }
+
+    #[test]
+    fn any_access_and_any_ring_is_survived() {
+        crate::virtio::mmio::tests::fuzz_slots(|wiring, memory| {
+            Mmio::new(wiring, Irq::unconnected(), Arc::new(memory), Rng::new())
+        });
+    }
 }

@@ -383,6 +383,43 @@ fn interrupts_survive_save_reset_load() {
 }
 
 #[test]
+fn edges_from_many_threads_all_arrive() {
+    const EDGES: u32 = 2_000;
+    let b = Bench::ready(1);
+    b.set(0, Reg::GICD_ICFGR, 2, !0);
+    let ids = [33, 34, 35, 36];
+    ids.iter().for_each(|&id| b.enable(id, 0x80, 1));
+    let taken: [std::sync::atomic::AtomicU32; 4] = Default::default();
+
+    std::thread::scope(|scope| {
+        for (&id, taken) in ids.iter().zip(&taken) {
+            let line = b.line(id);
+            // A device: the next edge comes when the last one has been served.
+            scope.spawn(move || {
+                for edge in 0..EDGES {
+                    line.drive(true);
+                    line.drive(false);
+                    while taken.load(std::sync::atomic::Ordering::Acquire) == edge {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+        }
+        for _ in 0..EDGES * ids.len() as u32 {
+            while !b.irq(0) {
+                std::thread::yield_now();
+            }
+            let id = b.ack(0);
+            b.eoi(0, id);
+            taken[id as usize - 33].fetch_add(1, std::sync::atomic::Ordering::Release);
+        }
+    });
+
+    assert!(!b.irq(0));
+    assert_eq!(b.ack(0), SPURIOUS);
+}
+
+#[test]
 fn a_state_that_cannot_be_is_refused() {
     let b = Bench::new(1);
     let mut state = State::initial();
