@@ -1,7 +1,7 @@
 //! Equal pure operations found again: a small direct-mapped table, checked on every hit.
 
 use emu_ir::block::Inst;
-use emu_ir::{Block, Val};
+use emu_ir::{Block, Op, Val};
 use std::hash::{Hash, Hasher};
 
 const WAYS: usize = 256;
@@ -22,43 +22,40 @@ impl Default for Table {
     }
 }
 
-/// A multiplicative hash: good enough for a table of hints.
-#[derive(Default)]
-struct Mix(u64);
-
-impl Mix {
-    fn add(&mut self, v: u64) {
-        self.0 = (self.0.rotate_left(5) ^ v).wrapping_mul(0x517c_c1b7_2722_0a95);
-    }
+/// One step of a multiplicative hash: good enough for a table of hints.
+#[inline]
+pub(super) fn mix(h: u64, v: u64) -> u64 {
+    (h.rotate_left(5) ^ v).wrapping_mul(0x517c_c1b7_2722_0a95)
 }
 
-impl Hasher for Mix {
+/// Which operation it is.
+#[derive(Default)]
+struct Discriminant(u64);
+
+impl Hasher for Discriminant {
     fn finish(&self) -> u64 {
         self.0
     }
     fn write(&mut self, bytes: &[u8]) {
-        bytes
-            .chunks(8)
-            .for_each(|c| self.add(c.iter().fold(0, |v, b| v << 8 | *b as u64)));
-    }
-    fn write_u8(&mut self, v: u8) {
-        self.add(v as u64);
-    }
-    fn write_u16(&mut self, v: u16) {
-        self.add(v as u64);
-    }
-    fn write_u32(&mut self, v: u32) {
-        self.add(v as u64);
-    }
-    fn write_u64(&mut self, v: u64) {
-        self.add(v);
-    }
-    fn write_usize(&mut self, v: usize) {
-        self.add(v as u64);
+        self.0 = bytes.iter().fold(self.0, |h, b| mix(h, *b as u64));
     }
     fn write_isize(&mut self, v: isize) {
-        self.add(v as u64);
+        self.0 = v as u64;
     }
+}
+
+/// The table's place for an operation, given a hash of its operands. Of other fields only those of constants count.
+#[inline]
+fn place(inst: &Inst, operands: u64) -> usize {
+    let operands = match inst.op {
+        Op::Const { imm } => imm.get(),
+        Op::PcRel { offset } => offset as u64,
+        _ => operands,
+    };
+    let mut which = Discriminant::default();
+    std::mem::discriminant(&inst.op).hash(&mut which);
+    let h = mix(mix(operands, which.0), inst.ty as u64);
+    (h >> 56) as usize
 }
 
 impl Table {
@@ -87,16 +84,14 @@ impl Table {
             .any(|(from, _)| *from <= v);
         !inside
     }
-    /// An earlier operation equal to `inst`, else remember that it comes next.
-    pub(super) fn find(&mut self, block: &Block, inst: &Inst) -> Option<Val> {
-        let mut h = Mix::default();
-        inst.hash(&mut h);
-        let entry = &mut self.at[(h.finish() >> 56) as usize];
-        let known = *entry;
+    /// An earlier operation equal to `inst`, else remember that it comes next; `operands` is a hash of its operands.
+    pub(super) fn find(&mut self, block: &Block, inst: &Inst, operands: u64) -> Option<Val> {
+        let place = place(inst, operands);
+        let known = self.at[place];
         if block.insts.get(known as usize) == Some(inst) && self.visible(known) {
             return Some(Val(known));
         }
-        self.at[(h.finish() >> 56) as usize] = block.insts.len() as u16;
+        self.at[place] = block.insts.len() as u16;
         None
     }
 }

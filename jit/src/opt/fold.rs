@@ -15,10 +15,10 @@ pub(super) enum Rewrite {
 }
 use Rewrite::{Inst as Become, Keep, Value};
 
-/// One step. Constant operands come second where the operation commutes.
-pub(super) fn simplify(f: &mut Forward, inst: &Inst) -> Rewrite {
+/// One step; `first`: the first operand is a constant (and not all are). Constants come second where operations commute.
+pub(super) fn simplify(f: &mut Forward, inst: &Inst, first: bool) -> Rewrite {
     let ty = inst.ty;
-    if let Some(op) = commuted(f, &inst.op) {
+    if first && let Some(op) = commuted(f, &inst.op) {
         return Become(Inst { op, ty });
     }
     match inst.op {
@@ -206,7 +206,9 @@ fn compare(f: &mut Forward, inst: &Inst) -> Rewrite {
         Op::Eq { a, b } | Op::Ule { a, b } | Op::Sle { a, b } if a == b => Value(f.make(Ty::I8, 1)),
         Op::Ne { a, b } | Op::Ult { a, b } | Op::Slt { a, b } if a == b => zero(f, Ty::I8),
         Op::Ult { b, .. } if is(f, b, 0) => zero(f, Ty::I8),
+        Op::Ult { a, .. } if is(f, a, ones(ty)) => zero(f, Ty::I8),
         Op::Ule { b, .. } if is(f, b, ones(ty)) => Value(f.make(Ty::I8, 1)),
+        Op::Ule { a, .. } if is(f, a, 0) => Value(f.make(Ty::I8, 1)),
         Op::Eq { a, b } => match (f.def(a), f.constant(b)) {
             (_, Some(1)) if is_bool(f, a) => Value(a),
             (_, Some(0)) if is_bool(f, a) => inverted(f, a),

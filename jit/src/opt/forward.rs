@@ -5,7 +5,7 @@
 
 use super::{CallEffect, cse, fold, slots};
 use emu_ir::block::Inst;
-use emu_ir::{Block, Effect, Imm, Label, Layout, Op, Slot, Ty, Val};
+use emu_ir::{Block, Effect, Imm, Label, Layout, Op, Rule, Slot, Ty, Val};
 
 /// Working memory.
 #[derive(Debug, Default)]
@@ -54,6 +54,28 @@ pub(super) struct Forward<'a> {
     dead: bool,
 }
 
+/// What is to be known of an operation's operands, gathered in one go.
+#[derive(Clone, Copy, Default)]
+struct Operands {
+    count: u32,
+    /// How many are constants.
+    constants: u32,
+    /// The first is a constant.
+    first: bool,
+    hash: u64,
+}
+
+impl Operands {
+    #[inline]
+    fn add(&mut self, v: Val, made: &[Inst]) {
+        let constant = matches!(made[v.index()].op, Op::Const { .. } | Op::Const128 { .. });
+        self.first |= constant && self.count == 0;
+        self.count += 1;
+        self.constants += constant as u32;
+        self.hash = cse::mix(self.hash, v.0 as u64);
+    }
+}
+
 impl Forward<'_> {
     fn here(&self) -> u16 {
         self.new.insts.len() as u16
@@ -83,11 +105,11 @@ impl Forward<'_> {
             let imm = Imm::new(bits as u64);
             Op::Const { imm }
         };
-        self.reuse(&Inst { op, ty })
+        self.reuse(&Inst { op, ty }, Operands::default())
     }
     /// An equal value made before, or `inst` appended.
-    fn reuse(&mut self, inst: &Inst) -> Val {
-        match self.t.cse.find(self.new, inst) {
+    fn reuse(&mut self, inst: &Inst, operands: Operands) -> Val {
+        match self.t.cse.find(self.new, inst, operands.hash) {
             Some(v) => v,
             None => self.push(inst),
         }
@@ -115,12 +137,16 @@ impl Forward<'_> {
         if self.dead {
             return;
         }
-        let map = &self.t.map;
-        inst.op.rewrite(|v| *v = map[v.index()]);
+        let (map, made) = (&self.t.map, &self.new.insts[..]);
+        let mut operands = Operands::default();
+        inst.op.rewrite(|v| {
+            *v = map[v.index()];
+            operands.add(*v, made);
+        });
         // By reference from here on: a copy made at once would wait for the short stores of the rewriting.
         let inst = &inst;
         self.t.map[i] = match inst.op.effect() {
-            Effect::Pure => self.pure(inst),
+            Effect::Pure => self.pure(inst, operands),
             Effect::Get => self.get(inst),
             Effect::Set => self.set(inst),
             Effect::Fp => {
@@ -128,38 +154,42 @@ impl Forward<'_> {
                 self.push(inst)
             }
             Effect::Mem => self.push(inst),
-            Effect::Call => self.call(inst),
+            Effect::Call => self.call(inst, operands),
             Effect::Flow => self.flow(inst),
         };
     }
-    fn pure(&mut self, inst: &Inst) -> Val {
+    fn pure(&mut self, inst: &Inst, operands: Operands) -> Val {
         let mut simpler;
-        let mut inst = inst;
+        let (mut inst, mut operands) = (inst, operands);
         // Each rewrite leaves a simpler operation; the bound is a safeguard against a pair of rules that undo each other.
         for _ in 0..4 {
-            match fold::simplify(self, inst) {
+            if operands.count == 0 {
+                break;
+            }
+            if operands.constants == operands.count {
+                let bits = crate::interp::pure(self.new, inst, &self.t.constants, 0);
+                return self.make(inst.result().unwrap_or(inst.ty), bits);
+            }
+            match fold::simplify(self, inst, operands.first) {
                 fold::Rewrite::Keep => break,
                 fold::Rewrite::Value(v) => return v,
                 fold::Rewrite::Inst(next) => {
                     simpler = next;
                     inst = &simpler;
+                    operands = self.operands(inst);
                 }
             }
         }
-        if let Some(bits) = self.evaluate(inst) {
-            return self.make(inst.result().unwrap_or(inst.ty), bits);
+        if inst.op.rule() == Rule::Bool {
+            // Made again next to its use, where it fuses with a branch or a flag store: cheaper than keeping it.
+            return self.push(inst);
         }
-        self.reuse(inst)
+        self.reuse(inst, operands)
     }
-    /// The value of an operation whose operands are all constants.
-    fn evaluate(&self, inst: &Inst) -> Option<u128> {
-        if matches!(inst.op, Op::Const { .. } | Op::Const128 { .. } | Op::PcRel { .. }) {
-            return None;
-        }
-        let mut all = true;
-        inst.op
-            .vals(|v| all &= matches!(self.def(v).op, Op::Const { .. } | Op::Const128 { .. }));
-        all.then(|| crate::interp::pure(self.new, inst, &self.t.constants, 0))
+    fn operands(&self, inst: &Inst) -> Operands {
+        let mut operands = Operands::default();
+        inst.op.vals(|v| operands.add(v, &self.new.insts));
+        operands
     }
     fn get(&mut self, inst: &Inst) -> Val {
         let Op::Get { slot } = inst.op else {
@@ -171,7 +201,9 @@ impl Forward<'_> {
                 return a;
             }
             let op = Op::Bitcast { a };
-            return self.pure(&Inst { op, ty: inst.ty });
+            let inst = Inst { op, ty: inst.ty };
+            let operands = self.operands(&inst);
+            return self.pure(&inst, operands);
         }
         let v = self.push(inst);
         self.t.slots.learn(slot, v, v.0);
@@ -189,12 +221,12 @@ impl Forward<'_> {
         self.t.slots.learn(slot, a, v.0);
         v
     }
-    fn call(&mut self, inst: &Inst) -> Val {
+    fn call(&mut self, inst: &Inst, operands: Operands) -> Val {
         let Op::Call { helper, .. } = inst.op else {
             return self.push(inst);
         };
         match (self.effect)(helper) {
-            CallEffect::Pure => return self.reuse(inst),
+            CallEffect::Pure => return self.reuse(inst, operands),
             CallEffect::Flags => self.t.slots.forget(self.layout.fp_flags),
             CallEffect::State => self.t.slots.forget_all(),
         }
