@@ -9,6 +9,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::board::{Board, VIRT};
 use emu_firmware::fdt::Region;
 use serde::{Deserialize, Serialize};
 
@@ -121,32 +122,31 @@ pub enum BoardName {
 }
 
 impl BoardName {
-    /// RAM sizes in bytes that the board can have. 255 GiB from 1 GiB on is what 40 physical address bits leave.
-    pub fn memory_range(self) -> RangeInclusive<u64> {
+    /// The board's table.
+    pub fn board(self) -> &'static Board {
         match self {
-            BoardName::Virt => MIB..=255 * GIB,
+            BoardName::Virt => &VIRT,
         }
+    }
+
+    /// RAM sizes in bytes that the board can have.
+    pub fn memory_range(self) -> RangeInclusive<u64> {
+        self.board().memory.clone()
     }
 
     /// Where `size` bytes of RAM are.
     pub fn ram(self, size: u64) -> Region {
-        match self {
-            BoardName::Virt => Region::new(GIB, size),
-        }
+        self.board().ram(size)
     }
 
     /// Size in bytes of the flash bank that the CPU's reset vector is in.
     pub fn flash_bank(self) -> u64 {
-        match self {
-            BoardName::Virt => 64 * MIB,
-        }
+        self.board().flash_bank()
     }
 
     /// Most virtual CPUs that the board's interrupt controller serves.
     pub fn max_cpus(self) -> u32 {
-        match self {
-            BoardName::Virt => 8,
-        }
+        self.board().max_cpus
     }
 
     /// Checks a RAM size in bytes; the error says what the board can have.
@@ -175,9 +175,7 @@ impl BoardName {
 
 impl fmt::Display for BoardName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            BoardName::Virt => f.write_str("virt"),
-        }
+        f.write_str(self.board().name)
     }
 }
 

@@ -92,6 +92,14 @@ impl Images {
         Ok(Self { payload, dtb })
     }
 
+    /// Contents of the first flash bank; empty where a kernel is started.
+    pub fn firmware(&self) -> &[u8] {
+        match &self.payload {
+            Payload::Linux(_) => &[],
+            Payload::Firmware(bytes) => bytes,
+        }
+    }
+
     /// Where the kernel and what it is given go in RAM; none for firmware.
     ///
     /// # Errors

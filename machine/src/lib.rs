@@ -2,17 +2,26 @@
 //!
 //! `cli` makes a [`Config`] from the command line, [`run`] runs the machine that it describes.
 
+mod arm;
+pub mod board;
 mod cli;
 pub mod config;
+mod cpus;
 pub mod debian;
 mod error;
 pub mod images;
+mod lifecycle;
+mod log;
+mod signals;
+mod space;
+mod vcpu;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use config::Config;
 pub use error::Error;
+use lifecycle::Plan;
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,10 +56,16 @@ impl Outcome {
 /// [`Error::Input`] before anything has started, when a file is not what it should be; [`Error::Host`] when the host
 /// cannot do what the machine needs.
 pub fn run(config: Config) -> Result<Outcome, Error> {
+    log::start(config.verbose);
     let images = images::Images::read(&config)?;
-    images.layout(config.board.ram(config.memory))?;
-    let reason = io::Error::from(io::ErrorKind::Unsupported);
-    Err(Error::host(format!("cannot start board {}", config.board), reason))
+    let plan = Plan::new(&config, &images)?;
+    if let Some(path) = &config.dump_dtb {
+        // Without a seed: the same machine makes the same file.
+        images::dump_device_tree(path, &plan.place(None)?.dtb)?;
+        return Ok(Outcome::Written);
+    }
+    plan.place(None)?;
+    plan.run()
 }
 
 /// The program: the command line to an exit status, every complaint one line on standard error.

@@ -1,0 +1,229 @@
+//! A board's devices, made from its table and wired to each other.
+
+use std::io;
+use std::sync::Arc;
+
+use emu_devices::backend::CharBackend;
+use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, RamWindow, Shared, Wiring};
+use emu_devices::char::pl011::Pl011;
+use emu_devices::irq::gicv2::{CPU_INTERFACE, GicV2};
+use emu_devices::misc::fw_cfg::{self, FwCfg};
+use emu_devices::misc::gpio_key::GpioKey;
+use emu_devices::misc::pl061::Pl061;
+use emu_devices::storage::pflash::{FlashWatch, Pflash};
+use emu_devices::timer::pl031::Pl031;
+
+use super::{Board, Chip, Place};
+use crate::arm::PrivateLines;
+use crate::cpus::Cpus;
+use crate::error::Error;
+use crate::space::{AddressSpace, Overlap};
+
+/// UARTFR, the UART's flags (PL011 TRM 3.3.3).
+const UARTFR: u64 = 0x18;
+/// UARTFR.BUSY: there is something left to send.
+const UARTFR_BUSY: u64 = 1 << 3;
+
+/// What a run connects a board to.
+pub struct Surroundings {
+    /// RAM in bytes.
+    pub memory: u64,
+    /// The CPUs, which get the interrupts.
+    pub cpus: Arc<Cpus>,
+    /// The machine's clock.
+    pub clock: Clock,
+    /// The console.
+    pub console: Arc<dyn CharBackend>,
+    /// Contents of the first flash bank.
+    pub firmware: Arc<[u8]>,
+}
+
+/// A board's devices.
+pub struct Devices {
+    /// Who answers at which physical address.
+    pub space: Arc<AddressSpace>,
+    /// RAM by physical address, for who loads images into it.
+    pub memory: RamWindow,
+    /// Every device once, interrupt controllers last.
+    all: Vec<Shared<dyn Device>>,
+    gic: Shared<GicV2>,
+    uart: Option<Shared<Pl011>>,
+    power_key: Option<GpioKey>,
+}
+
+impl Devices {
+    /// Makes and wires the devices of `board`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Host`] where the host has not that much memory to give.
+    pub fn new(board: &Board, around: &Surroundings) -> Result<Devices, Error> {
+        let ram = Ram::new(around.memory).map_err(|e| Error::host("cannot get memory for the guest", e))?;
+        let ram = Arc::new(ram);
+        let wiring = Wiring::new();
+        let gic = GicV2::new(&wiring, around.cpus.count(), around.cpus.clone());
+        wiring.connect(vec![gic.controller()]);
+        let mut assembly = Assembly {
+            around,
+            wiring,
+            space: AddressSpace::new(board.ram, ram.clone()),
+            memory: RamWindow::new(board.ram, ram, Some(around.cpus.clone())),
+            all: Vec::new(),
+            gic,
+            uart: None,
+            power_key: None,
+        };
+        for place in board.devices {
+            for n in 0..place.count {
+                assembly.add(place, n)?;
+            }
+        }
+        let Assembly {
+            space,
+            memory,
+            mut all,
+            gic,
+            uart,
+            power_key,
+            ..
+        } = assembly;
+        all.push(gic.erase());
+        Ok(Devices {
+            space: Arc::new(space),
+            memory,
+            all,
+            gic,
+            uart,
+            power_key,
+        })
+    }
+
+    /// Cold reset of every device.
+    pub fn reset(&self) {
+        self.all.iter().for_each(Shared::reset);
+    }
+
+    /// The lines of the private interrupts of CPU number `cpu` on `board`.
+    pub fn private_lines(&self, board: &Board, cpu: usize) -> PrivateLines {
+        let ppi = |n: u32| self.gic.with(|gic| gic.ppi(cpu, 16 + n as usize));
+        PrivateLines {
+            physical: ppi(board.private.physical),
+            virt: ppi(board.private.virt),
+            pmu: ppi(board.private.pmu),
+        }
+    }
+
+    /// Whether the console's UART has handed on all that the guest has sent.
+    pub fn console_is_idle(&self) -> bool {
+        self.uart
+            .as_ref()
+            .is_none_or(|uart| uart.read(Access::new(UARTFR, 4)) & UARTFR_BUSY == 0)
+    }
+
+    /// Presses the power key, if there is one.
+    pub fn press_power_key(&self) {
+        if let Some(key) = &self.power_key {
+            key.press();
+        }
+    }
+}
+
+/// A board that is being put together.
+struct Assembly<'a> {
+    around: &'a Surroundings,
+    wiring: Arc<Wiring>,
+    space: AddressSpace,
+    memory: RamWindow,
+    all: Vec<Shared<dyn Device>>,
+    gic: Shared<GicV2>,
+    uart: Option<Shared<Pl011>>,
+    power_key: Option<GpioKey>,
+}
+
+impl Assembly<'_> {
+    /// Makes device number `n` of a row.
+    fn add(&mut self, place: &Place, n: u32) -> Result<(), Error> {
+        let Surroundings { clock, console, .. } = self.around;
+        let wiring = self.wiring.clone();
+        let irq = self.irq(place.spi(n));
+        let device = match place.chip {
+            Chip::Flash => return self.flash(place, n),
+            Chip::GicDistributor => return self.map(place, n, 0, self.gic.erase()),
+            Chip::GicCpuInterface => return self.map(place, n, CPU_INTERFACE, self.gic.erase()),
+            Chip::Pl011 => {
+                let uart = Pl011::new(&wiring, clock, irq, console.clone());
+                self.uart = Some(uart.clone());
+                uart.erase()
+            }
+            Chip::Pl031 => Pl031::new(&wiring, clock, irq).erase(),
+            Chip::FwCfg => Shared::new(&wiring, self.fw_cfg()).erase(),
+            Chip::Pl061 { power_key } => {
+                let gpio = Pl061::new(&wiring, irq, [const { Irq::unconnected() }; 8]);
+                self.power_key = Some(GpioKey::new(clock, &gpio, power_key));
+                gpio.erase()
+            }
+        };
+        self.all.push(device.clone());
+        self.map(place, n, 0, device)
+    }
+
+    fn flash(&mut self, place: &Place, n: u32) -> Result<(), Error> {
+        let region = place.region(n);
+        let image = if n == 0 {
+            self.around.firmware.clone()
+        } else {
+            Arc::default()
+        };
+        let watch = Arc::new(FlashCode {
+            base: region.base,
+            cpus: self.around.cpus.clone(),
+        });
+        let flash = Pflash::new(region.size, image, watch);
+        let flash = flash.map_err(|e| Error::host("cannot get memory for the flash", e))?;
+        let array = flash.array().clone();
+        let flash = Shared::new(&self.wiring, flash).erase();
+        self.all.push(flash.clone());
+        let mapped = self.space.map_with_code(region, flash, array);
+        mapped.map_err(overlap)
+    }
+
+    fn map(&mut self, place: &Place, n: u32, offset: u64, device: Shared<dyn Device>) -> Result<(), Error> {
+        let mapped = self.space.map(place.region(n), offset, device);
+        mapped.map_err(overlap)
+    }
+
+    fn irq(&self, spi: Option<u32>) -> Irq {
+        match spi {
+            Some(n) => self.gic.with(|gic| gic.spi(n as usize)),
+            None => Irq::unconnected(),
+        }
+    }
+
+    fn fw_cfg(&self) -> FwCfg {
+        let mut device = FwCfg::new(Arc::new(self.memory.clone()));
+        let cpus = self.around.cpus.count() as u16;
+        device.add_item(fw_cfg::key::NB_CPUS, cpus.to_le_bytes());
+        device.add_item(fw_cfg::key::MAX_CPUS, cpus.to_le_bytes());
+        device
+    }
+}
+
+/// A board whose table overlaps is a mistake of ours, and still no reason to panic.
+fn overlap(error: Overlap) -> Error {
+    Error::host("cannot wire the board", io::Error::other(error))
+}
+
+/// Drops translations of flash that has changed. How the bank answers reads does not matter here: data accesses always
+/// go to the device, and code that runs in flash while the bank answers commands is lost on hardware too.
+struct FlashCode {
+    base: u64,
+    cpus: Arc<Cpus>,
+}
+
+impl FlashWatch for FlashCode {
+    fn array_mode(&self, _: bool) {}
+
+    fn written(&self, offset: u64, length: u64) {
+        self.cpus.written(self.base + offset, length);
+    }
+}

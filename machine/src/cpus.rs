@@ -1,0 +1,271 @@
+//! The machine's vCPUs as everything around them sees them: interrupt inputs, power, orders from the lifecycle.
+//!
+//! A [`Port`] stands for one vCPU. Any thread may drive its lines or give it orders; the vCPU's own thread
+//! ([`crate::vcpu`]) takes them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+
+use emu_devices::bus::{CpuInputs, CpuLine, RamWatch};
+use emu_jit::engine::Kick;
+
+/// How a CPU starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At its reset vector.
+    Vector,
+    /// At an address, as the architecture's branches take it, with values in its first argument registers.
+    At {
+        /// The first instruction's address.
+        pc: u64,
+        /// The registers.
+        args: [u64; 3],
+    },
+}
+
+/// What a vCPU's thread is told to do, between two instructions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Reset the CPU and run.
+    Start(Start),
+    /// Stop running; acknowledged by [`Event::Halted`](crate::lifecycle::Event).
+    Halt,
+    /// Leave the thread.
+    End,
+}
+
+/// Whether a CPU runs (Arm DEN 0022, 5.7: AFFINITY_INFO).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Power {
+    /// It runs, or waits for an interrupt.
+    On = 0,
+    /// It waits to be started.
+    Off = 1,
+    /// It has been told to start.
+    Starting = 2,
+}
+
+/// What wakes a vCPU.
+struct Engine {
+    kick: Kick,
+    thread: Thread,
+}
+
+/// One vCPU, as others see it.
+pub struct Port {
+    /// Levels of the interrupt inputs, a bit each: see [`line_bit`].
+    lines: AtomicU32,
+    power: AtomicU8,
+    standby: AtomicBool,
+    orders: Mutex<VecDeque<Order>>,
+    engine: OnceLock<Engine>,
+}
+
+/// The bit of an interrupt input in [`Port::lines`] and in the engine's pending word.
+fn line_bit(line: CpuLine) -> u32 {
+    match line {
+        CpuLine::Irq => emu_frontend_arm::guest::IRQ,
+        CpuLine::Fiq => emu_frontend_arm::guest::FIQ,
+    }
+}
+
+impl Port {
+    fn new() -> Port {
+        Port {
+            lines: AtomicU32::new(0),
+            power: AtomicU8::new(Power::Off as u8),
+            standby: AtomicBool::new(false),
+            orders: Mutex::default(),
+            engine: OnceLock::new(),
+        }
+    }
+
+    /// Connects the vCPU's engine and thread. Once; lines and orders that came before reach it now.
+    pub fn attach(&self, kick: Kick, thread: Thread) {
+        let engine = self.engine.get_or_init(|| Engine { kick, thread });
+        engine.kick.set_line(self.lines(), true);
+        engine.kick.request_exit();
+        engine.thread.unpark();
+    }
+
+    /// Levels of the interrupt inputs.
+    pub fn lines(&self) -> u32 {
+        self.lines.load(Ordering::Acquire)
+    }
+
+    /// Whether the CPU runs.
+    pub fn power(&self) -> Power {
+        match self.power.load(Ordering::Acquire) {
+            0 => Power::On,
+            1 => Power::Off,
+            _ => Power::Starting,
+        }
+    }
+
+    /// Notes that the CPU now runs, or is off.
+    pub fn set_power(&self, power: Power) {
+        self.power.store(power as u8, Ordering::Release);
+    }
+
+    /// Starts the CPU if it is off. What it was otherwise is the error.
+    ///
+    /// # Errors
+    ///
+    /// [`Power::On`] or [`Power::Starting`]: then nothing is done.
+    pub fn power_on(&self, start: Start) -> Result<(), Power> {
+        let (off, starting) = (Power::Off as u8, Power::Starting as u8);
+        let claimed = self
+            .power
+            .compare_exchange(off, starting, Ordering::AcqRel, Ordering::Acquire);
+        claimed.map_err(|_| self.power())?;
+        self.order(Order::Start(start));
+        Ok(())
+    }
+
+    /// Gives an order; it is followed after the orders before it.
+    pub fn order(&self, order: Order) {
+        self.orders().push_back(order);
+        self.interrupt();
+    }
+
+    /// The next order, for the vCPU's thread.
+    pub fn next_order(&self) -> Option<Order> {
+        self.orders().pop_front()
+    }
+
+    /// Whether there is an order to follow.
+    pub fn has_orders(&self) -> bool {
+        !self.orders().is_empty()
+    }
+
+    /// Makes the CPU wait for an interrupt once the instruction at hand is done; for the vCPU's own thread.
+    pub fn enter_standby(&self) {
+        self.standby.store(true, Ordering::Release);
+        if let Some(engine) = self.engine.get() {
+            engine.kick.request_exit();
+        }
+    }
+
+    /// Whether [`enter_standby`](Port::enter_standby) was called since the last look.
+    pub fn take_standby(&self) -> bool {
+        self.standby.swap(false, Ordering::AcqRel)
+    }
+
+    fn orders(&self) -> MutexGuard<'_, VecDeque<Order>> {
+        self.orders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interrupt(&self) {
+        if let Some(engine) = self.engine.get() {
+            engine.kick.request_exit();
+            engine.thread.unpark();
+        }
+    }
+
+    fn set_line(&self, bit: u32, level: bool) {
+        if level {
+            self.lines.fetch_or(bit, Ordering::AcqRel);
+        } else {
+            self.lines.fetch_and(!bit, Ordering::AcqRel);
+        }
+        if let Some(engine) = self.engine.get() {
+            engine.kick.set_line(bit, level);
+            if level {
+                engine.thread.unpark();
+            }
+        }
+    }
+}
+
+/// All vCPUs of a machine.
+pub struct Cpus(Box<[Port]>);
+
+impl Cpus {
+    /// `count` CPUs, all off.
+    pub fn new(count: usize) -> Cpus {
+        Cpus((0..count).map(|_| Port::new()).collect())
+    }
+
+    /// The CPU with this number.
+    pub fn get(&self, cpu: usize) -> Option<&Port> {
+        self.0.get(cpu)
+    }
+
+    /// Every CPU, by number.
+    pub fn iter(&self) -> impl Iterator<Item = &Port> {
+        self.0.iter()
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl CpuInputs for Cpus {
+    fn set(&self, cpu: usize, line: CpuLine, level: bool) {
+        if let Some(port) = self.get(cpu) {
+            port.set_line(line_bit(line), level);
+        }
+    }
+}
+
+/// Translations of bytes that a device, or the loader at a reset, has changed are dropped.
+impl RamWatch for Cpus {
+    fn written(&self, address: u64, length: u64) {
+        for engine in self.iter().filter_map(|port| port.engine.get()) {
+            engine.kick.invalidate(address, length);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_the_levels_last_set() {
+        let cpus = Cpus::new(2);
+
+        cpus.set(1, CpuLine::Irq, true);
+        cpus.set(1, CpuLine::Fiq, true);
+        cpus.set(1, CpuLine::Irq, false);
+        cpus.set(2, CpuLine::Irq, true);
+
+        assert_eq!(
+            cpus.iter().map(Port::lines).collect::<Vec<_>>(),
+            [0, line_bit(CpuLine::Fiq)]
+        );
+    }
+
+    #[test]
+    fn a_cpu_is_started_once() {
+        let cpus = Cpus::new(1);
+        let port = cpus.get(0).unwrap();
+
+        assert_eq!(port.power_on(Start::Vector), Ok(()));
+        assert_eq!(port.power_on(Start::Vector), Err(Power::Starting));
+        port.set_power(Power::On);
+        assert_eq!(port.power_on(Start::Vector), Err(Power::On));
+
+        assert_eq!(port.next_order(), Some(Order::Start(Start::Vector)));
+        assert!(!port.has_orders());
+    }
+
+    #[test]
+    fn orders_are_followed_in_turn() {
+        let port = Port::new();
+
+        port.order(Order::Halt);
+        port.order(Order::End);
+
+        assert_eq!(
+            [port.next_order(), port.next_order()],
+            [Some(Order::Halt), Some(Order::End)]
+        );
+        assert_eq!(port.next_order(), None);
+    }
+}

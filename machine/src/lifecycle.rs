@@ -1,0 +1,334 @@
+//! One run of a machine, from its reset to its end: the main thread's part.
+//!
+//! vCPUs, the console and signals send [`Event`]s; the main thread sleeps until one comes, resets the machine or ends it.
+//! Whatever happens, an escape key or a signal ends the run, output that the guest has made is written, and the terminal
+//! is given back as it was.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, Sender, unbounded};
+use emu_devices::backend::Terminal;
+use emu_devices::bus::{Clock, GuestMemory};
+use emu_firmware::boot::Piece;
+use emu_firmware::fdt::{Chosen, Node};
+use emu_frontend_arm::{Arm, Cpu, Model, model};
+use emu_jit::engine::{self, Vcpu};
+
+use crate::Outcome;
+use crate::arm::{self, ArmPlatform};
+use crate::board::Board;
+use crate::board::build::{Devices, Surroundings};
+use crate::board::tree::Fitting;
+use crate::config::{Accel, Config};
+use crate::cpus::{Cpus, Order, Start};
+use crate::error::Error;
+use crate::images::{Images, Placed};
+use crate::signals;
+
+/// How long vCPU threads are waited for at the end.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often the end looks whether the user has lost patience with a slow reader of the output.
+const DRAIN_STEP: Duration = Duration::from_millis(50);
+/// Bytes of zeros written at once.
+const ZEROS: [u8; 4096] = [0; 4096];
+
+/// What the main thread waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The guest powered its machine off.
+    PowerOff,
+    /// The guest asked for a reset.
+    Reset,
+    /// This CPU has followed [`Order::Halt`].
+    Halted(usize),
+    /// The thread of this CPU has ended.
+    Ended(usize),
+    /// The user pressed the escape key.
+    Escape,
+    /// A signal that ends the run.
+    Signal(u8),
+    /// The user presses the guest's power key.
+    PowerKey,
+}
+
+/// The machine that a [`Config`] describes, before it exists.
+pub struct Plan<'a> {
+    config: &'a Config,
+    images: &'a Images,
+    board: &'static Board,
+    model: &'static Model,
+}
+
+impl<'a> Plan<'a> {
+    /// The machine for this configuration and its files.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] for an unknown CPU model.
+    pub fn new(config: &'a Config, images: &'a Images) -> Result<Plan<'a>, Error> {
+        let unknown = || Error::input("--cpu", &config.cpu, "unknown CPU model");
+        Ok(Plan {
+            config,
+            images,
+            board: config.board.board(),
+            model: model::find(&config.cpu).ok_or_else(unknown)?,
+        })
+    }
+
+    /// What goes where in memory. `rng_seed` is for the kernel's generator.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] naming the option whose file does not fit.
+    pub fn place(&self, rng_seed: Option<[u8; 32]>) -> Result<Placed<'a>, Error> {
+        let chosen = Chosen {
+            stdout_path: self.board.console(),
+            rng_seed,
+            ..Chosen::default()
+        };
+        let ram = self.board.ram(self.config.memory);
+        self.images.place(ram, chosen, |chosen| self.tree(chosen))
+    }
+
+    fn tree(&self, chosen: Chosen) -> Node {
+        let fitting = Fitting {
+            memory: self.config.memory,
+            cpus: self.config.cpus,
+            model: self.model,
+        };
+        self.board.tree(fitting, chosen)
+    }
+
+    /// Runs it to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Host`] when the host cannot do what the machine needs.
+    pub fn run(&self) -> Result<Outcome, Error> {
+        let (sender, events) = unbounded();
+        signals::watch(sender.clone()).map_err(|e| Error::host("cannot watch for signals", e))?;
+        let escape = sender.clone();
+        let on_escape = move || {
+            // Without a listener the run is over already.
+            let _ = escape.send(Event::Escape);
+        };
+        let terminal = Terminal::stdio(self.config.escape.0, on_escape);
+        let terminal = Arc::new(terminal.map_err(|e| Error::host("cannot use the terminal", e))?);
+        let outcome = self.run_on(&terminal, sender, events);
+        // The devices still hold the console: leave raw mode now, not when the last of them is gone.
+        terminal.close();
+        outcome
+    }
+
+    fn run_on(
+        &self,
+        console: &Arc<Terminal>,
+        sender: Sender<Event>,
+        events: Receiver<Event>,
+    ) -> Result<Outcome, Error> {
+        let cpus = Arc::new(Cpus::new(self.config.cpus as usize));
+        let around = Surroundings {
+            memory: self.config.memory,
+            cpus: cpus.clone(),
+            clock: Clock::real(),
+            console: console.clone(),
+            firmware: self.images.firmware().into(),
+        };
+        let devices = Devices::new(self.board, &around)?;
+        let mut machine = Machine {
+            plan: self,
+            devices,
+            cpus,
+            clock: around.clock,
+            console: console.clone(),
+            events,
+            threads: Vec::new(),
+        };
+        for cpu in 0..machine.cpus.count() {
+            machine.spawn(cpu, sender.clone())?;
+        }
+        drop(sender);
+        if console.is_terminal() && self.config.escape.0.is_some() {
+            eprintln!("emu: {} ends emu", self.config.escape);
+        }
+        machine.power_on()?;
+        let outcome = machine.watch();
+        machine.end();
+        match outcome {
+            Ok(Outcome::PoweredOff | Outcome::Rebooted) => {
+                Ok(machine.drain().or(outcome.ok()).unwrap_or(Outcome::PoweredOff))
+            }
+            _ => outcome,
+        }
+    }
+}
+
+/// A machine that exists.
+struct Machine<'a> {
+    plan: &'a Plan<'a>,
+    devices: Devices,
+    cpus: Arc<Cpus>,
+    clock: Clock,
+    console: Arc<Terminal>,
+    events: Receiver<Event>,
+    threads: Vec<Option<JoinHandle<()>>>,
+}
+
+impl Machine<'_> {
+    /// Starts the thread of CPU number `cpu`, which is off.
+    fn spawn(&mut self, cpu: usize, events: Sender<Event>) -> Result<(), Error> {
+        let lines = self.devices.private_lines(self.plan.board, cpu);
+        let platform = ArmPlatform::new(cpu, &self.cpus, &self.clock, lines);
+        let model = self.plan.model;
+        let guest = Arm {
+            model,
+            platform: Box::new(platform),
+        };
+        let accel = match self.plan.config.accel {
+            Accel::Jit => engine::Accel::Jit,
+            Accel::Interp => engine::Accel::Interp,
+        };
+        let bus = Box::new(self.devices.space.view(cpu));
+        let cannot = |e| Error::host("cannot start a virtual CPU", e);
+        let vcpu = Vcpu::new(guest, Cpu::reset(model), bus, accel).map_err(cannot)?;
+        let kick = vcpu.kick();
+        let cpus = self.cpus.clone();
+        let body = move || {
+            if let Some(port) = cpus.get(cpu) {
+                crate::vcpu::run(cpu, vcpu, port, &events, arm::start);
+            }
+        };
+        let thread = thread::Builder::new().name(format!("emu-cpu{cpu}"));
+        let handle = thread.spawn(body).map_err(cannot)?;
+        if let Some(port) = self.cpus.get(cpu) {
+            port.attach(kick, handle.thread().clone());
+        }
+        self.threads.push(Some(handle));
+        Ok(())
+    }
+
+    /// Resets every device, writes the images into memory and starts the first CPU. No CPU runs.
+    fn power_on(&self) -> Result<(), Error> {
+        self.devices.reset();
+        let mut seed = [0; 32];
+        let seeded = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
+        let placed = self
+            .plan
+            .place(seeded.is_ok_and(|count| count == seed.len()).then_some(seed))?;
+        for piece in &placed.pieces {
+            self.load(piece)?;
+        }
+        self.load(&Piece {
+            address: placed.dtb_address,
+            bytes: &placed.dtb,
+            size: placed.dtb.len() as u64,
+        })?;
+        let start = match placed.entry {
+            None => Start::Vector,
+            Some((pc, args)) => Start::At {
+                pc: pc.into(),
+                args: args.map(u64::from),
+            },
+        };
+        if let Some(first) = self.cpus.get(0) {
+            first.order(Order::Start(start));
+        }
+        Ok(())
+    }
+
+    fn load(&self, piece: &Piece) -> Result<(), Error> {
+        let cannot = |e| Error::host("cannot load the guest's memory", io::Error::other(e));
+        let memory = &self.devices.memory;
+        memory.write(piece.address, piece.bytes).map_err(cannot)?;
+        let end = piece.address + piece.size;
+        let mut at = piece.address + piece.bytes.len() as u64;
+        while at < end {
+            let count = (end - at).min(ZEROS.len() as u64);
+            memory.write(at, &ZEROS[..count as usize]).map_err(cannot)?;
+            at += count;
+        }
+        Ok(())
+    }
+
+    /// Follows events until one ends the run.
+    fn watch(&mut self) -> Result<Outcome, Error> {
+        loop {
+            let event = self.events.recv();
+            let ended = || {
+                Error::host(
+                    "cannot go on",
+                    io::Error::other("nothing is left that could end the run"),
+                )
+            };
+            match event.map_err(|_| ended())? {
+                Event::PowerOff => return Ok(Outcome::PoweredOff),
+                Event::Reset if self.plan.config.no_reboot => return Ok(Outcome::Rebooted),
+                Event::Reset => {
+                    tracing::info!("the guest reboots");
+                    if let Some(outcome) = self.halt() {
+                        return Ok(outcome);
+                    }
+                    self.power_on()?;
+                }
+                Event::Escape => return Ok(Outcome::Escaped),
+                Event::Signal(number) => return Ok(Outcome::Signal(number)),
+                Event::PowerKey => self.devices.press_power_key(),
+                Event::Ended(cpu) => self.join(cpu),
+                Event::Halted(_) => {}
+            }
+        }
+    }
+
+    /// Stops every CPU. The user may end the run meanwhile.
+    fn halt(&mut self) -> Option<Outcome> {
+        self.cpus.iter().for_each(|port| port.order(Order::Halt));
+        let mut running = self.cpus.count();
+        while running != 0 {
+            match self.events.recv().ok()? {
+                Event::Halted(_) => running -= 1,
+                Event::Escape => return Some(Outcome::Escaped),
+                Event::Signal(number) => return Some(Outcome::Signal(number)),
+                Event::Ended(cpu) => self.join(cpu),
+                // The reset is stronger.
+                Event::PowerOff | Event::Reset | Event::PowerKey => {}
+            }
+        }
+        None
+    }
+
+    /// Ends the CPUs' threads. One that does not come back in time is left behind: the process ends.
+    fn end(&mut self) {
+        self.cpus.iter().for_each(|port| port.order(Order::End));
+        let deadline = Instant::now() + FAREWELL;
+        while self.threads.iter().any(Option::is_some) {
+            match self.events.recv_deadline(deadline) {
+                Ok(Event::Ended(cpu)) => self.join(cpu),
+                Ok(_) => {}
+                Err(_) => return tracing::warn!("a virtual CPU did not stop"),
+            }
+        }
+    }
+
+    /// Takes leave of an ended thread; a panic there goes on here.
+    fn join(&mut self, cpu: usize) {
+        let thread = self.threads.get_mut(cpu).and_then(Option::take);
+        if let Some(Err(panic)) = thread.map(JoinHandle::join) {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    /// Waits until everything the guest has said is written, however slow the reader. The user may end that.
+    fn drain(&self) -> Option<Outcome> {
+        while !(self.console.flush(DRAIN_STEP) && self.devices.console_is_idle() && self.console.flush(DRAIN_STEP)) {
+            match self.events.try_recv() {
+                Ok(Event::Escape) => return Some(Outcome::Escaped),
+                Ok(Event::Signal(number)) => return Some(Outcome::Signal(number)),
+                _ => {}
+            }
+        }
+        None
+    }
+}
