@@ -11,6 +11,7 @@ mod classes;
 pub mod engine;
 pub mod fp;
 pub mod interp;
+pub mod listing;
 pub mod opt;
 pub mod tlb;
 pub mod x64;

@@ -52,7 +52,7 @@ const EXIT: u32 = 1 << 1;
 /// Size of the code cache in bytes.
 const CACHE: usize = 128 << 20;
 /// Guest instructions in a block at most.
-const BLOCK_LIMIT: u32 = 64;
+pub const PASS_LIMIT: u32 = 64;
 
 struct Shared<S> {
     context: Context<S>,
@@ -266,7 +266,7 @@ impl<G: Guest> Vcpu<G> {
         self.translate(key, pc)
     }
     fn translate(&mut self, key: BlockKey, pc: u64) -> Option<Found> {
-        let mut limit = BLOCK_LIMIT;
+        let mut limit = PASS_LIMIT;
         loop {
             self.builder.block.clear();
             let state = self.shared.context.state(&self.own);
