@@ -15,7 +15,10 @@ struct Bytes<'a>(&'a [u8], u32);
 impl Fetch for Bytes<'_> {
     fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
         let at = offset.wrapping_sub(self.1) as usize;
-        let nothing = Fault::Bus { addr: offset as u64, access: emu_ir::Access::Execute };
+        let nothing = Fault::Bus {
+            addr: offset as u64,
+            access: emu_ir::Access::Execute,
+        };
         let pair = self.0.get(at..at + 2).ok_or(nothing)?;
         Ok(u16::from_le_bytes([pair[0], pair[1]]))
     }
@@ -39,11 +42,25 @@ pub struct Stages {
 /// # Errors
 /// The fault of fetching the first instruction: no whole instruction is there.
 pub fn stages<G: Guest>(guest: &G, bytes: &[u8], offset: u32, mode: u32, count: u32) -> Result<Stages, Fault> {
-    let key = BlockKey { phys: offset as u64, mode };
+    let key = BlockKey {
+        phys: offset as u64,
+        mode,
+    };
     let mut builder = Builder::new();
-    guest.translate(key, offset, count.clamp(1, PASS_LIMIT), &mut Bytes(bytes, offset), &mut builder)?;
+    guest.translate(
+        key,
+        offset,
+        count.clamp(1, PASS_LIMIT),
+        &mut Bytes(bytes, offset),
+        &mut builder,
+    )?;
     let ir = builder.block.clone();
-    opt::run(&mut builder.block, G::LAYOUT, CallEffect::of::<G>, &mut opt::Scratch::default());
+    opt::run(
+        &mut builder.block,
+        G::LAYOUT,
+        CallEffect::of::<G>,
+        &mut opt::Scratch::default(),
+    );
     let optimised = builder.block;
     let thunks = Thunks::default();
     let target = Target {
@@ -55,14 +72,21 @@ pub fn stages<G: Guest>(guest: &G, bytes: &[u8], offset: u32, mode: u32, count: 
         first_site: 0,
     };
     let code = x64::emit(key, &optimised, &target, &mut x64::Scratch::default()).unwrap_or_default();
-    Ok(Stages { ir, optimised, host: code.bytes, cold: code.cold as usize })
+    Ok(Stages {
+        ir,
+        optimised,
+        host: code.bytes,
+        cold: code.cold as usize,
+    })
 }
 
 /// The host code as text, one instruction a line, the cold part marked; and how many instructions the hot part has.
 pub fn host(stages: &Stages) -> (String, usize) {
     use capstone::prelude::*;
     let mut text = String::new();
-    let Ok(cs) = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build() else { return (text, 0) };
+    let Ok(cs) = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build() else {
+        return (text, 0);
+    };
     let mut hot = 0;
     if let Ok(all) = cs.disasm_all(&stages.host, BASE + 0x1000) {
         for i in all.iter() {
@@ -79,5 +103,9 @@ pub fn host(stages: &Stages) -> (String, usize) {
 
 /// A block's IR as text.
 pub fn ir<G: Guest>(block: &Block) -> String {
-    Listing { block, layout: G::LAYOUT }.to_string()
+    Listing {
+        block,
+        layout: G::LAYOUT,
+    }
+    .to_string()
 }

@@ -2,6 +2,7 @@
 
 use crate::interp::{Memory, Now};
 use emu_ir::*;
+use std::sync::LazyLock;
 
 /// Bytes of test memory; accesses beyond fault. Address space `idx` makes no difference.
 pub const MEMORY: u64 = 0x1000;
@@ -177,15 +178,17 @@ pub struct TestMemory {
     pub trace: Vec<Traced>,
 }
 
+/// What test memory holds at first.
+static IMAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    (0..MEMORY)
+        .map(|i| (i.wrapping_mul(0x9d) >> 3) as u8 ^ i as u8)
+        .collect()
+});
+
 impl Default for TestMemory {
     fn default() -> Self {
-        let bytes = (0..MEMORY)
-            .map(|i| (i.wrapping_mul(0x9d) >> 3) as u8 ^ i as u8)
-            .collect();
-        Self {
-            bytes,
-            trace: Vec::new(),
-        }
+        let (bytes, trace) = (IMAGE.clone(), Vec::new());
+        Self { bytes, trace }
     }
 }
 
