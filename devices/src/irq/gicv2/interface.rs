@@ -71,8 +71,15 @@ impl GicV2 {
             return None;
         }
         let mut consider = |row: &Row, input: u32, first_id: u32, target: u8| {
-            let in_groups = if groups & 1 != 0 { !row.group } else { 0 } | if groups & 2 != 0 { row.group } else { 0 };
-            let mut ready = (row.latched | input & !row.edge) & row.enabled & !row.active & in_groups;
+            let mut ready = (row.latched | input & !row.edge) & row.enabled & !row.active;
+            if ready == 0 {
+                return;
+            }
+            ready &= match groups {
+                1 => !row.group,
+                2 => row.group,
+                _ => !0,
+            };
             while ready != 0 {
                 let n = ready.trailing_zeros();
                 ready &= ready - 1;
