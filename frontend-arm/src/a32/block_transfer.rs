@@ -39,9 +39,11 @@ fn registers(list: u32) -> impl Iterator<Item = u32> {
     (0..16).filter(move |r| list >> r & 1 != 0)
 }
 
-/// Loads registers in ascending order. The base is written last, so that an abort leaves it as it was.
+/// Loads registers in ascending order. The base is written last, so that an abort leaves it as it was. Write-back of a
+/// loaded base is UNPREDICTABLE, here Undefined, as are an empty list and, in T32, a list of one.
 fn load(t: &mut Tx, order: Order, w: u32, n: u32, list: u32) {
-    if list == 0 || n == 15 || t.thumb() && t.size == 4 && list.count_ones() < 2 {
+    let base_twice = w != 0 && list >> n & 1 != 0;
+    if list == 0 || n == 15 || base_twice || t.thumb() && t.size == 4 && list.count_ones() < 2 {
         return t.undefined();
     }
     let base = t.reg(n);

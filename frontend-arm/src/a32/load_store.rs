@@ -130,11 +130,11 @@ fn load_dual(t: &mut Tx, x: u32, n: u32, d: u32, e: u32, offset: Offset) {
     let lo = t.b.load(Ty::I32, addr, mem);
     let addr = second(t, addr);
     let hi = t.b.load(Ty::I32, addr, mem);
+    t.set(d, lo);
+    t.set(e, hi);
     if let Some(base) = back {
         t.set(n, base);
     }
-    t.set(d, lo);
-    t.set(e, hi);
 }
 
 fn store_dual(t: &mut Tx, x: u32, n: u32, d: u32, e: u32, offset: Offset) {
@@ -149,9 +149,10 @@ fn store_dual(t: &mut Tx, x: u32, n: u32, d: u32, e: u32, offset: Offset) {
     }
 }
 
-/// A32 names an even register; the second is the next. An odd or last one is UNPREDICTABLE, here Undefined.
-fn pair(t: &mut Tx, d: u32, access: impl FnOnce(&mut Tx)) {
-    if d & 1 != 0 || d == 14 {
+/// A32 names an even register; the second is the next. An odd or last one is UNPREDICTABLE, here Undefined, as is
+/// write-back without indexing.
+fn pair(t: &mut Tx, x: u32, d: u32, access: impl FnOnce(&mut Tx)) {
+    if d & 1 != 0 || d == 14 || x & (P | W) == W {
         t.undefined()
     } else {
         access(t)
@@ -160,19 +161,19 @@ fn pair(t: &mut Tx, d: u32, access: impl FnOnce(&mut Tx)) {
 
 /// LDRD (immediate and literal): registers `d` and `d` + 1.
 pub fn ldrd_imm(t: &mut Tx, x: u32, n: u32, d: u32, i: u32) {
-    pair(t, d, |t| load_dual(t, x, n, d, d + 1, Offset::Imm(i)));
+    pair(t, x, d, |t| load_dual(t, x, n, d, d + 1, Offset::Imm(i)));
 }
 /// LDRD (register): registers `d` and `d` + 1.
 pub fn ldrd_reg(t: &mut Tx, x: u32, n: u32, d: u32, m: u32) {
-    pair(t, d, |t| load_dual(t, x, n, d, d + 1, Offset::Reg { m, k: 0 }));
+    pair(t, x, d, |t| load_dual(t, x, n, d, d + 1, Offset::Reg { m, k: 0 }));
 }
 /// STRD (immediate): registers `d` and `d` + 1.
 pub fn strd_imm(t: &mut Tx, x: u32, n: u32, d: u32, i: u32) {
-    pair(t, d, |t| store_dual(t, x, n, d, d + 1, Offset::Imm(i)));
+    pair(t, x, d, |t| store_dual(t, x, n, d, d + 1, Offset::Imm(i)));
 }
 /// STRD (register): registers `d` and `d` + 1.
 pub fn strd_reg(t: &mut Tx, x: u32, n: u32, d: u32, m: u32) {
-    pair(t, d, |t| store_dual(t, x, n, d, d + 1, Offset::Reg { m, k: 0 }));
+    pair(t, x, d, |t| store_dual(t, x, n, d, d + 1, Offset::Reg { m, k: 0 }));
 }
 /// LDRD of T32: any two registers `d` and `e` but SP (UNPREDICTABLE) and PC.
 pub fn ldrd_pair(t: &mut Tx, x: u32, n: u32, d: u32, e: u32, i: u32) {

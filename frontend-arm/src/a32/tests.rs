@@ -183,6 +183,47 @@ fn every_row_disassembles_to_its_own_mnemonic() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+#[test]
+fn branches_go_where_capstone_says() {
+    let mut random = Random(4);
+    let direct = [
+        "b",
+        "bl",
+        "blx_imm",
+        "b_narrow",
+        "b_wide",
+        "b_cond_narrow",
+        "b_cond_wide",
+        "bl_wide",
+        "blx_wide",
+        "cbz",
+        "cbnz",
+    ];
+    for (set, mode) in sets() {
+        let (capstone, decoders) = (Capstone::new(set), super::decoders());
+        for row in rows(set).filter(|r| direct.contains(&r.name)) {
+            for _ in 0..50 {
+                let word = random.next() & !row.pattern.mask | row.pattern.bits;
+                let Some((_, text)) = capstone.disassemble(&encode(set, word)) else {
+                    continue;
+                };
+                if decoders.find(set, word).0.is_none_or(|r| r.name != row.name) {
+                    continue;
+                }
+                let to = text
+                    .rsplit_once("#0x")
+                    .map(|(_, hex)| i64::from_str_radix(hex, 16).expect("an address"));
+                let b = block(mode, encode(set, word));
+                let gone = b.block.insts.iter().find_map(|i| match i.op {
+                    emu_ir::Op::Goto { offset, .. } => Some((i64::from(offset) + 0x1000) & 0xffff_ffff),
+                    _ => None,
+                });
+                assert_eq!(gone, to, "{set:?} {word:#010x}: {text}");
+            }
+        }
+    }
+}
+
 /// What capstone knows beyond Armv7-A: half-precision arithmetic, Armv8, other coprocessors (whose instructions are all
 /// Undefined here), LDM (user registers) with write-back; VFP and Advanced SIMD are held against their own oracle.
 fn beyond(text: &str) -> bool {
