@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use emu_devices::backend::CharBackend;
+use emu_devices::backend::{CharBackend, NullChar};
 use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, RamWindow, Shared, Wiring};
 use emu_devices::char::pl011::Pl011;
 use emu_devices::irq::gicv2::{CPU_INTERFACE, GicV2};
@@ -12,8 +12,11 @@ use emu_devices::misc::gpio_key::GpioKey;
 use emu_devices::misc::pl061::Pl061;
 use emu_devices::storage::pflash::{FlashWatch, Pflash};
 use emu_devices::timer::pl031::Pl031;
+use emu_devices::virtio::console::Console;
+use emu_devices::virtio::mmio::{EmptySlot, Mmio};
+use emu_devices::virtio::rng::Rng;
 
-use super::{Board, Chip, Place};
+use super::{Board, Chip, Place, Virtio};
 use crate::arm::PrivateLines;
 use crate::cpus::Cpus;
 use crate::error::Error;
@@ -157,6 +160,7 @@ impl Assembly<'_> {
             }
             Chip::Pl031 => Pl031::new(&wiring, clock, irq).erase(),
             Chip::FwCfg => Shared::new(&wiring, self.fw_cfg()).erase(),
+            Chip::VirtioMmio { .. } => self.virtio(place.virtio(n), irq),
             Chip::Pl061 { power_key } => {
                 let gpio = Pl061::new(&wiring, irq, [const { Irq::unconnected() }; 8]);
                 self.power_key = Some(GpioKey::new(clock, &gpio, power_key));
@@ -190,6 +194,16 @@ impl Assembly<'_> {
     fn map(&mut self, place: &Place, n: u32, offset: u64, device: Shared<dyn Device>) -> Result<(), Error> {
         let mapped = self.space.map(place.region(n), offset, device);
         mapped.map_err(overlap)
+    }
+
+    /// A virtio transport with what is behind it.
+    fn virtio(&self, behind: Option<Virtio>, irq: Irq) -> Shared<dyn Device> {
+        let (wiring, memory) = (&self.wiring, Arc::new(self.memory.clone()));
+        match behind {
+            None => Shared::new(wiring, EmptySlot::default()).erase(),
+            Some(Virtio::Rng) => Mmio::new(wiring, irq, memory, Rng::new()).erase(),
+            Some(Virtio::Console) => Console::mmio(wiring, irq, memory, Arc::new(NullChar)).erase(),
+        }
     }
 
     fn irq(&self, spi: Option<u32>) -> Irq {

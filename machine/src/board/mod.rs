@@ -80,11 +80,25 @@ pub enum Chip {
     Pl031,
     /// Firmware configuration.
     FwCfg,
+    /// Virtio transports.
+    VirtioMmio {
+        /// What is behind them, the last one first; the others are empty.
+        fitted: &'static [Virtio],
+    },
     /// GPIO with the power key on one of its pins.
     Pl061 {
         /// The pin, 0 to 7.
         power_key: u32,
     },
+}
+
+/// A virtio device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Virtio {
+    /// Entropy.
+    Rng,
+    /// A second console, without a host side.
+    Console,
 }
 
 impl Chip {
@@ -97,6 +111,7 @@ impl Chip {
             Chip::Pl011 => "pl011",
             Chip::Pl031 => "pl031",
             Chip::FwCfg => "fw_cfg",
+            Chip::VirtioMmio { .. } => "virtio-mmio",
             Chip::Pl061 { .. } => "pl061",
         }
     }
@@ -110,6 +125,14 @@ impl Place {
             size,
             count: 1,
             line: None,
+        }
+    }
+
+    /// With a line that is sampled on its rising edge.
+    const fn edge(self, spi: u32) -> Place {
+        Place {
+            line: Some((spi, Trigger::EdgeRising)),
+            ..self
         }
     }
 
@@ -129,6 +152,14 @@ impl Place {
     /// Where device number `n` of the row is.
     pub fn region(&self, n: u32) -> Region {
         Region::new(self.base + u64::from(n) * self.size, self.size)
+    }
+
+    /// What is behind virtio transport number `n` of the row.
+    pub fn virtio(&self, n: u32) -> Option<Virtio> {
+        match self.chip {
+            Chip::VirtioMmio { fitted } => fitted.get((self.count - 1).checked_sub(n)? as usize).copied(),
+            _ => None,
+        }
     }
 
     /// The interrupt line of device number `n` of the row.
@@ -157,7 +188,12 @@ impl Board {
     pub fn listing(&self, memory: u64) -> String {
         let mut rows = vec![(self.ram(memory), "ram", None)];
         for place in self.devices {
-            rows.extend((0..place.count).map(|n| (place.region(n), place.chip.name(), place.spi(n))));
+            let name = |n| match place.virtio(n) {
+                Some(Virtio::Rng) => "virtio-mmio: rng",
+                Some(Virtio::Console) => "virtio-mmio: console",
+                None => place.chip.name(),
+            };
+            rows.extend((0..place.count).map(|n| (place.region(n), name(n), place.spi(n))));
         }
         rows.sort_by_key(|row| row.0.base);
         let mut text = String::new();

@@ -41,6 +41,9 @@ impl Place {
             Chip::Pl011 => vec![arm::pl011(place, line)],
             Chip::Pl031 => vec![arm::pl031(place, line)],
             Chip::FwCfg => vec![arm::fw_cfg(place)],
+            Chip::VirtioMmio { .. } => (0..self.count)
+                .map(|n| arm::virtio_mmio(self.region(n), self.interrupt(n)))
+                .collect(),
             Chip::Pl061 { power_key } => vec![arm::pl061(place, line), arm::power_key(power_key)],
         }
     }

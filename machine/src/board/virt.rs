@@ -1,7 +1,7 @@
 //! The board `virt`: the addresses and interrupt lines of QEMU's board of that name (hw/arm/virt, 7.2), so that kernels
 //! and firmware for it fit unchanged.
 
-use super::{Board, Chip, Place, PrivateInterrupts};
+use super::{Board, Chip, Place, PrivateInterrupts, Virtio};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -28,5 +28,11 @@ pub const VIRT: Board = Board {
         Place::new(Chip::Pl031, 0x0901_0000, 0x1000).level(2),
         Place::new(Chip::FwCfg, 0x0902_0000, 0x18),
         Place::new(Chip::Pl061 { power_key: 3 }, 0x0903_0000, 0x1000).level(7),
+        Place::new(Chip::VirtioMmio { fitted: VIRTIO }, 0x0a00_0000, 0x200)
+            .times(32)
+            .edge(16),
     ],
 };
+
+/// Slots are filled from the last one, as QEMU fills them.
+const VIRTIO: &[Virtio] = &[Virtio::Rng, Virtio::Console];
