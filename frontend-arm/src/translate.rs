@@ -96,6 +96,14 @@ impl Driver<'_> {
     }
 
     fn insn(&mut self, set: Set, first: bool) {
+        let t = &self.t;
+        let cond = match set {
+            Set::A32 => t.word >> 28,
+            _ if t.it != 0 => (t.it >> 4) as u32,
+            _ => AL,
+        };
+        // Before the instruction's own mark: what skips the region must come by the mark.
+        self.leave(cond);
         let t = &mut self.t;
         t.b.insn(t.offset as u16, t.it as u32);
         if first && t.it != 0 {
@@ -103,11 +111,6 @@ impl Driver<'_> {
             let word = t.b.i32(t.mode_with_it(0));
             t.b.set(state::MODE, word);
         }
-        let cond = match set {
-            Set::A32 => t.word >> 28,
-            _ if t.it != 0 => (t.it >> 4) as u32,
-            _ => AL,
-        };
         self.enter(cond);
         let (row, word) = self.decoders.find(set, self.t.word);
         self.t.word = word;
@@ -121,14 +124,17 @@ impl Driver<'_> {
         }
     }
 
-    /// Get under the condition `cond`: stay in the open region if that still says so, else close it and open another.
-    fn enter(&mut self, cond: u32) {
+    /// Close the open region, unless it says what the condition `cond` does.
+    fn leave(&mut self, cond: u32) {
         let stays = matches!(&self.region, Some(r) if r.cond == cond && !self.flags_changed(r));
-        if stays {
-            return;
+        if !stays {
+            self.close();
         }
-        self.close();
-        if cond >= AL {
+    }
+
+    /// Get under the condition `cond`: stay in the open region, else open one if the condition asks for it.
+    fn enter(&mut self, cond: u32) {
+        if cond >= AL || self.region.is_some() {
             return;
         }
         let t = &mut self.t;
