@@ -39,14 +39,14 @@ impl Interface {
         }
     }
 
-    /// The part of a priority that counts for preemption (3.3.3).
-    fn group_priority(&self, priority: u32, group1: bool) -> u32 {
+    /// The bits of a priority that count for preemption (3.3.3).
+    fn group_mask(&self, group1: bool) -> u32 {
         let low_bits = if group1 && self.ctlr & ctlr::CBPR == 0 {
             self.abpr
         } else {
             self.bpr + 1
         };
-        priority & 0xff << low_bits
+        0xff & 0xff << low_bits
     }
 
     /// The active priorities of a group.
@@ -54,10 +54,10 @@ impl Interface {
         if group1 { &mut self.nsapr } else { &mut self.apr }
     }
 
-    /// Whether the interrupt is signalled to the CPU: above the mask, and above what runs.
+    /// Whether the interrupt is signalled to the CPU: above the mask, and above what runs by the present binary point.
     fn admits(&self, candidate: &Candidate) -> bool {
-        candidate.priority < self.pmr
-            && self.group_priority(candidate.priority, candidate.group1) < self.running_priority()
+        let mask = self.group_mask(candidate.group1) | IDLE;
+        candidate.priority < self.pmr && candidate.priority & mask < self.running_priority() & mask
     }
 }
 
@@ -184,7 +184,7 @@ impl GicV2 {
             }
         }
         let interface = &mut self.state.interface[cpu];
-        let level = interface.group_priority(priority, group1) / 2;
+        let level = (priority & interface.group_mask(group1)) / 2;
         interface.active(group1)[level as usize / 32] |= 1 << (level % 32);
         answer
     }

@@ -188,6 +188,21 @@ fn only_a_higher_group_priority_preempts() {
 }
 
 #[test]
+fn the_present_binary_point_decides_on_preemption() {
+    let b = Bench::ready(1);
+    b.enable(50, 0x7f, 1);
+    b.line(ID).drive(true);
+    b.ack(0);
+    b.line(50).drive(true);
+    assert!(b.irq(0));
+
+    b.set(0, Reg::GICC_BPR, 0, 7);
+    assert!(!b.irq(0), "one group of all priorities");
+    b.set(0, Reg::GICC_BPR, 0, 6);
+    assert!(b.irq(0));
+}
+
+#[test]
 fn equal_priorities_go_by_id() {
     let b = Bench::ready(1);
     b.enable(40, 0x80, 1);
