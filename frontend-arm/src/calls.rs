@@ -54,10 +54,10 @@ calls! { SYSTEM at 0;
     SPSR_READ State |_, s: &mut Cpu, _, _| value_or_undefined(s.spsr());
     /// MSR of the SPSR: arguments value, mask (four bits); Undefined in User and System mode.
     SPSR_WRITE State spsr_write;
-    /// MRS (banked): argument R:SYSm (six bits); the value.
-    BANKED_READ State |_, s: &mut Cpu, _, a| value_or_undefined(s.banked_read(a[0] as u32));
+    /// MRS (banked): argument R:SYSm (six bits); the value. Undefined if the model has no such instructions.
+    BANKED_READ State banked_read;
     /// MSR (banked): arguments R:SYSm (six bits), value.
-    BANKED_WRITE State |_, s: &mut Cpu, _, a| done_or_undefined(s.banked_write(a[0] as u32, a[1] as u32));
+    BANKED_WRITE State banked_write;
     /// CPS: arguments imod (two bits; 2 enables, 3 disables), A:I:F (three bits), 1 if the mode changes, the mode. Does
     /// nothing in User mode.
     CPS State cps;
@@ -160,6 +160,22 @@ fn cpsr_write(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Ans
 
 fn spsr_write(_: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
     done_or_undefined(s.write_spsr_by_instr(a[0] as u32, a[1] as u32))
+}
+
+fn banked_read(g: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    value_or_undefined(if g.model.virtualization {
+        s.banked_read(a[0] as u32)
+    } else {
+        None
+    })
+}
+
+fn banked_write(g: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    done_or_undefined(if g.model.virtualization {
+        s.banked_write(a[0] as u32, a[1] as u32)
+    } else {
+        None
+    })
 }
 
 fn cps(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {

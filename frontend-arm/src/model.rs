@@ -30,6 +30,8 @@ pub struct Model {
     pub dbgdevid1: u32,
     /// The base of the private peripherals.
     pub cbar: u32,
+    /// Has the Virtualization Extensions' instructions that need no Hyp mode: MRS and MSR of banked registers.
+    pub virtualization: bool,
     /// The `compatible` string of the device tree.
     pub compatible: &'static str,
 }
@@ -57,6 +59,7 @@ pub const MODELS: &[Model] = &[
         dbgdevid: 0x0111_0f13,
         dbgdevid1: 0,
         cbar: 0x0800_0000,
+        virtualization: false,
         compatible: "arm,cortex-a15",
     },
     Model {
@@ -80,6 +83,7 @@ pub const MODELS: &[Model] = &[
         dbgdevid: 0x0111_0f13,
         dbgdevid1: 1,
         cbar: 0x0800_0000,
+        virtualization: false,
         compatible: "arm,cortex-a7",
     },
 ];

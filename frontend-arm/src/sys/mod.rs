@@ -308,8 +308,12 @@ fn put(io: &mut Io, row: &Reg, value: u64) {
         }
         Act::Long { field, mask, after } => {
             let long = field(&mut io.cpu.cp15);
-            *long = *long & !mask | value & mask;
-            settle(io, after);
+            let new = *long & !mask | value & mask;
+            let changed = *long != new;
+            *long = new;
+            if changed {
+                settle(io, after);
+            }
         }
         Act::Fn { put, .. } => put(io, value),
     }

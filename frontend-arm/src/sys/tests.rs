@@ -397,6 +397,24 @@ fn firmware_calls() {
     );
 }
 
+/// MRS (banked) belongs to the Virtualization Extensions, which the models are without.
+#[test]
+fn banked_moves_are_undefined() {
+    let mut bench = Bench::new();
+    for (index, args) in [
+        (calls::BANKED_READ, [0x11, 0, 0, 0]),
+        (calls::BANKED_WRITE, [0x11, 5, 0, 0]),
+    ] {
+        let HelperFn::State(f) = calls::CALLS[index as usize].f else {
+            panic!()
+        };
+        assert_eq!(
+            f(&mut bench.arm, &mut bench.cpu, &mut bench.engine, &args),
+            Err(UNDEFINED)
+        );
+    }
+}
+
 #[test]
 fn random_accesses_never_panic_and_leave_a_state_that_can_be() {
     let mut bench = Bench::new();
