@@ -111,13 +111,19 @@ impl Driver<'_> {
             let word = t.b.i32(t.mode_with_it(0));
             t.b.set(state::MODE, word);
         }
-        self.enter(cond);
-        let (row, word) = self.decoders.find(set, self.t.word);
+        let word = self.t.word;
+        if cond < AL && self.region.is_none() && is_selectable(set, word) {
+            self.t.predicate = Some(self.t.cond(cond));
+        } else {
+            self.enter(cond);
+        }
+        let (row, word) = self.decoders.find(set, word);
         self.t.word = word;
         match row {
             Some(row) => (row.run)(&mut self.t, word),
             None => self.t.undefined(),
         }
+        self.t.predicate = None;
         if self.t.ended && self.region.is_some() {
             self.close();
             (self.t.ended, self.t.stop) = (false, true);
@@ -160,6 +166,32 @@ impl Driver<'_> {
 
     fn flags_changed(&self, r: &Region) -> bool {
         self.t.flags != r.flags || self.t.flag_writes != r.flag_writes
+    }
+}
+
+/// Whether a conditional instruction does nothing but compute one register other than R15: then selecting between the
+/// result and the old value costs less than a branch. (One that turns out Undefined may take the exception although its
+/// condition fails, as the architecture allows.)
+fn is_selectable(set: Set, w: u32) -> bool {
+    match set {
+        // Data processing without flags; MOVW and MOVT have the opcodes of tests.
+        Set::A32 if w >> 12 & 15 == 15 || w & 0x0c10_0000 != 0 => false,
+        Set::A32 if w >> 25 & 1 != 0 => !matches!(w >> 21 & 15, 9 | 11),
+        Set::A32 => !(8..12).contains(&(w >> 21 & 15)) && w & 0x90 != 0x90,
+        Set::T32 => {
+            let register = w >> 25 == 0b111_0101;
+            let immediate = w >> 27 == 0b11110 && w >> 15 & 1 == 0;
+            // SSAT and USAT set Q.
+            let saturates = w >> 25 & 1 != 0 && w >> 20 & 0b10101 == 0b10000;
+            (register || immediate && !saturates) && w >> 20 & 1 == 0 && w >> 8 & 15 != 15
+        }
+        // In an IT block these leave the flags alone.
+        Set::T16 => match w >> 10 {
+            0..=9 | 12..=15 => true,
+            16 => !matches!(w >> 6 & 15, 8 | 10 | 11),
+            17 => matches!(w >> 8 & 3, 0 | 2) && w & 0x87 != 0x87,
+            _ => false,
+        },
     }
 }
 

@@ -45,6 +45,8 @@ pub struct Tx<'a> {
     pub flags: FlagSource,
     /// Counts writes of the condition flags.
     pub flag_writes: u32,
+    /// The condition that the current instruction's register writes are under, where it is selected and not branched over.
+    pub predicate: Option<Val>,
     /// The block has ended: the last operation left it on every path.
     pub ended: bool,
     /// No instruction shall follow the current one in the block, though a path may lead there.
@@ -69,6 +71,7 @@ impl<'a> Tx<'a> {
             it_next: it,
             flags: FlagSource::Slots,
             flag_writes: 0,
+            predicate: None,
             ended: false,
             stop: false,
             model,
@@ -100,7 +103,15 @@ impl Tx<'_> {
     /// Write a register other than R15.
     pub fn set(&mut self, d: u32, v: Val) {
         debug_assert!(d < 15, "R15 is written by branches");
-        self.b.set(state::R[d as usize & 15], v);
+        let slot = state::R[d as usize & 15];
+        let v = match self.predicate {
+            None => v,
+            Some(holds) => {
+                let old = self.b.get(slot);
+                self.b.select(holds, v, old)
+            }
+        };
+        self.b.set(slot, v);
     }
     /// Write a register with a data-processing result: ALUWritePC for R15 (Arm ARM DDI 0406C, A2.3.1).
     pub fn set_alu(&mut self, d: u32, v: Val, hint: Hint) {

@@ -3,7 +3,7 @@
 use crate::calls;
 use crate::state::{self, GE, PSR, Q, mode, psr};
 use crate::tx::Tx;
-use emu_ir::{Fence, Hint, Leave, Ty, Val};
+use emu_ir::{Fence, Hint, Label, Leave, Ty, Val};
 
 /// SVC.
 pub fn svc(t: &mut Tx) {
@@ -45,7 +45,24 @@ pub fn subs_pc_lr(t: &mut Tx, i: u32) {
 
 /// MRS of the CPSR.
 pub fn mrs(t: &mut Tx, d: u32) {
-    let v = t.b.call(Ty::I32, calls::CPSR_READ, &[]);
+    let mut v = t.b.get(PSR);
+    if t.mode & mode::E != 0 {
+        let e = t.b.i32(psr::E);
+        v = t.b.or(v, e);
+    }
+    for (slot, bit) in [
+        (GE, 16),
+        (Q, 27),
+        (state::V, 28),
+        (state::C, 29),
+        (state::Z, 30),
+        (state::N, 31),
+    ] {
+        let (field, by) = (t.b.get(slot), t.b.i32(bit));
+        let field = t.b.zext(Ty::I32, field);
+        let field = t.b.shl(field, by);
+        v = t.b.or(v, field);
+    }
     set(t, d, v);
 }
 /// MRS of the SPSR.
@@ -119,10 +136,30 @@ fn write_cpsr(t: &mut Tx, m: u32, v: Val) {
         }
         return;
     }
+    let slow = (m == 0b0001).then(|| write_masks(t, v));
+    if let Some(slow) = slow {
+        t.b.place(slow);
+    }
     let m = t.b.i32(m);
     t.b.call(Ty::I32, calls::CPSR_WRITE, &[v, m]);
     t.flags_written(crate::tx::FlagSource::Slots);
     t.exit_after_mode_change(Leave::Sync);
+}
+
+/// Write the control byte where it leaves the mode as it is (Linux restores the interrupt mask so); the label is for where
+/// it does not.
+fn write_masks(t: &mut Tx, v: Val) -> Label {
+    let (old, modes, zero) = (t.b.get(PSR), t.b.i32(psr::M), t.b.i32(0));
+    let changed = t.b.xor(old, v);
+    let changed = t.b.and(changed, modes);
+    let (changes, slow) = (t.b.ne(changed, zero), t.b.label());
+    t.b.br_if(changes, slow);
+    let masks = t.b.i32(psr::I | psr::F);
+    let (kept, new) = (t.b.and_not(old, masks), t.b.and(v, masks));
+    let new = t.b.or(kept, new);
+    t.b.set(PSR, new);
+    t.goto_next(true);
+    slow
 }
 
 /// CPS: `i` is imod, `c` whether the mode changes, `a` A:I:F, `m` the mode.
