@@ -8,9 +8,9 @@ use emu_ir::{Lane, Op, Slot, Ty, Val, insns};
 insns! {
     /// From lane to lane.
     LANES: Tx;
-    "1111 0010 1d11 nnnn dddd iiii nqm0 mmmm" => vext(i, q, d, n, m)
-    "1111 0011 1d11 nnnn dddd 10ll n0m0 mmmm" => vtbl(l, d, n, m)
-    "1111 0011 1d11 nnnn dddd 10ll n1m0 mmmm" => vtbx(l, d, n, m)
+    "1111 0010 1d11 nnnn dddd iiii Nqm0 mmmm" => vext(i, q, d, n, m)
+    "1111 0011 1d11 nnnn dddd 10ll N0m0 mmmm" => vtbl(l, d, n, m)
+    "1111 0011 1d11 nnnn dddd 10ll N1m0 mmmm" => vtbx(l, d, n, m)
     "1111 0011 1d11 iiii dddd 1100 0qm0 mmmm" => vdup(i, q, d, m)
 }
 

@@ -7,14 +7,14 @@ use emu_ir::{Builder, Lane, Op, Val, insns};
 insns! {
     /// Bit by bit.
     LOGIC: Tx;
-    "1111 0010 0d00 nnnn dddd 0001 nqm1 mmmm" => vand(q, d, n, m)
-    "1111 0010 0d01 nnnn dddd 0001 nqm1 mmmm" => vbic(q, d, n, m)
-    "1111 0010 0d10 nnnn dddd 0001 nqm1 mmmm" => vorr(q, d, n, m)
-    "1111 0010 0d11 nnnn dddd 0001 nqm1 mmmm" => vorn(q, d, n, m)
-    "1111 0011 0d00 nnnn dddd 0001 nqm1 mmmm" => veor(q, d, n, m)
-    "1111 0011 0d01 nnnn dddd 0001 nqm1 mmmm" => vbsl(q, d, n, m)
-    "1111 0011 0d10 nnnn dddd 0001 nqm1 mmmm" => vbit(q, d, n, m)
-    "1111 0011 0d11 nnnn dddd 0001 nqm1 mmmm" => vbif(q, d, n, m)
+    "1111 0010 0d00 nnnn dddd 0001 Nqm1 mmmm" => vand(q, d, n, m)
+    "1111 0010 0d01 nnnn dddd 0001 Nqm1 mmmm" => vbic(q, d, n, m)
+    "1111 0010 0d10 nnnn dddd 0001 Nqm1 mmmm" => vorr(q, d, n, m)
+    "1111 0010 0d11 nnnn dddd 0001 Nqm1 mmmm" => vorn(q, d, n, m)
+    "1111 0011 0d00 nnnn dddd 0001 Nqm1 mmmm" => veor(q, d, n, m)
+    "1111 0011 0d01 nnnn dddd 0001 Nqm1 mmmm" => vbsl(q, d, n, m)
+    "1111 0011 0d10 nnnn dddd 0001 Nqm1 mmmm" => vbit(q, d, n, m)
+    "1111 0011 0d11 nnnn dddd 0001 Nqm1 mmmm" => vbif(q, d, n, m)
     "1111 0011 1d11 ss00 dddd 0100 0qm0 mmmm" => vcls(s, q, d, m)
     "1111 0011 1d11 ss00 dddd 0100 1qm0 mmmm" => vclz(s, q, d, m)
     "1111 0011 1d11 ss00 dddd 0101 0qm0 mmmm" => vcnt(s, q, d, m)

@@ -8,16 +8,16 @@ use emu_ir::{Lane, Slot, Ty, Val, insns};
 insns! {
     /// VMUL, VMLA, VMLS.
     MULTIPLY: Tx;
-    "1111 0010 0dss nnnn dddd 1001 nqm0 mmmm" => vmla(s, q, d, n, m)
-    "1111 0011 0dss nnnn dddd 1001 nqm0 mmmm" => vmls(s, q, d, n, m)
-    "1111 0010 0dss nnnn dddd 1001 nqm1 mmmm" => vmul(s, q, d, n, m)
-    "1111 0011 0dss nnnn dddd 1001 nqm1 mmmm" => vmul_polynomial(s, q, d, n, m)
-    "1111 001q 1d0s nnnn dddd 0000 n1m0 mmmm" => vmla_scalar(s, q, d, n, m)
-    "1111 001q 1d10 nnnn dddd 0000 n1m0 mmmm" => vmla_scalar({2}, q, d, n, m)
-    "1111 001q 1d0s nnnn dddd 0100 n1m0 mmmm" => vmls_scalar(s, q, d, n, m)
-    "1111 001q 1d10 nnnn dddd 0100 n1m0 mmmm" => vmls_scalar({2}, q, d, n, m)
-    "1111 001q 1d0s nnnn dddd 1000 n1m0 mmmm" => vmul_scalar(s, q, d, n, m)
-    "1111 001q 1d10 nnnn dddd 1000 n1m0 mmmm" => vmul_scalar({2}, q, d, n, m)
+    "1111 0010 0dss nnnn dddd 1001 Nqm0 mmmm" => vmla(s, q, d, n, m)
+    "1111 0011 0dss nnnn dddd 1001 Nqm0 mmmm" => vmls(s, q, d, n, m)
+    "1111 0010 0dss nnnn dddd 1001 Nqm1 mmmm" => vmul(s, q, d, n, m)
+    "1111 0011 0dss nnnn dddd 1001 Nqm1 mmmm" => vmul_polynomial(s, q, d, n, m)
+    "1111 001q 1d0s nnnn dddd 0000 N1m0 mmmm" => vmla_scalar(s, q, d, n, m)
+    "1111 001q 1d10 nnnn dddd 0000 N1m0 mmmm" => vmla_scalar({2}, q, d, n, m)
+    "1111 001q 1d0s nnnn dddd 0100 N1m0 mmmm" => vmls_scalar(s, q, d, n, m)
+    "1111 001q 1d10 nnnn dddd 0100 N1m0 mmmm" => vmls_scalar({2}, q, d, n, m)
+    "1111 001q 1d0s nnnn dddd 1000 N1m0 mmmm" => vmul_scalar(s, q, d, n, m)
+    "1111 001q 1d10 nnnn dddd 1000 N1m0 mmmm" => vmul_scalar({2}, q, d, n, m)
 }
 
 /// VMLA.

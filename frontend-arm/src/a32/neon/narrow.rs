@@ -7,14 +7,14 @@ use emu_ir::{Lane, Op, Ty, Val, insns};
 insns! {
     /// A doubleword from quadwords. `l` is imm6 without its leading one, which tells the lane.
     NARROW: Tx;
-    "1111 0010 1d0s nnnn dddd 0100 n0m0 mmmm" => vaddhn(s, d, n, m)
-    "1111 0010 1d10 nnnn dddd 0100 n0m0 mmmm" => vaddhn({2}, d, n, m)
-    "1111 0011 1d0s nnnn dddd 0100 n0m0 mmmm" => vraddhn(s, d, n, m)
-    "1111 0011 1d10 nnnn dddd 0100 n0m0 mmmm" => vraddhn({2}, d, n, m)
-    "1111 0010 1d0s nnnn dddd 0110 n0m0 mmmm" => vsubhn(s, d, n, m)
-    "1111 0010 1d10 nnnn dddd 0110 n0m0 mmmm" => vsubhn({2}, d, n, m)
-    "1111 0011 1d0s nnnn dddd 0110 n0m0 mmmm" => vrsubhn(s, d, n, m)
-    "1111 0011 1d10 nnnn dddd 0110 n0m0 mmmm" => vrsubhn({2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 0100 N0m0 mmmm" => vaddhn(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 0100 N0m0 mmmm" => vaddhn({2}, d, n, m)
+    "1111 0011 1d0s nnnn dddd 0100 N0m0 mmmm" => vraddhn(s, d, n, m)
+    "1111 0011 1d10 nnnn dddd 0100 N0m0 mmmm" => vraddhn({2}, d, n, m)
+    "1111 0010 1d0s nnnn dddd 0110 N0m0 mmmm" => vsubhn(s, d, n, m)
+    "1111 0010 1d10 nnnn dddd 0110 N0m0 mmmm" => vsubhn({2}, d, n, m)
+    "1111 0011 1d0s nnnn dddd 0110 N0m0 mmmm" => vrsubhn(s, d, n, m)
+    "1111 0011 1d10 nnnn dddd 0110 N0m0 mmmm" => vrsubhn({2}, d, n, m)
     "1111 0011 1d11 ss10 dddd 0010 00m0 mmmm" => vmovn(s, d, m)
     "1111 0011 1d11 ss10 dddd 0010 01m0 mmmm" => vqmovun(s, d, m)
     "1111 0011 1d11 ss10 dddd 0010 1um0 mmmm" => vqmovn(u, s, d, m)

@@ -8,16 +8,16 @@ use emu_ir::{Builder, Lane, Op, Ty, Val, insns};
 insns! {
     /// VQADD, VQSUB, VQABS, VQNEG, VQDMULH, VQRDMULH.
     SATURATE: Tx;
-    "1111 001u 0dss nnnn dddd 0000 nqm1 mmmm" => vqadd(u, s, q, d, n, m)
-    "1111 001u 0dss nnnn dddd 0010 nqm1 mmmm" => vqsub(u, s, q, d, n, m)
+    "1111 001u 0dss nnnn dddd 0000 Nqm1 mmmm" => vqadd(u, s, q, d, n, m)
+    "1111 001u 0dss nnnn dddd 0010 Nqm1 mmmm" => vqsub(u, s, q, d, n, m)
     "1111 0011 1d11 ss00 dddd 0111 0qm0 mmmm" => vqabs(s, q, d, m)
     "1111 0011 1d11 ss00 dddd 0111 1qm0 mmmm" => vqneg(s, q, d, m)
-    "1111 0010 0dss nnnn dddd 1011 nqm0 mmmm" => vqdmulh(s, q, d, n, m)
-    "1111 0011 0dss nnnn dddd 1011 nqm0 mmmm" => vqrdmulh(s, q, d, n, m)
-    "1111 001q 1d0s nnnn dddd 1100 n1m0 mmmm" => vqdmulh_scalar(s, q, d, n, m)
-    "1111 001q 1d10 nnnn dddd 1100 n1m0 mmmm" => vqdmulh_scalar({2}, q, d, n, m)
-    "1111 001q 1d0s nnnn dddd 1101 n1m0 mmmm" => vqrdmulh_scalar(s, q, d, n, m)
-    "1111 001q 1d10 nnnn dddd 1101 n1m0 mmmm" => vqrdmulh_scalar({2}, q, d, n, m)
+    "1111 0010 0dss nnnn dddd 1011 Nqm0 mmmm" => vqdmulh(s, q, d, n, m)
+    "1111 0011 0dss nnnn dddd 1011 Nqm0 mmmm" => vqrdmulh(s, q, d, n, m)
+    "1111 001q 1d0s nnnn dddd 1100 N1m0 mmmm" => vqdmulh_scalar(s, q, d, n, m)
+    "1111 001q 1d10 nnnn dddd 1100 N1m0 mmmm" => vqdmulh_scalar({2}, q, d, n, m)
+    "1111 001q 1d0s nnnn dddd 1101 N1m0 mmmm" => vqrdmulh_scalar(s, q, d, n, m)
+    "1111 001q 1d10 nnnn dddd 1101 N1m0 mmmm" => vqrdmulh_scalar({2}, q, d, n, m)
 }
 
 /// VQADD.

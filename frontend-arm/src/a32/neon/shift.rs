@@ -47,10 +47,10 @@ insns! {
     "1111 001u 1d01 llll dddd 1010 00m1 mmmm" => vshll(u, {1}, l, d, m)
     "1111 001u 1d1l llll dddd 1010 00m1 mmmm" => vshll(u, {2}, l, d, m)
     "1111 0011 1d11 ss10 dddd 0011 00m0 mmmm" => vshll_width(s, d, m)
-    "1111 001u 0dss nnnn dddd 0100 nqm0 mmmm" => vshl_reg(u, s, q, d, n, m)
-    "1111 001u 0dss nnnn dddd 0100 nqm1 mmmm" => vqshl_reg(u, s, q, d, n, m)
-    "1111 001u 0dss nnnn dddd 0101 nqm0 mmmm" => vrshl_reg(u, s, q, d, n, m)
-    "1111 001u 0dss nnnn dddd 0101 nqm1 mmmm" => vqrshl_reg(u, s, q, d, n, m)
+    "1111 001u 0dss nnnn dddd 0100 Nqm0 mmmm" => vshl_reg(u, s, q, d, n, m)
+    "1111 001u 0dss nnnn dddd 0100 Nqm1 mmmm" => vqshl_reg(u, s, q, d, n, m)
+    "1111 001u 0dss nnnn dddd 0101 Nqm0 mmmm" => vrshl_reg(u, s, q, d, n, m)
+    "1111 001u 0dss nnnn dddd 0101 Nqm1 mmmm" => vqrshl_reg(u, s, q, d, n, m)
 }
 
 /// The count of a right shift: the width less `l`.

@@ -9,15 +9,15 @@ use emu_ir::{Lane, Leave, Slot, Ty, insns};
 insns! {
     /// VMOV with core registers, VDUP, VMRS, VMSR.
     TRANSFER: Tx;
-    "---- 1110 0000 nnnn tttt 1010 n001 0000" => vmov_to_single(t, n)
-    "---- 1110 0001 nnnn tttt 1010 n001 0000" => vmov_from_single(t, n)
+    "---- 1110 0000 nnnn tttt 1010 N001 0000" => vmov_to_single(t, n)
+    "---- 1110 0001 nnnn tttt 1010 N001 0000" => vmov_from_single(t, n)
     "---- 1100 0100 uuuu tttt 1010 00m1 mmmm" => vmov_to_two_singles(t, u, m)
     "---- 1100 0101 uuuu tttt 1010 00m1 mmmm" => vmov_from_two_singles(t, u, m)
     "---- 1100 0100 uuuu tttt 1011 00m1 mmmm" => vmov_to_double(t, u, m)
     "---- 1100 0101 uuuu tttt 1011 00m1 mmmm" => vmov_from_double(t, u, m)
-    "---- 1110 0oo0 dddd tttt 1011 doo1 0000" => vmov_to_lane(o, t, d)
-    "---- 1110 uoo1 nnnn tttt 1011 noo1 0000" => vmov_from_lane(u, o, t, n)
-    "---- 1110 1bq0 dddd tttt 1011 d0e1 0000" => vdup_core((b << 1), e, q, t, d)
+    "---- 1110 0oo0 dddd tttt 1011 Doo1 0000" => vmov_to_lane(o, t, d)
+    "---- 1110 uoo1 nnnn tttt 1011 Noo1 0000" => vmov_from_lane(u, o, t, n)
+    "---- 1110 1bq0 dddd tttt 1011 D0e1 0000" => vdup_core((b << 1), e, q, t, d)
     "---- 1110 1111 rrrr tttt 1010 0001 0000" => vmrs(r, t)
     "---- 1110 1110 rrrr tttt 1010 0001 0000" => vmsr(r, t)
 }
