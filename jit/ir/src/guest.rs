@@ -106,7 +106,8 @@ pub trait Bus {
 pub struct RamPage {
     /// Host address of the page's first byte; stays valid as long as the machine.
     pub host: u64,
-    /// Stores go to memory directly; else (ROM) to [`Bus::store`].
+    /// Loads and stores go to memory directly; else (flash, ROM) they go to [`Bus::load`] and [`Bus::store`], and only
+    /// code is fetched from memory.
     pub writable: bool,
 }
 

@@ -113,7 +113,8 @@ impl Mmu {
             return Ok(have);
         }
         let page = at.0.walk(at.1, &mut *self.bus, va, access, idx)?;
-        let ram = self.bus.ram(page.phys);
+        // Data in memory that is not writable (flash, ROM) is the device's: only it knows how it reads at present.
+        let ram = self.bus.ram(page.phys).filter(|r| r.writable);
         let slow = if ram.is_none() || page.strict { SLOW } else { 0 };
         let keep = |other: u64| {
             if other & PAGE == va & PAGE && have.phys & PAGE == page.phys {
