@@ -18,6 +18,8 @@ mod int;
 mod mem;
 pub mod thunks;
 mod vec;
+mod vec_int;
+mod vec_move;
 
 use crate::cache::Offset;
 use crate::classes::{fp_ops, pure_ops};
