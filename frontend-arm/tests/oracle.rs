@@ -4,7 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 use emu_frontend_arm::a32::{Insn, neon, vfp};
 use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
-use emu_frontend_arm::state::{Cpu, psr};
+use emu_frontend_arm::state::{Cpu, mode, psr};
 use emu_frontend_arm::{MODELS, a32};
 use emu_ir::pattern::Row;
 use emu_ir::{Access, BlockKey, Builder, Bus, Env, Fault, Fetch, Flush, Guest, Mem, RamPage, Stop};
@@ -18,6 +18,10 @@ use std::sync::LazyLock;
 const MEMORY: u32 = 0x1000_0000;
 const CODE: u32 = 0x2000_0000;
 
+/// Bits of [`Record::set`].
+const THUMB: u32 = 1;
+const BIG_ENDIAN_DATA: u32 = 2;
+
 /// As in arm_step.c.
 #[derive(Clone, Copy, Pod, Zeroable, PartialEq)]
 #[repr(C)]
@@ -26,7 +30,7 @@ struct Record {
     fpscr: u32,
     r: [u32; 14],
     apsr: u32,
-    thumb: u32,
+    set: u32,
     signal: u32,
     entry: u32,
     d: [u64; 32],
@@ -134,7 +138,11 @@ fn interpreted(r: &Record) -> Record {
         platform: Box::new(NoMachine),
     };
     let mut cpu = state_of(r);
-    let word = if r.thumb != 0 { r.word.rotate_left(16) } else { r.word };
+    let word = if r.set & THUMB != 0 {
+        r.word.rotate_left(16)
+    } else {
+        r.word
+    };
     let (key, mut b) = (
         BlockKey {
             phys: 0,
@@ -193,9 +201,8 @@ fn state_of(r: &Record) -> Cpu {
     cpu.d = r.d;
     cpu.set_fpscr(r.fpscr);
     cpu.update_mode();
-    if r.thumb != 0 {
-        cpu.mode |= emu_frontend_arm::state::mode::T;
-    }
+    cpu.mode |= if r.set & THUMB != 0 { mode::T } else { 0 };
+    cpu.mode |= if r.set & BIG_ENDIAN_DATA != 0 { mode::E } else { 0 };
     cpu
 }
 
@@ -311,9 +318,21 @@ fn word_of(row: &Row<Insn>, random: &mut Random, vfp: bool) -> u32 {
     word
 }
 
+/// The T32 form of an A32 word of these instruction sets.
+fn t32(word: u32) -> u32 {
+    match word >> 24 {
+        0xf2 => word & 0x00ff_ffff | 0xef00_0000,
+        0xf3 => word & 0x00ff_ffff | 0xff00_0000,
+        0xf4 => word & 0x00ff_ffff | 0xf900_0000,
+        _ => word,
+    }
+}
+
+/// An A32 or T32 instruction, data little or big-endian, on a state.
 fn record(word: u32, random: &mut Random) -> Record {
     let mut r = Record::zeroed();
-    r.word = word;
+    r.set = random.below(4) as u32;
+    r.word = if r.set & THUMB != 0 { t32(word) } else { word };
     let modes = random.next() as u32;
     r.fpscr = modes & (7 << 24 | 3 << 22);
     if random.below(4) == 0 {
@@ -441,7 +460,9 @@ fn compare(vfp: bool, tables: &[a32::Table]) {
         let bad: Vec<_> = records
             .iter()
             .zip(&wants)
-            .filter_map(|(r, want)| difference(r, want, &interpreted(r)).map(|d| format!("{:#010x}{d}", r.word)))
+            .filter_map(|(r, want)| {
+                difference(r, want, &interpreted(r)).map(|d| format!("{:#010x} {}{d}", r.word, r.set))
+            })
             .collect();
         if !bad.is_empty() {
             wrong.push(format!(

@@ -14,14 +14,16 @@
 #define MEMORY 0x10000000 /* one page that instructions may access; its neighbours are not mapped */
 #define CODE 0x20000000
 #define BATCH 1024
-#define SLOT 16
+#define SLOT 32
+#define THUMB 1
+#define BIG_ENDIAN_DATA 2
 
 struct record {
     uint32_t word;   /* 0: a Thumb instruction's first halfword is on top */
     uint32_t fpscr;  /* 4 */
     uint32_t r[14];  /* 8: r0 to r12, lr */
     uint32_t apsr;   /* 64: N, Z, C, V, Q, GE */
-    uint32_t thumb;  /* 68: nonzero for Thumb */
+    uint32_t set;    /* 68: THUMB, BIG_ENDIAN_DATA */
     uint32_t signal; /* 72: out: what it raised; the rest of the record is then as it was */
     uint32_t entry;  /* 76: out */
     uint64_t d[32];  /* 80 */
@@ -56,14 +58,17 @@ static void caught(int number) {
 }
 
 static void place(struct record *r, uint8_t *slot) {
-    uint32_t first = r->word, jump = 0xe51ff004; /* ldr pc, [pc, #-4] */
-    if (r->thumb) {
-        first = r->word >> 16 | r->word << 16;
-        jump = 0xf000f8df; /* ldr.w pc, [pc] */
-    }
-    uint32_t code[3] = {first, jump, (uint32_t)step_return};
-    memcpy(slot, code, sizeof code);
-    r->entry = (uint32_t)slot | (r->thumb != 0);
+    uint32_t thumb = r->set & THUMB, code[5], n = 0;
+    uint32_t word = thumb ? r->word >> 16 | r->word << 16 : r->word;
+    if (r->set & BIG_ENDIAN_DATA)
+        code[n++] = thumb ? 0xbf00b658 : 0xf1010200; /* setend be (; nop) */
+    code[n++] = word;
+    if (r->set & BIG_ENDIAN_DATA)
+        code[n++] = thumb ? 0xbf00b650 : 0xf1010000; /* setend le (; nop) */
+    code[n++] = thumb ? 0xf000f8df : 0xe51ff004; /* ldr pc, the next word */
+    code[n++] = (uint32_t)step_return;
+    memcpy(slot, code, n * sizeof *code);
+    r->entry = (uint32_t)slot | thumb;
 }
 
 static void run(struct record *r) {

@@ -1,5 +1,7 @@
 //! Every row makes IR that the verifier accepts, and means what capstone says it does.
 
+mod access;
+
 use super::{Set, rows};
 use crate::model::MODELS;
 use crate::state::mode;
