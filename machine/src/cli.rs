@@ -9,6 +9,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 
 use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, EscapeKey};
 use crate::error::Error;
+use crate::explain::Explain;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ Examples:
       The same with Debian's kernel.
   emu --firmware u-boot.bin
       Run firmware from the reset vector; U-Boot's qemu_arm build fits the board.
+  emu explain --thumb 0844704701b5
+      Show what becomes of guest instructions: IR, optimised IR, host code.
   emu --dump-dtb virt.dtb --memory 2G
       Write the board's device tree; `dtc virt.dtb` prints it.
   echo 'uname -a; poweroff' | emu > log
@@ -194,6 +197,14 @@ impl Cli {
 ///
 /// [`Error::Input`] for anything that cannot be meant, before any file is looked at.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    if args.get(1).is_some_and(|a| a == "explain") {
+        return match Explain::try_parse_from(&args[1..]) {
+            Ok(explain) => Ok(Request::Print(explain.text()?.into_bytes())),
+            Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp) => Ok(Request::Print(rendered(&e))),
+            Err(e) => Err(complaint(&e)),
+        };
+    }
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {

@@ -8,6 +8,7 @@ mod cli;
 pub mod config;
 mod cpus;
 pub mod debian;
+mod explain;
 mod error;
 pub mod images;
 mod lifecycle;
