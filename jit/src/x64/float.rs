@@ -186,8 +186,8 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; mov edx, site as i32 ; call extern thunk);
         self.restore(&x.saved);
         match x.result {
-            Ok(d) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(d), [Rq(STATE) + RET]),
-            Err(d) => dynasm!(self.a ; .arch x64 ; mov Rd(d), [Rq(STATE) + RET]),
+            Ok(d) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(d), [r15 + RET]),
+            Err(d) => dynasm!(self.a ; .arch x64 ; mov Rd(d), [r15 + RET]),
         }
         dynasm!(self.a ; .arch x64 ; jmp =>back);
     }

@@ -17,10 +17,10 @@ impl Emit<'_> {
         let mode = self.layout.mode.off as i32;
         let kept = !self.b.mode_ignored;
         if kept == u32::MAX {
-            dynasm!(self.a ; .arch x64 ; cmp DWORD [Rq(STATE) + mode], self.key.mode as i32 ; jne =>from);
+            dynasm!(self.a ; .arch x64 ; cmp DWORD [r15 + mode], self.key.mode as i32 ; jne =>from);
         } else {
             dynasm!(self.a ; .arch x64
-                ; mov eax, [Rq(STATE) + mode]
+                ; mov eax, [r15 + mode]
                 ; and eax, kept as i32
                 ; cmp eax, (self.key.mode & kept) as i32
                 ; jne =>from);
@@ -32,10 +32,10 @@ impl Emit<'_> {
     pub fn wrong_mode(&mut self, from: DynamicLabel) {
         let (pc, lookup) = (self.layout.pc, self.thunk(self.t.thunks.lookup));
         let here = (self.key.phys & 0xfff) as i32;
-        dynasm!(self.a ; .arch x64 ; =>from ; mov rax, [Rq(STATE) + PAGE_BASE] ; add rax, here);
+        dynasm!(self.a ; .arch x64 ; =>from ; mov rax, [r15 + PAGE_BASE] ; add rax, here);
         match pc.ty {
-            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], rax),
-            _ => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], eax),
+            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], rax),
+            _ => dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], eax),
         }
         dynasm!(self.a ; .arch x64 ; jmp extern lookup);
     }
@@ -55,18 +55,18 @@ impl Emit<'_> {
         if slot.ty.is_int() {
             let d = self.dst(v, None);
             match slot.ty {
-                Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), BYTE [Rq(STATE) + at]),
-                Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), WORD [Rq(STATE) + at]),
-                Ty::I64 => dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(STATE) + at]),
-                _ => dynasm!(self.a ; .arch x64 ; mov Rd(d), [Rq(STATE) + at]),
+                Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), BYTE [r15 + at]),
+                Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), WORD [r15 + at]),
+                Ty::I64 => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + at]),
+                _ => dynasm!(self.a ; .arch x64 ; mov Rd(d), [r15 + at]),
             }
             return;
         }
         let x = self.xdst(v);
         match slot.ty {
-            Ty::F32 => dynasm!(self.a ; .arch x64 ; vmovd Rx(x), DWORD [Rq(STATE) + at]),
-            Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [Rq(STATE) + at]),
-            _ => dynasm!(self.a ; .arch x64 ; vmovq Rx(x), QWORD [Rq(STATE) + at]),
+            Ty::F32 => dynasm!(self.a ; .arch x64 ; vmovd Rx(x), DWORD [r15 + at]),
+            Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + at]),
+            _ => dynasm!(self.a ; .arch x64 ; vmovq Rx(x), QWORD [r15 + at]),
         }
     }
 
@@ -78,9 +78,9 @@ impl Emit<'_> {
         if !slot.ty.is_int() {
             let x = self.xreg(a);
             match slot.ty {
-                Ty::F32 => dynasm!(self.a ; .arch x64 ; vmovd DWORD [Rq(STATE) + at], Rx(x)),
-                Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu [Rq(STATE) + at], Rx(x)),
-                _ => dynasm!(self.a ; .arch x64 ; vmovq QWORD [Rq(STATE) + at], Rx(x)),
+                Ty::F32 => dynasm!(self.a ; .arch x64 ; vmovd DWORD [r15 + at], Rx(x)),
+                Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu [r15 + at], Rx(x)),
+                _ => dynasm!(self.a ; .arch x64 ; vmovq QWORD [r15 + at], Rx(x)),
             }
             return;
         }
@@ -90,14 +90,14 @@ impl Emit<'_> {
             return cond::setcc_mem(&mut self.a, cc, STATE, at);
         }
         match (slot.ty, self.src(a)) {
-            (Ty::I8, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov BYTE [Rq(STATE) + at], i as i8),
-            (Ty::I8, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rb(r)),
-            (Ty::I16, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov WORD [Rq(STATE) + at], i as i16),
-            (Ty::I16, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rw(r)),
-            (Ty::I64, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov QWORD [Rq(STATE) + at], i),
-            (Ty::I64, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rq(r)),
-            (_, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov DWORD [Rq(STATE) + at], i),
-            (_, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rd(r)),
+            (Ty::I8, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov BYTE [r15 + at], i as i8),
+            (Ty::I8, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rb(r)),
+            (Ty::I16, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov WORD [r15 + at], i as i16),
+            (Ty::I16, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rw(r)),
+            (Ty::I64, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov QWORD [r15 + at], i),
+            (Ty::I64, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r)),
+            (_, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov DWORD [r15 + at], i),
+            (_, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rd(r)),
         }
         if slot == self.layout.fp_round {
             self.round();
@@ -108,13 +108,13 @@ impl Emit<'_> {
         self.clobber();
         let (t, from) = (self.temp(), self.layout.fp_round.off as i32);
         dynasm!(self.a ; .arch x64
-            ; mov Rd(t), [Rq(STATE) + from]
+            ; mov Rd(t), [r15 + from]
             ; and Rd(t), 3
             ; shl Rd(t), 13
-            ; stmxcsr [Rq(STATE) + MXCSR]
-            ; and DWORD [Rq(STATE) + MXCSR], !0x6000
-            ; or [Rq(STATE) + MXCSR], Rd(t)
-            ; ldmxcsr [Rq(STATE) + MXCSR]);
+            ; stmxcsr [r15 + MXCSR]
+            ; and DWORD [r15 + MXCSR], !0x6000
+            ; or [r15 + MXCSR], Rd(t)
+            ; ldmxcsr [r15 + MXCSR]);
     }
 
     fn set_pin(&mut self, p: u8, ty: Ty, a: Val) {
@@ -191,9 +191,9 @@ impl Emit<'_> {
             });
             let to = self.leave(site, self.t.thunks.goto);
             if poll {
-                dynasm!(self.a ; .arch x64 ; cmp QWORD [Rq(STATE) + ATTENTION], 0 ; jne =>to);
+                dynasm!(self.a ; .arch x64 ; cmp QWORD [r15 + ATTENTION], 0 ; jne =>to);
             } else {
-                dynasm!(self.a ; .arch x64 ; cmp DWORD [Rq(STATE) + ATTENTION], 0 ; jne =>to);
+                dynasm!(self.a ; .arch x64 ; cmp DWORD [r15 + ATTENTION], 0 ; jne =>to);
             }
         }
         if offset == (self.key.phys & 0xfff) as i32 && mode == self.key.mode {
@@ -231,27 +231,27 @@ impl Emit<'_> {
         let pc = self.layout.pc;
         let (delta, inside) = (offset & !0xfff, offset & 0xfff);
         if pc.ty == Ty::I64 {
-            dynasm!(self.a ; .arch x64 ; mov rax, [Rq(STATE) + PAGE_BASE] ; add rax, delta);
+            dynasm!(self.a ; .arch x64 ; mov rax, [r15 + PAGE_BASE] ; add rax, delta);
         } else {
-            dynasm!(self.a ; .arch x64 ; mov eax, [Rq(STATE) + PAGE_BASE] ; add eax, delta);
+            dynasm!(self.a ; .arch x64 ; mov eax, [r15 + PAGE_BASE] ; add eax, delta);
         }
         dynasm!(self.a ; .arch x64
             ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
             ; and ecx, CODE_MASK
-            ; add rcx, [Rq(STATE) + CODE]
+            ; add rcx, [r15 + CODE]
             ; cmp [rcx], rax
             ; jne =>miss
             ; lea rdx, [rax + inside]
-            ; mov [Rq(STATE) + PAGE_BASE], rax
+            ; mov [r15 + PAGE_BASE], rax
             ; mov rcx, [rcx + 8]);
         match pc.ty {
-            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], rdx),
-            _ => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], edx),
+            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], rdx),
+            _ => dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], edx),
         }
         let entry = (inside >> self.layout.insn_shift) * 4;
         dynasm!(self.a ; .arch x64
             ; mov ecx, [rcx + entry]
-            ; add rcx, [Rq(STATE) + CODE_BASE]
+            ; add rcx, [r15 + CODE_BASE]
             ; jmp rcx);
     }
     pub fn goto_val(&mut self, addr: Val) {
@@ -264,21 +264,21 @@ impl Emit<'_> {
         }
         let miss = self.a.new_dynamic_label();
         if wide {
-            dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], rax);
+            dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], rax);
         } else {
-            dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + pc.off as i32], eax);
+            dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], eax);
         }
         dynasm!(self.a ; .arch x64
-            ; cmp DWORD [Rq(STATE) + ATTENTION], 0
+            ; cmp DWORD [r15 + ATTENTION], 0
             ; jne =>miss
             ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
             ; and ecx, CODE_MASK
-            ; add rcx, [Rq(STATE) + CODE]
+            ; add rcx, [r15 + CODE]
             ; mov rdx, rax
             ; and rdx, -4096
             ; cmp [rcx], rdx
             ; jne =>miss
-            ; mov [Rq(STATE) + PAGE_BASE], rdx
+            ; mov [r15 + PAGE_BASE], rdx
             ; mov rcx, [rcx + 8]
             ; and eax, 0xfff & !((1 << self.layout.insn_shift) - 1));
         match self.layout.insn_shift {
@@ -287,7 +287,7 @@ impl Emit<'_> {
             _ => dynasm!(self.a ; .arch x64 ; mov ecx, [rcx + rax]),
         }
         dynasm!(self.a ; .arch x64
-            ; add rcx, [Rq(STATE) + CODE_BASE]
+            ; add rcx, [r15 + CODE_BASE]
             ; jmp rcx
             ; =>miss
             ; jmp extern lookup);

@@ -132,12 +132,12 @@ impl Emit<'_> {
     fn pc_rel(&mut self, v: Val, ty: Ty, offset: i32) {
         let d = self.dst(v, None);
         if ty == Ty::I64 {
-            dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(STATE) + PAGE_BASE]);
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + PAGE_BASE]);
             if offset != 0 {
                 dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(d) + offset]);
             }
         } else {
-            dynasm!(self.a ; .arch x64 ; mov Rd(d), [Rq(STATE) + PAGE_BASE]);
+            dynasm!(self.a ; .arch x64 ; mov Rd(d), [r15 + PAGE_BASE]);
             if offset != 0 {
                 dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(d) + offset]);
             }

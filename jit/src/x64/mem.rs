@@ -87,7 +87,7 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64
             ; rorx Rq(t), Rq(addr), (12 - ENTRY_SHIFT) as i8
             ; and Rd(t), DATA_MASK
-            ; add Rq(t), [Rq(STATE) + DATA + 8 * mem.idx as i32]);
+            ; add Rq(t), [r15 + DATA + 8 * mem.idx as i32]);
         if last != 0 {
             if wide {
                 dynasm!(self.a ; .arch x64 ; lea Rq(u), [Rq(addr) + last]);
@@ -355,7 +355,7 @@ impl Emit<'_> {
             let at = ARGS + 16 * k as i32;
             match place {
                 Place::Xmm(x) => self.store_argument(ty, x, at),
-                Place::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rq(r)),
+                Place::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r)),
                 Place::Imm(c) => {
                     // The address may be in any register but for those the thunk takes: rdx is one it takes.
                     let t = if s.addr == 2 { 1 } else { 2 };
@@ -363,7 +363,7 @@ impl Emit<'_> {
                         dynasm!(self.a ; .arch x64 ; mov [rsp + SAVE_AT + 256 + 40], rcx);
                     }
                     self.imm(t, c);
-                    dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rq(t));
+                    dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(t));
                     if s.addr == 2 {
                         dynasm!(self.a ; .arch x64 ; mov rcx, [rsp + SAVE_AT + 256 + 40]);
                     }
@@ -375,8 +375,8 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; mov edx, s.site as i32 ; call extern thunk);
         self.restore(&s.saved);
         match s.result {
-            Some((Place::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(STATE) + RET]),
-            Some((Place::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [Rq(STATE) + RET]),
+            Some((Place::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
+            Some((Place::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + RET]),
             Some((Place::Imm(_), _)) | None => {}
         }
         let back = s.back;

@@ -393,7 +393,7 @@ impl Emit<'_> {
             let ty = self.b.ty(arg);
             if ty.is_int() {
                 let r = self.reg(arg);
-                dynasm!(self.a ; .arch x64 ; mov [Rq(STATE) + at], Rq(r) ; mov QWORD [Rq(STATE) + at + 8], 0);
+                dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r) ; mov QWORD [r15 + at + 8], 0);
             } else {
                 let x = self.xreg(arg);
                 self.store_argument(ty, x, at);
@@ -404,11 +404,11 @@ impl Emit<'_> {
     }
     fn store_argument(&mut self, ty: Ty, x: u8, at: i32) {
         match ty {
-            Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu [Rq(STATE) + at], Rx(x)),
+            Ty::V128 => dynasm!(self.a ; .arch x64 ; vmovdqu [r15 + at], Rx(x)),
             Ty::F32 => dynasm!(self.a ; .arch x64
-                ; vmovd DWORD [Rq(STATE) + at], Rx(x)
-                ; mov DWORD [Rq(STATE) + at + 4], 0 ; mov QWORD [Rq(STATE) + at + 8], 0),
-            _ => dynasm!(self.a ; .arch x64 ; vmovq QWORD [Rq(STATE) + at], Rx(x) ; mov QWORD [Rq(STATE) + at + 8], 0),
+                ; vmovd DWORD [r15 + at], Rx(x)
+                ; mov DWORD [r15 + at + 4], 0 ; mov QWORD [r15 + at + 8], 0),
+            _ => dynasm!(self.a ; .arch x64 ; vmovq QWORD [r15 + at], Rx(x) ; mov QWORD [r15 + at + 8], 0),
         }
     }
     /// The call's result, if it is used.
@@ -418,10 +418,10 @@ impl Emit<'_> {
         }
         if ty.is_int() {
             let d = self.dst(v, None);
-            dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(STATE) + context::RET]);
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + context::RET]);
         } else {
             let x = self.xdst(v);
-            dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [Rq(STATE) + context::RET]);
+            dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + context::RET]);
         }
     }
     /// Call Rust from the hot path.

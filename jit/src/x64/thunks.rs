@@ -69,8 +69,8 @@ fn pins(layout: &Layout) -> impl Iterator<Item = (u8, Slot)> {
 fn load_pins(a: &mut Asm, layout: &Layout) {
     for (r, s) in pins(layout) {
         match s.ty {
-            Ty::I64 => dynasm!(a ; .arch x64 ; mov Rq(r), [Rq(STATE) + s.off as i32]),
-            _ => dynasm!(a ; .arch x64 ; mov Rd(r), [Rq(STATE) + s.off as i32]),
+            Ty::I64 => dynasm!(a ; .arch x64 ; mov Rq(r), [r15 + s.off as i32]),
+            _ => dynasm!(a ; .arch x64 ; mov Rd(r), [r15 + s.off as i32]),
         }
     }
 }
@@ -78,8 +78,8 @@ fn load_pins(a: &mut Asm, layout: &Layout) {
 fn store_pins(a: &mut Asm, layout: &Layout) {
     for (r, s) in pins(layout) {
         match s.ty {
-            Ty::I64 => dynasm!(a ; .arch x64 ; mov [Rq(STATE) + s.off as i32], Rq(r)),
-            _ => dynasm!(a ; .arch x64 ; mov [Rq(STATE) + s.off as i32], Rd(r)),
+            Ty::I64 => dynasm!(a ; .arch x64 ; mov [r15 + s.off as i32], Rq(r)),
+            _ => dynasm!(a ; .arch x64 ; mov [r15 + s.off as i32], Rd(r)),
         }
     }
 }
@@ -97,8 +97,8 @@ pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
             ; push rbx ; push rbp ; push r12 ; push r13 ; push r14 ; push r15
             ; sub rsp, FRAME
             ; mov Rq(STATE), rdi
-            ; stmxcsr [Rq(STATE) + HOST_MXCSR]
-            ; ldmxcsr [Rq(STATE) + MXCSR]
+            ; stmxcsr [r15 + HOST_MXCSR]
+            ; ldmxcsr [r15 + MXCSR]
             ; mov rax, rsi);
         load_pins(a, layout);
         dynasm!(a ; .arch x64 ; jmp rax);
@@ -107,8 +107,8 @@ pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
     t.leave = put(&mut |a| {
         store_pins(a, layout);
         dynasm!(a ; .arch x64
-            ; stmxcsr [Rq(STATE) + MXCSR]
-            ; ldmxcsr [Rq(STATE) + HOST_MXCSR]);
+            ; stmxcsr [r15 + MXCSR]
+            ; ldmxcsr [r15 + HOST_MXCSR]);
         bail = a.offset().0 as Offset;
         dynasm!(a ; .arch x64
             ; add rsp, FRAME
@@ -124,10 +124,10 @@ pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
     };
     let leave = base + t.leave as usize;
     t.link = put(
-        &mut |a| dynasm!(a ; .arch x64 ; mov [Rq(STATE) + SITE], ecx ; mov eax, Reason::Link as i32 ; jmp extern leave),
+        &mut |a| dynasm!(a ; .arch x64 ; mov [r15 + SITE], ecx ; mov eax, Reason::Link as i32 ; jmp extern leave),
     );
     t.goto = put(
-        &mut |a| dynasm!(a ; .arch x64 ; mov [Rq(STATE) + SITE], ecx ; mov eax, Reason::Goto as i32 ; jmp extern leave),
+        &mut |a| dynasm!(a ; .arch x64 ; mov [r15 + SITE], ecx ; mov eax, Reason::Goto as i32 ; jmp extern leave),
     );
     t.lookup = put(&mut |a| dynasm!(a ; .arch x64 ; mov eax, Reason::Lookup as i32 ; jmp extern leave));
     let mut call = |function: i32| {
@@ -135,15 +135,15 @@ pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
             let stop = a.new_dynamic_label();
             store_pins(a, layout);
             dynasm!(a ; .arch x64
-                ; stmxcsr [Rq(STATE) + MXCSR]
-                ; ldmxcsr [Rq(STATE) + HOST_MXCSR]
+                ; stmxcsr [r15 + MXCSR]
+                ; ldmxcsr [r15 + HOST_MXCSR]
                 ; mov rdi, Rq(STATE)
                 ; sub rsp, 8
-                ; call QWORD [Rq(STATE) + function]
+                ; call QWORD [r15 + function]
                 ; add rsp, 8
                 ; test eax, eax
                 ; jne =>stop
-                ; ldmxcsr [Rq(STATE) + MXCSR]);
+                ; ldmxcsr [r15 + MXCSR]);
             load_pins(a, layout);
             dynasm!(a ; .arch x64
                 ; ret
