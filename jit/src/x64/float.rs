@@ -4,7 +4,7 @@
 
 use super::alloc::Flags;
 use super::context::RET;
-use super::{Cold, Emit, STATE, What, cond, mem::Saved};
+use super::{Cold, Emit, What, cond, mem::Saved};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Block, Fenv, Inst, Op, Round, Ty, Val};
 

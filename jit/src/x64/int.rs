@@ -2,7 +2,7 @@
 
 use super::alloc::{Flags, Loc, Src};
 use super::context::PAGE_BASE;
-use super::{Emit, STATE, cond};
+use super::{Emit, cond};
 use dynasmrt::{DynasmApi, dynasm};
 use emu_ir::{Inst, Op, Ty, Val};
 

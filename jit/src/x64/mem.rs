@@ -3,7 +3,7 @@
 use super::alloc::{Loc, Src};
 use super::context::{ARGS, DATA, RET};
 use super::thunks::SAVE_AT;
-use super::{Cold, Emit, STATE, TEMPS, What};
+use super::{Cold, Emit, TEMPS, What};
 use crate::tlb::{DATA_BITS, ENTRY_SHIFT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Fence, Inst, Mem, Ty, Val};
