@@ -57,7 +57,10 @@ impl Explain {
     pub fn text(&self) -> Result<String, Error> {
         let Arch::Arm = self.arch;
         let bytes = bytes(&self.code.concat())?;
-        let guest = Arm { model: &MODELS[0], platform: Box::new(Nowhere) };
+        let guest = Arm {
+            model: &MODELS[0],
+            platform: Box::new(Nowhere),
+        };
         let state = mode::VFP | mode::NEON | mode::USER | if self.thumb { mode::T } else { 0 };
         let incomplete = || Error::input("HEX", self.code.concat(), "no whole instruction is there");
         let stages = listing::stages(&guest, &bytes, 0, state, 64).map_err(|_| incomplete())?;
@@ -74,12 +77,16 @@ impl Explain {
 }
 
 fn bytes(hex: &str) -> Result<Vec<u8>, Error> {
-    let digits: Vec<char> = hex.trim_start_matches("0x").chars().filter(|c| !c.is_whitespace()).collect();
+    let digits: Vec<char> = hex
+        .trim_start_matches("0x")
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .collect();
     let bad = digits.iter().find(|c| !c.is_ascii_hexdigit());
     if let Some(c) = bad {
         return Err(Error::input("HEX", hex, format!("{c:?} is no hexadecimal digit")));
     }
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(Error::input("HEX", hex, "an odd number of digits: bytes have two"));
     }
     let value = |c: char| c.to_digit(16).unwrap_or(0) as u8;
@@ -87,9 +94,15 @@ fn bytes(hex: &str) -> Result<Vec<u8>, Error> {
 }
 
 fn disassembled(bytes: &[u8], thumb: bool) -> String {
-    let mode = if thumb { arch::arm::ArchMode::Thumb } else { arch::arm::ArchMode::Arm };
+    let mode = if thumb {
+        arch::arm::ArchMode::Thumb
+    } else {
+        arch::arm::ArchMode::Arm
+    };
     let mut out = String::new();
-    let Ok(cs) = Capstone::new().arm().mode(mode).build() else { return out };
+    let Ok(cs) = Capstone::new().arm().mode(mode).build() else {
+        return out;
+    };
     if let Ok(all) = cs.disasm_all(bytes, 0) {
         for i in all.iter() {
             let (name, operands) = (i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));

@@ -123,12 +123,10 @@ pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
         cache.push(&a.finalize().expect("thunks have no open labels"))
     };
     let leave = base + t.leave as usize;
-    t.link = put(
-        &mut |a| dynasm!(a ; .arch x64 ; mov [r15 + SITE], ecx ; mov eax, Reason::Link as i32 ; jmp extern leave),
-    );
-    t.goto = put(
-        &mut |a| dynasm!(a ; .arch x64 ; mov [r15 + SITE], ecx ; mov eax, Reason::Goto as i32 ; jmp extern leave),
-    );
+    t.link =
+        put(&mut |a| dynasm!(a ; .arch x64 ; mov [r15 + SITE], ecx ; mov eax, Reason::Link as i32 ; jmp extern leave));
+    t.goto =
+        put(&mut |a| dynasm!(a ; .arch x64 ; mov [r15 + SITE], ecx ; mov eax, Reason::Goto as i32 ; jmp extern leave));
     t.lookup = put(&mut |a| dynasm!(a ; .arch x64 ; mov eax, Reason::Lookup as i32 ; jmp extern leave));
     let mut call = |function: i32| {
         put(&mut |a| {
