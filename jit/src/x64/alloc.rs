@@ -55,8 +55,8 @@ pub struct Flags {
     pub adc: Option<(Val, Val, Val, Ty)>,
     /// Sign and zero of a value.
     pub result: Option<Val>,
-    /// `vucomis a, b` (or with the flag `vcomis`).
-    pub float: Option<(Val, Val, bool)>,
+    /// `vucomis a, b` (or with the first flag `vcomis`; with the second, of flushed operands).
+    pub float: Option<(Val, Val, bool, bool)>,
 }
 
 impl Emit<'_> {

@@ -1,22 +1,21 @@
-//! Scalar floating point: the host's instruction inline, the interpreter's exact one out of line where the host's may
-//! differ: a NaN result (whose choice and sign are the guest's), and a result that is the smallest normal number (whose
-//! tininess the host judges after rounding).
+//! Scalar floating point: the host's instruction inline under [`guard`](super::guard).
 
 use super::alloc::Flags;
-use super::context::RET;
-use super::{Cold, Emit, What, cond, mem::Saved};
+use super::context::MXCSR;
+use super::guard::{Guard, Lanes, Tiny};
+use super::vec::xop;
+use super::{Cold, Emit, cond};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Block, Fenv, Inst, Op, Round, Ty, Val};
+use emu_ir::{FP_DENORMAL, Fenv, Inst, Op, Round, Ty, Val};
 
-/// An operation done again exactly.
-pub struct Exact {
+/// Operands of a comparison that are flushed before it.
+pub struct Flushed {
     from: DynamicLabel,
     back: DynamicLabel,
-    block: Box<Block>,
-    args: Vec<(u8, Ty)>,
-    result: Result<u8, u8>,
-    insn: (u16, u32),
-    saved: Saved,
+    lanes: Lanes,
+    /// Where an operand is and where its flushed copy goes.
+    copies: [(u8, u8); 2],
+    mask: u8,
 }
 
 /// `op32 / op64 d, operands` by type.
@@ -35,182 +34,137 @@ impl Emit<'_> {
     pub fn float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {
-            Op::FAdd { a, b, env } if host(env) => self.arith(
-                v,
-                inst,
-                &[a, b],
-                false,
-                |e, d, s| fp!(e, ty, vaddss vaddsd, d, s[0], s[1]),
-            ),
-            Op::FSub { a, b, env } if host(env) => self.arith(
-                v,
-                inst,
-                &[a, b],
-                false,
-                |e, d, s| fp!(e, ty, vsubss vsubsd, d, s[0], s[1]),
-            ),
-            Op::FMul { a, b, env } if host(env) => self.arith(
-                v,
-                inst,
-                &[a, b],
-                true,
-                |e, d, s| fp!(e, ty, vmulss vmulsd, d, s[0], s[1]),
-            ),
-            Op::FDiv { a, b, env } if host(env) => self.arith(
-                v,
-                inst,
-                &[a, b],
-                true,
-                |e, d, s| fp!(e, ty, vdivss vdivsd, d, s[0], s[1]),
-            ),
-            Op::FSqrt { a, env } if host(env) => self.arith(
-                v,
-                inst,
-                &[a],
-                false,
-                |e, d, s| fp!(e, ty, vsqrtss vsqrtsd, d, s[0], s[0]),
-            ),
-            Op::FMulAdd { c, a, b, env } if host(env) => self.arith(v, inst, &[c, a, b], true, |e, d, s| {
-                dynasm!(e.a ; .arch x64 ; vmovdqa Rx(d), Rx(s[0]));
-                fp!(e, ty, vfmadd231ss vfmadd231sd, d, s[1], s[2])
-            }),
-            Op::FCvt { a, env } if host(env) => self.arith(v, inst, &[a], ty == Ty::F32, |e, d, s| {
-                if ty == Ty::F32 {
-                    dynasm!(e.a ; .arch x64 ; vcvtsd2ss Rx(d), Rx(s[0]), Rx(s[0]))
-                } else {
-                    dynasm!(e.a ; .arch x64 ; vcvtss2sd Rx(d), Rx(s[0]), Rx(s[0]))
-                }
-            }),
-            Op::FEq { a, b, env } if !env.flush => self.float_equal(v, ty, a, b, env),
-            Op::FLt { a, b, env } if !env.flush => {
+            Op::FAdd { a, b, env } if Self::roundable(env) => {
+                let g = guard(ty, env, Tiny::Exact);
+                self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vaddss vaddsd, d, s[0], s[1]))
+            }
+            Op::FSub { a, b, env } if Self::roundable(env) => {
+                let g = guard(ty, env, Tiny::Exact);
+                self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vsubss vsubsd, d, s[0], s[1]))
+            }
+            Op::FMul { a, b, env } if Self::roundable(env) => {
+                let g = guard(ty, env, Tiny::Inexact(&[0, 1]));
+                self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vmulss vmulsd, d, s[0], s[1]))
+            }
+            Op::FDiv { a, b, env } if Self::roundable(env) => {
+                let g = guard(ty, env, Tiny::Inexact(&[0]));
+                self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vdivss vdivsd, d, s[0], s[1]))
+            }
+            Op::FSqrt { a, env } if Self::roundable(env) => {
+                let g = guard(ty, env, Tiny::Never);
+                self.guarded(v, inst, &[a], g, |e, d, s| fp!(e, ty, vsqrtss vsqrtsd, d, s[0], s[0]))
+            }
+            Op::FMulAdd { c, a, b, env } if Self::roundable(env) => {
+                let g = guard(ty, env, Tiny::Inexact(&[1, 2]));
+                self.guarded(v, inst, &[c, a, b], g, |e, d, s| {
+                    xop!(e, vmovdqa, d, s[0]);
+                    fp!(e, ty, vfmadd231ss vfmadd231sd, d, s[1], s[2])
+                })
+            }
+            Op::FCvt { a, env } if Self::roundable(env) => {
+                let narrows = ty == Ty::F32;
+                let tiny = if narrows { Tiny::Inexact(&[0]) } else { Tiny::Never };
+                let args = Lanes::of(self.b.ty(a));
+                let g = Guard {
+                    args,
+                    ..guard(ty, env, tiny)
+                };
+                self.guarded(v, inst, &[a], g, |e, d, s| match narrows {
+                    true => xop!(e, vcvtsd2ss, d, s[0], s[0]),
+                    false => xop!(e, vcvtss2sd, d, s[0], s[0]),
+                })
+            }
+            Op::FEq { a, b, env } => self.float_equal(v, ty, a, b, env),
+            Op::FLt { a, b, env } => {
                 self.float_compare(ty, b, a, env);
                 self.flag(v, cond::A);
             }
-            Op::FLe { a, b, env } if !env.flush => {
+            Op::FLe { a, b, env } => {
                 self.float_compare(ty, b, a, env);
                 self.flag(v, cond::AE);
             }
-            Op::FUn { a, b, env } if !env.flush => {
-                if self.flags.float != Some((b, a, env.flag)) {
+            Op::FUn { a, b, env } => {
+                if self.flags.float != compared(b, a, env) {
                     self.float_compare(ty, a, b, env);
                 }
                 self.flag(v, cond::P);
             }
-            Op::FToS { a, frac: 0, env } if ty == Ty::I32 && convertible(env) => self.signed_from(v, inst, a, env),
-            Op::FToU { a, frac: 0, env } if ty == Ty::I32 && convertible(env) => self.unsigned_from(v, inst, a, env),
-            Op::SToF { a, frac: 0, env } if env.round == Round::Current && self.b.ty(a) == Ty::I32 => {
-                let r = self.reg(a);
-                let d = self.xdst(v);
-                dynasm!(self.a ; .arch x64 ; vpxor Rx(d), Rx(d), Rx(d));
-                if ty == Ty::F32 {
-                    dynasm!(self.a ; .arch x64 ; vcvtsi2ss Rx(d), Rx(d), Rd(r));
-                } else {
-                    dynasm!(self.a ; .arch x64 ; vcvtsi2sd Rx(d), Rx(d), Rd(r));
-                }
+            Op::FToS { a, frac, env } if convertible(frac, env) => self.signed_integer(v, inst, a, frac, env),
+            Op::FToU { a, frac, env } if convertible(frac, env) => self.unsigned_integer(v, inst, a, frac, env),
+            Op::SToF { a, frac, env } if frac <= 64 && Self::roundable(env) => {
+                self.integer_to_float(v, inst, a, frac, env, true)
             }
-            Op::UToF { a, frac: 0, env } if env.round == Round::Current && self.b.ty(a) == Ty::I32 => {
-                let r = self.reg(a);
-                let d = self.xdst(v);
-                dynasm!(self.a ; .arch x64 ; vpxor Rx(d), Rx(d), Rx(d));
-                if ty == Ty::F32 {
-                    dynasm!(self.a ; .arch x64 ; vcvtsi2ss Rx(d), Rx(d), Rq(r));
-                } else {
-                    dynasm!(self.a ; .arch x64 ; vcvtsi2sd Rx(d), Rx(d), Rq(r));
-                }
+            Op::UToF { a, frac, env } if frac <= 64 && Self::roundable(env) => {
+                self.integer_to_float(v, inst, a, frac, env, false)
             }
-            _ => self.interpret(v, inst),
+            // A rounding mode of its own; half precision, which has a format of Arm's besides the host's.
+            Op::FAdd { .. }
+            | Op::FSub { .. }
+            | Op::FMul { .. }
+            | Op::FDiv { .. }
+            | Op::FSqrt { .. }
+            | Op::FMulAdd { .. }
+            | Op::FCvt { .. }
+            | Op::FFromHalf { .. }
+            | Op::FToHalf { .. }
+            | Op::FToS { .. }
+            | Op::FToU { .. }
+            | Op::SToF { .. }
+            | Op::UToF { .. } => self.interpret(v, inst),
+            _ => self.vec_float(v, inst),
         }
-    }
-
-    /// The host's instruction, then the test for what it may not have done as the guest would.
-    fn arith(&mut self, v: Val, inst: Inst, args: &[Val], tiny: bool, op: impl Fn(&mut Self, u8, &[u8])) {
-        self.clobber();
-        let mut regs = [0; 3];
-        for (r, &a) in regs.iter_mut().zip(args) {
-            *r = self.xreg(a);
-        }
-        let d = self.xdst(v);
-        op(self, d, &regs[..args.len()]);
-        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        if tiny {
-            let t = self.xtemp();
-            let (magnitude, least) = match inst.ty {
-                Ty::F32 => (self.pool_label(0x7fff_ffff), self.pool_label(0x0080_0000)),
-                _ => (self.pool_label(!0 >> 65), self.pool_label(1 << 52)),
-            };
-            dynasm!(self.a ; .arch x64 ; vpand Rx(t), Rx(d), [=>magnitude]);
-            if inst.ty == Ty::F32 {
-                dynasm!(self.a ; .arch x64 ; vucomiss Rx(t), [=>least] ; je =>from);
-            } else {
-                dynasm!(self.a ; .arch x64 ; vucomisd Rx(t), [=>least] ; je =>from);
-            }
-        } else {
-            fp!(self, inst.ty, vucomiss vucomisd, d, d);
-            dynasm!(self.a ; .arch x64 ; jp =>from);
-        }
-        dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &regs[..args.len()], Ok(d));
-    }
-    fn out_of_line(
-        &mut self,
-        v: Val,
-        inst: Inst,
-        from: DynamicLabel,
-        back: DynamicLabel,
-        regs: &[u8],
-        result: Result<u8, u8>,
-    ) {
-        let (block, vals) = self.alone(inst);
-        let args = regs.iter().zip(&vals).map(|(&r, &a)| (r, self.b.ty(a))).collect();
-        let saved = self.saved(Some(v));
-        self.cold.push(Cold::Float(Exact {
-            from,
-            back,
-            block,
-            args,
-            result,
-            insn: self.insn,
-            saved,
-        }));
-    }
-    pub fn exact(&mut self, x: Exact) {
-        let (from, back) = (x.from, x.back);
-        dynasm!(self.a ; .arch x64 ; =>from);
-        self.save(&x.saved);
-        for (k, &(r, ty)) in x.args.iter().enumerate() {
-            self.store_argument(ty, r, super::context::ARGS + 16 * k as i32);
-        }
-        self.insn = x.insn;
-        let site = self.site(What::Eval(x.block));
-        let thunk = self.thunk(self.t.thunks.call);
-        dynasm!(self.a ; .arch x64 ; mov edx, site as i32 ; call extern thunk);
-        self.restore(&x.saved);
-        match x.result {
-            Ok(d) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(d), [r15 + RET]),
-            Err(d) => dynasm!(self.a ; .arch x64 ; mov Rd(d), [r15 + RET]),
-        }
-        dynasm!(self.a ; .arch x64 ; jmp =>back);
     }
 
     /// The flags are those of comparing `a` with `b`.
     fn float_compare(&mut self, ty: Ty, a: Val, b: Val, env: Fenv) {
-        if self.flags.float == Some((a, b, env.flag)) {
+        if self.flags.float == compared(a, b, env) {
             return;
         }
         self.clobber();
-        let (x, y) = (self.xreg(a), self.xreg(b));
+        let (mut x, mut y) = (self.xreg(a), self.xreg(b));
+        if env.flush {
+            (x, y) = self.flushed(Lanes::of(ty), x, y);
+        }
         match env.flag {
             true => fp!(self, ty, vcomiss vcomisd, x, y),
             false => fp!(self, ty, vucomiss vucomisd, x, y),
         }
         self.flags = Flags {
-            float: Some((a, b, env.flag)),
+            float: compared(a, b, env),
             ..Flags::default()
         };
     }
+    /// Copies of two operands; denormals among them become zeros out of line.
+    fn flushed(&mut self, lanes: Lanes, x: u8, y: u8) -> (u8, u8) {
+        let (p, q, ok, t, r) = (self.xtemp(), self.xtemp(), self.xtemp(), self.xtemp(), self.temp());
+        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
+        xop!(self, vmovdqa, p, x);
+        xop!(self, vmovdqa, q, y);
+        self.no_denormals(lanes, &[x, y], ok, t);
+        self.unless_all(lanes, ok, r, from);
+        dynasm!(self.a ; .arch x64 ; =>back);
+        self.cold.push(Cold::Flushed(Flushed {
+            from,
+            back,
+            lanes,
+            copies: [(x, p), (y, q)],
+            mask: ok,
+        }));
+        (p, q)
+    }
+    pub fn flush(&mut self, f: Flushed) {
+        let (from, back, flags) = (f.from, f.back, self.layout.fp_flags.off as i32);
+        dynasm!(self.a ; .arch x64 ; =>from);
+        for (x, copy) in f.copies {
+            // The zero's sign does not matter to a comparison.
+            self.no_denormals(f.lanes, &[x], f.mask, f.mask);
+            xop!(self, vpand, copy, x, f.mask);
+        }
+        dynasm!(self.a ; .arch x64 ; or DWORD [r15 + flags], FP_DENORMAL as i32 ; jmp =>back);
+    }
     /// Equal and ordered takes two conditions: the result is made at once.
     fn float_equal(&mut self, v: Val, ty: Ty, a: Val, b: Val, env: Fenv) {
-        if self.flags.float != Some((b, a, env.flag)) {
+        if self.flags.float != compared(b, a, env) {
             self.float_compare(ty, a, b, env);
         }
         let (t, zero) = (self.temp(), self.temp());
@@ -222,54 +176,129 @@ impl Emit<'_> {
         self.mov(Ty::I32, d, t);
     }
 
-    fn signed_from(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
-        self.clobber();
-        let s = self.xreg(a);
-        let d = self.fresh(v);
-        let from_ty = self.b.ty(a);
-        match (from_ty == Ty::F32, env.round == Round::Zero) {
-            (true, true) => dynasm!(self.a ; .arch x64 ; vcvttss2si Rd(d), Rx(s)),
-            (true, false) => dynasm!(self.a ; .arch x64 ; vcvtss2si Rd(d), Rx(s)),
-            (false, true) => dynasm!(self.a ; .arch x64 ; vcvttsd2si Rd(d), Rx(s)),
-            (false, false) => dynasm!(self.a ; .arch x64 ; vcvtsd2si Rd(d), Rx(s)),
+    // ---- conversions
+
+    /// The operand of a conversion to an integer, scaled; control went to `from` if it is to be flushed.
+    fn scaled(&mut self, s: u8, ty: Ty, frac: u8, env: Fenv, from: DynamicLabel, (t, r): (u8, u8)) -> u8 {
+        if frac != 0 {
+            dynasm!(self.a ; .arch x64 ; vstmxcsr DWORD [r15 + MXCSR]);
         }
-        // Out of range and NaN give MIN, raising invalid alone, as the exact conversion does.
-        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        dynasm!(self.a ; .arch x64 ; cmp Rd(d), i32::MIN ; je =>from ; =>back);
-        self.out_of_line(v, inst, from, back, &[s], Err(d));
+        self.rounding(env, from);
+        if env.flush {
+            self.no_denormals(Lanes::of(ty), &[s], t, t);
+            self.unless_all(Lanes::of(ty), t, r, from);
+        }
+        if frac == 0 {
+            return s;
+        }
+        self.scale(ty, t, s, frac as i32);
+        t
     }
-    fn unsigned_from(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
+    /// `d` = `s * 2^n`.
+    fn scale(&mut self, ty: Ty, d: u8, s: u8, n: i32) {
+        let power = match ty {
+            Ty::F32 => self.pool_label(2f32.powi(n).to_bits() as u128),
+            _ => self.pool_label(2f64.powi(n).to_bits() as u128),
+        };
+        match ty {
+            Ty::F32 => dynasm!(self.a ; .arch x64 ; vmulss Rx(d), Rx(s), [=>power]),
+            _ => dynasm!(self.a ; .arch x64 ; vmulsd Rx(d), Rx(s), [=>power]),
+        }
+    }
+    /// The host's conversion; what it cannot do gives MIN.
+    fn convert(&mut self, wide: bool, from: Ty, env: Fenv, d: u8, s: u8) {
+        match (wide, from == Ty::F32, env.round == Round::Zero) {
+            (false, true, true) => dynasm!(self.a ; .arch x64 ; vcvttss2si Rd(d), Rx(s)),
+            (false, true, false) => dynasm!(self.a ; .arch x64 ; vcvtss2si Rd(d), Rx(s)),
+            (false, false, true) => dynasm!(self.a ; .arch x64 ; vcvttsd2si Rd(d), Rx(s)),
+            (false, false, false) => dynasm!(self.a ; .arch x64 ; vcvtsd2si Rd(d), Rx(s)),
+            (true, true, true) => dynasm!(self.a ; .arch x64 ; vcvttss2si Rq(d), Rx(s)),
+            (true, true, false) => dynasm!(self.a ; .arch x64 ; vcvtss2si Rq(d), Rx(s)),
+            (true, false, true) => dynasm!(self.a ; .arch x64 ; vcvttsd2si Rq(d), Rx(s)),
+            (true, false, false) => dynasm!(self.a ; .arch x64 ; vcvtsd2si Rq(d), Rx(s)),
+        }
+    }
+    fn signed_integer(&mut self, v: Val, inst: Inst, a: Val, frac: u8, env: Fenv) {
         self.clobber();
+        let (ty, wide) = (self.b.ty(a), inst.ty == Ty::I64);
         let s = self.xreg(a);
         let d = self.fresh(v);
-        let f32 = self.b.ty(a) == Ty::F32;
+        let t = self.xtemp();
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        // Only 0 <= a < 2^31 is the host's; the comparison itself must not raise flags for quiet NaNs.
-        let t = self.temp();
-        if f32 {
-            dynasm!(self.a ; .arch x64 ; vmovd Rd(t), Rx(s) ; cmp Rd(t), 0x4f00_0000u32 as i32 ; jae =>from);
-        } else {
-            let u = self.temp();
-            dynasm!(self.a ; .arch x64 ; vmovq Rq(t), Rx(s) ; mov Rq(u), QWORD 0x41e0_0000_0000_0000u64 as i64
-                ; cmp Rq(t), Rq(u) ; jae =>from);
+        let x = self.scaled(s, ty, frac, env, from, (t, d));
+        self.convert(wide, ty, env, d, x);
+        // Out of range and NaN give MIN, raising invalid alone, as the exact conversion does. Only MIN - 1 overflows.
+        match wide {
+            true => dynasm!(self.a ; .arch x64 ; cmp Rq(d), BYTE 1),
+            false => dynasm!(self.a ; .arch x64 ; cmp Rd(d), BYTE 1),
         }
-        match (f32, env.round == Round::Zero) {
-            (true, true) => dynasm!(self.a ; .arch x64 ; vcvttss2si Rq(d), Rx(s)),
-            (true, false) => dynasm!(self.a ; .arch x64 ; vcvtss2si Rq(d), Rx(s)),
-            (false, true) => dynasm!(self.a ; .arch x64 ; vcvttsd2si Rq(d), Rx(s)),
-            (false, false) => dynasm!(self.a ; .arch x64 ; vcvtsd2si Rq(d), Rx(s)),
+        dynasm!(self.a ; .arch x64 ; jo =>from ; =>back);
+        self.out_of_line(v, inst, from, back, &[s], Err(d), frac != 0);
+    }
+    fn unsigned_integer(&mut self, v: Val, inst: Inst, a: Val, frac: u8, env: Fenv) {
+        self.clobber();
+        let (ty, wide) = (self.b.ty(a), inst.ty == Ty::I64);
+        let s = self.xreg(a);
+        let d = self.fresh(v);
+        let (t, r, limit) = (self.xtemp(), self.temp(), self.temp());
+        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
+        let x = self.scaled(s, ty, frac, env, from, (t, d));
+        // Only 0 <= x < 2^31 (2^63) is the host's, compared as bits, which raises no flags.
+        let power = if wide { 63 } else { 31 };
+        if ty == Ty::F32 {
+            let bound = 2f32.powi(power).to_bits() as i32;
+            dynasm!(self.a ; .arch x64 ; vmovd Rd(r), Rx(x) ; cmp Rd(r), bound);
+        } else {
+            let bound = 2f64.powi(power).to_bits() as i64;
+            dynasm!(self.a ; .arch x64 ; vmovq Rq(r), Rx(x) ; mov Rq(limit), QWORD bound ; cmp Rq(r), Rq(limit));
+        }
+        dynasm!(self.a ; .arch x64 ; jae =>from);
+        self.convert(true, ty, env, d, x);
+        dynasm!(self.a ; .arch x64 ; =>back);
+        self.out_of_line(v, inst, from, back, &[s], Err(d), frac != 0);
+    }
+    /// Integer to float, rounded once; dividing by the power of two is exact.
+    fn integer_to_float(&mut self, v: Val, inst: Inst, a: Val, frac: u8, env: Fenv, signed: bool) {
+        self.clobber();
+        let (ty, wide) = (inst.ty, self.b.ty(a) == Ty::I64);
+        let r = self.reg(a);
+        let d = self.xdst(v);
+        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
+        self.rounding(env, from);
+        if wide && !signed {
+            dynasm!(self.a ; .arch x64 ; test Rq(r), Rq(r) ; js =>from);
+        }
+        xop!(self, vpxor, d, d, d);
+        match (ty == Ty::F32, wide || !signed) {
+            (true, false) => dynasm!(self.a ; .arch x64 ; vcvtsi2ss Rx(d), Rx(d), Rd(r)),
+            (true, true) => dynasm!(self.a ; .arch x64 ; vcvtsi2ss Rx(d), Rx(d), Rq(r)),
+            (false, false) => dynasm!(self.a ; .arch x64 ; vcvtsi2sd Rx(d), Rx(d), Rd(r)),
+            (false, true) => dynasm!(self.a ; .arch x64 ; vcvtsi2sd Rx(d), Rx(d), Rq(r)),
+        }
+        if frac != 0 {
+            self.scale(ty, d, d, -(frac as i32));
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &[s], Err(d));
+        self.out_of_line(v, inst, from, back, &[r], Ok(d), false);
     }
 }
 
-/// The host's arithmetic serves: the current rounding mode, denormals as they are.
-fn host(env: Fenv) -> bool {
-    env.round == Round::Current && !env.flush
+/// What [`Flags::float`] is after comparing `a` with `b`.
+fn compared(a: Val, b: Val, env: Fenv) -> Option<(Val, Val, bool, bool)> {
+    Some((a, b, env.flag, env.flush))
+}
+
+fn guard(ty: Ty, env: Fenv, tiny: Tiny) -> Guard {
+    let lanes = Lanes::of(ty);
+    Guard {
+        env,
+        tiny,
+        args: lanes,
+        result: lanes,
+    }
 }
 
 /// The host's conversion to integer serves: it raises inexact.
-fn convertible(env: Fenv) -> bool {
-    matches!(env.round, Round::Current | Round::Zero) && !env.flush && env.flag
+fn convertible(frac: u8, env: Fenv) -> bool {
+    frac <= 64 && env.flag && matches!(env.round, Round::Current | Round::Nearest | Round::Zero)
 }

@@ -14,10 +14,12 @@ mod cond;
 pub mod context;
 mod float;
 mod flow;
+mod guard;
 mod int;
 mod mem;
 pub mod thunks;
 mod vec;
+mod vec_float;
 mod vec_int;
 mod vec_move;
 
@@ -126,7 +128,9 @@ enum Cold {
     /// A memory operation's slow path.
     Mem(mem::Slow),
     /// A floating-point operation done again exactly.
-    Float(float::Exact),
+    Float(guard::Exact),
+    /// A comparison's operands flushed.
+    Flushed(float::Flushed),
     /// Leave with a site in ecx, through a thunk.
     Leave {
         from: DynamicLabel,
@@ -454,6 +458,7 @@ impl Emit<'_> {
             match c {
                 Cold::Mem(s) => self.slow_path(s),
                 Cold::Float(x) => self.exact(x),
+                Cold::Flushed(f) => self.flush(f),
                 Cold::Leave { from, site, thunk } => {
                     let thunk = self.thunk(thunk);
                     dynasm!(self.a ; .arch x64 ; =>from ; mov ecx, site as i32 ; jmp extern thunk);
