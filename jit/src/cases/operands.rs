@@ -77,6 +77,29 @@ impl Kind {
     }
 }
 
+/// Vectors that are hard in one lane, so that its flags are seen: the others hold ones.
+fn one_lane(kinds: &[Kind], random: &mut Random) -> Vec<u128> {
+    let lane = random.next();
+    let mut vector = |kind: &Kind| {
+        let Kind::Vec(ty, e) = *kind else {
+            unreachable!("a vector")
+        };
+        let (width, count) = (e.bits(), ty.bits() / e.bits());
+        let one = match e {
+            Lane::F32 => 1f32.to_bits() as u128,
+            Lane::F64 => 1f64.to_bits() as u128,
+            Lane::I8 | Lane::I16 | Lane::I32 | Lane::I64 => 1,
+        };
+        let at = (lane % count as u64) as u32;
+        let bits = |i| if i == at { scalar(e).pick(random) } else { one };
+        (0..count)
+            .map(bits)
+            .enumerate()
+            .fold(0, |v, (i, l)| v | l << (i as u32 * width))
+    };
+    kinds.iter().map(&mut vector).collect()
+}
+
 /// The kind of one lane.
 fn scalar(e: Lane) -> Kind {
     match e {
@@ -238,6 +261,9 @@ pub(super) fn rows(name: &str, kinds: &[Kind]) -> Vec<Vec<u128>> {
         let at = random.below(rows.len() as u64) as usize;
         rows.swap_remove(at);
     }
+    let vectors = !kinds.is_empty() && kinds.iter().all(|k| matches!(k, Kind::Vec(..)));
+    let lanes = if vectors { 150 } else { 0 };
+    rows.extend((0..lanes).map(|_| one_lane(kinds, &mut random)));
     let extra = if kinds.is_empty() { 0 } else { 150 };
     rows.extend((0..extra).map(|_| kinds.iter().map(|k| k.pick(&mut random)).collect()));
     rows
