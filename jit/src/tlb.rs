@@ -67,6 +67,8 @@ const NO_CODE: CodeEntry = CodeEntry {
 pub const GLOBAL: u64 = 1;
 /// [`DataEntry::phys`]: strict alignment.
 pub const STRICT: u64 = 2;
+/// [`DataEntry::phys`] and [`CodeEntry::phys`]: part of a mapping larger than a page, which is forgotten as a whole.
+pub const LARGE: u64 = 4;
 
 /// The tables of one context.
 #[repr(C)]
@@ -79,6 +81,8 @@ struct Space {
     context: Context,
     live: bool,
     used: u64,
+    /// First and last byte of what the mappings of [`LARGE`] entries cover together.
+    large: Option<(u64, u64)>,
     tables: Box<UnsafeCell<Tables>>,
 }
 
@@ -134,6 +138,7 @@ impl Tlb {
                 context,
                 live: true,
                 used: 0,
+                large: None,
                 tables: Box::new(UnsafeCell::new(tables)),
             });
             return self.spaces.len() - 1;
@@ -162,6 +167,13 @@ impl Tlb {
     /// The fetch entry where `va` would be.
     pub fn code(&mut self, space: usize, va: u64) -> &mut CodeEntry {
         &mut self.tables(space).code[code_index(va)]
+    }
+    /// An entry of `1 << size` bytes, more than a page, was made for `va`.
+    pub fn cover(&mut self, space: usize, va: u64, size: u8) {
+        let within = u64::MAX >> (64 - u32::from(size).clamp(12, 64));
+        let (first, last) = (va & !within, va | within);
+        let large = &mut self.spaces[space].large;
+        *large = Some(large.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
     }
     /// Forget translations.
     pub fn flush(&mut self, what: Flush) {
@@ -204,6 +216,7 @@ impl Space {
             let t = self.tables.get_mut();
             t.data.fill(NO_DATA);
             t.code.fill(NO_CODE);
+            self.large = None;
         }
     }
     fn clear_local(&mut self) {
@@ -219,7 +232,17 @@ impl Space {
                 .for_each(|e| *e = NO_CODE);
         }
     }
+    /// Every entry that is part of a larger mapping: which of them share one is not known.
+    fn clear_large(&mut self, own: bool) {
+        let t = self.tables.get_mut();
+        let gone = |phys: u64| phys & LARGE != 0 && (own || phys & GLOBAL != 0);
+        t.data.iter_mut().filter(|e| gone(e.phys)).for_each(|e| *e = NO_DATA);
+        t.code.iter_mut().filter(|e| gone(e.phys)).for_each(|e| *e = NO_CODE);
+    }
     fn clear_page(&mut self, addr: u64, own: bool) {
+        if self.large.is_some_and(|(first, last)| (first..=last).contains(&addr)) {
+            self.clear_large(own);
+        }
         let t = self.tables.get_mut();
         let d = &mut t.data[data_index(addr)];
         let hit = |tag: u64| tag != INVALID && tag & PAGE == addr & PAGE;
@@ -295,5 +318,85 @@ pub mod host {
             4 => at!(AtomicU32, a).swap(v as u32, SeqCst) as u128,
             _ => at!(AtomicU64, a).swap(v as u64, SeqCst) as u128,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KERNEL: Context = Context { asid: 1, rest: [0; 3] };
+
+    fn put(tlb: &mut Tlb, space: usize, va: u64, marks: u64) {
+        *tlb.data(space, va) = DataEntry {
+            read: va,
+            write: va,
+            addend: 0,
+            phys: va | marks,
+        };
+        *tlb.code(space, va) = CodeEntry {
+            tag: va,
+            table: 0,
+            phys: va | marks,
+            reserved: 0,
+        };
+    }
+    fn has(tlb: &mut Tlb, space: usize, va: u64) -> bool {
+        let (data, code) = (tlb.data(space, va).read == va, tlb.code(space, va).tag == va);
+        assert_eq!(data, code, "{va:#x}");
+        data
+    }
+
+    #[test]
+    fn a_page_of_a_larger_mapping_takes_all_of_it_along() {
+        let mut tlb = Tlb::new(4);
+        let space = tlb.select(KERNEL);
+        for va in [0x10_1000, 0x10_3000] {
+            tlb.cover(space, va, 20);
+            put(&mut tlb, space, va, LARGE);
+        }
+        put(&mut tlb, space, 0x20_2000, 0);
+
+        tlb.flush(Flush::Page {
+            addr: 0x20_4000,
+            asid: None,
+        });
+        assert!(has(&mut tlb, space, 0x10_1000), "outside the mapping");
+        tlb.flush(Flush::Page {
+            addr: 0x1f_f000,
+            asid: Some(2),
+        });
+        assert!(has(&mut tlb, space, 0x10_1000), "of another address space");
+        tlb.flush(Flush::Page {
+            addr: 0x1f_f000,
+            asid: Some(1),
+        });
+
+        assert!(!has(&mut tlb, space, 0x10_1000));
+        assert!(!has(&mut tlb, space, 0x10_3000));
+        assert!(has(&mut tlb, space, 0x20_2000), "an ordinary page stays");
+    }
+
+    #[test]
+    fn flushes_by_address_space_spare_what_is_global() {
+        let mut tlb = Tlb::new(4);
+        let spaces = [1, 2].map(|asid| tlb.select(Context { asid, ..KERNEL }));
+        for space in spaces {
+            put(&mut tlb, space, 0x1000, 0);
+            put(&mut tlb, space, 0x2000, GLOBAL);
+        }
+
+        tlb.flush(Flush::Asid(1));
+
+        let left = spaces.map(|s| (has(&mut tlb, s, 0x1000), has(&mut tlb, s, 0x2000)));
+        assert_eq!(left, [(false, true), (true, true)]);
+        tlb.flush(Flush::Page {
+            addr: 0x2000,
+            asid: Some(1),
+        });
+        assert!(
+            !spaces.iter().any(|&s| has(&mut tlb, s, 0x2000)),
+            "a global page goes everywhere"
+        );
     }
 }

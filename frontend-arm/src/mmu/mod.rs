@@ -36,8 +36,8 @@ pub struct Translation {
     pub exec: bool,
     /// Not tagged by ASID.
     pub global: bool,
-    /// It lies in a supersection.
-    pub supersection: bool,
+    /// log2 of the bytes that the descriptor maps: 12 to 30; 24 is a supersection.
+    pub size: u8,
     /// The memory's type, cacheability and shareability.
     pub attributes: Attributes,
 }
@@ -97,7 +97,7 @@ fn flat(va: u32) -> Translation {
         write: true,
         exec: true,
         global: true,
-        supersection: false,
+        size: 12,
         attributes: Attributes::STRONGLY_ORDERED,
     }
 }
@@ -115,6 +115,7 @@ pub fn walk(s: &Cpu, bus: &mut dyn Bus, va: u32, access: Access, idx: u8) -> Res
         exec: t.exec,
         global: t.global,
         strict: t.attributes.is_device(),
+        size: t.size,
     })
 }
 

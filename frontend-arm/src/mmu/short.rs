@@ -15,7 +15,7 @@ struct Leaf {
     global: bool,
     xn: bool,
     pxn: bool,
-    supersection: bool,
+    size: u8,
 }
 
 /// Finds the leaf for `va`: the translation, and the status of a denied access. The order of checks is that of B3.13.2.
@@ -60,7 +60,7 @@ pub(super) fn lookup(s: &Cpu, bus: &mut dyn Bus, va: u32, user: bool) -> Result<
         write,
         exec,
         global: leaf.global,
-        supersection: leaf.supersection,
+        size: leaf.size,
         attributes: Attributes::short(s, leaf.tex_cb, leaf.shareable),
     };
     Ok((t, fault(Kind::Permission)))
@@ -99,7 +99,7 @@ fn section(d: u32, va: u32) -> Leaf {
         global: d >> 17 & 1 == 0,
         xn: d >> 4 & 1 != 0,
         pxn: d & 1 != 0,
-        supersection,
+        size: if supersection { 24 } else { 20 },
     }
 }
 
@@ -119,7 +119,7 @@ fn second_level(s: &Cpu, bus: &mut dyn Bus, first: u32, va: u32) -> Result<Leaf,
         global: d >> 11 & 1 == 0,
         xn: xn != 0,
         pxn: first >> 2 & 1 != 0,
-        supersection: false,
+        size: if d & 3 == 1 { 16 } else { 12 },
     })
 }
 

@@ -256,7 +256,9 @@ fn short_page_sizes() {
             ram.put32(L1 + 4 * k, first);
             ram.put32(L2 + 4 * k, second);
         }
-        let got = walk(&cpu(), &mut ram, va, Access::Read, CURRENT).unwrap().phys;
+        let page = walk(&cpu(), &mut ram, va, Access::Read, CURRENT).unwrap();
+        assert_eq!(page.size, [20, 24, 16, 12][i]);
+        let got = page.phys;
         // row 1 is a supersection: PA[39:36] = 5, PA[35:32] = 2
         let want = if i == 1 { 0x52_80ab_c000 } else { want };
         assert_eq!(got, want, "descriptor {first:08x} {second:08x}");
@@ -334,7 +336,10 @@ fn long_block_sizes() {
     long_tables(&mut ram, 0x12_3456_7000 | 0x443 | 2 << 2);
     ram.put64(L2 + 8, 0x12_3440_0000 | 0x441);
     ram.put64(L1 + 8, 0x12_4000_0000 | 0x441);
-    let phys = |ram: &mut Ram, va| walk(&long_cpu(), ram, va, Access::Write, 1).unwrap().phys;
+    let walked = |ram: &mut Ram, va| walk(&long_cpu(), ram, va, Access::Write, 1).unwrap();
+    let phys = |ram: &mut Ram, va| walked(ram, va).phys;
+    let sizes = [0, 0x0020_0000, 0x4000_0000].map(|va| walked(&mut ram, va).size);
+    assert_eq!(sizes, [12, 21, 30]);
 
     assert_eq!(phys(&mut ram, 0x0000_0fff), 0x12_3456_7000);
     assert_eq!(phys(&mut ram, 0x003f_efff), 0x12_345f_e000);

@@ -5,6 +5,9 @@ use crate::exception::abort;
 use crate::mmu::{self, Attributes, Kind, Status, Translation};
 use emu_ir::{Access, Flush};
 
+/// log2 of the bytes of a supersection.
+const SUPERSECTION: u8 = 24;
+
 /// CRm of the operations that reach every CPU of the Inner Shareable domain.
 const INNER_SHAREABLE: u32 = 3;
 
@@ -44,7 +47,7 @@ pub(super) fn ats1c(io: &mut Io, value: u64) {
 
 /// The PAR's 32-bit format (B4.1.112): of a supersection, bits 39:32 of the address are in bits 23:16.
 fn short_par(t: &Translation) -> u32 {
-    let address = if t.supersection {
+    let address = if t.size == SUPERSECTION {
         t.phys as u32 & 0xff00_0000 | ((t.phys >> 32) as u32 & 0xff) << 16 | 1 << 1
     } else {
         t.phys as u32 & 0xffff_f000

@@ -63,6 +63,9 @@ pub struct Page {
     pub global: bool,
     /// Accesses must be naturally aligned (ARM Device and Strongly-ordered memory).
     pub strict: bool,
+    /// log2 of the bytes that the mapping covers, naturally aligned: 12, or more where one entry of the guest's tables
+    /// maps a larger block, all of which [`Flush::Page`] forgets at any address in it.
+    pub size: u8,
 }
 
 /// Which address space accesses go through: translations cached under one context are never used under another, and
@@ -82,7 +85,8 @@ pub enum Flush {
     All,
     /// Those of one address space, but for global ones.
     Asid(u32),
-    /// One page, in one address space and where it is global; `None`: in every address space.
+    /// One page (or the larger block that was mapped there, see [`Page::size`]), in one address space and where it is
+    /// global; `None`: in every address space.
     Page {
         /// A virtual address in the page.
         addr: u64,

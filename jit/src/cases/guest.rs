@@ -149,6 +149,7 @@ impl Guest for TestGuest {
             exec: false,
             global: true,
             strict: false,
+            size: 12,
         })
     }
     fn context(&self, _: &State, _: u8) -> Context {

@@ -2,8 +2,8 @@
 
 use super::{code::Code, nothing_there};
 use crate::interp::{Memory, Now};
-use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, PAGE, SLOW, STRICT, Tlb, host};
-use emu_ir::{Access, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Stop};
+use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host};
+use emu_ir::{Access, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Stop};
 
 /// Contexts whose translations are kept at once.
 const CONTEXTS: usize = 24;
@@ -63,6 +63,15 @@ impl Mmu {
         self.tlb.protect(phys & PAGE);
     }
 
+    /// What entries hold of a page: its physical address, with the bits of entries.
+    fn marked(&mut self, space: usize, va: u64, page: &Page) -> u64 {
+        let large = page.size > 12;
+        if large {
+            self.tlb.cover(space, va, page.size);
+        }
+        page.phys | if page.global { GLOBAL } else { 0 } | if large { LARGE } else { 0 }
+    }
+
     // ---- fetching
 
     /// The physical page that `va` is fetched from, now in the fetch table.
@@ -77,7 +86,7 @@ impl Mmu {
         let page = at.0.walk(at.1, &mut *self.bus, va, Access::Execute, 0)?;
         self.bus.ram(page.phys).ok_or(nothing_there(va))?;
         let table = self.code.table(page.phys);
-        let phys = page.phys | if page.global { GLOBAL } else { 0 };
+        let phys = self.marked(self.spaces[0], va, &page);
         *self.tlb.code(self.spaces[0], va) = CodeEntry {
             tag: va & PAGE,
             table,
@@ -133,7 +142,7 @@ impl Mmu {
             Access::Write => (if read == INVALID { keep(have.read) } else { read }, write),
             _ => (read, if write == INVALID { keep(have.write) } else { write }),
         };
-        let phys = page.phys | if page.global { GLOBAL } else { 0 } | if page.strict { STRICT } else { 0 };
+        let phys = self.marked(space, va, &page) | if page.strict { STRICT } else { 0 };
         let addend = ram.map_or(0, |r| r.host.wrapping_sub(va & PAGE));
         let e = DataEntry {
             read,
