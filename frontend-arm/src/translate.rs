@@ -199,3 +199,120 @@ fn is_selectable(set: Set, w: u32) -> bool {
 fn advance(it: u8) -> u8 {
     if it & 7 == 0 { 0 } else { it & 0xe0 | it << 1 & 0x1f }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::MODELS;
+    use emu_ir::{Access, Op};
+
+    const PAGE_END: Fault = Fault::Bus {
+        addr: 0x1000,
+        access: Access::Execute,
+    };
+
+    /// Halfwords from an offset on; nothing after them.
+    struct Code<'a>(u32, &'a [u16]);
+
+    impl Fetch for Code<'_> {
+        fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
+            let at = (offset - self.0) as usize / 2;
+            self.1.get(at).copied().ok_or(PAGE_END)
+        }
+    }
+
+    fn block(mode: u32, offset: u32, limit: u32, code: &[u16]) -> Result<Builder, Fault> {
+        let mut b = Builder::new();
+        let key = BlockKey {
+            phys: offset.into(),
+            mode,
+        };
+        translate(&MODELS[0], key, offset, limit, &mut Code(offset, code), &mut b)?;
+        emu_ir::verify::verify(&b.block).expect("a valid block");
+        Ok(b)
+    }
+
+    fn gotos(b: &Builder) -> Vec<(i32, u32)> {
+        (b.block.insts.iter())
+            .filter_map(|i| match i.op {
+                Op::Goto { offset, mode, .. } => Some((offset, mode)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// What each instruction's mark holds: offset and IT state.
+    fn marks(b: &Builder) -> Vec<(u16, u32)> {
+        (b.block.insts.iter())
+            .filter_map(|i| match i.op {
+                Op::Insn { offset, aux } => Some((offset, aux)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn an_it_block_cut_by_the_limit_leaves_its_state_in_the_mode() {
+        let it_and_three_movs = [0xbf04, 0x2001, 0x2102, 0x4770]; // ITT EQ, MOVEQ, MOVEQ, BX LR
+        let b = block(mode::T, 0, 2, &it_and_three_movs).unwrap();
+        assert_eq!(marks(&b), [(0, 0), (2, 0x04)]);
+        assert_eq!(gotos(&b), [(4, mode::T | 0x08 << mode::IT_SHIFT)]);
+        let rest = block(mode::T | 0x08 << mode::IT_SHIFT, 4, 64, &it_and_three_movs[2..]).unwrap();
+        assert_eq!(marks(&rest), [(4, 0x08), (6, 0)]);
+        let sets_mode = |i: &emu_ir::Inst| matches!(i.op, Op::Set { slot, .. } if slot == state::MODE.off);
+        let sets = rest.block.insts.iter().filter(|i| sets_mode(i)).count();
+        assert_eq!(sets, 2, "once to clear IT, once by BX");
+    }
+
+    #[test]
+    fn a_wide_instruction_across_the_page_end_is_the_last() {
+        let b = block(mode::T, 0xffe, 64, &[0xf04f, 0x0001, 0x2002]).unwrap(); // MOV.W R0, #1
+        assert_eq!((b.block.guest_insns, b.block.guest_bytes), (1, 4));
+        assert_eq!(gotos(&b), [(0x1002, mode::T)]);
+    }
+
+    #[test]
+    fn a_fault_past_the_page_end_is_left_to_the_next_block() {
+        let code = [0x2001, 0xf04f]; // MOVS R0, #1; half of MOV.W
+        let b = block(mode::T, 0xffc, 64, &code).unwrap();
+        assert_eq!((b.block.guest_insns, b.block.guest_bytes), (1, 2));
+        assert_eq!(gotos(&b), [(0xffe, mode::T)]);
+        assert_eq!(block(mode::T, 0xffe, 64, &code[1..]).err(), Some(PAGE_END));
+    }
+
+    #[test]
+    fn instructions_under_one_condition_share_a_branch() {
+        let code = [0x3000, 0x3591, 0x4000, 0x4582, 0xff1e, 0xe12f]; // LDRLO R3,[R1]; STRMI R4,[R2]; BX LR
+        let b = block(0, 0, 64, &code).unwrap();
+        let branches = |b: &Builder| b.block.insts.iter().filter(|i| matches!(i.op, Op::BrIf { .. })).count();
+        assert_eq!(branches(&b), 2);
+        let code = [0x3000, 0x0591, 0x4000, 0x0582, 0xff1e, 0x012f]; // EQ throughout
+        let b = block(0, 0, 64, &code).unwrap();
+        assert_eq!(branches(&b), 1);
+        assert_eq!(gotos(&b), [(12, 0)], "the way past BXEQ LR");
+    }
+
+    #[test]
+    fn a_flag_setter_under_the_condition_ends_what_it_governs() {
+        let code = [0x0001, 0x0250, 0x1001, 0x0581, 0xff1e, 0xe12f]; // SUBSEQ R0, R0, #1; STREQ R1, [R1, #1]; BX LR
+        let b = block(0, 0, 64, &code).unwrap();
+        let branches = b.block.insts.iter().filter(|i| matches!(i.op, Op::BrIf { .. })).count();
+        assert_eq!(branches, 2, "EQ is asked for anew");
+    }
+
+    #[test]
+    fn a_simple_conditional_instruction_selects() {
+        let b = block(0, 0, 64, &[0x0001, 0x03a0, 0xff1e, 0xe12f]).unwrap(); // MOVEQ R0, #1; BX LR
+        let has = |f: fn(&Op) -> bool| b.block.insts.iter().any(|i| f(&i.op));
+        assert!(has(|o| matches!(o, Op::Select { .. })));
+        assert!(!has(|o| matches!(o, Op::BrIf { .. })));
+    }
+
+    #[test]
+    fn blx_changes_the_mode_of_its_target() {
+        let b = block(0, 0x100, 64, &[0x0000, 0xfb00]).unwrap(); // BLX .+10, from A32
+        assert_eq!(gotos(&b), [(0x10a, mode::T)]);
+        let b = block(mode::T, 0x102, 64, &[0xf000, 0xe802]).unwrap(); // BLX .+8, from Thumb
+        assert_eq!(gotos(&b), [(0x108, 0)]);
+    }
+}

@@ -227,7 +227,7 @@ fn branches_go_where_capstone_says() {
 }
 
 /// What capstone knows beyond Armv7-A: half-precision arithmetic, Armv8, other coprocessors (whose instructions are all
-/// Undefined here), LDM (user registers) with write-back; VFP and Advanced SIMD are held against their own oracle.
+/// Undefined here), LDM (user registers) with write-back.
 fn beyond(text: &str) -> bool {
     const MNEMONICS: &[&str] = &[
         "cdp", "ldc", "stc", "mrc", "mcr", "mrrc", "vsel", "vmaxnm", "vminnm", "vrint", "vcvta", "vcvtn", "vcvtp",
@@ -239,7 +239,6 @@ fn beyond(text: &str) -> bool {
         || text.contains("f16.") && text.contains('s')
         || MNEMONICS.iter().any(|m| text.starts_with(m))
         || text.ends_with('^') && text.contains('!')
-        || text.starts_with('v')
 }
 
 /// Whether a decoded word differs from this one in a row's should-be-zero or should-be-one bits only: UNPREDICTABLE.
