@@ -15,6 +15,7 @@ use emu_ir::{Block, Fenv, Inst, Lane, Round, Ty, Val};
 /// An operation done again exactly.
 pub struct Exact {
     from: DynamicLabel,
+    doubt: Option<Doubt>,
     back: DynamicLabel,
     block: Box<Block>,
     args: Vec<(u8, Ty)>,
@@ -22,6 +23,16 @@ pub struct Exact {
     insn: (u16, u32),
     saved: Saved,
     restore: bool,
+}
+
+/// What was not plainly right is looked at again before it is done again.
+struct Doubt {
+    from: DynamicLabel,
+    guard: Guard,
+    result: u8,
+    args: Vec<u8>,
+    temps: (u8, u8, u8),
+    r: u8,
 }
 
 /// Whether a result may be tiny: between zero and the smallest normal number, before rounding.
@@ -132,26 +143,99 @@ impl Emit<'_> {
         }
         let regs = &regs[..args.len()];
         let d = self.xdst(v);
-        // Whatever is spilled for these must be before the first branch out of line.
-        let (ok, t, u) = (self.xtemp(), self.xtemp(), self.xtemp());
-        let r = self.temp();
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
         if g.env.flush {
-            dynasm!(self.a ; .arch x64 ; vstmxcsr DWORD [r15 + MXCSR]);
+            return self.guarded_flushing(v, inst, (regs, d), g, (from, back), op);
         }
-        self.rounding(g.env, from);
-        op(self, d, regs);
-        if g.env.flush {
-            self.check_flushed(g, d, regs, (ok, t, u));
-            self.unless_all(g.result, ok, r, from);
-        } else if g.result.all {
-            self.check_lanes(g, d, (ok, t));
-            self.if_any(g.result, ok, r, from);
+        // Whatever is spilled for these must be before the first branch out of line.
+        let t = self.xtemp();
+        if g.result.all {
+            let (bad, r) = (self.xtemp(), self.temp());
+            self.rounding(g.env, from);
+            op(self, d, regs);
+            self.check_lanes(g, d, (bad, t));
+            self.if_any(g.result, bad, r, from);
         } else {
+            self.rounding(g.env, from);
+            op(self, d, regs);
             self.check_scalar(g, d, t, from);
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, regs, Ok(d), g.env.flush);
+        self.out_of_line(v, inst, from, back, regs, Ok(d), false);
+    }
+    /// The same where denormals are flushed: in line goes on what has normal numbers only; the rest is looked at out of
+    /// line, as zeros and infinities are no reason to do it again.
+    fn guarded_flushing(
+        &mut self,
+        v: Val,
+        inst: Inst,
+        (regs, d): (&[u8], u8),
+        g: Guard,
+        (from, back): (DynamicLabel, DynamicLabel),
+        op: impl FnOnce(&mut Self, u8, &[u8]),
+    ) {
+        let temps = (self.xtemp(), self.xtemp(), self.xtemp());
+        let r = self.temp();
+        let doubt = self.a.new_dynamic_label();
+        dynasm!(self.a ; .arch x64 ; vstmxcsr DWORD [r15 + MXCSR]);
+        self.rounding(g.env, from);
+        op(self, d, regs);
+        match g.result {
+            Lanes { all: false, .. } => self.normal_scalar(g, d, regs, temps.0, doubt),
+            Lanes { wide: false, .. } => self.normal_lanes(inst.ty, d, regs, (temps.0, temps.1), r, doubt),
+            Lanes { wide: true, .. } => dynasm!(self.a ; .arch x64 ; jmp =>doubt),
+        }
+        dynasm!(self.a ; .arch x64 ; =>back);
+        self.out_of_line(v, inst, from, back, regs, Ok(d), true);
+        if let Some(Cold::Float(x)) = self.cold.last_mut() {
+            x.doubt = Some(Doubt {
+                from: doubt,
+                guard: g,
+                result: d,
+                args: regs.to_vec(),
+                temps,
+                r,
+            });
+        }
+    }
+    /// Branch unless the operands and the result are normal numbers or infinite, the result not the smallest.
+    fn normal_scalar(&mut self, g: Guard, d: u8, regs: &[u8], t: u8, doubt: DynamicLabel) {
+        let args = regs.iter().enumerate().filter(|(k, x)| !regs[..*k].contains(x));
+        let args = args.map(|(_, &x)| (x, g.args.wide, 1));
+        for (x, wide, least) in args.chain([(d, g.result.wide, 2)]) {
+            // Unordered counts as below.
+            if wide {
+                let least = self.pool_label(least << 52);
+                xmem!(self, vpand, t, x, !0 >> 65);
+                dynasm!(self.a ; .arch x64 ; vucomisd Rx(t), [=>least] ; jb =>doubt);
+            } else {
+                let least = self.pool_label(least << 23);
+                xmem!(self, vpand, t, x, !0 >> 97);
+                dynasm!(self.a ; .arch x64 ; vucomiss Rx(t), [=>least] ; jb =>doubt);
+            }
+        }
+    }
+    /// The same for lanes of 32 bits. Doubled, the sign is gone, and a range is one comparison.
+    fn normal_lanes(&mut self, ty: Ty, d: u8, regs: &[u8], (t, u): (u8, u8), r: u8, doubt: DynamicLabel) {
+        const LEAST: u64 = 0x0200_0000;
+        const RANGE: u64 = 0xff00_0000 - LEAST;
+        for (k, &x) in regs.iter().enumerate() {
+            xop!(self, vpaddd, if k == 0 { t } else { u }, x, x);
+            if k > 0 {
+                xop!(self, vpminud, t, t, u);
+            }
+        }
+        xop!(self, vpaddd, u, d, d);
+        xmem!(self, vpsubd, t, t, splat(Lane::I32, LEAST));
+        xmem!(self, vpsubd, u, u, splat(Lane::I32, LEAST));
+        xop!(self, vpmaxud, t, t, u);
+        xmem!(self, vpmaxud, t, t, splat(Lane::I32, RANGE));
+        xmem!(self, vpcmpeqd, t, t, splat(Lane::I32, RANGE));
+        if ty == Ty::V64 {
+            dynasm!(self.a ; .arch x64 ; vmovq Rq(r), Rx(t) ; cmp Rq(r), BYTE -1 ; jne =>doubt);
+        } else {
+            self.unless_all(Lanes::every(Lane::F32), t, r, doubt);
+        }
     }
     /// Whether [`Emit::guarded`] knows the rounding mode.
     pub fn roundable(env: Fenv) -> bool {
@@ -275,6 +359,7 @@ impl Emit<'_> {
         let saved = self.saved(Some(v));
         self.cold.push(Cold::Float(Exact {
             from,
+            doubt: None,
             back,
             block,
             args,
@@ -286,6 +371,13 @@ impl Emit<'_> {
     }
     pub fn exact(&mut self, x: Exact) {
         let (from, back) = (x.from, x.back);
+        if let Some(doubt) = x.doubt {
+            let again = doubt.from;
+            dynasm!(self.a ; .arch x64 ; =>again);
+            self.check_flushed(doubt.guard, doubt.result, &doubt.args, doubt.temps);
+            self.unless_all(doubt.guard.result, doubt.temps.0, doubt.r, from);
+            dynasm!(self.a ; .arch x64 ; jmp =>back);
+        }
         dynasm!(self.a ; .arch x64 ; =>from);
         if x.restore {
             dynasm!(self.a ; .arch x64 ; vldmxcsr DWORD [r15 + MXCSR]);
