@@ -4,7 +4,8 @@
 //! guest's hottest slots, five are temporaries, rsp is the frame for spilled values. The host must have BMI2, LZCNT,
 //! AVX2, FMA and F16C ([`supported`]).
 //!
-//! Families: [`int`], [`mem`], [`float`], [`vec`], [`flow`].
+//! Families: [`int`], [`mem`], [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]), [`flow`]; [`guard`] is what
+//! keeps the host's floating point exact.
 #![allow(unsafe_code)]
 // The assembler's macro converts register numbers to what they are already.
 #![allow(clippy::useless_conversion)]
