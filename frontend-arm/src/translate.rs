@@ -44,7 +44,6 @@ pub fn translate(
 struct Region {
     cond: u32,
     skip: Label,
-    flags: FlagSource,
     flag_writes: u32,
 }
 
@@ -150,8 +149,7 @@ impl Driver<'_> {
         self.region = Some(Region {
             cond,
             skip,
-            flags: t.flags,
-            flag_writes: t.flag_writes,
+            flag_writes: t.flag_writes(),
         });
     }
 
@@ -160,12 +158,12 @@ impl Driver<'_> {
         let Some(region) = self.region.take() else { return };
         self.t.b.place(region.skip);
         if self.flags_changed(&region) {
-            self.t.flags = FlagSource::Slots;
+            self.t.flags_written(FlagSource::Slots);
         }
     }
 
     fn flags_changed(&self, r: &Region) -> bool {
-        self.t.flags != r.flags || self.t.flag_writes != r.flag_writes
+        self.t.flag_writes() != r.flag_writes
     }
 }
 

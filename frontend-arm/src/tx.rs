@@ -42,9 +42,9 @@ pub struct Tx<'a> {
     /// CPSR.IT after the current instruction.
     pub it_next: u8,
     /// How the flags were last set.
-    pub flags: FlagSource,
+    flags: FlagSource,
     /// Counts writes of the condition flags.
-    pub flag_writes: u32,
+    flag_writes: u32,
     /// The condition that the current instruction's register writes are under, where it is selected and not branched over.
     pub predicate: Option<Val>,
     /// The block has ended: the last operation left it on every path.
@@ -168,6 +168,10 @@ impl Tx<'_> {
     pub fn flags_written(&mut self, source: FlagSource) {
         self.flags = source;
         self.flag_writes += 1;
+    }
+    /// How many times the condition flags were written so far.
+    pub fn flag_writes(&self) -> u32 {
+        self.flag_writes
     }
     /// Set N and Z from a result.
     pub fn set_nz(&mut self, value: Val) {

@@ -2,7 +2,7 @@
 
 mod access;
 
-use super::{Set, rows};
+use super::{Insn, Row, Set, rows};
 use crate::model::MODELS;
 use crate::state::mode;
 use crate::translate::translate;
@@ -147,6 +147,24 @@ fn named_alike(row: &str, mnemonic: &str) -> bool {
     let name = row.split('_').next().unwrap_or(row);
     let aliases = ALIASES.iter().find(|(n, _)| *n == name).map_or(&[][..], |(_, a)| a);
     mnemonic.starts_with(name) || aliases.iter().any(|a| mnemonic.starts_with(a))
+}
+
+#[test]
+fn no_two_rows_of_a_decoder_are_ambiguous() {
+    let with_condition = |r: &&Row<Insn>| r.pattern.mask >> 28 == 0;
+    let (conditional, unconditional): (Vec<_>, Vec<_>) = rows(Set::A32).partition(with_condition);
+    for group in [conditional, unconditional] {
+        for (i, a) in group.iter().enumerate() {
+            for b in &group[..i] {
+                let clash = a.pattern.conflicts(&b.pattern);
+                assert!(
+                    !clash,
+                    "{} {} and {} {}",
+                    a.name, a.pattern.text, b.name, b.pattern.text
+                );
+            }
+        }
+    }
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn vmrs(t: &mut Tx, r: u32, rt: u32) -> Option<()> {
                 let v = t.b.get(from);
                 t.b.set(to, v);
             }
-            t.flags = FlagSource::Slots;
+            t.flags_written(FlagSource::Slots);
         }
         (1, _) => {
             enabled(t)?;
