@@ -7,8 +7,9 @@ use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, Tim
 use emu_frontend_arm::state::{Cpu, mode, psr};
 use emu_frontend_arm::{MODELS, a32};
 use emu_ir::pattern::Row;
-use emu_ir::{Access, BlockKey, Builder, Bus, Env, Fault, Fetch, Flush, Guest, Mem, RamPage, Stop};
-use emu_jit::interp::{self, Memory, Now, Prepared, Scratch};
+use emu_ir::{Access, Block, BlockKey, Builder, Bus, Env, Fault, Fetch, Flush, Guest, Mem, RamPage, Stop};
+use emu_jit::interp::{self, Memory, Now, Prepared, Scratch, Stopped};
+use emu_jit::opt::{self, CallEffect};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -123,48 +124,50 @@ impl Env for Page {
     fn stop(&mut self, _: Stop) {}
 }
 
-struct Code(u32);
+struct Code(Vec<u32>);
 
 impl Fetch for Code {
     fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
-        Ok((self.0 >> (8 * (offset & 2))) as u16)
+        let word = self.0.get(offset as usize / 4).copied().unwrap_or(0);
+        Ok((word >> (8 * (offset & 2))) as u16)
+    }
+}
+
+/// The block of some instructions, as the translator has it.
+fn block(guest: &Arm, mode: u32, words: Vec<u32>) -> Block {
+    let (key, mut b, limit) = (BlockKey { phys: 0, mode }, Builder::new(), words.len() as u32);
+    let words = if mode & mode::T != 0 {
+        words.iter().map(|w| w.rotate_left(16)).collect()
+    } else {
+        words
+    };
+    guest
+        .translate(key, 0, limit, &mut Code(words), &mut b)
+        .expect("code is there");
+    emu_ir::verify::verify(&b.block).unwrap_or_else(|e| panic!("{e}: {:?}", b.block.insts));
+    b.block
+}
+
+/// Run a block.
+fn run(guest: &mut Arm, cpu: &mut Cpu, page: &mut Page, block: Block) -> Result<(), Stopped> {
+    let code = Prepared::new(block);
+    interp::run(guest, cpu, page, &code, CODE.into(), &mut Scratch::default()).map(|_| ())
+}
+
+/// A CPU of the default model.
+fn arm() -> Arm {
+    Arm {
+        model: &MODELS[0],
+        platform: Box::new(NoMachine),
     }
 }
 
 /// The record after its instruction, by translation and interpreter.
 fn interpreted(r: &Record) -> Record {
-    let mut guest = Arm {
-        model: &MODELS[0],
-        platform: Box::new(NoMachine),
-    };
-    let mut cpu = state_of(r);
-    let word = if r.set & THUMB != 0 {
-        r.word.rotate_left(16)
-    } else {
-        r.word
-    };
-    let (key, mut b) = (
-        BlockKey {
-            phys: 0,
-            mode: cpu.mode,
-        },
-        Builder::new(),
-    );
-    guest
-        .translate(key, 0, 1, &mut Code(word), &mut b)
-        .expect("code is there");
-    emu_ir::verify::verify(&b.block).unwrap_or_else(|e| panic!("{:#010x}: {e}", r.word));
+    let (mut guest, mut cpu) = (arm(), state_of(r));
     let mut page = Page(bytemuck::cast(r.memory));
-    let code = Prepared::new(b.block);
-    let done = interp::run(
-        &mut guest,
-        &mut cpu,
-        &mut page,
-        &code,
-        CODE.into(),
-        &mut Scratch::default(),
-    );
-    if let Err(stopped) = done {
+    let block = block(&guest, cpu.mode, vec![r.word]);
+    if let Err(stopped) = run(&mut guest, &mut cpu, &mut page, block) {
         let signal = match stopped.fault {
             Fault::Guest { .. } => 4,
             Fault::Bus { .. } => 11,
@@ -485,4 +488,37 @@ fn vfp_is_as_qemu_has_it() {
 #[test]
 fn advanced_simd_is_as_qemu_has_it() {
     compare(false, neon::TABLES);
+}
+
+#[test]
+fn passes_change_nothing_in_runs_of_instructions() {
+    let (mut random, mut guest, mut scratch) = (Random(13), arm(), opt::Scratch::default());
+    let rows = |tables: &[a32::Table]| tables.iter().flat_map(|t| t.iter()).collect::<Vec<_>>();
+    let (vfp, simd) = (rows(vfp::TABLES), rows(neon::TABLES));
+    for _ in 0..3000 {
+        let words: Vec<_> = (0..12)
+            .map(|_| {
+                let is_vfp = random.below(2) == 0;
+                let row = random.pick(if is_vfp { &vfp } else { &simd });
+                // Few registers, so that instructions meet.
+                word_of(row, &mut random, is_vfp) & !(8 << 12 | 8)
+            })
+            .collect();
+        let r = record(words[0], &mut random);
+        let state = state_of(&Record { set: 0, ..r });
+        let plain = block(&guest, state.mode, words.clone());
+        let mut better = plain.clone();
+        opt::run(&mut better, Arm::LAYOUT, CallEffect::of::<Arm>, &mut scratch);
+
+        let mut results = [plain, better].map(|block| {
+            let (mut cpu, mut page) = (state, Page(bytemuck::cast(r.memory)));
+            let stopped = run(&mut guest, &mut cpu, &mut page, block);
+            (stopped, cpu, page.0)
+        });
+
+        let [(want_stop, want, want_memory), (got_stop, got, got_memory)] = &mut results;
+        assert_eq!(want_stop, got_stop, "{words:#010x?}");
+        assert_eq!(want, got, "{words:#010x?}");
+        assert!(want_memory == got_memory, "{words:#010x?}");
+    }
 }
