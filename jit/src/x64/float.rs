@@ -97,7 +97,11 @@ impl Emit<'_> {
             Op::UToF { a, frac, env } if frac <= 64 && Self::roundable(env) => {
                 self.integer_to_float(v, inst, a, frac, env, false)
             }
-            // A rounding mode of its own; half precision, which has a format of Arm's besides the host's.
+            Op::FFromHalf { a, env } if !env.flag => self.half_to_float(v, inst, a),
+            Op::FToHalf { a, env } if !env.flag && self.b.ty(a) == Ty::F32 && Self::roundable(env) => {
+                self.float_to_half(v, inst, a, env)
+            }
+            // A rounding mode of its own; half precision in Arm's own format, or rounded from F64 at once.
             Op::FAdd { .. }
             | Op::FSub { .. }
             | Op::FMul { .. }
@@ -280,6 +284,43 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64 ; =>back);
         self.out_of_line(v, inst, from, back, &[r], Ok(d), false);
+    }
+
+    /// Half precision to F32 or F64: exact but for NaNs.
+    fn half_to_float(&mut self, v: Val, inst: Inst, a: Val) {
+        self.clobber();
+        let r = self.reg(a);
+        let d = self.xdst(v);
+        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
+        dynasm!(self.a ; .arch x64 ; vmovd Rx(d), Rd(r) ; vcvtph2ps Rx(d), Rx(d) ; vucomiss Rx(d), Rx(d) ; jp =>from);
+        if inst.ty == Ty::F64 {
+            xop!(self, vcvtss2sd, d, d, d);
+        }
+        dynasm!(self.a ; .arch x64 ; =>back);
+        self.out_of_line(v, inst, from, back, &[r], Ok(d), false);
+    }
+    /// F32 to half precision, but for NaNs, the smallest normal result, and operands to be flushed.
+    fn float_to_half(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
+        self.clobber();
+        let s = self.xreg(a);
+        let d = self.fresh(v);
+        let (t, r) = (self.xtemp(), self.temp());
+        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
+        self.rounding(env, from);
+        if env.flush {
+            self.no_denormals(Lanes::of(Ty::F32), &[s], t, t);
+            self.unless_all(Lanes::of(Ty::F32), t, r, from);
+        }
+        // Four lanes are converted: the others must be zero. The rounding mode is MXCSR's.
+        dynasm!(self.a ; .arch x64
+            ; vmovd Rd(r), Rx(s) ; vmovd Rx(t), Rd(r)
+            ; vcvtps2ph Rx(t), Rx(t), 4
+            ; vmovd Rd(d), Rx(t)
+            ; mov Rd(r), Rd(d) ; and Rd(r), 0x7fff
+            ; cmp Rd(r), 0x7c00 ; ja =>from
+            ; cmp Rd(r), 0x400 ; je =>from
+            ; =>back);
+        self.out_of_line(v, inst, from, back, &[s], Err(d), false);
     }
 }
 

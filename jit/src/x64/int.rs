@@ -664,6 +664,7 @@ impl Emit<'_> {
         match ty {
             Ty::I8 => dynasm!(self.a ; .arch x64 ; vpextrb Rd(d), Rx(x), i as i8),
             Ty::I16 => dynasm!(self.a ; .arch x64 ; vpextrw Rd(d), Rx(x), i as i8),
+            Ty::I64 if i == 0 => dynasm!(self.a ; .arch x64 ; vmovq Rq(d), Rx(x)),
             Ty::I64 => dynasm!(self.a ; .arch x64 ; vpextrq Rq(d), Rx(x), i as i8),
             _ if i == 0 => dynasm!(self.a ; .arch x64 ; vmovd Rd(d), Rx(x)),
             _ => dynasm!(self.a ; .arch x64 ; vpextrd Rd(d), Rx(x), i as i8),
