@@ -154,18 +154,18 @@ impl Code {
         }
         None
     }
-    /// A block's IR.
-    pub fn ir(&self, b: Found) -> Arc<Prepared> {
+    /// A block's IR, if it is to be interpreted.
+    pub fn ir(&self, b: Found) -> Option<Arc<Prepared>> {
         match &self.entries[b.0 as usize].made {
-            Made::Ir(ir) => ir.clone(),
-            Made::Host { .. } => unreachable!("one accelerator at a time"),
+            Made::Ir(ir) => Some(ir.clone()),
+            Made::Host { .. } => None,
         }
     }
-    /// Address of a block for those who know the mode.
-    pub fn entry(&self, b: Found) -> u64 {
+    /// Address of a block's host code for those who know the mode.
+    pub fn entry(&self, b: Found) -> Option<u64> {
         match self.entries[b.0 as usize].made {
-            Made::Host { fast, .. } => self.base() + fast as u64,
-            Made::Ir(_) => unreachable!("one accelerator at a time"),
+            Made::Host { fast, .. } => Some(self.base() + fast as u64),
+            Made::Ir(_) => None,
         }
     }
     /// Keep a block as IR.

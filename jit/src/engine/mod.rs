@@ -10,7 +10,7 @@ mod mmu;
 #[cfg(test)]
 mod tests;
 
-use crate::interp::{self, Next, Stopped, peek, poke};
+use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
 use crate::x64::{
     self,
@@ -303,7 +303,9 @@ impl<G: Guest> Vcpu<G> {
                     fresh.into_iter().chain(next_fresh).for_each(|p| self.mmu.protect(p));
                     return Some(found);
                 }
-                None => limit = (limit / 2).max(1),
+                // Too many values alive at once: a shorter block, and a single such instruction is interpreted.
+                None if limit == 1 => return Some(self.mmu.code.install_ir(key, &self.builder.block, next_page)),
+                None => limit /= 2,
             }
         }
     }
@@ -311,10 +313,15 @@ impl<G: Guest> Vcpu<G> {
     fn interpret(&mut self) -> Leave {
         self.reselect();
         let Some(found) = self.find() else { return Leave::Sync };
-        let code = self.mmu.code.ir(found);
+        match self.mmu.code.ir(found) {
+            Some(code) => self.run_ir(&code),
+            None => Leave::Sync,
+        }
+    }
+    fn run_ir(&mut self, code: &Prepared) -> Leave {
         let page = self.pc() & !0xfff;
         let state = self.shared.context.state_mut(&mut self.own);
-        match interp::run(&mut self.guest, state, &mut self.mmu, &code, page, &mut self.scratch) {
+        match interp::run(&mut self.guest, state, &mut self.mmu, code, page, &mut self.scratch) {
             Ok(Next::Goto { .. } | Next::GotoVal { .. }) => Leave::Sync,
             Ok(Next::Exit(why)) => why,
             Err(stopped) => {
@@ -338,7 +345,10 @@ impl<G: Guest> Vcpu<G> {
         let Some(found) = self.find() else { return Leave::Sync };
         let page = self.pc() & !0xfff;
         let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
-        let mut entry = self.mmu.code.entry(found);
+        if let Some(code) = self.mmu.code.ir(found) {
+            return self.run_ir(&code);
+        }
+        let Some(mut entry) = self.mmu.code.entry(found) else { return Leave::Sync };
         self.shared.context.prepare(&mut self.own, page, round);
         loop {
             let reason = call::enter(self, entry);
@@ -385,7 +395,7 @@ impl<G: Guest> Vcpu<G> {
         if self.mmu.code.era() == era {
             self.mmu.code.link(site, found);
         }
-        Some(self.mmu.code.entry(found))
+        self.mmu.code.entry(found)
     }
     /// Cumulative flags from the host's control word into the state.
     fn collect_flags(&mut self) {

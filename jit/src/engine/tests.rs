@@ -70,7 +70,7 @@ impl Bench {
         };
         let (code, tlb) = (&mut self.v.mmu.code, &mut self.v.mmu.tlb);
         let found = code.install::<TestGuest>(key, block, None, &mut self.v.emitter, tlb)?;
-        Some(self.v.mmu.code.entry(found))
+        self.v.mmu.code.entry(found)
     }
     fn run(&mut self, entry: u64, state: &State) -> (State, Vec<u8>, Left) {
         let (words, _) = self.fresh.bytes.as_chunks();
