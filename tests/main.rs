@@ -1,3 +1,6 @@
 //! One test binary.
 
+mod boot;
 mod cli;
+mod guest;
+mod machine;

@@ -2,8 +2,9 @@
 //!
 //! Characters leave as fast as the backend takes them and come as fast as the guest reads them. A backend that is full
 //! leaves them in the transmit FIFO, whose full flag then holds the guest back; a full receive FIFO leaves input in the
-//! backend. Only the receive timeout runs at the programmed baud rate. The modem inputs are those of a terminal that
-//! is on and ready. Integration test registers and DMA requests are not wired.
+//! backend. Only the receive timeout runs at the programmed baud rate. A receiver that has been switched on takes its first
+//! character 10 ms later: drivers discard what they find while they start, and input that waits must outlive that. The
+//! modem inputs are those of a terminal that is on and ready. Integration test registers and DMA requests are not wired.
 
 #[cfg(test)]
 mod tests;
@@ -55,6 +56,9 @@ const ID: [u8; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 const FIFO: usize = 16;
 /// UARTCLK, in Hz, of the boards that have this chip.
 const UARTCLK: u64 = 24_000_000;
+
+/// How long a receiver that was switched on sees an idle line, in nanoseconds.
+const SETTLE: u64 = 10_000_000;
 
 /// UARTDR error flags: framing, parity, break, overrun.
 mod dr {
@@ -128,6 +132,8 @@ pub struct State {
     modem: u32,
     /// Guest time of the receive timeout, in nanoseconds.
     timeout: Option<u64>,
+    /// Guest time from which on the receiver takes characters, in nanoseconds; 0 once it does, none while it is off.
+    listens_from: Option<u64>,
 }
 
 /// The UART: state plus wiring.
@@ -161,7 +167,7 @@ impl Pl011 {
         uart
     }
 
-    /// The receive timeout has come.
+    /// The receive timeout has come, or the time to listen.
     fn timed_out(&mut self) {
         self.armed = None;
         if self.state.timeout.is_some_and(|at| at <= self.clock.now_ns()) {
@@ -234,9 +240,17 @@ impl Pl011 {
 
     /// Takes in what the receive FIFO has room for.
     fn pull(&mut self) {
-        let s = &self.state;
+        let s = &mut self.state;
         if s.cr & (cr::UARTEN | cr::RXE | cr::LBE) != cr::UARTEN | cr::RXE {
+            s.listens_from = None;
             return;
+        }
+        let from = *s.listens_from.get_or_insert_with(|| self.clock.now_ns() + SETTLE);
+        if from != 0 {
+            if self.clock.now_ns() < from {
+                return;
+            }
+            s.listens_from = Some(0);
         }
         let mut bytes = [0; FIFO];
         let room = s.depth().saturating_sub(s.rx.len());
@@ -324,6 +338,7 @@ impl State {
             dmacr: 0,
             modem: 0,
             timeout: None,
+            listens_from: None,
         };
         state.modem = state.modem_inputs();
         state
@@ -460,12 +475,14 @@ impl Registers for Pl011 {
     fn update(&mut self) {
         self.transmit();
         self.pull();
-        if self.armed != self.state.timeout {
-            match self.state.timeout {
+        let s = &self.state;
+        let due = s.timeout.into_iter().chain(s.listens_from.filter(|&at| at != 0)).min();
+        if self.armed != due {
+            match due {
                 Some(at) => self.timer.arm(at),
                 None => self.timer.cancel(),
             }
-            self.armed = self.state.timeout;
+            self.armed = due;
         }
         self.irq.set(self.state.ris & self.state.imsc != 0);
     }

@@ -29,6 +29,7 @@ impl Bench {
         b.set(0x028, 1);
         b.set(0x02c, 0x70);
         b.set(0x030, cr::UARTEN | cr::TXE | cr::RXE);
+        b.clock.advance(SETTLE);
         b
     }
 
@@ -119,6 +120,7 @@ fn input_is_not_taken_before_the_receiver_is_on() {
     b.host.feed(b"early");
     assert_eq!(b.get(0x018) & fr::RXFE, fr::RXFE);
     b.set(0x030, cr::UARTEN | cr::RXE);
+    b.clock.advance(SETTLE);
 
     assert_eq!(b.get(0), u32::from(b'e'));
 }
@@ -250,4 +252,26 @@ fn any_access_is_survived() {
     }
     let b = Bench::enabled();
     assert_eq!(b.uart.with(|uart| uart.model()), "pl011");
+}
+
+#[test]
+fn input_that_waits_outlives_a_driver_that_drains_the_fifo() {
+    let b = Bench::new();
+    b.host.feed(b"abc");
+    b.set(0x02c, 0x70);
+
+    // A console that sends before its driver starts, then the driver.
+    b.set(0x030, cr::UARTEN | cr::TXE | cr::RXE);
+    b.clock.advance(SETTLE - 1);
+    b.set(0x030, cr::TXE | cr::RXE);
+    b.set(0x030, cr::UARTEN | cr::TXE | cr::RXE);
+    assert_ne!(b.get(0x018) & fr::RXFE, 0);
+    b.set(0x038, int::RX | int::RT);
+    b.clock.advance(SETTLE);
+
+    assert_eq!(b.get(0x018) & fr::RXFE, 0);
+    assert_eq!(b.get(0), u32::from(b'a'));
+    assert!(!b.irq());
+    b.clock.advance(SETTLE);
+    assert!(b.irq());
 }

@@ -1,0 +1,207 @@
+//! Unmodified guests: Debian's kernel, installer and U-Boot, from its packages. Where those cannot be had, the tests say
+//! so loudly and pass.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use emu_firmware::initrd::{File, pack};
+use rustix::process::Signal;
+
+use crate::guest::{Emu, kept, skipped};
+
+/// For anything that boots, on a machine that has other things to do.
+const BOOT: Duration = Duration::from_secs(120);
+const SOON: Duration = Duration::from_secs(20);
+
+/// What the first boot, which fetches Debian's kernel, said and how it ended.
+struct FirstBoot {
+    status: Option<i32>,
+    output: String,
+    errors: String,
+}
+
+/// Boots with nothing but the defaults, once for all tests; the kernel is then in the cache.
+fn first_boot() -> &'static FirstBoot {
+    static FIRST: OnceLock<FirstBoot> = OnceLock::new();
+    FIRST.get_or_init(|| {
+        let mut emu = Emu::start(&["--arch", "arm", "--board", "virt"]);
+        // The input is there before the guest reads any.
+        emu.send("uname -m; mount | grep -c -E ' /(proc|sys|dev) '; poweroff\n");
+        let (status, output, errors) = emu.end(BOOT * 3);
+        FirstBoot {
+            status: status.code(),
+            output,
+            errors,
+        }
+    })
+}
+
+/// Debian's kernel, from the first boot's cache.
+fn kernel(test: &str) -> Option<PathBuf> {
+    let boot = first_boot();
+    if boot.status == Some(1) {
+        skipped(test, boot.errors.trim());
+        return None;
+    }
+    let path = kept().join("emu/debian-12-armhf/vmlinuz");
+    assert!(path.exists(), "no {}: {}", path.display(), boot.errors);
+    Some(path)
+}
+
+/// Debian's initrd with `init` in place of the installer.
+fn initrd(name: &str, init: &str) -> PathBuf {
+    let debian = fs::read(kept().join("emu/debian-12-armhf/initrd.gz")).unwrap();
+    let own = pack(&[(
+        "init",
+        File::Regular {
+            bytes: init.as_bytes(),
+            mode: 0o755,
+        },
+    )])
+    .unwrap();
+    let path = kept().join(format!("{name}-{}.cpio.gz", std::process::id()));
+    fs::write(&path, [debian, own].concat()).unwrap();
+    path
+}
+
+/// A file of a Debian package that is the same on every architecture.
+fn from_package(package: &str, file: &str) -> Result<PathBuf, String> {
+    let folder = kept().join(package);
+    let path = folder.join(file);
+    if path.exists() {
+        return Ok(path);
+    }
+    let _ = fs::remove_dir_all(&folder);
+    fs::create_dir_all(folder.join("lists/partial")).map_err(|e| e.to_string())?;
+    let lists = format!("Dir::State::Lists={}", folder.join("lists").display());
+    let run = |program: &str, args: &[&str]| {
+        let output = Command::new(program).args(args).current_dir(&folder).output();
+        match output {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
+            Err(e) => Err(format!("{program}: {e}")),
+        }
+    };
+    // The system's package lists, or if they lack it, fresh ones of our own.
+    run("apt-get", &["download", package]).or_else(|_| {
+        run("apt-get", &["update", "-o", &lists])?;
+        run("apt-get", &["download", package, "-o", &lists])
+    })?;
+    let packed = fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten();
+    let deb = packed
+        .map(|entry| entry.path())
+        .find(|path| path.extension().is_some_and(|e| e == "deb"));
+    let deb = deb.ok_or("apt-get left no package")?;
+    run("dpkg", &["-x", &deb.to_string_lossy(), "."])?;
+    if path.exists() {
+        Ok(path)
+    } else {
+        Err(format!("{package} has no {file}"))
+    }
+}
+
+#[test]
+fn debian_boots_to_a_root_shell_and_powers_off() {
+    let test = "debian_boots_to_a_root_shell_and_powers_off";
+    if kernel(test).is_none() {
+        return;
+    }
+
+    let boot = first_boot();
+
+    assert_eq!(boot.status, Some(0), "{}", boot.output);
+    for line in ["armv7l", "3"] {
+        assert!(
+            boot.output.lines().any(|l| l.trim_end() == line),
+            "no {line}: {}",
+            boot.output
+        );
+    }
+}
+
+/// Boots Debian's kernel with an init of ours.
+fn boot(test: &str, init: &str, more: &[&str]) -> Option<Emu> {
+    let kernel = kernel(test)?;
+    let initrd = initrd(test, init);
+    let mut args = vec!["--kernel", kernel.to_str()?, "--initrd", initrd.to_str()?];
+    args.extend(["--append", "console=ttyAMA0 quiet"]);
+    args.extend(more);
+    Some(Emu::start(&args))
+}
+
+#[test]
+fn an_own_init_runs_and_powers_off() {
+    let init = "#!/bin/sh\necho BOOTED $(uname -m)\npoweroff -f\n";
+    let Some(emu) = boot("an_own_init_runs_and_powers_off", init, &["--memory", "256M"]) else {
+        return;
+    };
+
+    let (status, output, _) = emu.end(BOOT);
+
+    assert_eq!(status.code(), Some(0), "{output}");
+    assert!(output.contains("BOOTED armv7l"), "{output}");
+}
+
+#[test]
+fn a_reboot_boots_again() {
+    let init = "#!/bin/sh\necho BOOTED\nreboot -f\n";
+    let Some(mut emu) = boot("a_reboot_boots_again", init, &[]) else {
+        return;
+    };
+
+    emu.expect("BOOTED", BOOT);
+    emu.expect("BOOTED", BOOT);
+    emu.signal(Signal::TERM);
+
+    assert_eq!(emu.end(SOON).0.code(), Some(143));
+}
+
+#[test]
+fn the_installer_shows_its_first_menu_and_rests() {
+    let Some(kernel) = kernel("the_installer_shows_its_first_menu_and_rests") else {
+        return;
+    };
+    let initrd = kept().join("emu/debian-12-armhf/initrd.gz");
+    let files = [
+        "--kernel",
+        kernel.to_str().unwrap(),
+        "--initrd",
+        initrd.to_str().unwrap(),
+    ];
+
+    let mut emu = Emu::start(&[&files[..], &["--append", "console=ttyAMA0 quiet"]].concat());
+    emu.expect("Select a language", BOOT);
+    std::thread::sleep(Duration::from_secs(5));
+    let before = emu.cpu_time();
+    std::thread::sleep(Duration::from_secs(3));
+    let used = emu.cpu_time() - before;
+
+    emu.signal(Signal::TERM);
+    assert_eq!(emu.end(SOON).0.code(), Some(143));
+    assert!(used < Duration::from_millis(90), "{used:?} of 3 s");
+}
+
+#[test]
+fn u_boot_reaches_its_prompt_and_answers() {
+    let test = "u_boot_reaches_its_prompt_and_answers";
+    let image = match from_package("u-boot-qemu", "usr/lib/u-boot/qemu_arm/u-boot.bin") {
+        Ok(image) => image,
+        Err(reason) => return skipped(test, &reason),
+    };
+    for accel in ["jit", "interp"] {
+        let mut emu = Emu::start(&["--firmware", image.to_str().unwrap(), "--accel", accel]);
+
+        emu.expect("Hit any key to stop autoboot", BOOT);
+        emu.send("\r");
+        emu.expect("=> ", SOON);
+        emu.send("bdinfo\r");
+        emu.expect("relocaddr", SOON);
+        emu.expect("=> ", SOON);
+        emu.send("poweroff\r");
+
+        assert_eq!(emu.end(SOON).0.code(), Some(0), "{accel}");
+    }
+}

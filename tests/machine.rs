@@ -1,0 +1,198 @@
+//! How runs end, with guests of a few instructions as firmware.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, tcgetattr};
+
+use crate::guest::{Emu, firmware};
+
+const SOON: Duration = Duration::from_secs(20);
+
+/// `b .`
+const SPIN: &[u32] = &[0xeaff_fffe];
+/// `1: wfi; b 1b`
+const IDLE: &[u32] = &[0xe320_f003, 0xeaff_fffd];
+/// Prints H, then calls PSCI's function (the last word) by the instruction before it.
+const fn hello(call: u32, function: u32) -> [u32; 6] {
+    [0xe3a0_1409, 0xe3a0_0048, 0xe5c1_0000, 0xe59f_0000, call, function]
+}
+const HVC: u32 = 0xe140_0070;
+const SMC: u32 = 0xe160_0070;
+const SYSTEM_OFF: u32 = 0x8400_0008;
+const SYSTEM_RESET: u32 = 0x8400_0009;
+/// Prints `count` times x as the UART takes them, then powers off.
+const fn chatter(count: u32) -> [u32; 13] {
+    [
+        0xe3a0_1409, // mov r1, #0x09000000
+        0xe3a0_0078, // mov r0, #'x'
+        0xe59f_2020, // ldr r2, count
+        0xe591_3018, // 1: ldr r3, [r1, #0x18]
+        0xe313_0020, // tst r3, #0x20
+        0x1aff_fffc, // bne 1b
+        0xe5c1_0000, // strb r0, [r1]
+        0xe252_2001, // subs r2, r2, #1
+        0x1aff_fff9, // bne 1b
+        0xe59f_0000, // ldr r0, function
+        HVC,
+        SYSTEM_OFF,
+        count,
+    ]
+}
+
+fn run(name: &str, words: &[u32], more: &[&str]) -> Emu {
+    let path = firmware(name, words);
+    let mut args = vec!["--firmware", path.to_str().unwrap()];
+    args.extend(more);
+    Emu::start(&args)
+}
+
+#[test]
+fn power_off_by_either_conduit_ends_with_status_0() {
+    for accel in ["jit", "interp"] {
+        for (name, call) in [("hvc", HVC), ("smc", SMC)] {
+            let emu = run(name, &hello(call, SYSTEM_OFF), &["--accel", accel]);
+
+            let (status, output, _) = emu.end(SOON);
+
+            assert_eq!((status.code(), output.as_str()), (Some(0), "H"), "{name} {accel}");
+        }
+    }
+}
+
+#[test]
+fn a_reset_under_no_reboot_ends_with_status_0() {
+    let emu = run("no-reboot", &hello(HVC, SYSTEM_RESET), &["--no-reboot"]);
+
+    let (status, output, _) = emu.end(SOON);
+
+    assert_eq!((status.code(), output.as_str()), (Some(0), "H"));
+}
+
+#[test]
+fn a_reset_starts_the_guest_again() {
+    let mut emu = run("reboot", &hello(HVC, SYSTEM_RESET), &[]);
+
+    for _ in 0..5 {
+        emu.expect("H", SOON);
+    }
+    emu.signal(Signal::TERM);
+
+    assert_eq!(emu.end(SOON).0.code(), Some(143));
+}
+
+#[test]
+fn signals_end_guests_that_spin_idle_or_fault_for_ever() {
+    // A jump to where nothing is: the abort's vector leads through empty flash to another abort.
+    let lost: &[u32] = &[0xe51f_f004, 0x3000_0000];
+    for (name, words) in [("spin", SPIN), ("idle", IDLE), ("lost", lost)] {
+        for (signal, expected) in [(Signal::TERM, 143), (Signal::INT, 130), (Signal::HUP, 129)] {
+            for accel in ["jit", "interp"] {
+                let emu = run(name, words, &["--accel", accel]);
+                std::thread::sleep(Duration::from_millis(300));
+                let asked = Instant::now();
+                emu.signal(signal);
+
+                let (status, _, _) = emu.end(SOON);
+
+                assert_eq!(status.code(), Some(expected), "{name} {accel}");
+                assert!(asked.elapsed() < Duration::from_secs(5), "{name} {accel}");
+            }
+        }
+    }
+}
+
+#[test]
+fn an_idle_guest_takes_next_to_no_time() {
+    let emu = run("rest", IDLE, &[]);
+    std::thread::sleep(Duration::from_secs(1));
+    let before = emu.cpu_time();
+
+    std::thread::sleep(Duration::from_secs(2));
+    let used = emu.cpu_time() - before;
+
+    emu.signal(Signal::TERM);
+    assert!(used < Duration::from_millis(60), "{used:?} of 2 s");
+}
+
+#[test]
+fn output_is_complete_however_slow_its_reader() {
+    const COUNT: u32 = 300_000;
+    let path = firmware("chatter", &chatter(COUNT));
+    let (ours, theirs) = rustix::pipe::pipe().unwrap();
+    let input = std::fs::File::open("/dev/null").unwrap().into();
+    let mut emu = Emu::start_on(&["--firmware", path.to_str().unwrap()], input, theirs);
+
+    std::thread::sleep(Duration::from_secs(3));
+    emu.read(std::fs::File::from(ours));
+    let (status, output, _) = emu.end(SOON);
+
+    assert_eq!((status.code(), output.len()), (Some(0), COUNT as usize));
+}
+
+#[test]
+fn a_signal_ends_a_guest_whose_output_nobody_reads() {
+    let path = firmware("unread", &chatter(u32::MAX));
+    let (_ours, theirs) = rustix::pipe::pipe().unwrap();
+    let input = std::fs::File::open("/dev/null").unwrap().into();
+    let emu = Emu::start_on(&["--firmware", path.to_str().unwrap()], input, theirs);
+
+    std::thread::sleep(Duration::from_secs(1));
+    emu.signal(Signal::TERM);
+
+    assert_eq!(emu.end(Duration::from_secs(5)).0.code(), Some(143));
+}
+
+#[test]
+fn the_escape_key_ends_emu_and_the_terminal_is_as_it_was() {
+    let path = firmware("terminal", SPIN);
+    let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&ours).unwrap();
+    unlockpt(&ours).unwrap();
+    let name = ptsname(&ours, Vec::new()).unwrap();
+    let terminal = rustix::fs::open(name.as_c_str(), rustix::fs::OFlags::RDWR, rustix::fs::Mode::empty()).unwrap();
+    let before = tcgetattr(&terminal).unwrap().local_modes;
+    for (key, args) in [(b"\x1d", [].as_slice()), (b"\x01", &["--escape", "^a"])] {
+        let mut all = vec!["--firmware", path.to_str().unwrap()];
+        all.extend(args);
+        let twin = || terminal.as_fd().try_clone_to_owned().unwrap();
+        let emu = Emu::start_on(&all, twin(), twin());
+        let deadline = Instant::now() + SOON;
+        while tcgetattr(&terminal).unwrap().local_modes.contains(LocalModes::ICANON) {
+            assert!(Instant::now() < deadline, "no raw mode");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+
+        rustix::io::write(&ours, key).unwrap();
+        let (status, _, errors) = emu.end(SOON);
+
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(tcgetattr(&terminal).unwrap().local_modes, before);
+        assert!(
+            errors.ends_with("ends emu\n") && errors.lines().count() == 1,
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn the_device_tree_is_dumped_and_nothing_runs() {
+    let path = crate::guest::kept().join(format!("dump-{}.dtb", std::process::id()));
+    let firmware = firmware("dump", SPIN);
+
+    let emu = Emu::start(&[
+        "--firmware",
+        firmware.to_str().unwrap(),
+        "--dump-dtb",
+        path.to_str().unwrap(),
+    ]);
+    let (status, output, errors) = emu.end(SOON);
+
+    let mut blob = Vec::new();
+    std::fs::File::open(&path).unwrap().read_to_end(&mut blob).unwrap();
+    assert_eq!((status.code(), output.as_str(), errors.as_str()), (Some(0), "", ""));
+    assert_eq!(blob[..4], [0xd0, 0x0d, 0xfe, 0xed]);
+}
