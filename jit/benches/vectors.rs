@@ -145,7 +145,7 @@ fn vectors(c: &mut Criterion) {
         state.v[1] = [0x3f9d_70a4_3f9d_70a4; 2];
         state.v[2] = [0x3f80_0000_3f80_0000; 2];
         (state.v[3][0], state.v[4][0]) = (0.3f64.to_bits(), 0.2f64.to_bits());
-        let mut v = Vcpu::new(Loop(body), state, Box::new(OnePage(memory)), Accel::Jit).expect("a vCPU");
+        let mut v = Vcpu::new(Loop(body), state, Box::new(OnePage(memory)), Accel::Jit, true).expect("a vCPU");
         group.bench_function(name, |b| {
             b.iter(|| {
                 let state = v.state_mut();

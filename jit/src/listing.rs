@@ -69,6 +69,7 @@ pub fn stages<G: Guest>(guest: &G, bytes: &[u8], offset: u32, mode: u32, count: 
         thunks: &thunks,
         base: BASE,
         at: 0x1000,
+        alone: false,
         first_site: 0,
     };
     let code = x64::emit(key, &optimised, &target, &mut x64::Scratch::default()).unwrap_or_default();

@@ -193,7 +193,8 @@ impl Machine<'_> {
         };
         let bus = Box::new(self.devices.space.view(cpu));
         let cannot = |e| Error::host("cannot start a virtual CPU", e);
-        let vcpu = Vcpu::new(guest, Cpu::reset(model), bus, accel).map_err(cannot)?;
+        let alone = self.cpus.count() == 1;
+        let vcpu = Vcpu::new(guest, Cpu::reset(model), bus, accel, alone).map_err(cannot)?;
         let kick = vcpu.kick();
         let cpus = self.cpus.clone();
         let body = move || {

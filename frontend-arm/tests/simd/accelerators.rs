@@ -108,7 +108,10 @@ impl Bus for Ram {
     }
     fn ram(&mut self, page: u64) -> Option<RamPage> {
         let host = self.0.lock().unwrap()[Ram::page(page)?].as_ptr() as u64;
-        Some(RamPage { host, writable: page != 0 })
+        Some(RamPage {
+            host,
+            writable: page != 0,
+        })
     }
 }
 
@@ -125,7 +128,7 @@ fn start(r: &Record) -> Cpu {
 fn vcpu(accel: Accel) -> Option<(Vcpu<Arm>, Ram)> {
     let ram = Ram::new();
     let cpu = start(&record(0, &mut Random(0)));
-    Some((Vcpu::new(arm(), cpu, Box::new(ram.clone()), accel).ok()?, ram))
+    Some((Vcpu::new(arm(), cpu, Box::new(ram.clone()), accel, true).ok()?, ram))
 }
 
 #[test]

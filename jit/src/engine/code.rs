@@ -71,14 +71,15 @@ pub struct Code {
     /// Where each linkable site's branch goes while it is not linked.
     unlinked: HashMap<u32, Offset, BuildHasherDefault<PageHasher>>,
     era: u32,
+    alone: bool,
 }
 
 impl Code {
-    /// With a code cache of `size` bytes, or none.
+    /// With a code cache of `size` bytes, or none. `alone`: see [`Target::alone`].
     ///
     /// # Errors
     /// The host's.
-    pub fn new(layout: &'static Layout, size: usize) -> std::io::Result<Code> {
+    pub fn new(layout: &'static Layout, size: usize, alone: bool) -> std::io::Result<Code> {
         let mut cache = if size == 0 { None } else { Some(Cache::new(size)?) };
         let thunks = cache
             .as_mut()
@@ -94,6 +95,7 @@ impl Code {
             sites,
             unlinked,
             era: 0,
+            alone,
         })
     }
     /// Executable address of the cache's start.
@@ -192,6 +194,7 @@ impl Code {
             thunks: &self.thunks,
             base: cache.base(),
             at: cache.next(),
+            alone: self.alone,
             first_site: self.sites.len() as u32,
         };
         let code = x64::emit(key, block, &target, scratch)?;

@@ -117,12 +117,18 @@ pub struct Vcpu<G: Guest> {
 }
 
 impl<G: Guest> Vcpu<G> {
-    /// A vCPU in the given state.
+    /// A vCPU in the given state; `alone` if no other shares its memory.
     ///
     /// # Errors
     /// No memory for the code cache; a host processor without the instructions that translated code needs
     /// ([`std::io::ErrorKind::Unsupported`]).
-    pub fn new(guest: G, state: G::State, bus: Box<dyn Bus + Send>, accel: Accel) -> std::io::Result<Vcpu<G>> {
+    pub fn new(
+        guest: G,
+        state: G::State,
+        bus: Box<dyn Bus + Send>,
+        accel: Accel,
+        alone: bool,
+    ) -> std::io::Result<Vcpu<G>> {
         if accel == Accel::Jit && !x64::supported() {
             let what = "the JIT needs a processor with AVX2, BMI2, FMA and F16C; the interpreter runs on any";
             return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
@@ -132,7 +138,7 @@ impl<G: Guest> Vcpu<G> {
             context,
             invalid: SegQueue::new(),
         });
-        let code = Code::new(G::LAYOUT, if accel == Accel::Jit { CACHE } else { 0 })?;
+        let code = Code::new(G::LAYOUT, if accel == Accel::Jit { CACHE } else { 0 }, alone)?;
         let mmu = Mmu::new(bus, code);
         let (builder, scratch) = (Builder::new(), interp::Scratch::default());
         let (passes, emitter) = (opt::Scratch::default(), x64::Scratch::default());
@@ -348,7 +354,9 @@ impl<G: Guest> Vcpu<G> {
         if let Some(code) = self.mmu.code.ir(found) {
             return self.run_ir(&code);
         }
-        let Some(mut entry) = self.mmu.code.entry(found) else { return Leave::Sync };
+        let Some(mut entry) = self.mmu.code.entry(found) else {
+            return Leave::Sync;
+        };
         self.shared.context.prepare(&mut self.own, page, round);
         loop {
             let reason = call::enter(self, entry);

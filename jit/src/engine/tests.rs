@@ -47,7 +47,7 @@ impl Bench {
         let mut ram = OnePage(Box::new(Bytes([0; MEMORY as usize])));
         let host = ram.ram(0).expect("page 0").host;
         let state: State = bytemuck::Zeroable::zeroed();
-        let v = Vcpu::new(TestGuest, state, Box::new(ram), Accel::Jit).expect("a vCPU");
+        let v = Vcpu::new(TestGuest, state, Box::new(ram), Accel::Jit, true).expect("a vCPU");
         Bench {
             v,
             host,

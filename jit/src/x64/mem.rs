@@ -37,6 +37,8 @@ pub struct Saved {
     xmm: u16,
 }
 
+/// The prefix that makes an operation on memory atomic against other processors.
+const LOCK: u8 = 0xf0;
 const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
 
 impl Emit<'_> {
@@ -277,11 +279,14 @@ impl Emit<'_> {
         } else {
             let t = self.check_with(0, r, wide, mem, true, from);
             self.mov(Ty::I64, 0, o);
+            if !self.t.alone {
+                self.a.push(LOCK);
+            }
             match mem.size {
-                0 => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rb(n) ; movzx eax, al),
-                1 => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rw(n) ; movzx eax, ax),
-                2 => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rd(n) ; mov eax, eax),
-                _ => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rq(n)),
+                0 => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rb(n) ; movzx eax, al),
+                1 => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rw(n) ; movzx eax, ax),
+                2 => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rd(n) ; mov eax, eax),
+                _ => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rq(n)),
             }
         }
         dynasm!(self.a ; .arch x64 ; =>back);
@@ -341,9 +346,11 @@ impl Emit<'_> {
         self.mov(ty, d, u);
     }
     pub fn barrier(&mut self, kind: Fence) {
+        self.clobber();
         match kind {
-            Fence::Full => dynasm!(self.a ; .arch x64 ; mfence),
-            Fence::Light => {}
+            // A locked operation orders as much as MFENCE and costs less.
+            Fence::Full if !self.t.alone => dynasm!(self.a ; .arch x64 ; lock or DWORD [rsp], BYTE 0),
+            Fence::Full | Fence::Light => {}
         }
     }
 

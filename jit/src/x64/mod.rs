@@ -107,6 +107,8 @@ pub struct Target<'a> {
     pub base: u64,
     /// Where the code will be put.
     pub at: Offset,
+    /// No other vCPU shares the guest's memory: barriers and locked operations need not be.
+    pub alone: bool,
     /// The number of the first site.
     pub first_site: u32,
 }
