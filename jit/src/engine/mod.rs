@@ -49,8 +49,8 @@ pub enum Exit {
 /// [`Kick`]'s bit in the attention word: leave [`Vcpu::run`]. Bit 0 means only: look.
 const EXIT: u32 = 1 << 1;
 
-/// Size of the code cache in bytes.
-const CACHE: usize = 128 << 20;
+/// Size of the code cache in bytes. What is known about the code in it takes up to twice as much again.
+const CACHE: usize = 64 << 20;
 /// Guest instructions in a block at most.
 pub const PASS_LIMIT: u32 = 64;
 
