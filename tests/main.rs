@@ -3,4 +3,5 @@
 mod boot;
 mod cli;
 mod guest;
+mod listings;
 mod machine;
