@@ -98,6 +98,8 @@ impl Driver<'_> {
         let t = &self.t;
         let cond = match set {
             Set::A32 => t.word >> 28,
+            // BKPT is taken whatever the IT block's condition says (A8.8.24).
+            Set::T16 if t.word >> 8 == 0xbe => AL,
             _ if t.it != 0 => (t.it >> 4) as u32,
             _ => AL,
         };
@@ -228,6 +230,33 @@ mod tests {
         translate(&MODELS[0], key, offset, limit, &mut Code(offset, code), &mut b)?;
         emu_ir::verify::verify(&b.block).expect("a valid block");
         Ok(b)
+    }
+
+    #[test]
+    fn bkpt_ignores_the_it_blocks_condition() {
+        // ite eq; bkpt 0; nop
+        let b = block(mode::T | mode::USER, 0, 2, &[0xbf0c, 0xbe00]).unwrap();
+
+        let branches = b.block.insts.iter().filter(|i| matches!(i.op, Op::BrIf { .. })).count();
+        assert_eq!(branches, 0);
+        assert!(
+            b.block
+                .insts
+                .iter()
+                .any(|i| matches!(i.op, Op::Call { helper, .. } if helper == crate::calls::BKPT))
+        );
+    }
+
+    #[test]
+    fn swp_is_undefined_unless_enabled() {
+        let helpers = |mode| {
+            let b = block(mode, 0, 1, &[0x0091, 0xe102]).unwrap();
+            (b.block.insts.iter())
+                .filter(|i| matches!(i.op, Op::Call { helper, .. } if helper == crate::calls::UNDEFINED))
+                .count()
+        };
+
+        assert_eq!((helpers(0), helpers(mode::SWP)), (1, 0));
     }
 
     fn gotos(b: &Builder) -> Vec<(i32, u32)> {

@@ -2,7 +2,7 @@
 //!
 //! The monitor remembers the address and what was read there; a store-exclusive is a compare-and-swap against that value.
 
-use crate::state::{EXCL_ADDR, EXCL_ARMED, EXCL_VALUE};
+use crate::state::{EXCL_ADDR, EXCL_ARMED, EXCL_VALUE, mode};
 use crate::tx::Tx;
 use emu_ir::{Mem, Ty, Val};
 
@@ -156,7 +156,7 @@ pub fn clrex(t: &mut Tx) {
     t.b.set(EXCL_ARMED, zero);
 }
 
-/// SWP: memory at `n` to `d`, `m` to memory.
+/// SWP: memory at `n` to `d`, `m` to memory; Undefined unless SCTLR.SW enables it.
 pub fn swp(t: &mut Tx, n: u32, d: u32, m: u32) {
     swap(t, 2, n, d, m);
 }
@@ -165,7 +165,7 @@ pub fn swpb(t: &mut Tx, n: u32, d: u32, m: u32) {
     swap(t, 0, n, d, m);
 }
 fn swap(t: &mut Tx, size: u8, n: u32, d: u32, m: u32) {
-    if [n, d, m].contains(&15) {
+    if [n, d, m].contains(&15) || t.mode & mode::SWP == 0 {
         return t.undefined();
     }
     let (addr, v) = (t.reg(n), t.reg(m));
