@@ -2,9 +2,13 @@
 //!
 //! Characters leave as fast as the backend takes them and come as fast as the guest reads them. A backend that is full
 //! leaves them in the transmit FIFO, whose full flag then holds the guest back; a full receive FIFO leaves input in the
-//! backend. Only the receive timeout runs at the programmed baud rate. A receiver that has been switched on takes its first
-//! character 10 ms later: drivers discard what they find while they start, and input that waits must outlive that. The
-//! modem inputs are those of a terminal that is on and ready. Integration test registers and DMA requests are not wired.
+//! backend. Only the receive timeout runs at the programmed baud rate. The modem inputs are those of a terminal that is on
+//! and ready. Integration test registers and DMA requests are not wired.
+//!
+//! A receiver that has been switched on takes its first character when the guest is seen to wait for one: it enables the
+//! receive interrupts, or polls the flags, or a second has passed. Drivers discard what they find while they start (and
+//! a kernel that only prints switches the receiver on, too), and input that waits must outlive that on any host, however
+//! slow.
 
 #[cfg(test)]
 mod tests;
@@ -57,8 +61,11 @@ const FIFO: usize = 16;
 /// UARTCLK, in Hz, of the boards that have this chip.
 const UARTCLK: u64 = 24_000_000;
 
-/// How long a receiver that was switched on sees an idle line, in nanoseconds.
-const SETTLE: u64 = 10_000_000;
+/// How long a receiver that was switched on sees an idle line at most, in nanoseconds.
+const SETTLE: u64 = 1_000_000_000;
+/// How many looks at the flags in a row, which all say that there is nothing to send or received, are polling. Drivers
+/// that drain the receiver or wait for the transmitter make fewer.
+const POLLS: u8 = 16;
 
 /// UARTDR error flags: framing, parity, break, overrun.
 mod dr {
@@ -134,6 +141,8 @@ pub struct State {
     timeout: Option<u64>,
     /// Guest time from which on the receiver takes characters, in nanoseconds; 0 once it does, none while it is off.
     listens_from: Option<u64>,
+    /// Looks at the idle flags since the last other access, up to [`POLLS`].
+    polls: u8,
 }
 
 /// The UART: state plus wiring.
@@ -245,6 +254,9 @@ impl Pl011 {
             s.listens_from = None;
             return;
         }
+        if s.polls >= POLLS {
+            s.listens_from = Some(0);
+        }
         let from = *s.listens_from.get_or_insert_with(|| self.clock.now_ns() + SETTLE);
         if from != 0 {
             if self.clock.now_ns() < from {
@@ -302,6 +314,15 @@ impl Pl011 {
         }
     }
 
+    fn write_imsc(&mut self, value: u32) {
+        let s = &mut self.state;
+        s.imsc = value & int::ALL;
+        // Only if the receiver is on already: some drivers enable them first, and drain it then.
+        if value & (int::RX | int::RT) != 0 && s.listens_from.is_some() {
+            s.listens_from = Some(0);
+        }
+    }
+
     /// Interrupts on changes of the modem inputs.
     fn watch_modem(&mut self) {
         let s = &mut self.state;
@@ -339,6 +360,7 @@ impl State {
             modem: 0,
             timeout: None,
             listens_from: None,
+            polls: 0,
         };
         state.modem = state.modem_inputs();
         state
@@ -427,7 +449,9 @@ impl Registers for Pl011 {
     }
 
     fn get(&mut self, reg: Reg, at: At) -> u32 {
-        let s = &self.state;
+        let s = &mut self.state;
+        let idle = reg == Reg::FR && s.rx.is_empty() && s.tx.is_empty();
+        s.polls = if idle { s.polls.saturating_add(1).min(POLLS) } else { 0 };
         match reg {
             Reg::DR => self.read_data(),
             Reg::RSR => s.rsr,
@@ -448,6 +472,7 @@ impl Registers for Pl011 {
     }
 
     fn put(&mut self, reg: Reg, _at: At, value: u32) {
+        self.state.polls = 0;
         match reg {
             Reg::DR => self.write_data(value),
             Reg::RSR => self.state.rsr = 0,
@@ -460,7 +485,7 @@ impl Registers for Pl011 {
                 self.watch_modem();
             }
             Reg::IFLS => self.state.ifls = value & 0x3f,
-            Reg::IMSC => self.state.imsc = value & int::ALL,
+            Reg::IMSC => self.write_imsc(value),
             Reg::ICR => {
                 self.state.ris &= !value;
                 if value & int::RT != 0 && !self.state.rx.is_empty() {

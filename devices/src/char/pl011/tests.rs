@@ -254,24 +254,56 @@ fn any_access_is_survived() {
     assert_eq!(b.uart.with(|uart| uart.model()), "pl011");
 }
 
+const ON: u32 = cr::UARTEN | cr::TXE | cr::RXE;
+
 #[test]
 fn input_that_waits_outlives_a_driver_that_drains_the_fifo() {
     let b = Bench::new();
     b.host.feed(b"abc");
     b.set(0x02c, 0x70);
 
-    // A console that sends before its driver starts, then the driver.
-    b.set(0x030, cr::UARTEN | cr::TXE | cr::RXE);
-    b.clock.advance(SETTLE - 1);
+    // A console that sends before its driver starts, for as long as it takes; then the driver.
+    b.set(0x030, ON);
+    for byte in *b"boot" {
+        b.clock.advance(SETTLE / 8);
+        assert_ne!(b.get(0x018) & fr::RXFE, 0);
+        b.set(0x000, byte.into());
+    }
     b.set(0x030, cr::TXE | cr::RXE);
-    b.set(0x030, cr::UARTEN | cr::TXE | cr::RXE);
+    b.set(0x038, int::RX | int::RT);
+    b.set(0x030, ON);
+    b.clock.advance(SETTLE / 2);
     assert_ne!(b.get(0x018) & fr::RXFE, 0);
     b.set(0x038, int::RX | int::RT);
-    b.clock.advance(SETTLE);
 
     assert_eq!(b.get(0x018) & fr::RXFE, 0);
     assert_eq!(b.get(0), u32::from(b'a'));
-    assert!(!b.irq());
     b.clock.advance(SETTLE);
+    assert!(b.irq());
+}
+
+#[test]
+fn input_that_waits_comes_to_who_polls() {
+    let b = Bench::new();
+    b.host.feed(b"a");
+    b.set(0x030, ON);
+
+    let empty = (0..100).take_while(|_| b.get(0x018) & fr::RXFE != 0).count();
+
+    assert_eq!(empty, usize::from(POLLS));
+    assert_eq!(b.get(0), u32::from(b'a'));
+}
+
+#[test]
+fn input_that_waits_comes_to_who_only_switches_the_receiver_on() {
+    let b = Bench::new();
+    b.host.feed(b"a");
+    b.set(0x038, int::RX);
+
+    b.set(0x030, ON);
+    b.clock.advance(SETTLE - 1);
+    assert!(!b.irq());
+    b.clock.advance(1);
+
     assert!(b.irq());
 }
