@@ -2,10 +2,12 @@
 //! so loudly and pass.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use emu_firmware::initrd::{File, pack};
 use rustix::process::Signal;
@@ -143,6 +145,39 @@ fn an_own_init_runs_and_powers_off() {
 
     assert_eq!(status.code(), Some(0), "{output}");
     assert!(output.contains("BOOTED armv7l"), "{output}");
+}
+
+#[test]
+fn the_virtio_console_talks_both_ways() {
+    let test = "the_virtio_console_talks_both_ways";
+    let init = "#!/bin/sh\nmount -t devtmpfs dev /dev; modprobe virtio_mmio; modprobe virtio_console\n\
+                exec 3<>/dev/hvc0; echo ready >&3; read word <&3; echo you said $word >&3; poweroff -f\n";
+    let socket = kept().join(format!("hvc-{}", std::process::id()));
+    let place = format!("unix:{}", socket.display());
+    let Some(emu) = boot(test, init, &["--virtio-console", &place]) else {
+        return;
+    };
+
+    let deadline = Instant::now() + BOOT;
+    let mut host = loop {
+        match UnixStream::connect(&socket) {
+            Ok(host) => break host,
+            Err(e) => assert!(Instant::now() < deadline, "{e}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    host.set_read_timeout(Some(BOOT)).unwrap();
+    // Linux drops what comes before its driver is ready.
+    let mut ready = [0; 5];
+    host.read_exact(&mut ready).unwrap();
+    host.write_all(b"hello\n").unwrap();
+    let (status, output, _) = emu.end(BOOT);
+    let mut said = String::new();
+    host.read_to_string(&mut said).unwrap();
+
+    assert_eq!((status.code(), &ready), (Some(0), b"ready"), "{output}");
+    assert!(said.contains("you said hello"), "{said}");
+    assert!(!socket.exists());
 }
 
 #[test]

@@ -258,6 +258,14 @@ fn bad_values_are_named_with_the_reason() {
         ("--smp 0", "a machine needs a CPU"),
         ("--smp 2", "emu runs one virtual CPU at present"),
         ("--escape shift", "not a key"),
+        ("--serial tcp:1", "not one of stdio, pty, unix:PATH, file:PATH, null"),
+        ("--serial unix:", "a path is missing"),
+        (
+            "--virtio-console stdio",
+            "the serial port has standard input and output",
+        ),
+        ("--virtio-console file:no/such/place", "No such file or directory"),
+        ("--virtio-console unix:no/such/place", "No such file or directory"),
         ("--nonsense", "unknown option"),
     ];
     for (arguments, reason) in cases {

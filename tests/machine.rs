@@ -106,6 +106,41 @@ fn signals_end_guests_that_spin_idle_or_fault_for_ever() {
 }
 
 #[test]
+fn the_power_signal_presses_the_power_key() {
+    let waits: [u32; 11] = [
+        0xe3a0_1409, // mov r1, #0x09000000
+        0xe3a0_0048, // mov r0, #'H'
+        0xe5c1_0000, // strb r0, [r1]
+        0xe381_1803, // orr r1, r1, #0x00030000, the GPIO
+        0xe591_0020, // 1: ldr r0, [r1, #0x20], the power key's pin alone
+        0xe310_0008, // tst r0, #8
+        0x0aff_fffc, // beq 1b
+        0xe59f_0000, // ldr r0, function
+        HVC,
+        SYSTEM_OFF,
+        0,
+    ];
+    let mut emu = run("power-key", &waits, &[]);
+    emu.expect("H", SOON);
+
+    emu.signal(Signal::POWER);
+
+    assert_eq!(emu.end(SOON).0.code(), Some(0));
+}
+
+#[test]
+fn the_serial_port_may_be_elsewhere() {
+    let log = crate::guest::kept().join(format!("serial-{}", std::process::id()));
+    let place = format!("file:{}", log.display());
+
+    let emu = run("elsewhere", &hello(HVC, SYSTEM_OFF), &["--serial", &place]);
+    let (status, output, _) = emu.end(SOON);
+
+    assert_eq!((status.code(), output.as_str()), (Some(0), ""));
+    assert_eq!(std::fs::read(log).unwrap(), b"H");
+}
+
+#[test]
 fn an_idle_guest_takes_next_to_no_time() {
     let emu = run("rest", IDLE, &[]);
     std::thread::sleep(Duration::from_secs(1));

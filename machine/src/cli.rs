@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser};
 
-use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, EscapeKey};
+use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey};
 use crate::error::Error;
 use crate::explain::Explain;
 
@@ -36,6 +36,12 @@ Examples:
       Write the board's device tree; `dtc virt.dtb` prints it.
   echo 'uname -a; poweroff' | emu > log
       Standard input may be a pipe, a file or closed.
+  emu --virtio-console pty
+      A second console, the guest's hvc0, at a pseudo-terminal: `screen /dev/pts/N`.
+
+Signals:
+  SIGTERM, SIGINT, SIGHUP  end emu and restore the terminal
+  SIGPWR                   presses the guest's power key: a guest that listens to it shuts down in order
 
 Exit status:
   0      the guest powered off, or rebooted under --no-reboot
@@ -144,6 +150,17 @@ struct Cli {
     )]
     escape: EscapeKey,
 
+    /// Where the serial port (ttyAMA0) is: stdio, pty, unix:PATH, file:PATH or null
+    ///
+    /// pty makes a pseudo-terminal and says which; unix listens on a socket, for one program after the other (such as
+    /// `socat -,raw,echo=0 unix:PATH`); file takes the output only; null is nowhere.
+    #[arg(long, value_name = "WHERE", default_value = "stdio", help_heading = "Running")]
+    serial: ConsoleHost,
+
+    /// Where the virtio console (hvc0) is, likewise
+    #[arg(long, value_name = "WHERE", default_value = "null", help_heading = "Running")]
+    virtio_console: ConsoleHost,
+
     /// Say more: progress (-v), what guests get wrong about devices (-vv), everything (-vvv)
     #[arg(long, short, action = ArgAction::Count, help_heading = "Running")]
     verbose: u8,
@@ -162,6 +179,10 @@ impl Cli {
         let memory = memory_size(self.board, &self.memory)?;
         let cpu = cpu_model(self.arch, self.cpu)?;
         let cpus = cpu_count(self.board, &self.smp)?;
+        if (&self.serial, &self.virtio_console) == (&ConsoleHost::Stdio, &ConsoleHost::Stdio) {
+            let reason = "the serial port has standard input and output; give it another place by --serial";
+            return Err(Error::input("--virtio-console", "stdio", reason));
+        }
         let boot = match (self.kernel, self.firmware) {
             (_, Some(image)) => Boot::Firmware { image },
             (Some(kernel), None) => Boot::Kernel {
@@ -186,6 +207,8 @@ impl Cli {
             dump_dtb: self.dump_dtb,
             no_reboot: self.no_reboot,
             escape: self.escape,
+            serial: self.serial,
+            virtio_console: self.virtio_console,
             verbose: self.verbose,
         })
     }

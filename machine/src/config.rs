@@ -42,6 +42,10 @@ pub struct Config {
     pub no_reboot: bool,
     /// The key that ends emu.
     pub escape: EscapeKey,
+    /// What the guest's UART is on the host.
+    pub serial: ConsoleHost,
+    /// What the guest's virtio console is on the host.
+    pub virtio_console: ConsoleHost,
     /// How much emu says about itself: 0 quiet, 1 progress, 2 devices, 3 everything.
     pub verbose: u8,
 }
@@ -212,6 +216,51 @@ impl FromStr for Accel {
     }
 }
 
+/// What a console of the guest is on the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ConsoleHost {
+    /// Standard input and output: the user's terminal.
+    Stdio,
+    /// A new pseudo-terminal.
+    Pty,
+    /// A Unix socket that emu listens on.
+    Unix(PathBuf),
+    /// A file that gets the output.
+    File(PathBuf),
+    /// Nothing: output vanishes, input never comes.
+    Null,
+}
+
+impl fmt::Display for ConsoleHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ConsoleHost::Stdio => f.write_str("stdio"),
+            ConsoleHost::Pty => f.write_str("pty"),
+            ConsoleHost::Unix(path) => write!(f, "unix:{}", path.display()),
+            ConsoleHost::File(path) => write!(f, "file:{}", path.display()),
+            ConsoleHost::Null => f.write_str("null"),
+        }
+    }
+}
+
+impl FromStr for ConsoleHost {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("unix", path)) if !path.is_empty() => Ok(ConsoleHost::Unix(path.into())),
+            Some(("file", path)) if !path.is_empty() => Ok(ConsoleHost::File(path.into())),
+            Some(("unix" | "file", _)) => Err("a path is missing".into()),
+            _ => match text {
+                "stdio" => Ok(ConsoleHost::Stdio),
+                "pty" => Ok(ConsoleHost::Pty),
+                "null" => Ok(ConsoleHost::Null),
+                _ => Err("not one of stdio, pty, unix:PATH, file:PATH, null".into()),
+            },
+        }
+    }
+}
+
 /// The key on the user's terminal that ends emu: an ASCII control code, or none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EscapeKey(pub Option<u8>);
@@ -336,6 +385,16 @@ mod tests {
         let printed = [0, 1000, 3072, 1 << 30, 1 << 50].map(|n| ByteSize(n).to_string());
 
         assert_eq!(printed, ["0 bytes", "1000 bytes", "3 KiB", "1 GiB", "1 PiB"]);
+    }
+
+    #[test]
+    fn console_hosts_print_as_they_are_written() {
+        for text in ["stdio", "pty", "null", "unix:/run/a:b", "file:log"] {
+            assert_eq!(text.parse::<ConsoleHost>().unwrap().to_string(), text);
+        }
+        for text in ["", "unix:", "file:", "tcp:1", "Stdio"] {
+            assert!(text.parse::<ConsoleHost>().is_err(), "{text:?} was taken");
+        }
     }
 
     #[test]

@@ -60,10 +60,10 @@ impl Error {
         Self::input(option, path.display(), reason)
     }
 
-    /// The host's refusal of the file that `option` names.
-    pub fn refused(option: &str, path: &Path, error: &io::Error) -> Self {
+    /// The host's refusal of what `option` names.
+    pub fn refused(option: &str, value: impl Display, error: &io::Error) -> Self {
         let reason = error.to_string();
-        Self::file(option, path, reason.split(" (os error").next().unwrap_or_default())
+        Self::input(option, value, reason.split(" (os error").next().unwrap_or_default())
     }
 
     /// The host's refusal while emu was doing `what`.

@@ -212,7 +212,7 @@ impl Images {
 ///
 /// [`Error::Input`] when the file cannot be written.
 pub fn dump_device_tree(path: &Path, blob: &[u8]) -> Result<(), Error> {
-    fs::write(path, blob).map_err(|e| Error::refused("--dump-dtb", path, &e))
+    fs::write(path, blob).map_err(|e| Error::refused("--dump-dtb", path.display(), &e))
 }
 
 fn option(name: &str, path: &Path) -> String {
@@ -292,7 +292,7 @@ fn firmware(path: &Path, bank: u64) -> Result<Vec<u8>, Error> {
 
 /// A file's contents: a regular file's or a pipe's, up to `most` bytes.
 fn read(option: &str, path: &Path, most: u64) -> Result<Vec<u8>, Error> {
-    let refused = |e| Error::refused(option, path, &e);
+    let refused = |e| Error::refused(option, path.display(), &e);
     let kind = fs::metadata(path).map_err(refused)?.file_type();
     if kind.is_dir() {
         return Err(Error::file(option, path, "a directory"));

@@ -6,6 +6,7 @@ mod arm;
 pub mod board;
 mod cli;
 pub mod config;
+mod consoles;
 mod cpus;
 pub mod debian;
 mod error;

@@ -10,7 +10,6 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use emu_devices::backend::Terminal;
 use emu_devices::bus::{Clock, GuestMemory};
 use emu_firmware::boot::Piece;
 use emu_firmware::fdt::{Chosen, Node};
@@ -23,6 +22,7 @@ use crate::board::Board;
 use crate::board::build::{Devices, Surroundings};
 use crate::board::tree::Fitting;
 use crate::config::{Accel, Config};
+use crate::consoles::Consoles;
 use crate::cpus::{Cpus, Order, Start};
 use crate::error::Error;
 use crate::images::{Images, Placed};
@@ -115,43 +115,25 @@ impl<'a> Plan<'a> {
             // Without a listener the run is over already.
             let _ = escape.send(Event::Escape);
         };
-        let terminal = Terminal::stdio(self.config.escape.0, on_escape);
-        let terminal = Arc::new(terminal.map_err(|e| Error::host("cannot use the terminal", e))?);
-        let outcome = self.run_on(&terminal, sender, events);
-        // The devices still hold the console: leave raw mode now, not when the last of them is gone.
-        terminal.close();
+        let consoles = Arc::new(Consoles::open(self.config, on_escape)?);
+        let outcome = self.run_on(&consoles, sender, events);
+        // The devices still hold the consoles: leave raw mode now, not when the last of them is gone.
+        consoles.close();
         outcome
     }
 
     fn run_on(
         &self,
-        console: &Arc<Terminal>,
+        consoles: &Arc<Consoles>,
         sender: Sender<Event>,
         events: Receiver<Event>,
     ) -> Result<Outcome, Error> {
-        let cpus = Arc::new(Cpus::new(self.config.cpus as usize));
-        let around = Surroundings {
-            memory: self.config.memory,
-            cpus: cpus.clone(),
-            clock: Clock::real(),
-            console: console.clone(),
-            firmware: self.images.firmware().into(),
-        };
-        let devices = Devices::new(self.board, &around)?;
-        let mut machine = Machine {
-            plan: self,
-            devices,
-            cpus,
-            clock: around.clock,
-            console: console.clone(),
-            events,
-            threads: Vec::new(),
-        };
+        let mut machine = self.machine(consoles, events)?;
         for cpu in 0..machine.cpus.count() {
             machine.spawn(cpu, sender.clone())?;
         }
         drop(sender);
-        if console.is_terminal() && self.config.escape.0.is_some() {
+        if consoles.is_terminal() && self.config.escape.0.is_some() {
             eprintln!("emu: {} ends emu", self.config.escape);
         }
         machine.power_on()?;
@@ -164,6 +146,29 @@ impl<'a> Plan<'a> {
             _ => outcome,
         }
     }
+
+    /// The machine, without threads for its CPUs.
+    fn machine(&self, consoles: &Arc<Consoles>, events: Receiver<Event>) -> Result<Machine<'_>, Error> {
+        let cpus = Arc::new(Cpus::new(self.config.cpus as usize));
+        let around = Surroundings {
+            memory: self.config.memory,
+            cpus: cpus.clone(),
+            clock: Clock::real(),
+            serial: consoles.serial.clone(),
+            virtio_console: consoles.virtio.clone(),
+            firmware: self.images.firmware().into(),
+        };
+        let devices = Devices::new(self.board, &around)?;
+        Ok(Machine {
+            plan: self,
+            devices,
+            cpus,
+            clock: around.clock,
+            consoles: consoles.clone(),
+            events,
+            threads: Vec::new(),
+        })
+    }
 }
 
 /// A machine that exists.
@@ -172,7 +177,7 @@ struct Machine<'a> {
     devices: Devices,
     cpus: Arc<Cpus>,
     clock: Clock,
-    console: Arc<Terminal>,
+    consoles: Arc<Consoles>,
     events: Receiver<Event>,
     threads: Vec<Option<JoinHandle<()>>>,
 }
@@ -323,7 +328,8 @@ impl Machine<'_> {
 
     /// Waits until everything the guest has said is written, however slow the reader. The user may end that.
     fn drain(&self) -> Option<Outcome> {
-        while !(self.console.flush(DRAIN_STEP) && self.devices.console_is_idle() && self.console.flush(DRAIN_STEP)) {
+        let flushed = || self.consoles.flush(DRAIN_STEP);
+        while !(flushed() && self.devices.console_is_idle() && flushed()) {
             match self.events.try_recv() {
                 Ok(Event::Escape) => return Some(Outcome::Escaped),
                 Ok(Event::Signal(number)) => return Some(Outcome::Signal(number)),
@@ -331,5 +337,42 @@ impl Machine<'_> {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::{self, Request};
+    use crate::images::Payload;
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    #[test]
+    fn a_panic_of_a_vcpu_thread_goes_on_in_the_main_thread() {
+        let words = ["emu", "--firmware", "none", "--serial", "null"].map(Into::into);
+        let Ok(Request::Run(config)) = cli::parse(words) else {
+            panic!("no run")
+        };
+        let images = Images {
+            payload: Payload::Firmware(Vec::new()),
+            dtb: None,
+        };
+        let plan = Plan::new(&config, &images).unwrap();
+        let consoles = Arc::new(Consoles::open(&config, || {}).unwrap());
+        let (sender, events) = unbounded();
+        let mut machine = plan.machine(&consoles, events).unwrap();
+        machine.threads.push(Some(thread::spawn(move || {
+            let _farewell = crate::vcpu::Farewell {
+                cpu: 0,
+                events: &sender,
+            };
+            std::panic::resume_unwind(Box::new("lost"));
+        })));
+
+        let ended = catch_unwind(AssertUnwindSafe(|| machine.watch()));
+
+        assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"lost"));
+        // The machine's end does not wait for it.
+        machine.end();
     }
 }

@@ -10,9 +10,11 @@ use crate::cpus::{Order, Port, Power, Start};
 use crate::lifecycle::Event;
 
 /// Tells the lifecycle that the thread of a vCPU has ended, by order or by a panic.
-struct Farewell<'a> {
-    cpu: usize,
-    events: &'a Sender<Event>,
+pub struct Farewell<'a> {
+    /// The vCPU's number.
+    pub cpu: usize,
+    /// Where the lifecycle hears of it.
+    pub events: &'a Sender<Event>,
 }
 
 impl Drop for Farewell<'_> {

@@ -1,9 +1,12 @@
 //! The host side of devices.
 
 mod memory;
+mod remote;
+mod stream;
 pub mod terminal;
 
 pub use memory::MemoryChar;
+pub use stream::Stream;
 pub use terminal::Terminal;
 
 /// A source and sink of characters: a terminal, a file, a test's buffers.

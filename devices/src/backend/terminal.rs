@@ -2,65 +2,28 @@
 //!
 //! Input that is a terminal is put into raw mode, so that every key reaches the guest, but for one escape byte, which
 //! is reported. Input may as well be a pipe, a file, /dev/null or closed: its end is not the guest's. Output may be slow
-//! or closed: a bounded buffer and a writer thread keep it away from the vCPUs, and output nobody can get any more
-//! is dropped.
+//! or closed: a [`Stream`] keeps it away from the vCPUs, and output nobody can get any more is dropped.
 //!
 //! Raw mode ends with [`Terminal::close`], with the last use of the backend, and in a panic hook. A program that ends
 //! otherwise (`std::process::exit`, a thread that waits for SIGTERM, SIGINT and SIGHUP) calls [`restore`] first.
 
+use super::stream::{Shared, Stream};
 use super::{CharBackend, CharClient};
-use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use rustix::io::Errno;
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, isatty, tcgetattr,
     tcsetattr,
 };
-use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
-use std::time::{Duration, Instant};
-
-/// Bytes of output held for a slow reader before the guest has to wait.
-const OUTPUT: usize = 64 << 10;
-/// Bytes of input held for the guest before a pipe or file is no longer read.
-const INPUT: usize = 64 << 10;
-/// The same for a terminal: beyond it keys are lost, as it is read on for the escape byte.
-const KEYS: usize = 1 << 20;
-/// How long closing waits for output to be written.
-const LINGER: Duration = Duration::from_secs(1);
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::Duration;
 
 /// Standard input and output as a character backend.
-pub struct Terminal(Arc<Inner>);
-
-struct Inner {
-    input: OwnedFd,
-    output: OwnedFd,
-    /// Wakes the reader thread from its poll.
-    stop: OwnedFd,
-    /// The byte that is not the guest's.
-    escape: Option<u8>,
-    on_escape: Box<dyn Fn() + Send + Sync>,
+pub struct Terminal {
+    stream: Stream,
     is_terminal: bool,
     /// Marks this terminal's entry among those in raw mode.
     identity: Arc<()>,
-    buffers: Mutex<Buffers>,
-    /// The buffers have changed.
-    changed: Condvar,
-    client: Mutex<Option<Arc<dyn CharClient>>>,
-}
-
-#[derive(Default)]
-struct Buffers {
-    input: VecDeque<u8>,
-    output: VecDeque<u8>,
-    /// Bytes that the writer thread has taken and not yet written.
-    writing: usize,
-    /// A write did not fit: the client waits for room.
-    blocked: bool,
-    /// Nobody reads the output any more.
-    output_closed: bool,
-    stop: bool,
 }
 
 impl Terminal {
@@ -85,69 +48,40 @@ impl Terminal {
         escape: Option<u8>,
         on_escape: impl Fn() + Send + Sync + 'static,
     ) -> io::Result<Terminal> {
-        let inner = Arc::new(Inner {
-            is_terminal: isatty(&input),
-            stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
-            input,
-            output,
-            escape,
-            on_escape: Box::new(on_escape),
-            identity: Arc::default(),
-            buffers: Mutex::default(),
-            changed: Condvar::new(),
-            client: Mutex::default(),
-        });
         // From here on dropping `terminal` stops the threads and leaves raw mode.
-        let terminal = Terminal(inner.clone());
-        if inner.is_terminal {
-            enter_raw_mode(&inner.input, inner.identity.clone())?;
+        let terminal = Terminal {
+            stream: Stream::new("emu-term")?,
+            is_terminal: isatty(&input),
+            identity: Arc::default(),
+        };
+        terminal.stream.attach(Arc::new(output));
+        let is_terminal = terminal.is_terminal;
+        if is_terminal {
+            enter_raw_mode(&input, terminal.identity.clone())?;
         }
-        let reader = inner.clone();
-        std::thread::Builder::new()
-            .name("emu-term-in".into())
-            .spawn(move || reader.read_input())?;
-        std::thread::Builder::new()
-            .name("emu-term-out".into())
-            .spawn(move || inner.write_output())?;
+        let escape = escape.filter(|_| is_terminal);
+        terminal.stream.spawn("emu-term", move |shared| {
+            // A terminal is read on for the escape byte, whether the guest reads or not.
+            shared.read_input(&input, is_terminal, |chunk| take(shared, chunk, escape, &on_escape));
+        })?;
         Ok(terminal)
     }
 
     /// Whether input is a terminal (and so in raw mode, with the escape byte in force).
     pub fn is_terminal(&self) -> bool {
-        self.0.is_terminal
+        self.is_terminal
     }
 
     /// Waits until all output is written, at most for `limit`. Returns whether it was.
     pub fn flush(&self, limit: Duration) -> bool {
-        let end = Instant::now() + limit;
-        let mut buffers = self.0.buffers();
-        while !buffers.output_closed && buffers.output.len() + buffers.writing != 0 {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return false;
-            }
-            buffers = self
-                .0
-                .changed
-                .wait_timeout(buffers, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
-        }
-        true
+        self.stream.flush(limit)
     }
 
     /// Writes what there is (for at most a second), stops, and gives the terminal back as it was. Later output is
     /// dropped. Happens by itself with the last use of the backend.
     pub fn close(&self) {
-        self.flush(LINGER);
-        let mut buffers = self.0.buffers();
-        buffers.stop = true;
-        buffers.output_closed = true;
-        drop(buffers);
-        self.0.changed.notify_all();
-        // The counter cannot overflow from one write, and failing would only leave an idle thread behind.
-        let _ = rustix::io::write(&self.0.stop, &1u64.to_ne_bytes());
-        restore_those(|raw| Arc::ptr_eq(&raw.owner, &self.0.identity));
+        self.stream.close();
+        restore_those(|raw| Arc::ptr_eq(&raw.owner, &self.identity));
     }
 }
 
@@ -159,164 +93,28 @@ impl Drop for Terminal {
 
 impl CharBackend for Terminal {
     fn write(&self, bytes: &[u8]) -> usize {
-        let mut buffers = self.0.buffers();
-        if buffers.output_closed {
-            return bytes.len();
-        }
-        let taken = bytes.len().min(OUTPUT - buffers.output.len());
-        buffers.blocked |= taken < bytes.len();
-        let idle = buffers.output.is_empty();
-        buffers.output.extend(&bytes[..taken]);
-        drop(buffers);
-        if idle && taken != 0 {
-            self.0.changed.notify_all();
-        }
-        taken
+        self.stream.write(bytes)
     }
 
     fn read(&self, bytes: &mut [u8]) -> usize {
-        let mut buffers = self.0.buffers();
-        let count = bytes.len().min(buffers.input.len());
-        let was_full = buffers.input.len() >= INPUT;
-        for (slot, byte) in bytes.iter_mut().zip(buffers.input.drain(..count)) {
-            *slot = byte;
-        }
-        drop(buffers);
-        if was_full {
-            self.0.changed.notify_all();
-        }
-        count
+        self.stream.read(bytes)
     }
 
     fn connect(&self, client: Box<dyn CharClient>) {
-        *self.0.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.into());
+        self.stream.connect(client);
     }
 }
 
-impl Inner {
-    fn buffers(&self) -> MutexGuard<'_, Buffers> {
-        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait<'a>(&self, buffers: MutexGuard<'a, Buffers>) -> MutexGuard<'a, Buffers> {
-        self.changed.wait(buffers).unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn notify_client(&self) {
-        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(client) = client {
-            client.ready();
+/// Gives the guest what was typed, but for the escape byte.
+fn take(shared: &Shared, chunk: &[u8], escape: Option<u8>, on_escape: &impl Fn()) {
+    for part in chunk.split_inclusive(|&byte| Some(byte) == escape) {
+        match part.split_last() {
+            Some((&last, keys)) if Some(last) == escape => {
+                shared.feed(keys);
+                on_escape();
+            }
+            _ => shared.feed(part),
         }
-    }
-
-    /// The reader's thread: ends with the input, or when stopped.
-    fn read_input(&self) {
-        let mut chunk = [0; 4096];
-        while self.input_readable() {
-            match rustix::io::read(&self.input, &mut chunk) {
-                Ok(0) => return,
-                Ok(count) => self.take_input(&chunk[..count]),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error) => return tracing::debug!("console input ended: {error}"),
-            }
-        }
-    }
-
-    /// Waits for input, and for room to put it. False when stopped.
-    fn input_readable(&self) -> bool {
-        let mut buffers = self.buffers();
-        while !buffers.stop && !self.is_terminal && buffers.input.len() >= INPUT {
-            buffers = self.wait(buffers);
-        }
-        drop(buffers);
-        let mut fds = [
-            PollFd::new(&self.input, PollFlags::IN),
-            PollFd::new(&self.stop, PollFlags::IN),
-        ];
-        loop {
-            match poll(&mut fds, None) {
-                Err(Errno::INTR) => {}
-                Err(error) => {
-                    tracing::debug!("console input cannot be waited for: {error}");
-                    return false;
-                }
-                Ok(_) => return fds[1].revents().is_empty(),
-            }
-        }
-    }
-
-    fn take_input(&self, chunk: &[u8]) {
-        let escape = self.escape.filter(|_| self.is_terminal);
-        for part in chunk.split_inclusive(|&byte| Some(byte) == escape) {
-            let (keys, escaped) = match part.split_last() {
-                Some((&last, keys)) if Some(last) == escape => (keys, true),
-                _ => (part, false),
-            };
-            let mut buffers = self.buffers();
-            let room = KEYS.saturating_sub(buffers.input.len());
-            buffers.input.extend(&keys[..keys.len().min(room)]);
-            drop(buffers);
-            if !keys.is_empty() {
-                self.notify_client();
-            }
-            if escaped {
-                (self.on_escape)();
-            }
-        }
-    }
-
-    /// The writer's thread: ends when nobody reads the output, or when stopped.
-    fn write_output(&self) {
-        let mut chunk = Vec::with_capacity(4096);
-        loop {
-            let mut buffers = self.buffers();
-            while buffers.output.is_empty() && !buffers.stop {
-                buffers = self.wait(buffers);
-            }
-            if buffers.stop {
-                return;
-            }
-            let count = buffers.output.len().min(4096);
-            chunk.clear();
-            chunk.extend(buffers.output.drain(..count));
-            buffers.writing = count;
-            drop(buffers);
-
-            let written = self.write_all(&chunk);
-            let mut buffers = self.buffers();
-            buffers.writing = 0;
-            if let Err(error) = written {
-                tracing::debug!("console output ended: {error}");
-                buffers.output_closed = true;
-                buffers.output.clear();
-            }
-            let (closed, blocked) = (buffers.output_closed, std::mem::take(&mut buffers.blocked));
-            drop(buffers);
-            self.changed.notify_all();
-            if blocked {
-                self.notify_client();
-            }
-            if closed {
-                return;
-            }
-        }
-    }
-
-    fn write_all(&self, mut bytes: &[u8]) -> rustix::io::Result<()> {
-        while !bytes.is_empty() {
-            match rustix::io::write(&self.output, bytes) {
-                Ok(0) => return Err(Errno::IO),
-                Ok(count) => bytes = &bytes[count..],
-                Err(Errno::INTR) => {}
-                // Someone shares the descriptor and made it non-blocking.
-                Err(Errno::AGAIN) => match poll(&mut [PollFd::new(&self.output, PollFlags::OUT)], None) {
-                    Ok(_) | Err(Errno::INTR) => {}
-                    Err(error) => return Err(error),
-                },
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
     }
 }
 
@@ -388,6 +186,7 @@ fn enter_raw_mode(fd: &OwnedFd, owner: Arc<()>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::stream::{INPUT, OUTPUT};
     use super::*;
     use rustix::fs::{Mode, OFlags};
     use rustix::pipe::pipe;

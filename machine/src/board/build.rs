@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use emu_devices::backend::{CharBackend, NullChar};
+use emu_devices::backend::CharBackend;
 use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, RamWindow, Shared, Wiring};
 use emu_devices::char::pl011::Pl011;
 use emu_devices::irq::gicv2::{CPU_INTERFACE, GicV2};
@@ -35,8 +35,10 @@ pub struct Surroundings {
     pub cpus: Arc<Cpus>,
     /// The machine's clock.
     pub clock: Clock,
-    /// The console.
-    pub console: Arc<dyn CharBackend>,
+    /// The UART's host side.
+    pub serial: Arc<dyn CharBackend>,
+    /// The virtio console's host side.
+    pub virtio_console: Arc<dyn CharBackend>,
     /// Contents of the first flash bank.
     pub firmware: Arc<[u8]>,
 }
@@ -146,7 +148,7 @@ struct Assembly<'a> {
 impl Assembly<'_> {
     /// Makes device number `n` of a row.
     fn add(&mut self, place: &Place, n: u32) -> Result<(), Error> {
-        let Surroundings { clock, console, .. } = self.around;
+        let Surroundings { clock, serial, .. } = self.around;
         let wiring = self.wiring.clone();
         let irq = self.irq(place.spi(n));
         let device = match place.chip {
@@ -154,7 +156,7 @@ impl Assembly<'_> {
             Chip::GicDistributor => return self.map(place, n, 0, self.gic.erase()),
             Chip::GicCpuInterface => return self.map(place, n, CPU_INTERFACE, self.gic.erase()),
             Chip::Pl011 => {
-                let uart = Pl011::new(&wiring, clock, irq, console.clone());
+                let uart = Pl011::new(&wiring, clock, irq, serial.clone());
                 self.uart = Some(uart.clone());
                 uart.erase()
             }
@@ -202,7 +204,7 @@ impl Assembly<'_> {
         match behind {
             None => Shared::new(wiring, EmptySlot::default()).erase(),
             Some(Virtio::Rng) => Mmio::new(wiring, irq, memory, Rng::new()).erase(),
-            Some(Virtio::Console) => Console::mmio(wiring, irq, memory, Arc::new(NullChar)).erase(),
+            Some(Virtio::Console) => Console::mmio(wiring, irq, memory, self.around.virtio_console.clone()).erase(),
         }
     }
 

@@ -97,7 +97,7 @@ pub enum Chip {
 pub enum Virtio {
     /// Entropy.
     Rng,
-    /// A second console, without a host side.
+    /// A second console.
     Console,
 }
 

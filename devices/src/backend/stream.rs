@@ -1,0 +1,364 @@
+//! Bytes between a device and host descriptors: two bounded buffers, a thread that writes, and whoever reads.
+//!
+//! Output goes to one reader at a time, the [`Stream`]'s outlet. A reader that is slow holds the guest back, so that
+//! nothing is lost; while there is none, the newest output waits for the next one and the oldest is dropped.
+
+use super::{CharBackend, CharClient};
+use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::io::Errno;
+use rustix::time::Timespec;
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Bytes of output held for a slow reader before the guest has to wait.
+pub(super) const OUTPUT: usize = 64 << 10;
+/// Bytes of input held for the guest before a source that can wait is no longer read.
+pub(super) const INPUT: usize = 64 << 10;
+/// The same for a source that is read on for what else it says: beyond it input is lost.
+const KEYS: usize = 1 << 20;
+/// How long closing waits for output to be written.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// A character backend on host descriptors. Closed with its last use.
+pub struct Stream {
+    shared: Arc<Shared>,
+    /// A file that is there only as long as the stream is.
+    place: Option<PathBuf>,
+}
+
+/// What the threads of a [`Stream`] hold of it.
+pub(super) struct Shared {
+    /// Wakes threads from their polls.
+    stop: OwnedFd,
+    buffers: Mutex<Buffers>,
+    /// The buffers have changed.
+    changed: Condvar,
+    client: Mutex<Option<Arc<dyn CharClient>>>,
+}
+
+/// Who gets the output.
+enum Outlet {
+    /// Nobody at present.
+    Absent,
+    /// Whoever reads from this descriptor.
+    Open(Arc<OwnedFd>),
+    /// Nobody any more.
+    Closed,
+}
+
+struct Buffers {
+    input: VecDeque<u8>,
+    output: VecDeque<u8>,
+    outlet: Outlet,
+    /// Bytes that the writer thread has taken and not yet written.
+    writing: usize,
+    /// A write did not fit: the client waits for room.
+    blocked: bool,
+    stop: bool,
+}
+
+impl Stream {
+    /// Without a reader of the output, and without input. `name` is for the writer's thread.
+    ///
+    /// # Errors
+    /// The host refuses a descriptor or a thread.
+    pub(super) fn new(name: &str) -> io::Result<Stream> {
+        let shared = Arc::new(Shared {
+            stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            buffers: Mutex::new(Buffers {
+                input: VecDeque::new(),
+                output: VecDeque::new(),
+                outlet: Outlet::Absent,
+                writing: 0,
+                blocked: false,
+                stop: false,
+            }),
+            changed: Condvar::new(),
+            client: Mutex::default(),
+        });
+        let stream = Stream {
+            shared: shared.clone(),
+            place: None,
+        };
+        let writer = std::thread::Builder::new().name(format!("{name}-out"));
+        writer.spawn(move || shared.write_output())?;
+        Ok(stream)
+    }
+
+    /// Runs `body` on a thread of its own, until it ends; it should when [`Shared::wait_readable`] tells it to.
+    pub(super) fn spawn(&self, name: &str, body: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
+        let shared = self.shared.clone();
+        let thread = std::thread::Builder::new().name(format!("{name}-in"));
+        thread.spawn(move || body(&shared)).map(drop)
+    }
+
+    /// Has the file at `path` removed when the stream is closed.
+    pub(super) fn remove_at_close(&mut self, path: &Path) {
+        self.place = Some(path.to_owned());
+    }
+
+    /// Gives the output to `outlet` from now on.
+    pub(super) fn attach(&self, outlet: Arc<OwnedFd>) {
+        self.shared.attach(outlet);
+    }
+
+    /// Waits until all output is written that somebody reads, at most for `limit`. Returns whether it was.
+    pub fn flush(&self, limit: Duration) -> bool {
+        let end = Instant::now() + limit;
+        let mut buffers = self.shared.buffers();
+        while matches!(buffers.outlet, Outlet::Open(_)) && buffers.output.len() + buffers.writing != 0 {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let waited = self.shared.changed.wait_timeout(buffers, left);
+            buffers = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        true
+    }
+
+    /// Writes what there is (for at most a second) and stops. Later output is dropped. Happens by itself with the last
+    /// use of the backend.
+    pub fn close(&self) {
+        self.flush(LINGER);
+        let mut buffers = self.shared.buffers();
+        if std::mem::replace(&mut buffers.stop, true) {
+            return;
+        }
+        buffers.outlet = Outlet::Closed;
+        drop(buffers);
+        if let Some(path) = &self.place {
+            // Gone already: just as well.
+            let _ = std::fs::remove_file(path);
+        }
+        self.shared.changed.notify_all();
+        // The counter cannot overflow from one write, and failing would only leave an idle thread behind.
+        let _ = rustix::io::write(&self.shared.stop, &1u64.to_ne_bytes());
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl CharBackend for Stream {
+    fn write(&self, bytes: &[u8]) -> usize {
+        let mut buffers = self.shared.buffers();
+        let room = OUTPUT - buffers.output.len();
+        let taken = match buffers.outlet {
+            Outlet::Closed => return bytes.len(),
+            Outlet::Absent => {
+                let surplus = bytes.len().saturating_sub(room).min(buffers.output.len());
+                buffers.output.drain(..surplus);
+                let newest = &bytes[bytes.len().saturating_sub(OUTPUT)..];
+                buffers.output.extend(newest);
+                return bytes.len();
+            }
+            Outlet::Open(_) => bytes.len().min(room),
+        };
+        buffers.blocked |= taken < bytes.len();
+        let idle = buffers.output.is_empty();
+        buffers.output.extend(&bytes[..taken]);
+        drop(buffers);
+        if idle && taken != 0 {
+            self.shared.changed.notify_all();
+        }
+        taken
+    }
+
+    fn read(&self, bytes: &mut [u8]) -> usize {
+        let mut buffers = self.shared.buffers();
+        let count = bytes.len().min(buffers.input.len());
+        let was_full = buffers.input.len() >= INPUT;
+        for (slot, byte) in bytes.iter_mut().zip(buffers.input.drain(..count)) {
+            *slot = byte;
+        }
+        drop(buffers);
+        if was_full {
+            self.shared.changed.notify_all();
+        }
+        count
+    }
+
+    fn connect(&self, client: Box<dyn CharClient>) {
+        *self.shared.client.lock().unwrap_or_else(PoisonError::into_inner) = Some(client.into());
+    }
+}
+
+impl Shared {
+    fn buffers(&self) -> MutexGuard<'_, Buffers> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'a>(&self, buffers: MutexGuard<'a, Buffers>) -> MutexGuard<'a, Buffers> {
+        self.changed.wait(buffers).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn notify_client(&self) {
+        let client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(client) = client {
+            client.ready();
+        }
+    }
+
+    /// Gives the output to `outlet` from now on.
+    pub(super) fn attach(&self, outlet: Arc<OwnedFd>) {
+        let mut buffers = self.buffers();
+        if !buffers.stop {
+            buffers.outlet = Outlet::Open(outlet);
+        }
+        drop(buffers);
+        self.changed.notify_all();
+    }
+
+    /// The reader of the output has gone. What it has not read waits for the next one.
+    pub(super) fn detach(&self) {
+        let mut buffers = self.buffers();
+        if !buffers.stop {
+            buffers.outlet = Outlet::Absent;
+        }
+        let blocked = std::mem::take(&mut buffers.blocked);
+        drop(buffers);
+        self.changed.notify_all();
+        if blocked {
+            self.notify_client();
+        }
+    }
+
+    /// Waits until there is something to read from `fd`, or it has ended, or for `limit`; what it is. None when stopped,
+    /// and when the host refuses.
+    pub(super) fn wait_readable(&self, fd: impl AsFd, limit: Option<Duration>) -> Option<PollFlags> {
+        let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
+        let mut fds = [PollFd::new(&fd, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
+        loop {
+            match poll(&mut fds, limit.as_ref()) {
+                Err(Errno::INTR) => {}
+                Err(error) => {
+                    tracing::debug!("input cannot be waited for: {error}");
+                    return None;
+                }
+                Ok(_) => return fds[1].revents().is_empty().then(|| fds[0].revents()),
+            }
+        }
+    }
+
+    /// Lets `time` pass; false when stopped.
+    pub(super) fn pause(&self, time: Duration) -> bool {
+        let end = Instant::now() + time;
+        let mut buffers = self.buffers();
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if buffers.stop || left.is_zero() {
+                return !buffers.stop;
+            }
+            let waited = self.changed.wait_timeout(buffers, left);
+            buffers = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Hands what can be read from `fd` to `take`, until it ends or the stream is stopped. A source that is not
+    /// `urgent` is left alone while the guest has enough to read.
+    pub(super) fn read_input(&self, fd: &OwnedFd, urgent: bool, mut take: impl FnMut(&[u8])) {
+        let mut chunk = [0; 4096];
+        loop {
+            let mut buffers = self.buffers();
+            while !buffers.stop && !urgent && buffers.input.len() >= INPUT {
+                buffers = self.wait(buffers);
+            }
+            drop(buffers);
+            if self.wait_readable(fd, None).is_none() {
+                return;
+            }
+            match rustix::io::read(fd, &mut chunk) {
+                Ok(0) => return,
+                Ok(count) => take(&chunk[..count]),
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(error) => return tracing::debug!("input ended: {error}"),
+            }
+        }
+    }
+
+    /// Input for the guest.
+    pub(super) fn feed(&self, bytes: &[u8]) {
+        let mut buffers = self.buffers();
+        let room = KEYS.saturating_sub(buffers.input.len());
+        buffers.input.extend(&bytes[..bytes.len().min(room)]);
+        drop(buffers);
+        if !bytes.is_empty() {
+            self.notify_client();
+        }
+    }
+
+    /// The writer's thread: ends when stopped.
+    fn write_output(&self) {
+        let mut chunk = Vec::with_capacity(4096);
+        loop {
+            let mut buffers = self.buffers();
+            let outlet = loop {
+                match &buffers.outlet {
+                    _ if buffers.stop => return,
+                    Outlet::Open(outlet) if !buffers.output.is_empty() => break outlet.clone(),
+                    _ => buffers = self.wait(buffers),
+                }
+            };
+            let count = buffers.output.len().min(4096);
+            chunk.clear();
+            chunk.extend(buffers.output.drain(..count));
+            buffers.writing = count;
+            drop(buffers);
+
+            let written = self.write_all(&outlet, &chunk);
+            self.settle(&outlet, written);
+        }
+    }
+
+    /// Takes note of how writing a chunk went.
+    fn settle(&self, outlet: &Arc<OwnedFd>, written: rustix::io::Result<()>) {
+        let mut buffers = self.buffers();
+        buffers.writing = 0;
+        if let Err(error) = written {
+            tracing::debug!("output ended: {error}");
+            // Another reader may have come meanwhile.
+            if matches!(&buffers.outlet, Outlet::Open(current) if Arc::ptr_eq(current, outlet)) {
+                buffers.outlet = Outlet::Absent;
+            }
+        }
+        let blocked = std::mem::take(&mut buffers.blocked);
+        drop(buffers);
+        self.changed.notify_all();
+        if blocked {
+            self.notify_client();
+        }
+    }
+
+    /// Writes all of `bytes`, unless the stream is stopped.
+    fn write_all(&self, outlet: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
+        while !bytes.is_empty() {
+            match rustix::io::write(outlet, bytes) {
+                Ok(0) => return Err(Errno::IO),
+                Ok(count) => bytes = &bytes[count..],
+                Err(Errno::INTR) => {}
+                // A socket, or someone shares the descriptor and made it non-blocking.
+                Err(Errno::AGAIN) => {
+                    let mut fds = [
+                        PollFd::new(outlet, PollFlags::OUT),
+                        PollFd::new(&self.stop, PollFlags::IN),
+                    ];
+                    match poll(&mut fds, None) {
+                        Ok(_) if !fds[1].revents().is_empty() => return Err(Errno::CANCELED),
+                        Ok(_) | Err(Errno::INTR) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
