@@ -16,6 +16,8 @@ use crate::guest::{Emu, kept, skipped};
 
 /// For anything that boots, on a machine that has other things to do.
 const BOOT: Duration = Duration::from_secs(120);
+/// For the interpreter, which takes a minute of a processor.
+const SLOW_BOOT: Duration = Duration::from_secs(900);
 const SOON: Duration = Duration::from_secs(20);
 
 /// What the first boot, which fetches Debian's kernel, said and how it ended.
@@ -142,6 +144,19 @@ fn an_own_init_runs_and_powers_off() {
     };
 
     let (status, output, _) = emu.end(BOOT);
+
+    assert_eq!(status.code(), Some(0), "{output}");
+    assert!(output.contains("BOOTED armv7l"), "{output}");
+}
+
+#[test]
+fn the_interpreter_boots_as_well() {
+    let init = "#!/bin/sh\necho BOOTED $(uname -m)\npoweroff -f\n";
+    let Some(emu) = boot("the_interpreter_boots_as_well", init, &["--accel", "interp"]) else {
+        return;
+    };
+
+    let (status, output, _) = emu.end(SLOW_BOOT);
 
     assert_eq!(status.code(), Some(0), "{output}");
     assert!(output.contains("BOOTED armv7l"), "{output}");

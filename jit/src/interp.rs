@@ -14,7 +14,8 @@ mod vec;
 
 use crate::classes::{fp_ops, pure_ops};
 use crate::fp;
-use emu_ir::{Block, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Ty, Val};
+use emu_ir::block::Inst;
+use emu_ir::{Block, Effect, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Ty, Val};
 use int::mask;
 pub(crate) use int::signed;
 pub(crate) use pure::pure;
@@ -48,23 +49,48 @@ pub trait Memory<G: Guest> {
     fn swap(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault>;
 }
 
-/// A block made ready to be interpreted: its labels are resolved.
+/// A block made ready to be interpreted: its labels are resolved, its constants and positions set aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Prepared {
     block: Block,
+    steps: Vec<Step>,
+    consts: Vec<(u16, u128)>,
+    /// The step that each label stands before.
     targets: Vec<u16>,
+}
+
+/// An operation to carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Step {
+    inst: Inst,
+    /// Its value: its index in the block.
+    dest: u16,
+    effect: Effect,
 }
 
 impl Prepared {
     /// Take a verified block.
     pub fn new(block: Block) -> Prepared {
-        let mut targets = vec![0; block.labels as usize];
-        for (i, inst) in block.insts.iter().enumerate() {
-            if let Op::Place { label } = inst.op {
-                targets[label.0 as usize] = i as u16;
+        let mut p = Prepared {
+            targets: vec![0; block.labels as usize],
+            block,
+            ..Prepared::default()
+        };
+        for (i, &inst) in p.block.insts.iter().enumerate() {
+            let dest = i as u16;
+            match inst.op {
+                Op::Const { imm } => p.consts.push((dest, imm.get().into())),
+                Op::Const128 { pool } => p.consts.push((dest, p.block.pool[pool as usize])),
+                Op::Place { label } => p.targets[label.0 as usize] = p.steps.len() as u16,
+                Op::Insn { .. } => {}
+                op => p.steps.push(Step {
+                    inst,
+                    dest,
+                    effect: op.effect(),
+                }),
             }
         }
-        Prepared { block, targets }
+        p
     }
     /// The block.
     pub fn block(&self) -> &Block {
@@ -72,6 +98,17 @@ impl Prepared {
     }
     fn target(&self, label: Label) -> usize {
         self.targets[label.0 as usize] as usize
+    }
+    /// A fault of the operation at `index`: it belongs to the guest instruction before it.
+    #[cold]
+    fn stopped(&self, index: u16, fault: Fault) -> Stopped {
+        let before = self.block.insts[..index as usize].iter().rev();
+        let position = |inst: &Inst| match inst.op {
+            Op::Insn { offset, aux } => Some((offset, aux)),
+            _ => None,
+        };
+        let (offset, aux) = before.filter_map(position).next().unwrap_or((0, 0));
+        Stopped { fault, offset, aux }
     }
 }
 
@@ -128,84 +165,104 @@ pub fn run<G: Guest, M: Memory<G> + Env>(
     page_base: u64,
     scratch: &mut Scratch,
 ) -> Result<Next, Stopped> {
-    let insts = &code.block.insts[..];
-    if scratch.vals.len() < insts.len() {
-        scratch.vals.resize(insts.len(), 0);
+    let count = code.block.insts.len();
+    if scratch.vals.len() < count {
+        scratch.vals.resize(count, 0);
     }
-    let vals = &mut scratch.vals[..insts.len()];
-    let mut insn = (0, 0);
+    let vals = &mut scratch.vals[..count];
+    for &(dest, value) in &code.consts {
+        vals[dest as usize] = value;
+    }
     let mut i = 0;
     loop {
-        let inst = &insts[i];
-        let v = |a: Val| vals[a.index()];
-        let done = match inst.op {
-            Op::Get { slot } => Ok(peek(state, slot, inst.ty)),
-            Op::Set { slot, a } => {
-                poke(state, slot, inst.ty, v(a));
-                Ok(0)
-            }
-            Op::Load { addr, mem: m } => mem
-                .load((guest, state), v(addr) as u64, m)
-                .map(|raw| extend(inst.ty, m, raw)),
-            Op::Store { addr, a, mem: m } => mem
-                .store((guest, state), v(addr) as u64, m, v(a) & bytes_mask(m))
-                .map(|()| 0),
-            Op::Cas { addr, old, new, mem: m } => mem.cas((guest, state), v(addr) as u64, m, v(old), v(new)),
-            Op::Swap { addr, a, mem: m } => mem.swap((guest, state), v(addr) as u64, m, v(a)),
-            Op::Barrier { kind } => {
-                barrier(kind);
-                Ok(0)
-            }
-            Op::Call { helper, args } => {
-                let args = args.map(|a| if a.is_some() { v(a) } else { 0 });
-                call(guest, state, mem, helper, &args).map(|r| r & inst.ty.mask())
-            }
-            Op::Insn { offset, aux } => {
-                insn = (offset, aux);
-                Ok(0)
-            }
-            Op::Place { .. } => Ok(0),
-            Op::Br { label } => {
-                i = code.target(label);
-                continue;
-            }
-            Op::BrIf { cond, label } => {
-                if v(cond) != 0 {
-                    i = code.target(label);
-                    continue;
-                }
-                Ok(0)
-            }
-            Op::Goto {
-                offset,
-                hint,
-                poll,
-                mode: _,
-            } => {
-                let addr = set_pc::<G>(state, page_base.wrapping_add_signed(offset as i64));
-                return Ok(Next::Goto { addr, hint, poll });
-            }
-            Op::GotoVal { addr, hint } => {
-                let addr = set_pc::<G>(state, v(addr) as u64);
-                return Ok(Next::GotoVal { addr, hint });
-            }
-            Op::Exit { why } => return Ok(Next::Exit(why)),
-            fp_ops!() => {
+        let Step { inst, dest, effect } = &code.steps[i];
+        vals[*dest as usize] = match effect {
+            Effect::Pure => pure(&code.block, inst, vals, page_base),
+            Effect::Fp => {
                 let (bits, flags) = float::eval(&code.block, inst, vals, |e| current(state, G::LAYOUT, e));
                 raise_flags(state, G::LAYOUT, flags);
-                Ok(bits)
+                bits
             }
-            pure_ops!() => Ok(pure(&code.block, inst, vals, page_base)),
+            Effect::Get | Effect::Set | Effect::Mem | Effect::Call | Effect::Flow => {
+                match step(guest, state, mem, code, inst, vals, page_base) {
+                    Ok(Then::Value(value)) => value,
+                    Ok(Then::Jump(to)) => {
+                        i = to;
+                        continue;
+                    }
+                    Ok(Then::Leave(next)) => return Ok(next),
+                    Err(fault) => return Err(code.stopped(*dest, fault)),
+                }
+            }
         };
-        match done {
-            Ok(value) => vals[i] = value,
-            Err(fault) => {
-                let (offset, aux) = insn;
-                return Err(Stopped { fault, offset, aux });
-            }
-        }
         i += 1;
     }
+}
+
+/// What follows an operation.
+enum Then {
+    /// Its value, and the next one.
+    Value(u128),
+    /// This step.
+    Jump(usize),
+    /// Another block.
+    Leave(Next),
+}
+
+/// An operation that does more than compute.
+#[inline(always)]
+fn step<G: Guest, M: Memory<G> + Env>(
+    guest: &mut G,
+    state: &mut G::State,
+    mem: &mut M,
+    code: &Prepared,
+    inst: &Inst,
+    vals: &[u128],
+    page_base: u64,
+) -> Result<Then, Fault> {
+    let v = |a: Val| vals[a.index()];
+    let value = match inst.op {
+        Op::Get { slot } => peek(state, slot, inst.ty),
+        Op::Set { slot, a } => {
+            poke(state, slot, inst.ty, v(a));
+            0
+        }
+        Op::Load { addr, mem: m } => extend(inst.ty, m, mem.load((guest, state), v(addr) as u64, m)?),
+        Op::Store { addr, a, mem: m } => {
+            mem.store((guest, state), v(addr) as u64, m, v(a) & bytes_mask(m))?;
+            0
+        }
+        Op::Cas { addr, old, new, mem: m } => mem.cas((guest, state), v(addr) as u64, m, v(old), v(new))?,
+        Op::Swap { addr, a, mem: m } => mem.swap((guest, state), v(addr) as u64, m, v(a))?,
+        Op::Barrier { kind } => {
+            barrier(kind);
+            0
+        }
+        Op::Call { helper, args } => {
+            let args = args.map(|a| if a.is_some() { v(a) } else { 0 });
+            call(guest, state, mem, helper, &args)? & inst.ty.mask()
+        }
+        Op::Br { label } => return Ok(Then::Jump(code.target(label))),
+        Op::BrIf { cond, label } if v(cond) != 0 => return Ok(Then::Jump(code.target(label))),
+        Op::BrIf { .. } => 0,
+        Op::Goto {
+            offset,
+            hint,
+            poll,
+            mode: _,
+        } => {
+            let addr = set_pc::<G>(state, page_base.wrapping_add_signed(offset as i64));
+            return Ok(Then::Leave(Next::Goto { addr, hint, poll }));
+        }
+        Op::GotoVal { addr, hint } => {
+            let addr = set_pc::<G>(state, v(addr) as u64);
+            return Ok(Then::Leave(Next::GotoVal { addr, hint }));
+        }
+        Op::Exit { why } => return Ok(Then::Leave(Next::Exit(why))),
+        Op::Insn { .. } | Op::Place { .. } => unreachable!("set aside when the block was prepared"),
+        fp_ops!() | pure_ops!() => unreachable!("{} only computes", inst.op.name()),
+    };
+    Ok(Then::Value(value))
 }
 
 /// Interpret one operation of class pure or floating point: the block's last, whose operands `vals` holds. The result and
