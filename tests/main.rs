@@ -2,6 +2,7 @@
 
 mod boot;
 mod cli;
+mod explain;
 mod guest;
 mod listings;
 mod machine;

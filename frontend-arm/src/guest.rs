@@ -93,23 +93,36 @@ const PINS: [Slot; 10] = {
     [r[3], r[0], r[2], r[1], r[13], r[4], r[5], r[6], r[14], r[7]]
 };
 
-const NAMES: [(Slot, &str); 32 + state::NAMES.len()] = {
+const NAMES: [(Slot, &str); 128 + state::NAMES.len()] = {
     const R: [&str; 16] = [
         "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr", "pc",
     ];
     const Q: [&str; 16] = [
         "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11", "q12", "q13", "q14", "q15",
     ];
-    let mut all = [(state::R[0], ""); 32 + state::NAMES.len()];
+    const D: [&str; 32] = [
+        "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15", "d16",
+        "d17", "d18", "d19", "d20", "d21", "d22", "d23", "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31",
+    ];
+    const S: [&str; 32] = [
+        "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16",
+        "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31",
+    ];
+    let mut all = [(state::R[0], ""); 128 + state::NAMES.len()];
     let mut i = 0;
-    while i < 16 {
-        all[i] = (state::R[i], R[i]);
-        all[16 + i] = (state::qv(i as u32), Q[i]);
+    while i < 32 {
+        if i < 16 {
+            all[i] = (state::R[i], R[i]);
+            all[16 + i] = (state::qv(i as u32), Q[i]);
+        }
+        all[32 + i] = (state::d(i as u32), D[i]);
+        all[64 + i] = (state::dv(i as u32), D[i]);
+        all[96 + i] = (state::s(i as u32), S[i]);
         i += 1;
     }
     i = 0;
     while i < state::NAMES.len() {
-        all[32 + i] = state::NAMES[i];
+        all[128 + i] = state::NAMES[i];
         i += 1;
     }
     all

@@ -1,14 +1,29 @@
 //! What becomes of a block: guest bytes, IR, optimised IR, host code. For `emu explain` and for snapshots.
+//!
+//! The emitter asks nothing of the host it runs on, and the addresses here are made up: listings are the same everywhere.
+
+mod host;
 
 use crate::engine::PASS_LIMIT;
 use crate::opt::{self, CallEffect};
 use crate::x64::{self, Target, thunks::Thunks};
 use emu_ir::print::Listing;
 use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, Guest};
-use std::fmt::Write;
 
-/// Where listings put the code cache, so that they are the same everywhere.
+/// Where listings put the code cache.
 const BASE: u64 = 0x1000_0000;
+/// Where in it they put the block.
+const AT: u32 = 0x1000;
+/// Where in it they put the thunks: told from one another by address alone.
+const THUNKS: Thunks = Thunks {
+    enter: 0x00,
+    leave: 0x10,
+    link: 0x20,
+    goto: 0x30,
+    lookup: 0x40,
+    slow: 0x50,
+    call: 0x60,
+};
 
 struct Bytes<'a>(&'a [u8], u32);
 
@@ -31,75 +46,73 @@ pub struct Stages {
     pub ir: Block,
     /// After the passes.
     pub optimised: Block,
-    /// Host code, the cold part after `cold` bytes, for address `BASE`.
-    pub host: Vec<u8>,
-    /// Where the cold part starts.
-    pub cold: usize,
+    /// As host code. `None`: so many values are alive at once in its one instruction that the engine interprets it.
+    pub host: Option<x64::Code>,
 }
 
-/// Translate the instructions in `bytes`, which lie `offset` bytes into a page, in the given mode.
+/// Host code as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Host {
+    /// One instruction a line, the cold part marked.
+    pub text: String,
+    /// How many instructions the hot part has.
+    pub insns: usize,
+}
+
+/// Translate the block at the start of `bytes`, as the engine does. `key` says where it lies; its page offset is where
+/// in a page it starts.
 ///
 /// # Errors
 /// The fault of fetching the first instruction: no whole instruction is there.
-pub fn stages<G: Guest>(guest: &G, bytes: &[u8], offset: u32, mode: u32, count: u32) -> Result<Stages, Fault> {
-    let key = BlockKey {
-        phys: offset as u64,
-        mode,
-    };
-    let mut builder = Builder::new();
-    guest.translate(
-        key,
-        offset,
-        count.clamp(1, PASS_LIMIT),
-        &mut Bytes(bytes, offset),
-        &mut builder,
-    )?;
-    let ir = builder.block.clone();
-    opt::run(
-        &mut builder.block,
-        G::LAYOUT,
-        CallEffect::of::<G>,
-        &mut opt::Scratch::default(),
-    );
-    let optimised = builder.block;
-    let thunks = Thunks::default();
+pub fn stages<G: Guest>(guest: &G, key: BlockKey, bytes: &[u8]) -> Result<Stages, Fault> {
+    let offset = (key.phys & 0xfff) as u32;
+    let mut limit = PASS_LIMIT;
+    loop {
+        let mut builder = Builder::new();
+        guest.translate(key, offset, limit, &mut Bytes(bytes, offset), &mut builder)?;
+        let ir = builder.block.clone();
+        opt::run(
+            &mut builder.block,
+            G::LAYOUT,
+            CallEffect::of::<G>,
+            &mut opt::Scratch::default(),
+        );
+        let optimised = builder.block;
+        let host = emit::<G>(key, &optimised);
+        if host.is_some() || limit == 1 {
+            return Ok(Stages { ir, optimised, host });
+        }
+        limit /= 2;
+    }
+}
+
+fn emit<G: Guest>(key: BlockKey, block: &Block) -> Option<x64::Code> {
     let target = Target {
         layout: G::LAYOUT,
         state_helper: &x64::is_state::<G>,
-        thunks: &thunks,
+        thunks: &THUNKS,
         base: BASE,
-        at: 0x1000,
+        at: AT,
         alone: false,
         first_site: 0,
     };
-    let code = x64::emit(key, &optimised, &target, &mut x64::Scratch::default()).unwrap_or_default();
-    Ok(Stages {
-        ir,
-        optimised,
-        host: code.bytes,
-        cold: code.cold as usize,
-    })
+    x64::emit(key, block, &target, &mut x64::Scratch::default())
 }
 
-/// The host code as text, one instruction a line, the cold part marked; and how many instructions the hot part has.
-pub fn host(stages: &Stages) -> (String, usize) {
-    use capstone::prelude::*;
-    let mut text = String::new();
-    let Ok(cs) = Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build() else {
-        return (text, 0);
-    };
-    let mut hot = 0;
-    if let Ok(all) = cs.disasm_all(&stages.host, BASE + 0x1000) {
-        for i in all.iter() {
-            let at = (i.address() - BASE - 0x1000) as usize;
-            if at == stages.cold {
-                text.push_str("  cold:\n");
-            }
-            hot += (at < stages.cold) as usize;
-            let _ = writeln!(text, "    {} {}", i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
-        }
+/// The host code as text, with names for what it refers to.
+pub fn host<G: Guest>(stages: &Stages) -> Host {
+    match &stages.host {
+        Some(code) => host::text(code, G::LAYOUT),
+        None => Host {
+            text: "    interpreted: too many values are alive at once\n".into(),
+            insns: 0,
+        },
     }
-    (text, hot)
+}
+
+/// Which host register holds what, as the heading of host code.
+pub fn registers<G: Guest>() -> String {
+    host::registers(G::LAYOUT)
 }
 
 /// A block's IR as text.

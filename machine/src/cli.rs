@@ -30,8 +30,8 @@ Examples:
       The same with Debian's kernel.
   emu --firmware u-boot.bin
       Run firmware from the reset vector; U-Boot's qemu_arm build fits the board.
-  emu explain --thumb 0844704701b5
-      Show what becomes of guest instructions: IR, optimised IR, host code.
+  emu explain \"add r0, r1, r2; bne 8\"
+      Show what becomes of guest instructions: IR, optimised IR, host code. See `emu explain --help`.
   emu --dump-dtb virt.dtb --memory 2G
       Write the board's device tree; `dtc virt.dtb` prints it.
   echo 'uname -a; poweroff' | emu > log
@@ -223,7 +223,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
     let args: Vec<OsString> = args.into_iter().collect();
     if args.get(1).is_some_and(|a| a == "explain") {
         return match Explain::try_parse_from(&args[1..]) {
-            Ok(explain) => Ok(Request::Print(explain.text()?.into_bytes())),
+            Ok(explain) => Ok(Request::Print(explain.text(is_coloured())?.into_bytes())),
             Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp) => Ok(Request::Print(rendered(&e))),
             Err(e) => Err(complaint(&e)),
         };
@@ -255,23 +255,32 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
 
 /// Help and version text, in colour when standard output is a terminal that wants it.
 fn rendered(text: &clap::Error) -> Vec<u8> {
-    let styled = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let text = text.render();
-    if styled {
+    if is_coloured() {
         text.ansi().to_string().into_bytes()
     } else {
         text.to_string().into_bytes()
     }
 }
 
-fn cpu_list(arch: Arch) -> String {
+/// Whether what is written to standard output is to have colours (https://no-color.org).
+fn is_coloured() -> bool {
+    std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
+}
+
+/// The CPU models, a line each.
+pub fn cpu_list(arch: Arch) -> String {
     let models = arch.cpu_models().into_iter().enumerate();
     models
         .map(|(i, name)| format!("{name}{}\n", if i == 0 { " (default)" } else { "" }))
         .collect()
 }
 
-fn cpu_model(arch: Arch, name: Option<String>) -> Result<String, Error> {
+/// The CPU model of that name, or the default.
+///
+/// # Errors
+/// [`Error::Input`] for an unknown one.
+pub fn cpu_model(arch: Arch, name: Option<String>) -> Result<String, Error> {
     let models = arch.cpu_models();
     match name {
         None => Ok(models[0].to_owned()),
@@ -335,6 +344,12 @@ fn complaint(error: &clap::Error) -> Error {
             Some(prior) if prior != option => format!("cannot be used together with {prior}"),
             _ => "given more than once".to_owned(),
         },
+        ErrorKind::MissingRequiredArgument => {
+            return Error::Input {
+                option: "command line".into(),
+                reason: format!("{} is missing", text(ContextKind::InvalidArg).unwrap_or_default()),
+            };
+        }
         ErrorKind::TooManyValues => "takes no value".to_owned(),
         ErrorKind::InvalidUtf8 => "not valid UTF-8".to_owned(),
         _ => error

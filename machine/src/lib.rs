@@ -9,6 +9,7 @@ pub mod config;
 mod consoles;
 mod cpus;
 pub mod debian;
+mod disassembly;
 mod error;
 mod explain;
 pub mod images;

@@ -74,6 +74,34 @@ displacement! {
 }
 const _: () = assert!(ATTENTION % 8 == 0 && ARGS % 16 == 0);
 
+/// The name of the word at a (negative) displacement from the state pointer, for listings.
+pub fn name(displacement: i32) -> Option<String> {
+    let part = |name: &str, first: i32, unit: i32| {
+        let (index, rest) = ((displacement - first) / unit, (displacement - first) % unit);
+        let high = if rest == 0 { String::new() } else { format!("+{rest}") };
+        format!("{name}[{index}]{high}")
+    };
+    let whole = |name: &str, first: i32| match displacement - first {
+        0 => name.to_owned(),
+        rest => format!("{name}+{rest}"),
+    };
+    Some(match displacement {
+        d if (ARGS..ARGS + 64).contains(&d) => part("args", ARGS, 16),
+        d if (DATA..DATA + 16).contains(&d) => part("data", DATA, 8),
+        d if (RET..RET + 16).contains(&d) => whole("ret", RET),
+        d if (ATTENTION..ATTENTION + 8).contains(&d) => whole("attention", ATTENTION),
+        SLOW => "slow".into(),
+        CALL => "call".into(),
+        CODE_BASE => "code_base".into(),
+        CODE => "code".into(),
+        PAGE_BASE => "page_base".into(),
+        SITE => "site".into(),
+        MXCSR => "mxcsr".into(),
+        HOST_MXCSR => "host_mxcsr".into(),
+        _ => return None,
+    })
+}
+
 /// The right to use a [`Context`]'s state and words: there is one for each, and its vCPU has it.
 pub struct Own(());
 

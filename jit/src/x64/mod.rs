@@ -122,6 +122,8 @@ pub struct Code {
     pub fast: Offset,
     /// Offset where the cold code starts.
     pub cold: Offset,
+    /// Offset where the code ends; the constants follow, each at a multiple of 16 in the cache.
+    pub end: Offset,
     /// Its sites.
     pub sites: Vec<Site>,
 }
@@ -226,6 +228,8 @@ pub fn emit(key: BlockKey, b: &Block, target: &Target, scratch: &mut Scratch) ->
     }
     let cold = e.a.offset().0 as Offset;
     e.cold_code();
+    let end = e.a.offset().0 as Offset;
+    e.constants();
     let Emit {
         a,
         vals,
@@ -249,6 +253,7 @@ pub fn emit(key: BlockKey, b: &Block, target: &Target, scratch: &mut Scratch) ->
         bytes,
         fast,
         cold,
+        end,
         sites,
     })
 }
@@ -469,6 +474,9 @@ impl Emit<'_> {
                 Cold::Mode { from } => self.wrong_mode(from),
             }
         }
+    }
+    /// The constant pool.
+    fn constants(&mut self) {
         if self.pool.is_empty() {
             return;
         }

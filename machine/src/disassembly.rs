@@ -1,0 +1,123 @@
+//! Guest instructions as text.
+
+use capstone::prelude::*;
+use emu_frontend_arm::state::mode;
+
+/// The instruction sets of a guest.
+pub struct Disassembler {
+    arm: Option<Capstone>,
+    thumb: Option<Capstone>,
+}
+
+/// An instruction as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Bytes from the start of the code.
+    pub at: usize,
+    /// How many bytes it has.
+    pub len: usize,
+    /// The instruction; its bytes as a number where it has no name.
+    pub text: String,
+}
+
+impl Disassembler {
+    /// For ARM's instruction sets.
+    pub fn arm() -> Disassembler {
+        let made = |mode| Capstone::new().arm().mode(mode).build().ok();
+        Disassembler {
+            arm: made(arch::arm::ArchMode::Arm),
+            thumb: made(arch::arm::ArchMode::Thumb),
+        }
+    }
+
+    /// The instructions of `code`, which lies at `address` and runs in the mode of this mode word. Bytes at the end that
+    /// make no whole instruction are left out.
+    pub fn lines(&self, code: &[u8], address: u32, mode: u32) -> Vec<Line> {
+        let thumb = mode & mode::T != 0;
+        let set = if thumb { &self.thumb } else { &self.arm };
+        let mut lines = Vec::new();
+        let mut at = 0;
+        while let Some(len) = length(&code[at..], thumb) {
+            if let Some(known) = set
+                .as_ref()
+                .and_then(|cs| cs.disasm_all(&code[at..], u64::from(address) + at as u64).ok())
+            {
+                for i in known.iter() {
+                    let (name, operands) = (i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
+                    let text = format!("{name} {operands}").trim_end().to_owned();
+                    lines.push(Line { at, len: i.len(), text });
+                    at += i.len();
+                }
+                if !known.is_empty() {
+                    continue;
+                }
+            }
+            lines.push(Line {
+                at,
+                len,
+                text: format!(".inst {}", number(&code[at..at + len], thumb)),
+            });
+            at += len;
+        }
+        lines
+    }
+}
+
+/// How many bytes the first instruction has, if they are all there.
+pub fn length(code: &[u8], thumb: bool) -> Option<usize> {
+    let first = u16::from_le_bytes([*code.first()?, *code.get(1)?]);
+    let len = if thumb && first >> 11 < 0b11101 { 2 } else { 4 };
+    (code.len() >= len).then_some(len)
+}
+
+/// An instruction's bytes as the manual writes them.
+pub fn number(insn: &[u8], thumb: bool) -> String {
+    let half = |at: usize| u32::from(u16::from_le_bytes([insn[at], insn[at + 1]]));
+    match (insn.len(), thumb) {
+        (2, _) => format!("{:#06x}", half(0)),
+        (_, true) => format!("{:#010x}", half(0) << 16 | half(2)),
+        _ => format!("{:#010x}", half(2) << 16 | half(0)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_capstone_does_not_know_is_a_number_and_the_rest_follows() {
+        // An undefined instruction of the media space between two that are known.
+        let code = [0x01, 0x00, 0x80, 0xe0, 0x10, 0x00, 0x00, 0xe6, 0x1e, 0xff, 0x2f, 0xe1];
+
+        let lines = Disassembler::arm().lines(&code, 0, 0);
+
+        let texts: Vec<&str> = lines.iter().map(|l| l.text.as_str()).collect();
+        assert_eq!(texts.len(), 3);
+        assert_eq!((texts[0], texts[2]), ("add r0, r0, r1", "bx lr"));
+        assert!(texts[1].starts_with(".inst 0xe6"), "{texts:?}");
+    }
+
+    #[test]
+    fn an_it_block_says_its_conditions() {
+        let code = [0x0c, 0xbf, 0x01, 0x21, 0x02, 0x21];
+
+        let lines = Disassembler::arm().lines(&code, 0, mode::T);
+
+        let texts: Vec<&str> = lines.iter().map(|l| l.text.as_str()).collect();
+        assert_eq!(texts, ["ite eq", "moveq r1, #1", "movne r1, #2"]);
+    }
+
+    #[test]
+    fn a_cut_instruction_is_left_out() {
+        let lines = Disassembler::arm().lines(&[0x70, 0x47, 0x00, 0xf0], 0x100, mode::T);
+
+        assert_eq!(
+            lines,
+            [Line {
+                at: 0,
+                len: 2,
+                text: "bx lr".into()
+            }]
+        );
+    }
+}

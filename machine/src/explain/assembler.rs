@@ -1,0 +1,200 @@
+//! Assembly text to code, by an assembler of the host's.
+
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+
+use super::code::LIMIT;
+
+/// An assembler and how it is called: it reads its standard input and writes the object file that is its last argument.
+struct Assembler {
+    name: &'static str,
+    args: &'static [&'static str],
+}
+
+/// In the order of preference.
+const KNOWN: [Assembler; 3] = [
+    Assembler {
+        name: "arm-linux-gnueabihf-as",
+        args: &["-o"],
+    },
+    Assembler {
+        name: "arm-none-eabi-as",
+        args: &["-o"],
+    },
+    Assembler {
+        name: "clang",
+        args: &["--target=armv7a-none-eabi", "-c", "-x", "assembler", "-", "-o"],
+    },
+];
+
+/// ARMv7-A with all that the CPU models have, and the Security and Virtualization Extensions' instructions. The label is
+/// what numbers in branches are relative to. Six lines.
+const PREFACE: &str = "\
+.syntax unified
+.arch armv7-a
+.arch_extension sec; .arch_extension virt; .arch_extension idiv; .arch_extension mp
+.fpu neon-vfpv4
+";
+/// The label at the code's start.
+const START: &str = ".Lemu_start";
+
+/// The object file that an assembler makes of `text`, instructions between semicolons or on lines of their own.
+///
+/// # Errors
+/// What is wrong with the text, or with the host's assembler, for the user.
+pub fn object(text: &str, thumb: bool) -> Result<Vec<u8>, String> {
+    let statements = statements(text)?;
+    let set = if thumb { ".thumb" } else { ".arm" };
+    let mut source = format!("{PREFACE}{set}\n{START}:\n");
+    let first = source.lines().count() + 1;
+    for statement in &statements {
+        source += &with_labels(statement);
+        source.push('\n');
+    }
+    for assembler in &KNOWN {
+        match run(assembler, &source) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(format!("{} cannot be run: {e}", assembler.name)),
+            Ok((object, _)) if !object.is_empty() => return Ok(object),
+            Ok((_, complaints)) => return Err(complaint(assembler, &complaints, first, &statements)),
+        }
+    }
+    let names = KNOWN.map(|a| a.name).join(", ");
+    Err(format!(
+        "assembly needs one of {names} on PATH; hexadecimal bytes need none"
+    ))
+}
+
+/// Each instruction or label, without comments.
+fn statements(text: &str) -> Result<Vec<String>, String> {
+    let lines = text.lines().map(|line| line.split(['@']).next().unwrap_or_default());
+    let lines = lines.map(|line| line.split("//").next().unwrap_or_default());
+    let parts = lines.flat_map(|line| line.split(';'));
+    let statements: Vec<String> = parts.map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
+    let directive = |s: &&String| instruction(s).1.starts_with('.');
+    match statements.iter().find(directive) {
+        Some(directive) => Err(format!(
+            "{directive:?} is a directive; only instructions and labels are taken"
+        )),
+        None => Ok(statements),
+    }
+}
+
+/// A statement's labels and its instruction.
+fn instruction(statement: &str) -> (&str, &str) {
+    let mut at = 0;
+    while let Some((label, _)) = statement[at..].split_once(':') {
+        let is_label = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '$');
+        if !label.trim().chars().all(is_label) {
+            break;
+        }
+        at += label.len() + 1;
+    }
+    let (labels, rest) = statement.split_at(at);
+    (labels, rest.trim_start())
+}
+
+/// The statement with a label in place of a number that it branches to: assemblers differ in what they take one for.
+fn with_labels(statement: &str) -> String {
+    let (labels, insn) = instruction(statement);
+    let Some((name, operands)) = insn.split_once(char::is_whitespace) else {
+        return statement.to_owned();
+    };
+    let (before, target) = match operands.rsplit_once(',') {
+        Some((before, target)) => (format!("{before},"), target.trim()),
+        None => (String::new(), operands.trim()),
+    };
+    let lower = name.to_ascii_lowercase();
+    let is_branch = lower.starts_with('b') && before.is_empty() && !lower.starts_with("bk") || lower.starts_with("cb");
+    let digits = target.trim_start_matches('#');
+    let is_number = match digits.strip_prefix("0x") {
+        Some(hex) => !hex.is_empty() && hex.bytes().all(|c| c.is_ascii_hexdigit()),
+        None => !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()),
+    };
+    if is_branch && is_number {
+        format!("{labels} {name} {before} {START}+{digits}")
+    } else {
+        statement.to_owned()
+    }
+}
+
+/// The object file, empty if there were errors; and what the assembler said.
+fn run(assembler: &Assembler, source: &str) -> io::Result<(Vec<u8>, String)> {
+    let folder = tempfile::tempdir()?;
+    let path = folder.path().join("code.o");
+    let mut child = Command::new(assembler.name)
+        .args(assembler.args)
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    if let Some(mut input) = child.stdin.take() {
+        // One that ends before it has read all says why.
+        let _ = input.write_all(source.as_bytes());
+    }
+    let output = child.wait_with_output()?;
+    let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
+    let mut object = Vec::new();
+    if output.status.success() {
+        let most = 4 * LIMIT as u64;
+        std::fs::File::open(&path)?.take(most).read_to_end(&mut object)?;
+    }
+    Ok((object, complaints))
+}
+
+/// The first error, with the instruction it is about.
+fn complaint(assembler: &Assembler, complaints: &str, first: usize, statements: &[String]) -> String {
+    let error = complaints.lines().find_map(|line| {
+        let at = line.to_ascii_lowercase().find("error: ")?;
+        let number = line[..at].split(':').find_map(|part| part.trim().parse::<usize>().ok());
+        Some((number, line[at + "error: ".len()..].to_owned()))
+    });
+    let Some((line, text)) = error else {
+        let said = complaints.lines().next().unwrap_or("it does not say why");
+        return format!("{} failed: {said}", assembler.name);
+    };
+    match line.and_then(|n| statements.get(n.checked_sub(first)?)) {
+        Some(statement) => format!("{statement:?}: {text} ({})", assembler.name),
+        None => format!("{text} ({})", assembler.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_are_branched_to_become_labels() {
+        let cases = [
+            ("bne 8", " bne  .Lemu_start+8"),
+            ("1: bl #0x10", "1: bl  .Lemu_start+0x10"),
+            ("cbz r0, 12", " cbz r0, .Lemu_start+12"),
+            ("b loop", "b loop"),
+            ("bkpt 0", "bkpt 0"),
+            ("bfc r0, #1, #2", "bfc r0, #1, #2"),
+            ("bx lr", "bx lr"),
+            ("add r0, r1, #8", "add r0, r1, #8"),
+            ("nop", "nop"),
+            ("vld1.8 {d0}, [r1:64]", "vld1.8 {d0}, [r1:64]"),
+            ("1: 2: b 1", "1: 2: b  .Lemu_start+1"),
+        ];
+        for (given, wanted) in cases {
+            assert_eq!(with_labels(given), wanted, "for {given}");
+        }
+    }
+
+    #[test]
+    fn comments_are_no_instructions() {
+        assert_eq!(
+            statements("add r0, r1 @ sum; of two\n  ; 1: b 1b // for ever\n"),
+            Ok(vec!["add r0, r1".to_owned(), "1: b 1b".to_owned()])
+        );
+    }
+
+    #[test]
+    fn directives_are_refused() {
+        assert!(statements("nop; .incbin \"file\"").is_err());
+        assert!(statements("label: .space 10").is_err());
+    }
+}
