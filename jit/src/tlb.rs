@@ -151,6 +151,10 @@ impl Tlb {
         self.spaces[at].live = true;
         at
     }
+    /// The context that tables belong to.
+    pub fn context(&self, space: usize) -> Context {
+        self.spaces[space].context
+    }
     /// Addresses of a context's data and fetch tables, for translated code; stable for the TLB's life.
     pub fn addresses(&self, space: usize) -> (u64, u64) {
         let t = self.spaces[space].tables.get();

@@ -44,7 +44,9 @@ impl<G: Guest> Vcpu<G> {
     /// A panic must not unwind through translated code: report it and end the process as a crash.
     fn guarded(&mut self, f: impl FnOnce(&mut Self) -> u32) -> u32 {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| f(self)));
-        done.unwrap_or_else(|_| std::process::abort())
+        let done = done.unwrap_or_else(|_| std::process::abort());
+        self.tell_mmu();
+        done
     }
     fn fault(&mut self, site: &Site, fault: Fault) -> u32 {
         let (_, page) = self.shared.context.left_at(&self.own);

@@ -40,6 +40,8 @@ struct Entry {
     mode: u32,
     kept: u32,
     len: u32,
+    /// Guest instructions.
+    insns: u32,
     /// The next page it reaches into, if it does.
     next_page: Option<u64>,
     made: Made,
@@ -72,6 +74,8 @@ pub struct Code {
     unlinked: HashMap<u32, Offset, BuildHasherDefault<PageHasher>>,
     era: u32,
     alone: bool,
+    /// Branches to other pages go straight to blocks that are there.
+    chained: bool,
 }
 
 impl Code {
@@ -96,6 +100,7 @@ impl Code {
             unlinked,
             era: 0,
             alone,
+            chained: true,
         })
     }
     /// Executable address of the cache's start.
@@ -147,7 +152,9 @@ impl Code {
         while at != NONE {
             let e = &self.entries[at as usize];
             if e.phys == key.phys && key.mode & e.kept == e.mode {
-                if let Made::Host { checked, .. } = e.made {
+                if let Made::Host { checked, .. } = e.made
+                    && self.chained
+                {
                     page.table[slot] = checked;
                 }
                 return Some(Found(at));
@@ -155,6 +162,16 @@ impl Code {
             at = e.chain;
         }
         None
+    }
+    /// Whether branches to other pages go straight to blocks that are there; else they come back to the engine. Blocks of
+    /// before are to be forgotten.
+    pub fn set_chained(&mut self, chained: bool) {
+        self.chained = chained;
+    }
+    /// Where a block's bytes lie: address and length, the next page it reaches into; and how many instructions it has.
+    pub fn extent(&self, b: Found) -> (u64, u32, Option<u64>, u32) {
+        let e = &self.entries[b.0 as usize];
+        (e.phys, e.len, e.next_page, e.insns)
     }
     /// A block's IR, if it is to be interpreted.
     pub fn ir(&self, b: Found) -> Option<Arc<Prepared>> {
@@ -219,8 +236,8 @@ impl Code {
         let slot = self.slot(key.phys);
         let len = block.guest_bytes.max(1);
         let checked = match made {
-            Made::Host { checked, .. } => Some(checked),
-            Made::Ir(_) => None,
+            Made::Host { checked, .. } if self.chained => Some(checked),
+            Made::Host { .. } | Made::Ir(_) => None,
         };
         let first = (key.phys & 0xfff) as u32;
         let page = self.page(key.phys);
@@ -241,6 +258,7 @@ impl Code {
             mode,
             kept,
             len,
+            insns: block.guest_insns,
             next_page,
             made,
             chain,

@@ -1,6 +1,8 @@
 //! Memory as the guest sees it: TLB look-up, page walks, alignment, page crossing, device access, self-modifying code.
 
-use super::{code::Code, nothing_there};
+use super::code::{Code, Found};
+use super::nothing_there;
+use super::trace::{MmuEvent, MmuLog};
 use crate::interp::{Memory, Now};
 use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host};
 use emu_ir::{Access, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Stop};
@@ -19,6 +21,8 @@ pub struct Mmu {
     pub dirty: bool,
     /// The guest stopped itself.
     pub stop: Option<Stop>,
+    /// What a tracer is to be told.
+    pub log: MmuLog,
 }
 
 /// Where one access goes.
@@ -40,12 +44,22 @@ impl Mmu {
             spaces: [first; 2],
             dirty: true,
             stop: None,
+            log: MmuLog::default(),
         }
     }
     /// Take up the tables of the state's contexts.
     pub fn select<G: Guest>(&mut self, (guest, state): Now<G>) {
+        let before = self.log.wanted().then(|| self.spaces.map(|s| self.tlb.context(s)));
         self.spaces = [0, 1].map(|i| self.tlb.select(guest.context(state, i)));
         self.dirty = false;
+        let Some(before) = before else { return };
+        for (idx, before) in before.into_iter().enumerate() {
+            let context = self.tlb.context(self.spaces[idx]);
+            if context != before {
+                let idx = idx as u8;
+                self.log.note(|| MmuEvent::Context { idx, context });
+            }
+        }
     }
     /// Addresses of the selected tables.
     pub fn tables(&self) -> ([u64; 2], u64) {
@@ -72,6 +86,16 @@ impl Mmu {
         page.phys | if page.global { GLOBAL } else { 0 } | if large { LARGE } else { 0 }
     }
 
+    /// The guest's walk, told to the tracer.
+    fn walk<G: Guest>(&mut self, at: Now<G>, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
+        let done = at.0.walk(at.1, &mut *self.bus, va, access, idx);
+        self.log.note(|| match done {
+            Ok(page) => MmuEvent::Fill { va, access, idx, page },
+            Err(fault) => MmuEvent::Fault { va, access, idx, fault },
+        });
+        done
+    }
+
     // ---- fetching
 
     /// The physical page that `va` is fetched from, now in the fetch table.
@@ -83,7 +107,7 @@ impl Mmu {
         if e.tag == va & PAGE {
             return Ok(e.phys & PAGE);
         }
-        let page = at.0.walk(at.1, &mut *self.bus, va, Access::Execute, 0)?;
+        let page = self.walk(at, va, Access::Execute, 0)?;
         self.bus.ram(page.phys).ok_or(nothing_there(va))?;
         let table = self.code.table(page.phys);
         let phys = self.marked(self.spaces[0], va, &page);
@@ -94,6 +118,17 @@ impl Mmu {
             reserved: 0,
         };
         Ok(page.phys)
+    }
+    /// The bytes of a block, its physical address, and how many instructions it has.
+    pub fn read_block(&mut self, block: Found, out: &mut Vec<u8>) -> (u64, u32) {
+        let (phys, len, next_page, insns) = self.code.extent(block);
+        out.clear();
+        for offset in (phys & 0xfff..).take(len as usize) {
+            let page = if offset < 4096 { Some(phys & PAGE) } else { next_page };
+            let host = page.and_then(|p| self.bus.ram(p)).map(|r| r.host);
+            out.push(host.map_or(0, |h| host::load(h + (offset & 0xfff), 1) as u8));
+        }
+        (phys, insns)
     }
     /// The bytes around `pc`, which lies at `phys`.
     pub fn fetch<'a, G: Guest>(&'a mut self, at: Now<'a, G>, pc: u64, phys: u64) -> Bytes<'a, G> {
@@ -121,7 +156,7 @@ impl Mmu {
         if tag != INVALID && tag & PAGE == va & PAGE {
             return Ok(have);
         }
-        let page = at.0.walk(at.1, &mut *self.bus, va, access, idx)?;
+        let page = self.walk(at, va, access, idx)?;
         // Data in memory that is not writable (flash, ROM) is the device's: only it knows how it reads at present.
         let ram = self.bus.ram(page.phys).filter(|r| r.writable);
         let slow = if ram.is_none() || page.strict { SLOW } else { 0 };
@@ -346,6 +381,7 @@ impl Env for Mmu {
         &mut *self.bus
     }
     fn flush(&mut self, what: Flush, _broadcast: bool) {
+        self.log.note(|| MmuEvent::Flush(what));
         self.tlb.flush(what);
     }
     fn context_changed(&mut self) {
@@ -376,7 +412,7 @@ impl<G: Guest> Fetch for Bytes<'_, G> {
             Some(s) => s,
             None => {
                 let va = self.page.wrapping_add(4096) & G::LAYOUT.pc.ty.mask() as u64;
-                let page = self.at.0.walk(self.at.1, &mut *self.mmu.bus, va, Access::Execute, 0)?;
+                let page = self.mmu.walk(self.at, va, Access::Execute, 0)?;
                 let host = self.mmu.bus.ram(page.phys).ok_or(nothing_there(va))?.host;
                 self.next_page = Some(page.phys);
                 *self.second.insert(host)

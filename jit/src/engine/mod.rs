@@ -2,13 +2,15 @@
 //!
 //! [`Vcpu::run`] looks at what other threads asked for ([`Kick`]), lets the guest take pending interrupts, finds the block
 //! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
-//! [`mmu`] has memory as the guest sees it, [`code`] the blocks, [`call`] the ways from translated code into Rust.
+//! [`mmu`] has memory as the guest sees it, [`code`] the blocks, [`call`] the ways from translated code into Rust,
+//! [`trace`] who is told of all that.
 
 mod call;
 mod code;
 mod mmu;
 #[cfg(test)]
 mod tests;
+pub mod trace;
 
 use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
@@ -23,6 +25,7 @@ use emu_ir::{Access, BlockKey, Builder, Bus, FP_DENORMAL, Fault, Guest, Leave, S
 use mmu::Mmu;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
+use trace::{Cause, Tracing};
 
 /// How guest code is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +117,7 @@ pub struct Vcpu<G: Guest> {
     passes: opt::Scratch,
     scratch: interp::Scratch,
     emitter: x64::Scratch,
+    tracing: Tracing<G>,
 }
 
 impl<G: Guest> Vcpu<G> {
@@ -152,6 +156,7 @@ impl<G: Guest> Vcpu<G> {
             passes,
             scratch,
             emitter,
+            tracing: Tracing::default(),
         };
         let mut v = v;
         call::connect(&mut v);
@@ -190,10 +195,12 @@ impl<G: Guest> Vcpu<G> {
             if let Some(exit) = self.attend() {
                 return exit;
             }
-            let left = match self.accel {
-                Accel::Interp => self.interpret(),
-                Accel::Jit => self.translated(),
+            let left = if self.tracing.steps() {
+                self.traced()
+            } else {
+                self.untraced()
             };
+            self.tell_mmu();
             if let Some(stop) = self.mmu.stop.take() {
                 return Exit::Stopped(stop);
             }
@@ -203,6 +210,13 @@ impl<G: Guest> Vcpu<G> {
                 Leave::Wait => return Exit::Wait,
                 Leave::Yield => return Exit::Yield,
             }
+        }
+    }
+
+    fn untraced(&mut self) -> Leave {
+        match self.accel {
+            Accel::Interp => self.interpret(),
+            Accel::Jit => self.translated(),
         }
     }
 
@@ -221,8 +235,10 @@ impl<G: Guest> Vcpu<G> {
         let lines = self.shared.context.attention().lines.load(Acquire);
         if lines != 0 {
             let (guest, state) = (&mut self.guest, self.shared.context.state_mut(&mut self.own));
+            let before = self.tracing.keep(state);
             if guest.interrupt(state, lines) {
                 self.mmu.dirty = true;
+                self.tell_exception(before, Cause::Interrupt(lines));
             }
         }
         None
@@ -241,14 +257,18 @@ impl<G: Guest> Vcpu<G> {
         let state = self.shared.context.state_mut(&mut self.own);
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
         self.guest.restore(state, pc, stopped.aux);
+        let before = self.tracing.keep(state);
         self.guest.raise(state, stopped.fault);
         self.mmu.dirty = true;
+        self.tell_exception(before, Cause::Fault(stopped.fault));
     }
     /// A fault of fetching the instruction at the pc.
     fn raise_fetch(&mut self, fault: Fault) {
         let state = self.shared.context.state_mut(&mut self.own);
+        let before = self.tracing.keep(state);
         self.guest.raise(state, fault);
         self.mmu.dirty = true;
+        self.tell_exception(before, Cause::Fault(fault));
     }
 
     /// The block at the pc, translated if need be. `None`: the fetch faulted, and the guest has been told.
@@ -272,7 +292,7 @@ impl<G: Guest> Vcpu<G> {
         self.translate(key, pc)
     }
     fn translate(&mut self, key: BlockKey, pc: u64) -> Option<Found> {
-        let mut limit = PASS_LIMIT;
+        let mut limit = self.tracing.limit(PASS_LIMIT);
         loop {
             self.builder.block.clear();
             let state = self.shared.context.state(&self.own);
