@@ -12,6 +12,7 @@ pub mod guest;
 mod machine_for_tests;
 pub mod mmu;
 pub mod model;
+pub mod names;
 pub mod psr;
 pub mod reset;
 pub mod state;
