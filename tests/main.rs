@@ -6,3 +6,4 @@ mod explain;
 mod guest;
 mod listings;
 mod machine;
+mod trace;

@@ -10,6 +10,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey};
 use crate::error::Error;
 use crate::explain::Explain;
+use crate::trace::Trace;
 
 /// What the command line asks for.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ Examples:
       The same with Debian's kernel.
   emu --firmware u-boot.bin
       Run firmware from the reset vector; U-Boot's qemu_arm build fits the board.
+  emu --trace exceptions,mmu log.txt --kernel zImage
+      Log what the CPU does; `--trace insns /dev/stderr` shows every instruction.
   emu explain \"add r0, r1, r2; bne 8\"
       Show what becomes of guest instructions: IR, optimised IR, host code. See `emu explain --help`.
   emu --dump-dtb virt.dtb --memory 2G
@@ -161,6 +164,16 @@ struct Cli {
     #[arg(long, value_name = "WHERE", default_value = "null", help_heading = "Running")]
     virtio_console: ConsoleHost,
 
+    /// Log what the CPU does to FILE: blocks, insns, exceptions, mmu, or several of them with commas between
+    ///
+    /// A line an event. blocks: each block that is entered, with its instruction set and mode, its virtual and physical
+    /// address, and its number of instructions. insns: each instruction, with the registers it changes. exceptions: each
+    /// exception and interrupt that is taken, with its syndrome. mmu: TLB fills, faults of walks, flushes, changes of the
+    /// address space. With insns, a block is one instruction. It may be given several times; the same FILE is one log. If
+    /// FILE cannot be written any more, the run ends with status 1.
+    #[arg(long, value_names = ["KINDS", "FILE"], num_args = 2, action = ArgAction::Append, help_heading = "Running")]
+    trace: Vec<OsString>,
+
     /// Say more: progress (-v), what guests get wrong about devices (-vv), everything (-vvv)
     #[arg(long, short, action = ArgAction::Count, help_heading = "Running")]
     verbose: u8,
@@ -209,6 +222,7 @@ impl Cli {
             escape: self.escape,
             serial: self.serial,
             virtio_console: self.virtio_console,
+            trace: traces(&self.trace)?,
             verbose: self.verbose,
         })
     }
@@ -309,6 +323,20 @@ fn cpu_count(board: BoardName, text: &str) -> Result<u32, Error> {
     Err(Error::input("--smp", text, reason))
 }
 
+/// `--trace`'s values, two each time.
+fn traces(values: &[OsString]) -> Result<Vec<Trace>, Error> {
+    let trace = |pair: &[OsString]| {
+        let kinds = pair[0].to_string_lossy();
+        Ok(Trace {
+            kinds: kinds
+                .parse()
+                .map_err(|reason| Error::input("--trace", &kinds, reason))?,
+            file: PathBuf::from(&pair[1]),
+        })
+    };
+    values.chunks_exact(2).map(trace).collect()
+}
+
 /// clap's error as one line that names the option.
 fn complaint(error: &clap::Error) -> Error {
     use std::error::Error as _;
@@ -350,6 +378,7 @@ fn complaint(error: &clap::Error) -> Error {
                 reason: format!("{} is missing", text(ContextKind::InvalidArg).unwrap_or_default()),
             };
         }
+        ErrorKind::WrongNumberOfValues => "takes two values: KINDS FILE".to_owned(),
         ErrorKind::TooManyValues => "takes no value".to_owned(),
         ErrorKind::InvalidUtf8 => "not valid UTF-8".to_owned(),
         _ => error

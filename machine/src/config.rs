@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::board::{Board, VIRT};
+use crate::trace::Trace;
 use emu_firmware::fdt::Region;
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub serial: ConsoleHost,
     /// What the guest's virtio console is on the host.
     pub virtio_console: ConsoleHost,
+    /// Logs of what the CPU does.
+    pub trace: Vec<Trace>,
     /// How much emu says about itself: 0 quiet, 1 progress, 2 devices, 3 everything.
     pub verbose: u8,
 }

@@ -63,6 +63,25 @@ impl Disassembler {
     }
 }
 
+impl Disassembler {
+    /// One instruction that runs in the mode of this mode word, which says where it is in an IT block.
+    pub fn one(&self, insn: &[u8], address: u32, word: u32) -> String {
+        let condition = (word & mode::IT) >> (mode::IT_SHIFT + 4);
+        let lines = match word & mode::T != 0 && word & mode::IT != 0 {
+            true => {
+                // IT of one instruction before it.
+                let it = [0x08 | (condition as u8) << 4, 0xbf];
+                self.lines(&[&it, insn].concat(), address.wrapping_sub(2), word)
+            }
+            false => self.lines(insn, address, word),
+        };
+        lines
+            .into_iter()
+            .next_back()
+            .map_or_else(|| "?".into(), |line| line.text)
+    }
+}
+
 /// How many bytes the first instruction has, if they are all there.
 pub fn length(code: &[u8], thumb: bool) -> Option<usize> {
     let first = u16::from_le_bytes([*code.first()?, *code.get(1)?]);

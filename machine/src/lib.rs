@@ -17,6 +17,7 @@ mod lifecycle;
 mod log;
 mod signals;
 mod space;
+pub mod trace;
 mod vcpu;
 
 use std::io::{self, Write};

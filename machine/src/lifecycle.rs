@@ -27,6 +27,7 @@ use crate::cpus::{Cpus, Order, Start};
 use crate::error::Error;
 use crate::images::{Images, Placed};
 use crate::signals;
+use crate::trace::{ArmTracer, Logs};
 
 /// How long vCPU threads are waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -52,6 +53,8 @@ pub enum Event {
     Signal(u8),
     /// The user presses the guest's power key.
     PowerKey,
+    /// A log cannot be written any more.
+    TraceFailed,
 }
 
 /// The machine that a [`Config`] describes, before it exists.
@@ -108,6 +111,7 @@ impl<'a> Plan<'a> {
     ///
     /// [`Error::Host`] when the host cannot do what the machine needs.
     pub fn run(&self) -> Result<Outcome, Error> {
+        let logs = Logs::create(&self.config.trace)?;
         let (sender, events) = unbounded();
         signals::watch(sender.clone()).map_err(|e| Error::host("cannot watch for signals", e))?;
         let escape = sender.clone();
@@ -116,21 +120,23 @@ impl<'a> Plan<'a> {
             let _ = escape.send(Event::Escape);
         };
         let consoles = Arc::new(Consoles::open(self.config, on_escape)?);
-        let outcome = self.run_on(&consoles, sender, events);
+        let outcome = self.run_on(&consoles, &logs, sender, events);
         // The devices still hold the consoles: leave raw mode now, not when the last of them is gone.
         consoles.close();
-        outcome
+        // A failed log is why the run ended, if it ended without an outcome.
+        logs.finish().and(outcome)
     }
 
     fn run_on(
         &self,
         consoles: &Arc<Consoles>,
+        logs: &Logs,
         sender: Sender<Event>,
         events: Receiver<Event>,
     ) -> Result<Outcome, Error> {
         let mut machine = self.machine(consoles, events)?;
         for cpu in 0..machine.cpus.count() {
-            machine.spawn(cpu, sender.clone())?;
+            machine.spawn(cpu, logs, sender.clone())?;
         }
         drop(sender);
         if consoles.is_terminal() && self.config.escape.0.is_some() {
@@ -184,7 +190,7 @@ struct Machine<'a> {
 
 impl Machine<'_> {
     /// Starts the thread of CPU number `cpu`, which is off.
-    fn spawn(&mut self, cpu: usize, events: Sender<Event>) -> Result<(), Error> {
+    fn spawn(&mut self, cpu: usize, logs: &Logs, events: Sender<Event>) -> Result<(), Error> {
         let lines = self.devices.private_lines(self.plan.board, cpu);
         let platform = ArmPlatform::new(cpu, &self.cpus, &self.clock, lines);
         let model = self.plan.model;
@@ -199,7 +205,10 @@ impl Machine<'_> {
         let bus = Box::new(self.devices.space.view(cpu));
         let cannot = |e| Error::host("cannot start a virtual CPU", e);
         let alone = self.cpus.count() == 1;
-        let vcpu = Vcpu::new(guest, Cpu::reset(model), bus, accel, alone).map_err(cannot)?;
+        let mut vcpu = Vcpu::new(guest, Cpu::reset(model), bus, accel, alone).map_err(cannot)?;
+        if let Some(writer) = logs.writer(&events) {
+            vcpu.set_tracer(Some(Box::new(ArmTracer::new(writer))));
+        }
         let kick = vcpu.kick();
         let cpus = self.cpus.clone();
         let body = move || {
@@ -282,6 +291,9 @@ impl Machine<'_> {
                 Event::Escape => return Ok(Outcome::Escaped),
                 Event::Signal(number) => return Ok(Outcome::Signal(number)),
                 Event::PowerKey => self.devices.press_power_key(),
+                Event::TraceFailed => {
+                    return Err(Error::host("cannot go on", io::Error::other("a log cannot be written")));
+                }
                 Event::Ended(cpu) => self.join(cpu),
                 Event::Halted(_) => {}
             }
@@ -299,7 +311,7 @@ impl Machine<'_> {
                 Event::Signal(number) => return Some(Outcome::Signal(number)),
                 Event::Ended(cpu) => self.join(cpu),
                 // The reset is stronger.
-                Event::PowerOff | Event::Reset | Event::PowerKey => {}
+                Event::PowerOff | Event::Reset | Event::PowerKey | Event::TraceFailed => {}
             }
         }
         None
