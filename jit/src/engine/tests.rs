@@ -212,6 +212,10 @@ fn random_blocks_emitted_equal_interpreted() {
                 .fill_with(|| fill.next() >> (fill.below(4) * 16));
             state.r.fill_with(|| fill.next() as u32 >> fill.below(24));
             state.fp_round = fill.next() as u32 & 3;
+            if seed != 0 {
+                // Every access takes the slow path once.
+                bench.v.mmu.tlb.flush(emu_ir::Flush::All);
+            }
             let (want, got) = (interpreted(&bench, &prepared, &state), bench.run(entry, &state));
             if got == want {
                 continue;
@@ -223,6 +227,65 @@ fn random_blocks_emitted_equal_interpreted() {
             assert_eq!(got.2, want.2, "block {n}\n{listing}");
             assert_eq!(got.0, want.0, "block {n}\nstart {state:x?}\n{listing}");
             assert!(got.1 == want.1, "block {n}: memory differs\n{listing}");
+        }
+    }
+}
+
+/// An access of each kind, its operands and as many other values as `live` still needed afterwards.
+fn access_among(kind: u8, mem: emu_ir::Mem, live: u32) -> Block {
+    let mut b = Builder::new();
+    let (ty, one) = (Ty::I32, b.i32(1));
+    let values: Vec<Val> = (0..live + 3)
+        .map(|i| {
+            let value = b.get(cases::any(i, ty));
+            if i == 0 { value } else { b.add(value, one) }
+        })
+        .collect();
+    let (addr, x, y) = (values[0], values[1], values[2]);
+    let result = match kind {
+        0 => b.load(ty, addr, mem),
+        1 => {
+            b.store(addr, x, mem);
+            y
+        }
+        2 => b.cas(addr, x, y, mem),
+        _ => b.swap(addr, x, mem),
+    };
+    for (i, value) in (0..).zip([result].into_iter().chain(values)) {
+        b.set(cases::any(15 - i, ty), value);
+    }
+    b.exit(Leave::Sync);
+    b.block
+}
+
+#[test]
+fn an_access_keeps_the_values_around_it_by_either_path() {
+    let mut bench = Bench::new();
+    for (kind, live, size) in (0..4).flat_map(|k| (0..8).flat_map(move |l| (0..3).map(move |s| (k, l, s)))) {
+        for swap in [0, size] {
+            let mem = emu_ir::Mem {
+                swap,
+                align: if kind > 1 { size } else { 0 },
+                ..emu_ir::Mem::new(size, 0)
+            };
+            let block = access_among(kind, mem, live);
+            let entry = bench.install(&block).expect("fits");
+            let prepared = Prepared::new(block);
+            let mut state: State = bytemuck::Zeroable::zeroed();
+            for (i, v) in (0x1_0203..).zip(&mut state.v) {
+                v[0] = 0x77 * i;
+            }
+            state.v[0][0] = 0x40;
+            for path in ["slow", "fast"] {
+                if path == "slow" {
+                    bench.v.mmu.tlb.flush(emu_ir::Flush::All);
+                }
+
+                let (want, got) = (interpreted(&bench, &prepared, &state), bench.run(entry, &state));
+
+                assert_eq!(got.0, want.0, "{kind} {mem:?} among {live}, {path}");
+                assert!(got.1 == want.1, "{kind} {mem:?} among {live}, {path}: memory");
+            }
         }
     }
 }

@@ -255,8 +255,9 @@ impl Emit<'_> {
             dynasm!(self.a ; .arch x64 ; jmp =>from);
             return;
         }
-        let t = self.check(r, wide, mem, true, from);
+        // No register is claimed after the check: what that spills would not be there if control came by the slow path.
         let u = self.temp();
+        let t = self.check_with(u, r, wide, mem, true, from);
         self.mov(Ty::I64, u, s);
         match mem.size {
             1 => dynasm!(self.a ; .arch x64 ; rol Rw(u), 8 ; mov [Rq(t) + Rq(r)], Rw(u)),
