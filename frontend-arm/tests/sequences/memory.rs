@@ -1,0 +1,88 @@
+//! Physical memory: 96 KiB of RAM, and a device that notes what is done to it and raises an interrupt.
+
+use emu_frontend_arm::guest::IRQ;
+use emu_ir::{Bus, RamPage};
+use emu_jit::engine::Kick;
+use std::sync::{Arc, Mutex};
+
+/// Pages of RAM, from address 0.
+pub const PAGES: usize = 24;
+/// The device's page. A store at offset 0 raises its interrupt, one at offset 4 lowers it; the upper half answers nothing.
+pub const DEVICE: u32 = 0x0030_0000;
+
+type Page = [u128; 256];
+
+/// What the device has seen: offset, size, and what was stored.
+pub type Log = Vec<(u32, u8, Option<u64>)>;
+
+/// Memory that outlives its vCPU.
+#[derive(Clone)]
+pub struct Memory {
+    pages: Arc<Mutex<Box<[Page; PAGES]>>>,
+    device: Arc<Mutex<(Log, Option<Kick>)>>,
+}
+
+impl Memory {
+    pub fn new() -> Memory {
+        Memory {
+            pages: Arc::new(Mutex::new(Box::new([[0; 256]; PAGES]))),
+            device: Arc::default(),
+        }
+    }
+    /// Let the device interrupt a vCPU.
+    pub fn connect(&self, kick: Kick) {
+        self.device.lock().unwrap().1 = Some(kick);
+    }
+    /// Fill all of RAM; the device starts anew.
+    pub fn fill(&self, bytes: &[u8]) {
+        bytemuck::cast_slice_mut(&mut self.pages.lock().unwrap()[..]).copy_from_slice(bytes);
+        let mut device = self.device.lock().unwrap();
+        device.0.clear();
+        if let Some(kick) = &device.1 {
+            kick.set_line(IRQ, false);
+        }
+    }
+    /// RAM as it is, and what the device has seen.
+    pub fn contents(&self) -> (Vec<u8>, Log) {
+        let bytes = bytemuck::cast_slice(&self.pages.lock().unwrap()[..]).to_vec();
+        (bytes, self.device.lock().unwrap().0.clone())
+    }
+    fn access(&self, phys: u64, size: u8, stored: Option<u64>) -> Option<u64> {
+        let offset = phys.checked_sub(DEVICE.into()).filter(|o| *o < 0x800)? as u32;
+        let mut device = self.device.lock().unwrap();
+        device.0.push((offset, size, stored));
+        let count = device.0.len() as u64;
+        if let (Some(_), Some(kick), 0 | 4) = (stored, &device.1, offset) {
+            kick.set_line(IRQ, offset == 0);
+        }
+        // No two loads answer the same.
+        Some(count.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 8 * u32::from(size)))
+    }
+}
+
+impl Bus for Memory {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        let (page, at) = ((phys >> 12) as usize, (phys & 0xfff) as usize);
+        if page >= PAGES {
+            return self.access(phys, size, None);
+        }
+        let pages = self.pages.lock().unwrap();
+        let bytes: &[u8] = &bytemuck::cast_slice(&pages[page])[at..at + usize::from(size)];
+        Some(bytes.iter().rev().fold(0, |all, b| all << 8 | u64::from(*b)))
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        let (page, at) = ((phys >> 12) as usize, (phys & 0xfff) as usize);
+        if page >= PAGES {
+            return self.access(phys, size, Some(value)).map(|_| ());
+        }
+        let mut pages = self.pages.lock().unwrap();
+        let bytes = &mut bytemuck::cast_slice_mut(&mut pages[page])[at..at + usize::from(size)];
+        bytes.copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
+        Some(())
+    }
+    fn ram(&mut self, page: u64) -> Option<RamPage> {
+        let number = (page >> 12) as usize;
+        let host = self.pages.lock().unwrap().get(number)?.as_ptr() as u64;
+        Some(RamPage { host, writable: true })
+    }
+}

@@ -1,0 +1,643 @@
+//! Random programs: code in chunks, page tables for two address spaces, data, and the state to start in.
+//!
+//! RAM is mapped at its own addresses for all, a second time from [`PLAY`] on by tables of each address space that the
+//! program changes as it goes, and a third time by a section. Faults skip an instruction or go to the start of a chunk,
+//! and are counted; so are the chunks, so that a program ends.
+//!
+//! Every eighth program is careful: it changes code and tables on purpose only, and does all the maintenance that the
+//! architecture asks for (Arm ARM DDI 0406C, A3.5.4, B3.10), so that it means the same to a machine without caches.
+
+use crate::code::{Asm, Rows, thumb_of_vector, word_of};
+use crate::memory::{DEVICE, PAGES};
+use crate::random::Random;
+use emu_frontend_arm::MODELS;
+use emu_frontend_arm::state::{Cpu, psr};
+
+/// The vectors and handlers, at address 0.
+#[rustfmt::skip]
+const HANDLERS: [u32; 36] = [
+    0xea00_001e, // 00: b end
+    0xea00_0005, // 04: b und
+    0xea00_0006, // 08: b svc
+    0xea00_0006, // 0c: b pabt
+    0xea00_000c, // 10: b dabt
+    0xea00_0019, // 14: b end
+    0xea00_000d, // 18: b irq
+    0xea00_000b, // 1c: b fiq
+    0xe25d_d001, // 20: und: subs sp, sp, #1
+    0xda00_0015, // 24: ble end
+    0xe1b0_f00e, // 28: svc: movs pc, lr
+    0xe25d_d001, // 2c: pabt: subs sp, sp, #1
+    0xda00_0012, // 30: ble end
+    0xe20d_e00f, // 34: and lr, sp, #15
+    0xe1a0_e58e, // 38: lsl lr, lr, #11
+    0xe28e_ea01, // 3c: add lr, lr, #0x1000
+    0xe36f_f0df, // 40: msr spsr_cxsf, #0xdf
+    0xe1b0_f00e, // 44: movs pc, lr
+    0xe25d_d001, // 48: dabt: subs sp, sp, #1
+    0xda00_000b, // 4c: ble end
+    0xe25e_f004, // 50: fiq: subs pc, lr, #4
+    0xe24e_e004, // 54: irq: sub lr, lr, #4
+    0xe59f_d004, // 58: ldr sp, lower
+    0xe58d_d000, // 5c: str sp, [sp]
+    0xe1b0_f00e, // 60: movs pc, lr
+    DEVICE + 4,  // 64: lower
+    0, 0, 0, 0, 0, 0,
+    0xe51f_0024, // 80: end: ldr r0, lower
+    0xe580_0000, // 84: str r0, [r0]
+    0xe320_f003, // 88: wfi
+    0xeaff_fffb, // 8c: b end
+];
+const END: u32 = 0x80;
+
+/// Chunks of code: even ones A32, odd ones Thumb.
+const CHUNKS: u32 = 32;
+const CHUNK: u32 = 0x400;
+const CODE: u32 = 0x1000;
+const DATA: u32 = 0x9000;
+const DATA_PAGES: u32 = 6;
+/// Second level tables, 1 KiB each: everyone's, and those of [`PLAY`] for both address spaces.
+const TABLES: u32 = 0xf000;
+/// First level tables of both address spaces.
+const FIRST: [u32; 2] = [0x1_0000, 0x1_4000];
+/// Where programs map pages as they like.
+const PLAY: u32 = 0x0010_0000;
+/// RAM by a section.
+const SECTION: u32 = 0x0020_0000;
+
+/// A piece of a program that can be taken out.
+#[derive(Clone)]
+pub struct Piece {
+    pub at: u32,
+    pub thumb: bool,
+    pub bytes: Vec<u8>,
+}
+
+/// A program and what it starts with.
+#[derive(Clone)]
+pub struct Program {
+    /// Memory without the pieces.
+    pub base: Vec<u8>,
+    pub pieces: Vec<Piece>,
+    pub start: Cpu,
+    pub careful: bool,
+}
+
+impl Program {
+    /// What RAM is at the start.
+    pub fn memory(&self) -> Vec<u8> {
+        let mut memory = self.base.clone();
+        for piece in &self.pieces {
+            let at = piece.at as usize;
+            memory[at..at + piece.bytes.len()].copy_from_slice(&piece.bytes);
+        }
+        memory
+    }
+    /// Without a piece.
+    pub fn without(&self, piece: usize) -> Program {
+        let mut shorter = self.clone();
+        let p = &mut shorter.pieces[piece];
+        p.bytes = Asm::nops(p.thumb, p.bytes.len());
+        shorter
+    }
+}
+
+fn put(memory: &mut [u8], at: u32, word: u32) {
+    memory[at as usize..at as usize + 4].copy_from_slice(&word.to_le_bytes());
+}
+
+/// A small page that everyone may do anything with: normal memory.
+fn open_page(phys: u32) -> u32 {
+    phys | 1 << 6 | 3 << 4 | 0b1110
+}
+
+/// A first level descriptor of a second level table.
+fn table(at: u32, domain: u32) -> u32 {
+    at | domain << 5 | 1
+}
+
+pub struct Maker {
+    rows: Rows,
+    careful: Rows,
+}
+
+impl Maker {
+    pub fn new() -> Maker {
+        Maker {
+            rows: Rows::new(),
+            careful: Rows::with_known_addresses(),
+        }
+    }
+
+    /// The program of a seed.
+    pub fn program(&self, seed: u64) -> Program {
+        let careful = seed.is_multiple_of(8);
+        let rows = if careful { &self.careful } else { &self.rows };
+        Writer { rows, careful }.program(&mut Random::new(seed))
+    }
+}
+
+/// Writes one program.
+struct Writer<'a> {
+    rows: &'a Rows,
+    careful: bool,
+}
+
+impl Writer<'_> {
+    fn program(&self, random: &mut Random) -> Program {
+        let mut base = vec![0; PAGES * 4096];
+        for (i, word) in HANDLERS.into_iter().enumerate() {
+            put(&mut base, 4 * i as u32, word);
+        }
+        for at in (DATA..DATA + DATA_PAGES * 0x1000).step_by(4) {
+            put(&mut base, at, random.word());
+        }
+        self.tables(&mut base, random);
+        let used = 2 + random.below(10);
+        let chunks: Vec<u32> = (0..used).map(|_| random.below(CHUNKS)).collect();
+        let mut pieces = Vec::new();
+        for chunk in 0..CHUNKS {
+            let (at, thumb) = ((CODE + chunk * CHUNK) as usize, chunk % 2 == 1);
+            base[at..at + CHUNK as usize].copy_from_slice(&Asm::ends(thumb, CHUNK as usize));
+            if chunks.contains(&chunk) {
+                self.chunk(chunk, &chunks, random, &mut pieces);
+            }
+        }
+        let start = self.start(CODE + chunks[0] * CHUNK, chunks[0] % 2 == 1, random);
+        Program {
+            base,
+            pieces,
+            start,
+            careful: self.careful,
+        }
+    }
+
+    fn chunk(&self, chunk: u32, chunks: &[u32], random: &mut Random, pieces: &mut Vec<Piece>) {
+        let (thumb, first) = (chunk % 2 == 1, CODE + chunk * CHUNK);
+        let mut at = first;
+        let mut push = |at: &mut u32, asm: Asm| {
+            let piece = Piece {
+                at: *at,
+                thumb,
+                bytes: asm.bytes,
+            };
+            *at += piece.bytes.len() as u32;
+            pieces.push(piece);
+        };
+        let mut head = Asm::new(thumb);
+        head.count_down(END);
+        push(&mut at, head);
+        let count = 4 + random.below(24);
+        for _ in 0..count {
+            let mut asm = Asm::new(thumb);
+            self.piece(&mut asm, at, chunks, random);
+            // The jump at the end is at most as long as this.
+            if at + asm.bytes.len() as u32 + 32 > first + CHUNK {
+                break;
+            }
+            push(&mut at, asm);
+        }
+        let mut tail = Asm::new(thumb);
+        jump(&mut tail, at, chunks, random);
+        push(&mut at, tail);
+    }
+
+    fn piece(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
+        let kind = random.below(24);
+        if self.careful && matches!(kind, 17..=19) {
+            // What changes mappings must not change its own: until the ISB either may hold.
+            go_home(asm, at);
+        }
+        match kind {
+            0..=6 => self.compute(asm, random),
+            7..=10 => self.access(asm, random),
+            11 | 12 => self.bases(asm, random),
+            13 => self.repeat(asm, random),
+            14 => {
+                let mut body = Asm::new(asm.thumb);
+                self.compute(&mut body, random);
+                asm.skip(random.below(14), body.bytes.len() as u32);
+                asm.bytes.extend(body.bytes);
+            }
+            15 | 16 => self.modify(asm, at, random),
+            17 | 18 => self.remap(asm, random),
+            19 if self.careful => careful_switch(asm, random),
+            19 => switch(asm, random),
+            20 => self.registers(asm, random),
+            21 => interrupt(asm),
+            22 => trap(asm, random),
+            _ => jump(asm, at, chunks, random),
+        }
+    }
+
+    fn compute(&self, asm: &mut Asm, random: &mut Random) {
+        for _ in 0..1 + random.below(4) {
+            if random.one_in(6) {
+                let word = word_of(random.pick(&self.rows.vector), random);
+                asm.word(if asm.thumb { thumb_of_vector(word) } else { word });
+            } else if !asm.thumb {
+                asm.word(word_of(random.pick(&self.rows.arm), random));
+            } else if random.one_in(8) {
+                // An IT block of one to four instructions.
+                asm.narrow(0xbf00 | random.below(14) << 4 | 1 + random.below(15));
+            } else if random.one_in(3) {
+                asm.word(word_of(random.pick(&self.rows.wide), random));
+            } else {
+                // No high register is written: those have other tasks.
+                let half = word_of(random.pick(&self.rows.narrow), random);
+                asm.narrow(if half >> 10 == 0b010001 { half & !0x80 } else { half });
+            }
+        }
+        asm.settle();
+    }
+
+    fn access(&self, asm: &mut Asm, random: &mut Random) {
+        for _ in 0..1 + random.below(4) {
+            if random.one_in(5) {
+                let word = word_of(random.pick(&self.rows.vector_memory), random);
+                asm.word(if asm.thumb { thumb_of_vector(word) } else { word });
+            } else if !asm.thumb {
+                asm.word(word_of(random.pick(&self.rows.arm_memory), random));
+            } else if random.one_in(3) {
+                // A low register for an address, and a T16 access by it.
+                let low = random.below(8);
+                asm.narrow(0x4640 | random.below(4) << 3 | low);
+                asm.narrow(0x6000 + random.below(0x3000) & !0x38 | low << 3);
+            } else {
+                asm.word(word_of(random.pick(&self.rows.wide_memory), random));
+            }
+        }
+        asm.settle();
+    }
+
+    /// A loop of a few rounds.
+    fn repeat(&self, asm: &mut Asm, random: &mut Random) {
+        asm.set(14, 1 + random.below(12));
+        let before = asm.bytes.len();
+        self.compute(asm, random);
+        if random.one_in(2) {
+            self.access(asm, random);
+        }
+        asm.decrement();
+        let body = asm.bytes.len() - before;
+        asm.again(12, body as u32);
+    }
+
+    /// Stores instructions over code, near or far, and cleans up after it more or less.
+    fn modify(&self, asm: &mut Asm, at: u32, random: &mut Random) {
+        // A careful program does not change what changes it.
+        let own = if self.careful { at & !3..at + 0x60 } else { 0..0 };
+        let place = loop {
+            let near = (at + 4 * random.below(36)).saturating_sub(64).clamp(CODE, DATA - 4);
+            let far = CODE + 4 * random.below((DATA - CODE) / 4);
+            let place = if random.one_in(2) { near } else { far };
+            if !own.contains(&(place & !3)) {
+                break place;
+            }
+        };
+        let thumb = (place - CODE) / CHUNK % 2 == 1;
+        let mut new = Asm::new(thumb);
+        self.compute(&mut new, random);
+        new.bytes.resize(4, 0);
+        let alias = random.pick(&[0, 0, SECTION]);
+        asm.set(
+            0,
+            u32::from_le_bytes([new.bytes[0], new.bytes[1], new.bytes[2], new.bytes[3]]),
+        );
+        asm.set(1, place & !3 | alias);
+        asm.store(0, 1);
+        match random.below(4) {
+            0 if !self.careful => {}
+            1 if !self.careful => asm.isb(),
+            _ => {
+                asm.write((7, 0, 11, 1), 1); // DCCMVAU
+                asm.dsb();
+                match random.below(2) {
+                    0 => asm.write((7, 0, 5, 1), 1), // ICIMVAU
+                    _ => asm.write((7, 0, 5, 0), 1), // ICIALLU
+                }
+                asm.dsb();
+                asm.isb();
+            }
+        }
+        asm.set(1, 0);
+    }
+
+    fn tables(&self, base: &mut [u8], random: &mut Random) {
+        for page in 0..PAGES as u32 {
+            // Nobody writes to the handlers.
+            put(
+                base,
+                TABLES + 4 * page,
+                open_page(page << 12) | if page == 0 { 1 << 9 } else { 0 },
+            );
+        }
+        for (space, first) in FIRST.into_iter().enumerate() {
+            let play = TABLES + 0x400 * (1 + space as u32);
+            for page in 0..16 {
+                let word = self.descriptor(random);
+                put(base, play + 4 * page, word);
+            }
+            put(base, first, table(TABLES, 0));
+            put(base, first + 4, table(play, random.below(3)));
+            put(base, first + 8, self.section(random));
+            // The device: nothing is fetched from it.
+            put(base, first + 12, DEVICE | 3 << 10 | 1 << 4 | 0b0110);
+        }
+    }
+
+    /// The section at [`SECTION`], or another that maps RAM there.
+    fn section(&self, random: &mut Random) -> u32 {
+        let rights = random.pick(&[3, 3, 3, 1, 2]);
+        let (memory, more) = (random.pick(&[0x100c, 0x100c, 0, 4]), random.word());
+        rights << 10
+            | memory
+            | random.below(2) << 5
+            | 2
+            | more & (1 << 17)
+            | if random.one_in(8) { 1 << 4 | 1 << 15 } else { 0 }
+    }
+
+    /// A second level descriptor: most often a page of RAM with some rights.
+    fn descriptor(&self, random: &mut Random) -> u32 {
+        let page = CODE + 0x1000 * random.below(8 + DATA_PAGES);
+        let more = random.word();
+        if self.careful {
+            // Of this address space, and code is not written to by chance.
+            let read_only = if page < DATA { 1 << 9 } else { more & 1 << 9 };
+            return if random.one_in(8) {
+                0
+            } else {
+                open_page(page) | 1 << 11 | read_only | u32::from(random.one_in(4))
+            };
+        }
+        match random.below(10) {
+            0 => 0,
+            1 => page | more & 0xfff,
+            2..=6 => open_page(page) | more & 1 << 11,
+            _ => {
+                let (rights, memory) = (random.pick(&[3, 3, 1, 2, 0]), random.pick(&[0x4c, 0x4c, 0, 4]));
+                page | rights << 4 | memory | 2 | more & (1 << 11 | 1 << 9) | u32::from(random.one_in(4))
+            }
+        }
+    }
+
+    fn start(&self, pc: u32, thumb: bool, random: &mut Random) -> Cpu {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        for i in 0..8 {
+            let any = random.word();
+            cpu.r[i] = random.pick(&[0, 1, 0x40, u32::MAX, any]);
+        }
+        for i in 8..12 {
+            cpu.r[i] = self.place(random);
+        }
+        cpu.r[12] = 1 + random.below(40);
+        for d in &mut cpu.d {
+            let any = random.next();
+            *d = random.pick(&[0, any, 0x3ff0_0000_0000_0000, 0x7fc0_0000_3f80_0000]);
+        }
+        let modes = [psr::SYS, psr::SYS, psr::SVC, psr::USR];
+        let mode = random.pick(if self.careful { &modes[..3] } else { &modes });
+        cpu.switch_mode(psr::ABT);
+        cpu.r[13] = 60;
+        cpu.switch_mode(psr::UND);
+        cpu.r[13] = 60;
+        cpu.switch_mode(psr::SVC);
+        cpu.r[13] = DATA + 0x1800;
+        cpu.switch_mode(mode);
+        cpu.r[13] = DATA + 0x2800;
+        cpu.set_cpsr(mode | psr::I | psr::F | psr::A | if thumb { psr::T } else { 0 } | random.word() & 0xf000_0000);
+        cpu.r[15] = pc;
+        let space = random.below(2);
+        cpu.cp15.ttbr0 = FIRST[space as usize].into();
+        cpu.cp15.contextidr = if self.careful { 1 + space } else { random.below(3) };
+        cpu.cp15.dacr = dacr(random);
+        cpu.cp15.cpacr = 15 << 20;
+        cpu.fpexc = 1 << 30;
+        // The MMU, branch prediction and caches; alignment checks now and then.
+        cpu.cp15.sctlr |= 1 | 1 << 2 | 1 << 11 | 1 << 12 | 1 << 10 | u32::from(random.one_in(8)) << 1;
+        if random.one_in(4) {
+            cpu.set_fpscr(random.word() & (0x1f << 22));
+        }
+        cpu.update_mode();
+        cpu
+    }
+
+    /// An address that is worth an access.
+    fn place(&self, random: &mut Random) -> u32 {
+        let page = random.below(0x1000) & if random.one_in(4) { !0 } else { !7 };
+        let end = 0xff0 + random.below(16);
+        let edge = random.pick(&[page, page, page, end]);
+        if self.careful {
+            // Far enough from code and tables for any offset.
+            let data = DATA + 0x1000 * (1 + random.below(DATA_PAGES - 2)) + page;
+            return match random.below(8) {
+                0..=3 => data,
+                4 | 5 => PLAY + 0x1000 * random.below(16) + edge,
+                6 => SECTION + data,
+                _ => DEVICE + 0x10 + random.below(0x400),
+            };
+        }
+        let data = DATA + 0x1000 * random.below(DATA_PAGES) + edge;
+        match random.below(20) {
+            0..=7 => data,
+            8..=12 => PLAY + 0x1000 * random.below(16) + edge,
+            13..=14 => SECTION + data,
+            15 => SECTION + CODE + random.below(DATA - CODE),
+            16 => CODE + random.below(DATA - CODE),
+            17 => TABLES + 0x400 + random.below(0x800),
+            18 => DEVICE + 0x10 + random.below(0x400),
+            _ => random.word(),
+        }
+    }
+
+    fn bases(&self, asm: &mut Asm, random: &mut Random) {
+        for _ in 0..1 + random.below(2) {
+            asm.set(8 + random.below(4), self.place(random));
+        }
+    }
+
+    /// Changes a mapping, and forgets the old one more or less.
+    fn remap(&self, asm: &mut Asm, random: &mut Random) {
+        let (space, page) = (random.below(2), random.below(16));
+        let address = PLAY + (page << 12);
+        let (entry, word, address) = match random.below(8) {
+            0 => (FIRST[space as usize] + 8, self.section(random), SECTION),
+            1 => (
+                FIRST[space as usize] + 4,
+                table(TABLES + 0x400 * (1 + random.below(2)), random.below(3)),
+                address,
+            ),
+            _ => (
+                TABLES + 0x400 * (1 + space) + 4 * page,
+                self.descriptor(random),
+                address,
+            ),
+        };
+        asm.set(0, word);
+        asm.set(1, entry);
+        asm.store(0, 1);
+        if random.one_in(5) && !self.careful {
+            return;
+        }
+        asm.dsb();
+        asm.set(2, address | random.below(3));
+        let whole = entry == FIRST[space as usize] + 4;
+        match random.below(5) {
+            _ if self.careful => asm.write((8, 0, 7, if whole || random.one_in(4) { 0 } else { 3 }), 2),
+            0 => asm.write((8, 0, 7, 0), 2), // TLBIALL
+            1 => asm.write((8, 0, 7, 2), 2), // TLBIASID
+            2 => asm.write((8, 0, 7, 3), 2), // TLBIMVAA
+            _ => asm.write((8, 0, 7, 1), 2), // TLBIMVA
+        }
+        if random.one_in(4) {
+            asm.write((7, 0, 5, 6), 2); // BPIALL
+        }
+        if self.careful || !random.one_in(5) {
+            asm.dsb();
+            asm.isb();
+        }
+        asm.set(1, 0);
+    }
+
+    /// Reads and writes system registers, and asks for translations.
+    fn registers(&self, asm: &mut Asm, random: &mut Random) {
+        let register = random.below(8);
+        match random.below(6) {
+            0 => asm.read(
+                random.pick(&[(5, 0, 0, 0), (6, 0, 0, 0), (5, 0, 0, 1), (6, 0, 0, 2), (7, 0, 4, 0)]),
+                register,
+            ),
+            1 => asm.read(
+                random.pick(&[(0, 0, 0, 0), (1, 0, 0, 0), (2, 0, 0, 0), (3, 0, 0, 0), (13, 0, 0, 1)]),
+                register,
+            ),
+            2 => {
+                asm.set(register, self.place(random));
+                asm.write((7, 0, 8, random.below(4)), register); // ATS1
+                asm.isb();
+                asm.read((7, 0, 4, 0), register); // PAR
+            }
+            3 => asm.write((13, 0, 0, 2 + random.below(3)), register),
+            4 => {
+                let modes = [psr::SYS, psr::SVC, psr::SYS, psr::USR];
+                asm.mode(random.pick(if self.careful { &modes[..3] } else { &modes }));
+            }
+            _ => asm.word(0xeee1_0a10 | register << 12), // VMSR FPSCR
+        }
+    }
+}
+
+/// Domain 0 is checked or open; the others may be anything.
+fn dacr(random: &mut Random) -> u32 {
+    random.pick(&[
+        0x5555_5555,
+        0x5555_5555,
+        u32::MAX,
+        0x0000_0015,
+        0x0000_0001,
+        0x0000_0035,
+    ])
+}
+
+/// Goes to another address space, or changes what this one allows.
+fn switch(asm: &mut Asm, random: &mut Random) {
+    match random.below(5) {
+        0 => {
+            asm.set(0, random.below(3));
+            asm.write((13, 0, 0, 1), 0); // CONTEXTIDR
+        }
+        1 => {
+            asm.set(0, FIRST[random.below(2) as usize]);
+            asm.write((2, 0, 0, 0), 0); // TTBR0
+        }
+        2 | 3 => {
+            asm.set(0, dacr(random));
+            asm.write((3, 0, 0, 0), 0); // DACR
+        }
+        _ => {
+            // SCTLR: alignment checks, the access flag, the MMU.
+            let bit = random.pick(&[1 << 1, 1 << 1, 1 << 29, 1]);
+            asm.read((1, 0, 0, 0), 0);
+            asm.set(1, bit);
+            asm.word(if asm.thumb { 0xea80_0001 } else { 0xe020_0001 }); // EOR r0, r0, r1
+            asm.write((1, 0, 0, 0), 0);
+        }
+    }
+    if !random.one_in(3) {
+        asm.isb();
+    }
+}
+
+/// To the next instruction, which lies at `at` and a little, by the mapping that never changes.
+fn go_home(asm: &mut Asm, at: u32) {
+    let jump = if asm.thumb { 2 } else { 4 };
+    asm.set(0, at + 8 + jump | u32::from(asm.thumb));
+    asm.exchange(0, false);
+}
+
+/// To the other address space, with an identifier that belongs to none in between (B3.10.4); or other rights.
+fn careful_switch(asm: &mut Asm, random: &mut Random) {
+    if random.one_in(2) {
+        asm.set(0, dacr(random));
+        asm.write((3, 0, 0, 0), 0);
+        return asm.isb();
+    }
+    let space = random.below(2);
+    asm.dsb();
+    asm.set(0, 0);
+    asm.write((13, 0, 0, 1), 0);
+    asm.isb();
+    asm.set(0, FIRST[space as usize]);
+    asm.write((2, 0, 0, 0), 0);
+    asm.isb();
+    asm.set(0, 1 + space);
+    asm.write((13, 0, 0, 1), 0);
+    asm.isb();
+}
+
+/// Raises the device's interrupt, and takes it a moment later.
+fn interrupt(asm: &mut Asm) {
+    asm.set(6, DEVICE);
+    asm.store(6, 6);
+    asm.open_to_interrupts();
+}
+
+fn trap(asm: &mut Asm, random: &mut Random) {
+    let (arm, thumb) = random.pick(&[
+        (0xef00_0000, 0xdf00),
+        (0xe7f0_00f0, 0xde00),
+        (0xe120_0070, 0xbe00),
+        (0xe140_0070, 0xde01),
+    ]);
+    if asm.thumb {
+        asm.narrow(thumb);
+    } else {
+        asm.word(arm);
+    }
+}
+
+/// Goes to another chunk, or to the end.
+fn jump(asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
+    if random.one_in(16) {
+        asm.set(0, END);
+        return asm.exchange(0, false);
+    }
+    let chunk = random.pick(chunks);
+    let (address, thumb) = (CODE + chunk * CHUNK, chunk % 2 == 1);
+    let here = at + asm.bytes.len() as u32;
+    match random.below(6) {
+        0 | 1 if thumb == asm.thumb => asm.branch(here, address, thumb, random.one_in(2)),
+        2 => asm.branch(here, address, thumb, true),
+        kind => {
+            let alias = if kind == 3 {
+                PLAY + 0x1000 * random.below(16) + address % 0x1000
+            } else {
+                address
+            };
+            let to = if kind == 4 { SECTION + address } else { alias };
+            asm.set(0, to | u32::from(thumb));
+            asm.exchange(0, random.one_in(2));
+        }
+    }
+}

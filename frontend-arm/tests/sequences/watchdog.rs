@@ -1,0 +1,55 @@
+//! Stops a vCPU that has run for too long.
+
+use emu_jit::engine::Kick;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How often it looks.
+const STEP: Duration = Duration::from_millis(10);
+
+#[derive(Default)]
+struct State {
+    until: Option<Instant>,
+    fired: bool,
+}
+
+pub struct Watchdog(Arc<Mutex<State>>);
+
+impl Watchdog {
+    pub fn new(kick: Kick) -> Watchdog {
+        let state = Arc::new(Mutex::new(State::default()));
+        let watched = Arc::downgrade(&state);
+        thread::spawn(move || {
+            while let Some(state) = watched.upgrade() {
+                let mut state = state.lock().unwrap();
+                if state.until.is_some_and(|until| Instant::now() > until) && !state.fired {
+                    state.fired = true;
+                    kick.request_exit();
+                }
+                drop(state);
+                thread::sleep(STEP);
+            }
+        });
+        Watchdog(state)
+    }
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+    pub fn start(&self, limit: Duration) {
+        *self.state() = State {
+            until: Some(Instant::now() + limit),
+            fired: false,
+        };
+    }
+    /// Whether it has stopped the vCPU by now.
+    pub fn has_fired(&self) -> bool {
+        self.state().fired
+    }
+    /// Whether it has stopped the vCPU, or is about to be obeyed.
+    pub fn stop(&self) -> bool {
+        let mut state = self.state();
+        state.until = None;
+        state.fired
+    }
+}
