@@ -2,8 +2,10 @@
 
 mod boot;
 mod cli;
+mod coverage;
 mod explain;
 mod guest;
 mod listings;
 mod machine;
+mod oracle;
 mod trace;

@@ -16,7 +16,8 @@ pub mod thumb;
 pub mod vfp;
 
 use crate::tx::Tx;
-use emu_ir::pattern::{Decoder, Row, assert_unambiguous};
+pub use emu_ir::pattern::Row;
+use emu_ir::pattern::{Decoder, assert_unambiguous};
 use std::sync::LazyLock;
 
 /// What a row runs: translates the instruction, given as its word.
