@@ -113,7 +113,7 @@ impl Explain {
     /// What is to be explained, and the option that says so.
     fn code(&self) -> Result<(Code, String), Error> {
         if let (Some(path), Some(symbol)) = (&self.elf, &self.symbol) {
-            let file = std::fs::read(path).map_err(|e| Error::refused("--elf", path, &e))?;
+            let file = std::fs::read(path).map_err(|e| Error::refused("--elf", path.display(), &e))?;
             let option = shown("--elf", path.display());
             let option = format!("{option} {}", shown("--symbol", symbol));
             let code = Code::of_symbol(&file, symbol);

@@ -101,7 +101,7 @@ impl Logs {
                 lock(&log.kinds).extend(&trace.kinds.0);
                 continue;
             }
-            let file = File::create(&trace.file).map_err(|e| Error::refused("--trace", &trace.file, &e))?;
+            let file = File::create(&trace.file).map_err(|e| Error::refused("--trace", trace.file.display(), &e))?;
             logs.push(Arc::new(Log {
                 path: trace.file.clone(),
                 kinds: Mutex::new(trace.kinds.0.clone()),

@@ -239,7 +239,7 @@ impl Writer<'_> {
                 asm.word(word_of(random.pick(&self.rows.arm), random));
             } else if random.one_in(8) {
                 // An IT block of one to four instructions.
-                asm.narrow(0xbf00 | random.below(14) << 4 | 1 + random.below(15));
+                asm.narrow(0xbf00 | random.below(14) << 4 | (1 + random.below(15)));
             } else if random.one_in(3) {
                 asm.word(word_of(random.pick(&self.rows.wide), random));
             } else {
@@ -262,7 +262,7 @@ impl Writer<'_> {
                 // A low register for an address, and a T16 access by it.
                 let low = random.below(8);
                 asm.narrow(0x4640 | random.below(4) << 3 | low);
-                asm.narrow(0x6000 + random.below(0x3000) & !0x38 | low << 3);
+                asm.narrow((0x6000 + random.below(0x3000)) & !0x38 | low << 3);
             } else {
                 asm.word(word_of(random.pick(&self.rows.wide_memory), random));
             }
@@ -572,7 +572,7 @@ fn switch(asm: &mut Asm, random: &mut Random) {
 /// To the next instruction, which lies at `at` and a little, by the mapping that never changes.
 fn go_home(asm: &mut Asm, at: u32) {
     let jump = if asm.thumb { 2 } else { 4 };
-    asm.set(0, at + 8 + jump | u32::from(asm.thumb));
+    asm.set(0, (at + 8 + jump) | u32::from(asm.thumb));
     asm.exchange(0, false);
 }
 
