@@ -109,9 +109,6 @@ impl Isa for Arm {
         if mnemonic.contains("f16") && !mnemonic.contains("f32") || mnemonic.ends_with(".16") {
             return Some(HALF);
         }
-        if (mnemonic.starts_with("ldc") || mnemonic.starts_with("stc")) && word >> 8 & 0xff == 0x5e {
-            return Some(DEBUG);
-        }
         if let Some((reason, _)) = table {
             return Some(reason);
         }
@@ -125,13 +122,12 @@ impl Isa for Arm {
 }
 
 const HALF: &str = "arithmetic and transfers of half precision: Armv8.2";
-const DEBUG: &str = "loads and stores of CP14's DBGDTRTXint and DBGDTRRXint, to which only a debugger outside answers";
 const TWIN: &str = "UNPREDICTABLE, bits that should be zero or one are not (A5.1.2, A6.1.1), here Undefined";
 
 /// By how the mnemonics start.
 const REASONS: &[(&str, &[&str])] = &[
     (
-        "coprocessors other than CP10, CP11, CP14 and CP15, and of the latter other than register transfers: there are none",
+        "coprocessors other than CP10, CP11, CP14 and CP15, and other instructions of these: there are none",
         &["cdp", "ldc", "stc", "mrc", "mcr", "mrrc"],
     ),
     ("load-acquire and store-release: Armv8", &["lda", "stl"]),

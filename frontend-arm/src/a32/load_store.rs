@@ -1,6 +1,7 @@
 //! Load and store instructions (Arm ARM DDI 0406C, A4.6 and A8.8).
 
 use super::data_processing::shift_imm;
+use crate::calls;
 use crate::tx::Tx;
 use emu_ir::{Hint, Mem, Ty, Val};
 
@@ -188,6 +189,50 @@ pub fn strd_pair(t: &mut Tx, x: u32, n: u32, d: u32, e: u32, i: u32) {
         return t.undefined();
     }
     store_dual(t, x, n, d, e, Offset::Imm(i));
+}
+
+/// MRC and MCR of DBGDTRRXint and DBGDTRTXint: the debug communications channel.
+const CHANNEL_READ: u32 = 0xee10_0e15;
+const CHANNEL_WRITE: u32 = 0xee00_0e15;
+
+/// Where LDC and STC access memory, and the base after it: with neither index nor write-back the base alone, counting up.
+/// That counting down, and the PC as a base that is written back, are Undefined.
+fn channel_address(t: &mut Tx, [p, u, w, n, i]: [u32; 5]) -> Option<(Val, Option<Val>)> {
+    if p | u | w == 0 || n == 15 && w != 0 {
+        t.undefined();
+        return None;
+    }
+    let (addr, back) = address(t, p << 2 | u << 1 | w, n, Offset::Imm(i << 2));
+    Some((addr, back.filter(|_| w != 0)))
+}
+
+/// STC, of which CP14 has one form: a word of the debug communications channel (C11.11.13).
+pub fn stc(t: &mut Tx, p: u32, u: u32, w: u32, n: u32, i: u32) {
+    if n == 15 && t.thumb() {
+        return t.undefined();
+    }
+    let Some((addr, back)) = channel_address(t, [p, u, w, n, i]) else {
+        return;
+    };
+    let word = t.b.i32(CHANNEL_READ);
+    let v = t.b.call(Ty::I32, calls::COPROC_READ, &[word]);
+    t.b.store(addr, v, t.mem_aligned(2));
+    if let Some(base) = back {
+        t.set(n, base);
+    }
+}
+
+/// LDC, of which CP14 has one form: a word to the debug communications channel (C11.11.13).
+pub fn ldc(t: &mut Tx, p: u32, u: u32, w: u32, n: u32, i: u32) {
+    let Some((addr, back)) = channel_address(t, [p, u, w, n, i]) else {
+        return;
+    };
+    let v = t.b.load(Ty::I32, addr, t.mem_aligned(2));
+    let word = t.b.i32(CHANNEL_WRITE);
+    t.b.call(Ty::I32, calls::COPROC_WRITE, &[word, v]);
+    if let Some(base) = back {
+        t.set(n, base);
+    }
 }
 
 /// PLD, PLDW, PLI: no effect on the architectural state.

@@ -116,3 +116,25 @@ fn no_two_rows_of_a_decoder_are_ambiguous() {
         }
     }
 }
+
+/// Names of what a block does besides computing: helpers, memory, writes of R1.
+fn acts(word: u32) -> Vec<&'static str> {
+    let b = block(0, encode(Set::A32, word));
+    let act = |i: &emu_ir::Inst| match i.op {
+        emu_ir::Op::Call { helper, .. } => Some(crate::calls::name(helper)),
+        emu_ir::Op::Load { .. } | emu_ir::Op::Store { .. } => Some(i.op.name()),
+        emu_ir::Op::Set { slot, .. } if slot == crate::state::R[1].off => Some("r1"),
+        _ => None,
+    };
+    b.block.insts.iter().filter_map(act).collect()
+}
+
+#[test]
+fn ldc_and_stc_reach_the_debug_channel() {
+    assert_eq!(acts(0xeda1_5e01), ["COPROC_READ", "Store", "r1"]); // STC p14, c5, [r1, #4]!
+    assert_eq!(acts(0xecb1_5e01), ["Load", "COPROC_WRITE", "r1"]); // LDC p14, c5, [r1], #4
+    assert_eq!(acts(0xed81_5e01), ["COPROC_READ", "Store"]); // STC p14, c5, [r1, #4]
+    assert_eq!(acts(0xec91_5e01), ["Load", "COPROC_WRITE"]); // LDC p14, c5, [r1], {1}
+    assert_eq!(acts(0xec11_5e01), ["UNDEFINED"]);
+    assert_eq!(acts(0xed91_5f01), ["UNDEFINED"]); // another coprocessor
+}

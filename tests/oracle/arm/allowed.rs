@@ -8,7 +8,14 @@ use super::words::Fields;
 use capstone::prelude::*;
 
 /// Rows that the oracle cannot run.
-pub const NOT_RUN: &[(&str, &str)] = &[("svc", "a system call: the oracle's own kernel answers")];
+pub const NOT_RUN: &[(&str, &str)] = &[
+    ("svc", "a system call: the oracle's own kernel answers"),
+    (
+        "ldc",
+        "the oracle has no debug channel: tested in frontend-arm/src/a32/tests.rs",
+    ),
+    ("stc", "as for ldc"),
+];
 
 /// Rows that User mode, where the oracle runs its programs, may not execute.
 pub const REFUSED: &[(&[&str], &str)] = &[

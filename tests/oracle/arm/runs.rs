@@ -2,6 +2,7 @@
 //! conditions, IT blocks, and what host registers hold between instructions are held against the oracle.
 
 use super::super::{Random, Row};
+use super::allowed::NOT_RUN;
 use super::record::{Record, T};
 use super::unpredictable::unpredictable;
 use super::words::{Code, Fields, is_of, set, t32, touches_memory, word_of, writes_pc};
@@ -62,7 +63,8 @@ static ROWS: LazyLock<[Vec<Row>; 2]> = LazyLock::new(|| {
     let all = super::decode_rows();
     let of = |files: &[&str]| -> Vec<Row> {
         // Exclusive accesses of different sizes are UNPREDICTABLE (A3.4.5).
-        let never = |name: &str| NEVER.contains(&name) || name.contains("rex");
+        let not_run = |name: &str| NOT_RUN.iter().any(|(n, _)| *n == name);
+        let never = |name: &str| NEVER.contains(&name) || not_run(name) || name.contains("rex");
         let fit = |r: &&Row| files.contains(&r.file.as_str()) && !never(&r.name);
         all.iter().filter(fit).cloned().collect()
     };

@@ -3,7 +3,7 @@
 use crate::a32::block_transfer::{rfe, srs};
 use crate::a32::branch::*;
 use crate::a32::exclusive::clrex;
-use crate::a32::load_store::{pld, pldw, pli};
+use crate::a32::load_store::{ldc, pld, pldw, pli, stc};
 use crate::a32::system::*;
 use crate::tx::Tx;
 use emu_ir::insns;
@@ -16,6 +16,8 @@ insns! {
     "---- 1111 ------------------------" => svc()
     "---- 1110 ---0 ---- ---- 111- ---1 ----" => mcr()
     "---- 1110 ---1 ---- ---- 111- ---1 ----" => mrc()
+    "---- 110p u0w0 nnnn 0101 1110 iiiiiiii" => stc(p, u, w, n, i)
+    "---- 110p u0w1 nnnn 0101 1110 iiiiiiii" => ldc(p, u, w, n, i)
     "---- 1100 0100 eeee dddd 111- ---- ----" => mcrr(e, d)
     "---- 1100 0101 eeee dddd 111- ---- ----" => mrrc(e, d)
 }
