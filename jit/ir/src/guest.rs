@@ -243,8 +243,8 @@ pub trait Guest: Sized + Send + 'static {
     /// Translate the block at `key`, whose first instruction is `offset` bytes into its page (0..4096), up to a branch
     /// that cannot be followed, the page's end (an instruction may cross it), or `limit` instructions (>= 1).
     ///
-    /// `b` is empty; on return it holds a complete block, with `guest_insns` and `guest_bytes` set. Depends on nothing
-    /// but the key and the bytes.
+    /// `b` is empty, or holds what the engine wants to happen first; on return it holds a complete block, with
+    /// `guest_insns` and `guest_bytes` set. Depends on nothing but the key and the bytes.
     ///
     /// # Errors
     /// Only if the first instruction cannot be fetched.

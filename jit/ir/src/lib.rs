@@ -7,6 +7,7 @@
 
 pub mod block;
 pub mod guest;
+pub mod inspect;
 pub mod ops;
 pub mod pattern;
 pub mod print;
@@ -15,5 +16,6 @@ pub mod verify;
 
 pub use block::{Block, Builder, Inst};
 pub use guest::*;
+pub use inspect::Inspect;
 pub use ops::{Effect, Op, Rule};
 pub use ty::*;

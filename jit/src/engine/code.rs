@@ -338,6 +338,13 @@ impl Code {
             at = stop;
         }
     }
+    /// Forget the blocks with a byte at this offset in any page.
+    pub fn invalidate_offset(&mut self, offset: u32) {
+        let pages: Vec<u64> = self.pages.keys().copied().collect();
+        for page in pages {
+            self.invalidate(page | u64::from(offset), 1);
+        }
+    }
     fn remove(&mut self, n: u32) {
         let (phys, next_page) = (self.entries[n as usize].phys, self.entries[n as usize].next_page);
         let incoming = std::mem::take(&mut self.entries[n as usize].incoming);

@@ -1,6 +1,7 @@
 //! Memory as the guest sees it: TLB look-up, page walks, alignment, page crossing, device access, self-modifying code.
 
 use super::code::{Code, Found};
+use super::debug::Watching;
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
 use crate::interp::{Memory, Now};
@@ -23,6 +24,8 @@ pub struct Mmu {
     pub stop: Option<Stop>,
     /// What a tracer is to be told.
     pub log: MmuLog,
+    /// The debugger's watchpoints.
+    pub watching: Watching,
 }
 
 /// Where one access goes.
@@ -45,6 +48,7 @@ impl Mmu {
             dirty: true,
             stop: None,
             log: MmuLog::default(),
+            watching: Watching::default(),
         }
     }
     /// Take up the tables of the state's contexts.
@@ -122,13 +126,17 @@ impl Mmu {
     /// The bytes of a block, its physical address, and how many instructions it has.
     pub fn read_block(&mut self, block: Found, out: &mut Vec<u8>) -> (u64, u32) {
         let (phys, len, next_page, insns) = self.code.extent(block);
+        self.read_code(phys, len, next_page, out);
+        (phys, insns)
+    }
+    /// The `len` bytes at `phys`, those past its page from `next_page`.
+    pub fn read_code(&mut self, phys: u64, len: u32, next_page: Option<u64>, out: &mut Vec<u8>) {
         out.clear();
         for offset in (phys & 0xfff..).take(len as usize) {
             let page = if offset < 4096 { Some(phys & PAGE) } else { next_page };
             let host = page.and_then(|p| self.bus.ram(p)).map(|r| r.host);
             out.push(host.map_or(0, |h| host::load(h + (offset & 0xfff), 1) as u8));
         }
-        (phys, insns)
     }
     /// The bytes around `pc`, which lies at `phys`.
     pub fn fetch<'a, G: Guest>(&'a mut self, at: Now<'a, G>, pc: u64, phys: u64) -> Bytes<'a, G> {
@@ -167,8 +175,18 @@ impl Mmu {
                 INVALID
             }
         };
-        let read = if page.read { va & PAGE | slow } else { INVALID };
-        let mut write = if page.write { va & PAGE | slow } else { INVALID };
+        let (watch_reads, watch_writes) = self.watching.page(va);
+        let look = |watched: bool| slow | if watched { SLOW } else { 0 };
+        let read = if page.read {
+            va & PAGE | look(watch_reads)
+        } else {
+            INVALID
+        };
+        let mut write = if page.write {
+            va & PAGE | look(watch_writes)
+        } else {
+            INVALID
+        };
         if write != INVALID && (ram.is_some_and(|r| !r.writable) || self.code.has(page.phys)) {
             write |= SLOW;
         }
@@ -257,7 +275,7 @@ impl Mmu {
     fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
         if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && !self.code.has(e.phys) {
             let writable = self.bus.ram(e.phys & PAGE).is_some_and(|r| r.writable);
-            if writable {
+            if writable && !self.watching.page(va).1 {
                 let entry = self.tlb.data(self.spaces[space as usize & 1], va);
                 if entry.write & PAGE == va & PAGE {
                     entry.write &= !SLOW;
@@ -301,6 +319,7 @@ fn low(len: u32) -> u128 {
 impl<G: Guest> Memory<G> for Mmu {
     fn load(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
         Self::check_alignment(addr, mem, Access::Read)?;
+        self.watch::<G>(at, addr, mem, Access::Read)?;
         let len = mem.bytes();
         let here = (4096 - (addr & 0xfff) as u32).min(len);
         let mut value = self.read_piece::<G>(at, addr, here, mem)?;
@@ -312,6 +331,7 @@ impl<G: Guest> Memory<G> for Mmu {
     }
     fn store(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
         Self::check_alignment(addr, mem, Access::Write)?;
+        self.watch::<G>(at, addr, mem, Access::Write)?;
         let value = swapped(value, mem);
         let len = mem.bytes();
         let here = (4096 - (addr & 0xfff) as u32).min(len);
@@ -339,12 +359,28 @@ impl<G: Guest> Memory<G> for Mmu {
         )
     }
     fn swap(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault> {
+        Self::check_alignment(addr, mem, Access::Write)?;
+        self.watch::<G>(at, addr, mem, Access::Read)?;
         let value = swapped(value, mem);
         self.atomic::<G>(at, addr, mem, |a, len| host::exchange(a, len, value), |_| Some(value))
     }
 }
 
 impl Mmu {
+    /// Keep an access to watched bytes from being made, if nothing else would: the error is for the engine, and what the
+    /// debugger is told is in `watching`.
+    fn watch<G: Guest>(&mut self, at: Now<G>, addr: u64, mem: Mem, access: Access) -> Result<(), Fault> {
+        let (len, mask) = (mem.bytes(), G::LAYOUT.pc.ty.mask() as u64);
+        let Some(hit) = self.watching.find(addr, len, access, mask) else {
+            return Ok(());
+        };
+        for va in [addr, addr.wrapping_add(len as u64 - 1) & mask] {
+            let (_, e) = self.locate::<G>(at, va, access, mem.idx)?;
+            Self::check_strict(&e, addr, mem, access)?;
+        }
+        self.watching.note(hit);
+        Err(Fault::Bus { addr, access })
+    }
     /// An atomic access: `ram` on aligned memory; else a load and, if `device` gives a value, a store.
     fn atomic<G: Guest>(
         &mut self,
@@ -355,6 +391,7 @@ impl Mmu {
         device: impl FnOnce(u128) -> Option<u128>,
     ) -> Result<u128, Fault> {
         Self::check_alignment(addr, mem, Access::Write)?;
+        self.watch::<G>(at, addr, mem, Access::Write)?;
         let len = mem.bytes();
         let plain = Mem { swap: 0, ..mem };
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;

@@ -3,10 +3,11 @@
 //! [`Vcpu::run`] looks at what other threads asked for ([`Kick`]), lets the guest take pending interrupts, finds the block
 //! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
 //! [`mmu`] has memory as the guest sees it, [`code`] the blocks, [`call`] the ways from translated code into Rust,
-//! [`trace`] who is told of all that.
+//! [`trace`] who is told of all that, [`debug`] what a debugger asks for.
 
 mod call;
 mod code;
+pub mod debug;
 mod mmu;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use crate::x64::{
 };
 use code::{Code, Found};
 use crossbeam::queue::SegQueue;
+use debug::{Breakpoints, Hit};
 use emu_ir::{Access, BlockKey, Builder, Bus, FP_DENORMAL, Fault, Guest, Leave, Stop, Ty};
 use mmu::Mmu;
 use std::sync::Arc;
@@ -47,6 +49,12 @@ pub enum Exit {
     Requested,
     /// The guest stopped itself.
     Stopped(Stop),
+    /// A breakpoint is at the pc; its instruction has not run.
+    Breakpoint,
+    /// The instruction at the pc, which has not run, accesses watched bytes.
+    Watchpoint(Hit),
+    /// [`Vcpu::step`] has run one instruction.
+    Stepped,
 }
 
 /// [`Kick`]'s bit in the attention word: leave [`Vcpu::run`]. Bit 0 means only: look.
@@ -118,6 +126,7 @@ pub struct Vcpu<G: Guest> {
     scratch: interp::Scratch,
     emitter: x64::Scratch,
     tracing: Tracing<G>,
+    breakpoints: Breakpoints,
 }
 
 impl<G: Guest> Vcpu<G> {
@@ -157,6 +166,7 @@ impl<G: Guest> Vcpu<G> {
             scratch,
             emitter,
             tracing: Tracing::default(),
+            breakpoints: Breakpoints::default(),
         };
         let mut v = v;
         call::connect(&mut v);
@@ -191,9 +201,13 @@ impl<G: Guest> Vcpu<G> {
 
     /// Run guest code until something is needed from outside.
     pub fn run(&mut self) -> Exit {
+        self.settle_breakpoints();
         loop {
             if let Some(exit) = self.attend() {
                 return exit;
+            }
+            if self.at_breakpoint() {
+                return Exit::Breakpoint;
             }
             let left = if self.tracing.steps() {
                 self.traced()
@@ -203,6 +217,9 @@ impl<G: Guest> Vcpu<G> {
             self.tell_mmu();
             if let Some(stop) = self.mmu.stop.take() {
                 return Exit::Stopped(stop);
+            }
+            if let Some(hit) = self.mmu.watching.take() {
+                return Exit::Watchpoint(hit);
             }
             match left {
                 Leave::Sync => {}
@@ -225,31 +242,34 @@ impl<G: Guest> Vcpu<G> {
         let a = self.shared.context.attention();
         if a.now.load(Acquire) != 0 {
             let asked = a.now.swap(0, AcqRel);
-            while let Some((phys, len)) = self.shared.invalid.pop() {
-                self.mmu.code.invalidate_range(phys, len);
-            }
+            self.forget_written();
             if asked & EXIT != 0 {
                 return Some(Exit::Requested);
             }
         }
-        let lines = self.shared.context.attention().lines.load(Acquire);
-        if lines != 0 {
-            let (guest, state) = (&mut self.guest, self.shared.context.state_mut(&mut self.own));
-            let before = self.tracing.keep(state);
-            if guest.interrupt(state, lines) {
-                self.mmu.dirty = true;
-                self.tell_exception(before, Cause::Interrupt(lines));
-            }
-        }
+        self.take_interrupt();
         None
     }
-
-    /// The virtual pc.
-    fn pc(&self) -> u64 {
-        peek(self.state(), G::LAYOUT.pc.off, G::LAYOUT.pc.ty) as u64
+    /// Forget the code that others have written over.
+    fn forget_written(&mut self) {
+        while let Some((phys, len)) = self.shared.invalid.pop() {
+            self.mmu.code.invalidate_range(phys, len);
+        }
     }
-    fn mode(&self) -> u32 {
-        peek(self.state(), G::LAYOUT.mode.off, Ty::I32) as u32
+    /// Let the guest take a pending interrupt; whether it took one.
+    fn take_interrupt(&mut self) -> bool {
+        let lines = self.shared.context.attention().lines.load(Acquire);
+        if lines == 0 {
+            return false;
+        }
+        let (guest, state) = (&mut self.guest, self.shared.context.state_mut(&mut self.own));
+        let before = self.tracing.keep(state);
+        let taken = guest.interrupt(state, lines);
+        if taken {
+            self.mmu.dirty = true;
+            self.tell_exception(before, Cause::Interrupt(lines));
+        }
+        taken
     }
     /// A fault of the instruction at `offset` in the page at `page`: into the guest's exception.
     fn raise(&mut self, page: u64, stopped: Stopped) {
@@ -257,6 +277,10 @@ impl<G: Guest> Vcpu<G> {
         let state = self.shared.context.state_mut(&mut self.own);
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
         self.guest.restore(state, pc, stopped.aux);
+        if self.mmu.watching.is_hit() {
+            // The debugger's business: the guest is back at the instruction's start.
+            return;
+        }
         let before = self.tracing.keep(state);
         self.guest.raise(state, stopped.fault);
         self.mmu.dirty = true;
@@ -274,35 +298,46 @@ impl<G: Guest> Vcpu<G> {
     /// The block at the pc, translated if need be. `None`: the fetch faulted, and the guest has been told.
     fn find(&mut self) -> Option<Found> {
         let pc = self.pc();
-        let at = (&self.guest, self.shared.context.state(&self.own));
-        let phys = match self.mmu.fetch_page::<G>(at, pc) {
-            Ok(page) => page | pc & 0xfff,
-            Err(fault) => {
-                self.raise_fetch(fault);
-                return None;
-            }
-        };
-        let key = BlockKey {
-            phys,
-            mode: self.mode(),
-        };
+        let key = self.place(pc)?;
         if let Some(found) = self.mmu.code.lookup(key) {
             return Some(found);
         }
         self.translate(key, pc)
     }
+    /// Where the instruction at the pc lies. `None` as for [`Vcpu::find`].
+    fn place(&mut self, pc: u64) -> Option<BlockKey> {
+        let at = (&self.guest, self.shared.context.state(&self.own));
+        match self.mmu.fetch_page::<G>(at, pc) {
+            Ok(page) => Some(BlockKey {
+                phys: page | pc & 0xfff,
+                mode: self.mode(),
+            }),
+            Err(fault) => {
+                self.raise_fetch(fault);
+                None
+            }
+        }
+    }
     fn translate(&mut self, key: BlockKey, pc: u64) -> Option<Found> {
         let mut limit = self.tracing.limit(PASS_LIMIT);
         loop {
             self.builder.block.clear();
+            let start = (key.phys & 0xfff) as u32;
+            let trap = self.breakpoints.check::<G>(&mut self.builder, start);
             let state = self.shared.context.state(&self.own);
             let mut fetch = self.mmu.fetch::<G>((&self.guest, state), pc, key.phys);
-            let offset = (key.phys & 0xfff) as u32;
-            let done = self.guest.translate(key, offset, limit, &mut fetch, &mut self.builder);
+            let done = self.guest.translate(key, start, limit, &mut fetch, &mut self.builder);
             let next_page = fetch.next_page;
             if let Err(fault) = done {
                 self.raise_fetch(fault);
                 return None;
+            }
+            if let Some(before) = self.breakpoints.limit(&self.builder.block, start) {
+                limit = before;
+                continue;
+            }
+            if let Some(trap) = trap {
+                Breakpoints::trap::<G>(&mut self.builder, start, trap);
             }
             if cfg!(debug_assertions) {
                 let checked = emu_ir::verify::verify(&self.builder.block);

@@ -22,6 +22,12 @@ pub struct Wants {
     pub mmu: bool,
 }
 
+impl Wants {
+    fn steps(self) -> bool {
+        self.blocks || self.insns
+    }
+}
+
 /// A block that is about to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entered<'a> {
@@ -135,7 +141,7 @@ impl<G: Guest> Default for Tracing<G> {
 impl<G: Guest> Tracing<G> {
     /// Whether every block comes back to the engine.
     pub fn steps(&self) -> bool {
-        self.wants.blocks || self.wants.insns
+        self.wants.steps()
     }
     /// How many guest instructions a block may have, out of `most`.
     pub fn limit(&self, most: u32) -> u32 {
@@ -168,17 +174,33 @@ impl<G: Guest> Vcpu<G> {
         self.tell_entry(found);
         self.shared.context.attention().now.fetch_or(TRACE, Release);
         let left = self.untraced();
-        self.tell_mmu();
-        if let Some(tracer) = &mut self.tracing.tracer {
-            tracer.leave(self.shared.context.state(&self.own));
-        }
+        self.tell_left();
         left
     }
-    fn tell_entry(&mut self, found: Found) {
+    /// Tell the tracer, if it wants to hear of blocks, that one has run.
+    pub(super) fn tell_left(&mut self) {
         self.tell_mmu();
-        let (pc, mode) = (self.pc(), self.mode());
+        if let Some(tracer) = self.tracing.tracer.as_mut().filter(|_| self.tracing.wants.steps()) {
+            tracer.leave(self.shared.context.state(&self.own));
+        }
+    }
+    fn tell_entry(&mut self, found: Found) {
         let mut code = std::mem::take(&mut self.tracing.code);
         let (phys, insns) = self.mmu.read_block(found, &mut code);
+        self.tell_code(phys, insns, code);
+    }
+    /// Tell the tracer, if it wants to hear of blocks, of an instruction that is run by itself: `len` bytes at `phys`, those
+    /// past its page from `next_page`.
+    pub(super) fn tell_single(&mut self, phys: u64, len: u32, next_page: Option<u64>) {
+        if self.tracing.steps() {
+            let mut code = std::mem::take(&mut self.tracing.code);
+            self.mmu.read_code(phys, len, next_page, &mut code);
+            self.tell_code(phys, 1, code);
+        }
+    }
+    fn tell_code(&mut self, phys: u64, insns: u32, code: Vec<u8>) {
+        self.tell_mmu();
+        let (pc, mode) = (self.pc(), self.mode());
         if let Some(tracer) = &mut self.tracing.tracer {
             let block = Entered {
                 pc,

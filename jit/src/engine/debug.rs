@@ -1,0 +1,275 @@
+//! What a debugger asks of a vCPU: breakpoints, watchpoints, single steps. None of it shows in guest memory.
+//!
+//! Breakpoints are virtual addresses, blocks lie at physical ones. So a block ends before an instruction at the page
+//! offset of a breakpoint, whatever its page, and one that starts there first compares its virtual address. Blocks that
+//! were translated under another set of breakpoints are forgotten when the guest runs again, not when the set changes: a
+//! debugger removes and inserts all of them around every stop.
+//!
+//! Pages with a watchpoint have the slow bit in their TLB tags, as pages with code have. An access that meets a watchpoint
+//! is not made: the state goes back to the start of the instruction, as for a fault that the guest is not told of.
+
+use super::{Exit, Vcpu};
+use crate::interp::{Prepared, peek};
+use crate::tlb::PAGE;
+use emu_ir::{Access, Block, Builder, Env, Flush, Guest, Label, Leave, Op, Ty};
+
+/// Bytes that stop a vCPU before it accesses them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Virtual address of the first byte.
+    pub start: u64,
+    /// How many bytes, at least 1.
+    pub len: u64,
+    /// Loads stop.
+    pub reads: bool,
+    /// Stores stop.
+    pub writes: bool,
+}
+
+/// The access that a watchpoint kept from being made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hit {
+    /// Virtual address of the first watched byte that it meets.
+    pub addr: u64,
+    /// The watchpoint.
+    pub watch: Watch,
+}
+
+/// The watchpoints, and whether one was met.
+#[derive(Default)]
+pub(super) struct Watching {
+    set: Vec<Watch>,
+    hit: Option<Hit>,
+}
+
+impl Watching {
+    /// Whether loads from, and stores to, the page of `va` are to be looked at.
+    pub fn page(&self, va: u64) -> (bool, bool) {
+        let inside = |w: &&Watch| meets(w, va & PAGE, 0x1000, u64::MAX).is_some();
+        let all = self.set.iter().filter(inside);
+        all.fold((false, false), |(r, w), watch| (r | watch.reads, w | watch.writes))
+    }
+    /// The watchpoint that an access meets; addresses wrap at `mask`.
+    pub fn find(&self, addr: u64, len: u32, access: Access, mask: u64) -> Option<Hit> {
+        let wanted = |w: &&Watch| if access == Access::Read { w.reads } else { w.writes };
+        self.set.iter().filter(wanted).find_map(|w| {
+            let addr = meets(w, addr, len.into(), mask)?;
+            Some(Hit { addr, watch: *w })
+        })
+    }
+    /// Note the access that is not made.
+    pub fn note(&mut self, hit: Hit) {
+        self.hit = Some(hit);
+    }
+    /// Whether an access was not made.
+    pub fn is_hit(&self) -> bool {
+        self.hit.is_some()
+    }
+    /// The access that was not made, once.
+    pub fn take(&mut self) -> Option<Hit> {
+        self.hit.take()
+    }
+}
+
+/// The first byte of `w` among `len` bytes at `addr`.
+fn meets(w: &Watch, addr: u64, len: u64, mask: u64) -> Option<u64> {
+    let into = addr.wrapping_sub(w.start) & mask;
+    let ahead = w.start.wrapping_sub(addr) & mask;
+    if into < w.len {
+        Some(addr & mask)
+    } else {
+        (ahead < len).then_some(w.start)
+    }
+}
+
+/// The breakpoints: what the debugger wants, and what translated code knows.
+#[derive(Default)]
+pub(super) struct Breakpoints {
+    wanted: Vec<u64>,
+    known: Vec<u64>,
+}
+
+fn offset(addr: u64) -> u32 {
+    (addr & 0xfff) as u32
+}
+
+impl Breakpoints {
+    fn at(&self, pc: u64) -> bool {
+        self.wanted.binary_search(&pc).is_ok()
+    }
+    fn known_at(&self, offset_in_page: u32) -> impl Iterator<Item = u64> {
+        self.known.iter().copied().filter(move |&a| offset(a) == offset_in_page)
+    }
+    /// Let a block that starts at a breakpoint's offset look whether it is there. [`Breakpoints::trap`] ends the block.
+    pub fn check<G: Guest>(&self, b: &mut Builder, start: u32) -> Option<Label> {
+        let mut label = None;
+        for addr in self.known_at(start) {
+            let ty = G::LAYOUT.pc.ty;
+            let (pc, addr) = (b.pc_rel(ty, start as i32), b.imm(ty, addr));
+            let here = b.eq(pc, addr);
+            let trap = *label.get_or_insert_with(|| b.label());
+            b.br_if(here, trap);
+        }
+        label
+    }
+    /// Where a block goes that found itself at a breakpoint.
+    pub fn trap<G: Guest>(b: &mut Builder, start: u32, label: Label) {
+        b.place(label);
+        let pc = b.pc_rel(G::LAYOUT.pc.ty, start as i32);
+        b.set(G::LAYOUT.pc, pc);
+        b.exit(Leave::Sync);
+    }
+    /// How many instructions of a block come before one that a breakpoint may be at, if any does.
+    pub fn limit(&self, block: &Block, start: u32) -> Option<u32> {
+        if self.known.is_empty() {
+            return None;
+        }
+        let mut before = 0;
+        for inst in &block.insts {
+            if let Op::Insn { offset, .. } = inst.op {
+                if u32::from(offset) != start && self.known_at(offset.into()).next().is_some() {
+                    return Some(before);
+                }
+                before += 1;
+            }
+        }
+        None
+    }
+}
+
+impl<G: Guest> Vcpu<G> {
+    /// Stop before the instructions at these virtual addresses, and no others, from now on.
+    pub fn set_breakpoints(&mut self, at: impl IntoIterator<Item = u64>) {
+        self.breakpoints.wanted = at.into_iter().collect();
+        self.breakpoints.wanted.sort_unstable();
+        self.breakpoints.wanted.dedup();
+    }
+    /// Stop before accesses to these bytes, and no others, from now on.
+    pub fn set_watchpoints(&mut self, set: &[Watch]) {
+        if self.mmu.watching.set != set {
+            self.mmu.watching.set = set.to_vec();
+            self.mmu.tlb.flush(Flush::All);
+            self.mmu.dirty = true;
+        }
+    }
+    /// Look into the guest, or change it, with what a helper has at hand.
+    pub fn inspect<R>(&mut self, look: impl FnOnce(&mut G, &mut G::State, &mut dyn Env) -> R) -> R {
+        let state = self.shared.context.state_mut(&mut self.own);
+        let result = look(&mut self.guest, state, &mut self.mmu);
+        self.mmu.dirty = true;
+        result
+    }
+
+    /// Run one instruction: [`Exit::Stepped`], unless it stops the vCPU or the debugger stops before it. An instruction
+    /// that faults is done with the exception entered; one that waits for something does not wait. Pending interrupts
+    /// are left alone, or if `interrupts`, taking one is the step.
+    pub fn step(&mut self, interrupts: bool) -> Exit {
+        self.forget_written();
+        if interrupts && self.take_interrupt() {
+            return Exit::Stepped;
+        }
+        if self.at_breakpoint() {
+            return Exit::Breakpoint;
+        }
+        self.reselect();
+        if let Some(code) = self.single() {
+            // Whether it waits, gives way or just goes on: it is done.
+            self.run_ir(&code);
+            self.tell_left();
+        }
+        self.tell_mmu();
+        if let Some(hit) = self.mmu.watching.take() {
+            return Exit::Watchpoint(hit);
+        }
+        self.mmu.stop.take().map_or(Exit::Stepped, Exit::Stopped)
+    }
+    /// The instruction at the pc. `None`: fetching it faulted, and the guest has been told.
+    fn single(&mut self) -> Option<Prepared> {
+        let pc = self.pc();
+        let key = self.place(pc)?;
+        self.builder.block.clear();
+        let state = self.shared.context.state(&self.own);
+        let mut fetch = self.mmu.fetch::<G>((&self.guest, state), pc, key.phys);
+        let done = self
+            .guest
+            .translate(key, offset(key.phys), 1, &mut fetch, &mut self.builder);
+        let next_page = fetch.next_page;
+        match done {
+            Ok(()) => {
+                self.tell_single(key.phys, self.builder.block.guest_bytes, next_page);
+                Some(Prepared::new(self.builder.block.clone()))
+            }
+            Err(fault) => {
+                self.raise_fetch(fault);
+                None
+            }
+        }
+    }
+
+    /// Whether there is a breakpoint at the pc.
+    pub(super) fn at_breakpoint(&self) -> bool {
+        !self.breakpoints.wanted.is_empty() && self.breakpoints.at(self.pc())
+    }
+    /// Forget the blocks that do not know the breakpoints as they now are.
+    pub(super) fn settle_breakpoints(&mut self) {
+        if self.breakpoints.known == self.breakpoints.wanted {
+            return;
+        }
+        let known = std::mem::take(&mut self.breakpoints.known);
+        let wanted = &self.breakpoints.wanted;
+        let gone = known.iter().filter(|a| wanted.binary_search(a).is_err());
+        let new = wanted.iter().filter(|a| known.binary_search(a).is_err());
+        for &addr in gone.chain(new) {
+            self.mmu.code.invalidate_offset(offset(addr));
+        }
+        self.breakpoints.known = wanted.clone();
+    }
+    /// The virtual pc.
+    pub fn pc(&self) -> u64 {
+        peek(self.state(), G::LAYOUT.pc.off, G::LAYOUT.pc.ty) as u64
+    }
+    pub(super) fn mode(&self) -> u32 {
+        peek(self.state(), G::LAYOUT.mode.off, Ty::I32) as u32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const W: Watch = Watch {
+        start: 0x1ffe,
+        len: 5,
+        reads: false,
+        writes: true,
+    };
+
+    #[test]
+    fn accesses_meet_a_watchpoint_where_they_overlap() {
+        let mask = u64::from(u32::MAX);
+        let rows = [
+            (0x1ffa, 4, None),
+            (0x1ffb, 4, Some(0x1ffe)),
+            (0x1ffe, 1, Some(0x1ffe)),
+            (0x2002, 16, Some(0x2002)),
+            (0x2003, 16, None),
+            (0xffff_fff0, 16, None),
+        ];
+        for (addr, len, want) in rows {
+            assert_eq!(meets(&W, addr, len, mask), want, "{addr:#x}");
+        }
+        let first = Watch { start: 2, ..W };
+        assert_eq!(meets(&first, 0xffff_fffe, 8, mask), Some(2), "around the end");
+    }
+
+    #[test]
+    fn the_pages_of_a_watchpoint_are_looked_at() {
+        let watching = Watching {
+            set: vec![W],
+            hit: None,
+        };
+        let pages = [0x0fff, 0x1000, 0x2fff, 0x3000].map(|va| watching.page(va));
+        assert_eq!(pages, [(false, false), (false, true), (false, true), (false, false)]);
+        assert_eq!(watching.find(0x2000, 4, Access::Read, u64::MAX), None);
+    }
+}
