@@ -65,6 +65,11 @@ impl Cpu {
     /// VMRS: the register that the instruction's `reg` field names. `None`: Undefined.
     pub fn vfp_read(&self, model: &Model, reg: u32) -> Option<u32> {
         self.vfp_access(reg)?;
+        self.vfp_look(model, reg)
+    }
+
+    /// The same whatever is enabled: for debuggers.
+    pub(crate) fn vfp_look(&self, model: &Model, reg: u32) -> Option<u32> {
         match reg {
             0 => Some(model.fpsid),
             1 => Some(self.fpscr()),
@@ -78,6 +83,11 @@ impl Cpu {
     /// VMSR: as [`Cpu::vfp_read`]. Writes to the identification registers are ignored.
     pub fn vfp_write(&mut self, reg: u32, value: u32) -> Option<()> {
         self.vfp_access(reg)?;
+        self.vfp_set(reg, value)
+    }
+
+    /// The same whatever is enabled: for debuggers.
+    pub(crate) fn vfp_set(&mut self, reg: u32, value: u32) -> Option<()> {
         match reg {
             0 | 6 | 7 => {}
             1 => self.set_fpscr(value),

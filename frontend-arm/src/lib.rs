@@ -5,6 +5,7 @@
 
 pub mod a32;
 pub mod calls;
+pub mod debug;
 pub mod exception;
 pub mod fpstatus;
 pub mod guest;

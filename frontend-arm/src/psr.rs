@@ -162,7 +162,7 @@ impl Cpu {
     }
 
     /// R`n` (0 to 14) as mode `m` sees it; of the current mode if there is no mode `m`.
-    fn reg_of(&mut self, m: u32, n: u32) -> &mut u32 {
+    pub(crate) fn reg_of(&mut self, m: u32, n: u32) -> &mut u32 {
         let n = n as usize & 15;
         let here = bank(self.current_mode()).unwrap_or(USER_BANK);
         let there = bank(m).unwrap_or(here);
@@ -266,6 +266,14 @@ impl Cpu {
             c.dfsr, c.dfar, c.ifsr, c.ifar, c.vbar
         );
         out
+    }
+
+    /// The SPSR of mode `m`; `None` for User and System mode, and if there is no mode `m`.
+    pub(crate) fn spsr_of(&mut self, m: u32) -> Option<&mut u32> {
+        match bank(m)? {
+            USER_BANK => None,
+            b => Some(&mut self.banks[b].spsr),
+        }
     }
 
     /// A mode's SP, LR and SPSR wherever they are now: for debuggers. `None` if there is no such mode.

@@ -77,16 +77,18 @@ fn start(s: &Cpu, va: u32) -> Result<Start, Status> {
 
 fn leaf(s: &Cpu, d: u64, va: u32, level: u32, above: &Inherited, user: bool) -> Result<(Translation, Status), Status> {
     let within = (1u64 << (39 - 9 * level)) - 1;
-    if d >> 10 & 1 == 0 {
-        return Err(Status::new(Kind::AccessFlag, level));
-    }
     let write = d >> 7 & 1 == 0 && !above.read_only;
     let pl0 = d >> 6 & 1 != 0 && !above.no_user;
-    let rights = Rights {
-        user: (pl0, pl0 && write),
-        kernel: (true, write),
-        xn: d >> 54 & 1 != 0 || above.xn,
-        pxn: d >> 53 & 1 != 0 || above.pxn,
+    let (rights, denied) = if d >> 10 & 1 == 0 {
+        (Rights::default(), Kind::AccessFlag)
+    } else {
+        let rights = Rights {
+            user: (pl0, pl0 && write),
+            kernel: (true, write),
+            xn: d >> 54 & 1 != 0 || above.xn,
+            pxn: d >> 53 & 1 != 0 || above.pxn,
+        };
+        (rights, Kind::Permission)
     };
     let (read, write, exec) = permissions(s, rights, user);
     let t = Translation {
@@ -98,5 +100,5 @@ fn leaf(s: &Cpu, d: u64, va: u32, level: u32, above: &Inherited, user: bool) -> 
         size: 39 - 9 * level as u8,
         attributes: Attributes::long(s, (d >> 2 & 7) as u32, (d >> 8 & 3) as u32),
     };
-    Ok((t, Status::new(Kind::Permission, level)))
+    Ok((t, Status::new(denied, level)))
 }

@@ -42,8 +42,8 @@ pub struct Translation {
     pub attributes: Attributes,
 }
 
-/// What a descriptor grants, before control bits apply.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a descriptor grants, before control bits apply; by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Rights {
     /// Read and write at PL0.
     user: (bool, bool),
@@ -72,21 +72,34 @@ fn unprivileged(s: &Cpu, idx: u8) -> bool {
 /// # Errors
 /// Why not, without the WnR bit.
 pub fn translate(s: &Cpu, bus: &mut dyn Bus, va: u32, access: Access, user: bool) -> Result<Translation, Status> {
-    let c = &s.cp15;
-    if c.sctlr & sctlr::M == 0 {
+    if s.cp15.sctlr & sctlr::M == 0 {
         return Ok(flat(va));
     }
-    let (t, denied) = if c.ttbcr & ttbcr::EAE != 0 {
-        long::lookup(s, bus, va, user)?
-    } else {
-        short::lookup(s, bus, va, user)?
-    };
+    let (t, denied) = lookup(s, bus, va, user)?;
     let allowed = match access {
         Access::Read => t.read,
         Access::Write => t.write,
         Access::Execute => t.exec,
     };
     if allowed { Ok(t) } else { Err(denied) }
+}
+
+/// What the tables say of an address, and the status of an access that they do not allow.
+fn lookup(s: &Cpu, bus: &mut dyn Bus, va: u32, user: bool) -> Result<(Translation, Status), Status> {
+    if s.cp15.ttbcr & ttbcr::EAE != 0 {
+        long::lookup(s, bus, va, user)
+    } else {
+        short::lookup(s, bus, va, user)
+    }
+}
+
+/// The physical address behind `va`, whatever the access rights, the domain and the access flag: for debuggers. `None`
+/// where nothing is mapped.
+pub fn probe(s: &Cpu, bus: &mut dyn Bus, va: u32) -> Option<u64> {
+    if s.cp15.sctlr & sctlr::M == 0 {
+        return Some(va.into());
+    }
+    lookup(s, bus, va, false).ok().map(|(t, _)| t.phys)
 }
 
 /// With the MMU off, addresses are physical and data is Strongly-ordered (B3.2.1).

@@ -36,22 +36,26 @@ pub(super) fn lookup(s: &Cpu, bus: &mut dyn Bus, va: u32, user: bool) -> Result<
     };
     let fault = |kind| Status::new(kind, level).domain(domain);
     let simple = s.cp15.sctlr & sctlr::AFE != 0;
-    if simple && leaf.ap & 1 == 0 {
-        return Err(fault(Kind::AccessFlag));
-    }
-    let rights = match s.cp15.dacr >> (2 * domain) & 3 {
-        1 => Rights {
-            xn: leaf.xn,
-            pxn: leaf.pxn,
-            ..access_permissions(leaf.ap, simple)
-        },
-        3 => Rights {
-            user: (true, true),
-            kernel: (true, true),
-            xn: false,
-            pxn: false,
-        },
-        _ => return Err(fault(Kind::Domain)),
+    let (rights, denied) = match s.cp15.dacr >> (2 * domain) & 3 {
+        _ if simple && leaf.ap & 1 == 0 => (Rights::default(), Kind::AccessFlag),
+        1 => {
+            let rights = Rights {
+                xn: leaf.xn,
+                pxn: leaf.pxn,
+                ..access_permissions(leaf.ap, simple)
+            };
+            (rights, Kind::Permission)
+        }
+        3 => {
+            let rights = Rights {
+                user: (true, true),
+                kernel: (true, true),
+                xn: false,
+                pxn: false,
+            };
+            (rights, Kind::Permission)
+        }
+        _ => (Rights::default(), Kind::Domain),
     };
     let (read, write, exec) = permissions(s, rights, user);
     let t = Translation {
@@ -63,7 +67,7 @@ pub(super) fn lookup(s: &Cpu, bus: &mut dyn Bus, va: u32, user: bool) -> Result<
         size: leaf.size,
         attributes: Attributes::short(s, leaf.tex_cb, leaf.shareable),
     };
-    Ok((t, fault(Kind::Permission)))
+    Ok((t, fault(denied)))
 }
 
 /// The address of the first-level descriptor, through TTBR0 or TTBR1.

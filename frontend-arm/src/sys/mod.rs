@@ -319,6 +319,46 @@ fn put(io: &mut Io, row: &Reg, value: u64) {
     }
 }
 
+/// The registers that a debugger shows: those that hold something, each once.
+pub(crate) fn shown() -> impl Iterator<Item = &'static Reg> {
+    let has_wide = |name| rows::ROWS.iter().any(|r| r.at.wide && r.name == name);
+    rows::ROWS.iter().filter(move |r| {
+        let single = r.at.crm.0 == r.at.crm.1 && r.at.opc2.0 == r.at.opc2.1;
+        let plain = r
+            .name
+            .bytes()
+            .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
+        let holds = r.kernel & table::R != 0 && !matches!(r.act, Act::Const(_));
+        single && plain && holds && (r.at.wide || !has_wide(r.name))
+    })
+}
+
+fn io<'a>(arm: &'a mut Arm, cpu: &'a mut Cpu, env: &'a mut dyn Env, row: &Reg) -> Io<'a> {
+    let which = u32::from(row.at.crm.0) << 3 | u32::from(row.at.opc2.0);
+    let fault = None;
+    Io {
+        arm,
+        cpu,
+        env,
+        which,
+        fault,
+    }
+}
+
+/// A register's value, whatever the current privilege.
+pub(crate) fn look(arm: &mut Arm, cpu: &mut Cpu, env: &mut dyn Env, row: &Reg) -> u64 {
+    get(&mut io(arm, cpu, env, row), row)
+}
+
+/// Writes a register with all that follows, whatever the current privilege; `None` if it is read-only.
+pub(crate) fn set(arm: &mut Arm, cpu: &mut Cpu, env: &mut dyn Env, row: &Reg, value: u64) -> Option<()> {
+    if row.kernel & table::W == 0 {
+        return None;
+    }
+    put(&mut io(arm, cpu, env, row), row, value);
+    Some(())
+}
+
 /// What follows from a register's change.
 fn settle(io: &mut Io, after: After) {
     match after {

@@ -1,0 +1,408 @@
+//! Breakpoints, watchpoints and single steps of the engine, on ARM code, in both accelerators.
+
+use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::state::{Cpu, mode, psr};
+use emu_frontend_arm::{MODELS, sys::sctlr};
+use emu_ir::{Bus, RamPage};
+use emu_jit::engine::debug::Watch;
+use emu_jit::engine::{Accel, Exit, Vcpu};
+use std::sync::{Arc, Mutex};
+
+const BASE: u32 = 0x4000_0000;
+const VECTORS: u32 = BASE + 0x1000;
+const CODE: u32 = BASE + 0x2000;
+const DATA: u32 = BASE + 0x8000;
+const TABLE: u32 = BASE + 0x1_0000;
+/// Bytes of RAM.
+const SIZE: usize = 0x2_0000;
+
+const WFI: u32 = 0xe320_f003;
+
+struct NoMachine;
+
+impl Platform for NoMachine {
+    fn now_ns(&self) -> u64 {
+        0
+    }
+    fn timer(&mut self, _: Timer, _: TimerOutput) {}
+    fn pending(&self) -> u32 {
+        0
+    }
+    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
+        FirmwareResult::Undefined
+    }
+    fn cpu_index(&self) -> u32 {
+        0
+    }
+    fn cpu_count(&self) -> u32 {
+        1
+    }
+}
+
+/// Memory that outlives its vCPU.
+#[derive(Clone)]
+struct Ram(Arc<Mutex<Box<[u128]>>>);
+
+impl Ram {
+    fn at(phys: u64, len: u64) -> Option<usize> {
+        let at = phys.checked_sub(BASE.into())?;
+        (at + len <= SIZE as u64).then_some(at as usize)
+    }
+    fn bytes(&self, at: u32, len: usize) -> Vec<u8> {
+        let at = (at - BASE) as usize;
+        bytemuck::cast_slice::<u128, u8>(&self.0.lock().unwrap())[at..at + len].to_vec()
+    }
+    fn put(&self, at: u32, bytes: &[u8]) {
+        let at = (at - BASE) as usize;
+        bytemuck::cast_slice_mut::<u128, u8>(&mut self.0.lock().unwrap())[at..at + bytes.len()].copy_from_slice(bytes);
+    }
+}
+
+impl Bus for Ram {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        Ram::at(phys, size.into())?;
+        let bytes = self.bytes(phys as u32, size.into());
+        Some(bytes.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b)))
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        Ram::at(phys, size.into())?;
+        self.put(phys as u32, &value.to_le_bytes()[..size.into()]);
+        Some(())
+    }
+    fn ram(&mut self, page: u64) -> Option<RamPage> {
+        let at = Ram::at(page, 0x1000)? as u64;
+        Some(RamPage {
+            host: self.0.lock().unwrap().as_ptr() as u64 + at,
+            writable: true,
+        })
+    }
+}
+
+struct Bench {
+    v: Vcpu<Arm>,
+    ram: Ram,
+    code: Vec<u8>,
+}
+
+impl Bench {
+    /// With this code, an idle loop at every vector, and a section of ordinary memory over all of it.
+    fn new(accel: Accel, code: &[u8]) -> Option<Bench> {
+        let ram = Ram(Arc::new(Mutex::new(vec![0; SIZE / 16].into())));
+        for vector in 0..8 {
+            ram.put(VECTORS + 4 * vector, &WFI.to_le_bytes());
+        }
+        ram.put(CODE, code);
+        ram.put(TABLE + 0x400 * 4, &(BASE | 0x1c0e).to_le_bytes());
+        let guest = Arm {
+            model: &MODELS[0],
+            platform: Box::new(NoMachine),
+        };
+        let v = Vcpu::new(guest, Cpu::reset(&MODELS[0]), Box::new(ram.clone()), accel, true).ok()?;
+        let code = code.to_vec();
+        let mut bench = Bench { v, ram, code };
+        bench.start();
+        Some(bench)
+    }
+    fn start(&mut self) {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        cpu.r[15] = CODE;
+        (cpu.cp15.vbar, cpu.cp15.dacr, cpu.cp15.ttbr0) = (VECTORS, 1, TABLE.into());
+        cpu.cp15.sctlr |= sctlr::M | sctlr::SW;
+        (cpu.cp15.cpacr, cpu.fpexc) = (0x00f0_0000, 1 << 30);
+        cpu.update_mode();
+        *self.v.state_mut() = cpu;
+    }
+    fn r(&self, n: usize) -> u32 {
+        self.v.state().r[n]
+    }
+    fn at(&self, offset: u32) -> bool {
+        self.v.pc() == u64::from(CODE + offset)
+    }
+}
+
+/// A bench for each accelerator that this host can run.
+fn benches(code: &[u8]) -> Vec<Bench> {
+    let all = [Accel::Interp, Accel::Jit].map(|accel| Bench::new(accel, code));
+    all.into_iter().flatten().collect()
+}
+
+fn arm(words: &[u32]) -> Vec<u8> {
+    words.iter().flat_map(|w| w.to_le_bytes()).collect()
+}
+
+fn thumb(halves: &[u16]) -> Vec<u8> {
+    halves.iter().flat_map(|w| w.to_le_bytes()).collect()
+}
+
+/// Counts r0 and r1 to 1000.
+fn counting() -> Vec<u8> {
+    arm(&[
+        0xe280_0001, // 0: add r0, r0, #1
+        0xe281_1001, // 4: add r1, r1, #1
+        0xe350_0ffa, // 8: cmp r0, #1000
+        0x1aff_fffb, // c: bne 0
+        WFI,
+    ])
+}
+
+#[test]
+fn breakpoints_stop_before_their_instruction_in_code_that_has_run() {
+    for mut bench in benches(&counting()) {
+        assert_eq!(bench.v.run(), Exit::Wait);
+        bench.start();
+        bench.v.set_breakpoints([u64::from(CODE) + 4]);
+
+        for round in 1..5 {
+            assert_eq!(bench.v.run(), Exit::Breakpoint);
+            assert!(bench.at(4));
+            assert_eq!((bench.r(0), bench.r(1)), (round, round - 1));
+            assert_eq!(bench.v.run(), Exit::Breakpoint, "still there");
+            bench.v.set_breakpoints([]);
+            assert_eq!(bench.v.step(false), Exit::Stepped);
+            bench.v.set_breakpoints([u64::from(CODE) + 4]);
+        }
+        bench.v.set_breakpoints([]);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+        assert_eq!((bench.r(0), bench.r(1)), (1000, 1000));
+        assert_eq!(
+            bench.ram.bytes(CODE, bench.code.len()),
+            bench.code,
+            "nothing shows in memory"
+        );
+    }
+}
+
+#[test]
+fn breakpoints_in_other_pages_do_not_stop() {
+    for mut bench in benches(&counting()) {
+        let elsewhere = [0u32, 4, 8, 12].map(|at| u64::from(BASE + 0x5000 + at));
+        bench.v.set_breakpoints(elsewhere);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+        assert_eq!(bench.r(1), 1000);
+    }
+}
+
+#[test]
+fn a_breakpoint_at_the_start_of_a_loop_stops_each_time_round() {
+    for mut bench in benches(&counting()) {
+        bench.v.set_breakpoints([CODE, CODE + 8].map(u64::from));
+
+        for round in 0..4 {
+            assert_eq!(bench.v.run(), Exit::Breakpoint);
+            assert!(bench.at(if round % 2 == 0 { 0 } else { 8 }), "round {round}");
+            bench.v.set_breakpoints([]);
+            assert_eq!(bench.v.step(false), Exit::Stepped);
+            bench.v.set_breakpoints([CODE, CODE + 8].map(u64::from));
+        }
+    }
+}
+
+#[test]
+fn steps_go_through_an_it_block_one_by_one() {
+    let code = thumb(&[
+        0x4280, // 0: cmp r0, r0
+        0xbf05, // 2: ittet eq
+        0x2101, // 4: moveq r1, #1
+        0x3102, // 6: addeq r1, #2
+        0x2109, // 8: movne r1, #9
+        0x3104, // a: addeq r1, #4
+        0xdf00, // c: svc 0
+    ]);
+    for mut bench in benches(&code) {
+        bench.v.state_mut().mode |= mode::T;
+        let mut seen = Vec::new();
+
+        for _ in 0..7 {
+            assert_eq!(bench.v.step(false), Exit::Stepped);
+            seen.push((bench.v.pc() as u32, bench.r(1)));
+        }
+
+        let inside = [2, 4, 6, 8, 10, 12].map(|at| CODE + at);
+        let values = [0, 0, 1, 3, 3, 7];
+        let mut want: Vec<_> = inside.into_iter().zip(values).collect();
+        want.push((VECTORS + 8, 7));
+        assert_eq!(seen, want, "and the call ends at its vector");
+    }
+}
+
+#[test]
+fn a_breakpoint_in_an_it_block_stops_there_and_its_condition_holds_on() {
+    let code = thumb(&[0x4280, 0xbf05, 0x2101, 0x3102, 0x2109, 0x3104, 0xbf30]);
+    for mut bench in benches(&code) {
+        bench.v.state_mut().mode |= mode::T;
+        bench.v.set_breakpoints([u64::from(CODE) + 8]);
+
+        assert_eq!(bench.v.run(), Exit::Breakpoint);
+        assert!(bench.at(8) && bench.r(1) == 3);
+        bench.v.set_breakpoints([]);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+        assert_eq!(bench.r(1), 7, "movne did not run");
+    }
+}
+
+#[test]
+fn steps_keep_an_exclusive_and_do_not_wait() {
+    let code = arm(&[0xe190_1f9f, 0xe281_1001, 0xe180_2f91, WFI, 0xe320_f002]);
+    for mut bench in benches(&code) {
+        bench.v.state_mut().r[0] = DATA;
+        bench.v.state_mut().r[2] = 9;
+
+        for _ in 0..5 {
+            assert_eq!(bench.v.step(false), Exit::Stepped);
+        }
+
+        assert!(bench.at(20), "past WFI and WFE");
+        assert_eq!((bench.r(2), bench.ram.bytes(DATA, 1)[0]), (0, 1));
+    }
+}
+
+#[test]
+fn a_step_takes_an_interrupt_only_where_it_may() {
+    for mut bench in benches(&counting()) {
+        bench.v.state_mut().psr &= !psr::I;
+        bench.v.kick().set_line(emu_frontend_arm::guest::IRQ, true);
+
+        assert_eq!(bench.v.step(false), Exit::Stepped);
+        assert!(bench.at(4));
+        assert_eq!(bench.v.step(true), Exit::Stepped);
+
+        assert_eq!(bench.v.pc(), u64::from(VECTORS + 0x18));
+        assert_eq!(bench.r(14), CODE + 8);
+    }
+}
+
+#[test]
+fn a_step_onto_nothing_ends_at_the_handler() {
+    for mut bench in benches(&arm(&[0xe590_0000])) {
+        bench.v.state_mut().r[0] = 0x1234_5678;
+        assert_eq!(bench.v.step(false), Exit::Stepped);
+        assert_eq!(bench.v.pc(), u64::from(VECTORS + 0x10), "data abort");
+
+        bench.v.state_mut().r[15] = 0x1000_0000;
+        assert_eq!(bench.v.step(false), Exit::Stepped);
+        assert_eq!(bench.v.pc(), u64::from(VECTORS + 0xc), "prefetch abort");
+    }
+}
+
+/// An instruction at r0, and whether it loads and stores the word at r0 + 4.
+const ACCESSES: &[(&str, u32, bool, bool)] = &[
+    ("str r1, [r0, #4]", 0xe580_1004, false, true),
+    ("strb r1, [r0, #7]", 0xe5c0_1007, false, true),
+    ("strh r1, [r0, #2]", 0xe1c0_10b2, false, false),
+    ("ldr r1, [r0, #1]", 0xe590_1001, true, false),
+    ("stmia r0!, {r1-r4}", 0xe8a0_001e, false, true),
+    ("ldmia r0, {r0-r3}", 0xe890_000f, true, false),
+    ("ldrd r2, [r0]", 0xe1c0_20d0, true, false),
+    ("vst1.32 {d0-d3}, [r0]!", 0xf400_028d, false, true),
+    ("vld4.8 {d0-d3}, [r0]", 0xf420_000f, true, false),
+    ("vldr d1, [r0]", 0xed90_1b00, true, false),
+    ("ldrex r1, [r0]", 0xe190_1f9f, false, false),
+    ("swp r1, r2, [r6]", 0xe106_1092, true, true),
+    ("ldrexd r2, r3, [r0]", 0xe1b0_2f9f, true, false),
+];
+
+#[test]
+fn watchpoints_stop_before_the_access_and_only_then() {
+    for &(name, word, reads, writes) in ACCESSES {
+        for mut bench in benches(&arm(&[word, WFI])) {
+            for (kind, meets) in [
+                ((true, false), reads),
+                ((false, true), writes),
+                ((true, true), reads | writes),
+            ] {
+                bench.start();
+                let set = |v: &mut Vcpu<Arm>| {
+                    for (n, value) in [(0, DATA), (1, 0x1111), (2, 0x2222), (3, 3), (4, 4), (6, DATA + 4)] {
+                        v.state_mut().r[n] = value;
+                    }
+                };
+                set(&mut bench.v);
+                bench.ram.put(DATA, &[0x55; 32]);
+                let before = *bench.v.state();
+                let watch = Watch {
+                    start: u64::from(DATA) + 4,
+                    len: 4,
+                    reads: kind.0,
+                    writes: kind.1,
+                };
+                bench.v.set_watchpoints(&[watch]);
+
+                let exit = bench.v.run();
+
+                if !meets {
+                    assert_eq!(exit, Exit::Wait, "{name} {kind:?}");
+                    continue;
+                }
+                let Exit::Watchpoint(hit) = exit else {
+                    panic!("{name} {kind:?}: {exit:?}")
+                };
+                assert_eq!(hit.watch, watch);
+                assert!(
+                    (watch.start..watch.start + 4).contains(&hit.addr),
+                    "{name} {:#x}",
+                    hit.addr
+                );
+                assert!(*bench.v.state() == before, "{name} {kind:?}: the state of before");
+                let watched = bench.ram.bytes(DATA + 4, 4);
+                assert_eq!(watched, [0x55; 4], "{name}: not stored yet");
+                assert_eq!(bench.v.step(false), Exit::Watchpoint(hit), "{name}: again");
+                bench.v.set_watchpoints(&[]);
+                assert_eq!(bench.v.step(false), Exit::Stepped);
+                assert!(bench.at(4), "{name}");
+                assert_eq!(bench.ram.bytes(DATA + 4, 4) != watched, writes, "{name}: stored now");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_watched_page_slows_no_other_and_its_neighbours_do_not_stop() {
+    // str r1, [r0]; add r1, #1; cmp r1, #100; bne; wfi
+    let code = arm(&[0xe580_1000, 0xe281_1001, 0xe351_0064, 0x1aff_fffb, WFI]);
+    for mut bench in benches(&code) {
+        bench.v.state_mut().r[0] = DATA;
+        bench.v.set_watchpoints(&[Watch {
+            start: u64::from(DATA) + 4,
+            len: 8,
+            reads: true,
+            writes: true,
+        }]);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+        assert_eq!(bench.ram.bytes(DATA, 1), [99]);
+    }
+}
+
+#[test]
+fn an_access_that_faults_anyway_is_no_hit() {
+    for mut bench in benches(&arm(&[0xe580_1000])) {
+        bench.v.state_mut().r[0] = 0x1234_5678;
+        bench.v.set_watchpoints(&[Watch {
+            start: 0x1234_5678,
+            len: 4,
+            reads: true,
+            writes: true,
+        }]);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+        assert_eq!(bench.v.pc(), u64::from(VECTORS + 0x14), "past the handler's WFI");
+    }
+}
+
+#[test]
+fn stepping_through_is_running_through() {
+    for mut bench in benches(&counting()) {
+        assert_eq!(bench.v.run(), Exit::Wait);
+        let want = *bench.v.state();
+        bench.start();
+
+        for _ in 0..4001 {
+            assert_eq!(bench.v.step(false), Exit::Stepped);
+        }
+
+        assert!(*bench.v.state() == want);
+    }
+}
