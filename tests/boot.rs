@@ -44,7 +44,7 @@ fn first_boot() -> &'static FirstBoot {
 }
 
 /// Debian's kernel, from the first boot's cache.
-fn kernel(test: &str) -> Option<PathBuf> {
+pub fn kernel(test: &str) -> Option<PathBuf> {
     let boot = first_boot();
     if boot.status == Some(1) {
         skipped(test, boot.errors.trim());
@@ -56,12 +56,12 @@ fn kernel(test: &str) -> Option<PathBuf> {
 }
 
 /// Debian's initrd with `init` in place of the installer.
-fn initrd(name: &str, init: &str) -> PathBuf {
+pub fn initrd(name: &str, init: &[u8]) -> PathBuf {
     let debian = fs::read(kept().join("emu/debian-12-armhf/initrd.gz")).unwrap();
     let own = pack(&[(
         "init",
         File::Regular {
-            bytes: init.as_bytes(),
+            bytes: init,
             mode: 0o755,
         },
     )])
@@ -129,7 +129,7 @@ fn debian_boots_to_a_root_shell_and_powers_off() {
 /// Boots Debian's kernel with an init of ours.
 fn boot(test: &str, init: &str, more: &[&str]) -> Option<Emu> {
     let kernel = kernel(test)?;
-    let initrd = initrd(test, init);
+    let initrd = initrd(test, init.as_bytes());
     let mut args = vec!["--kernel", kernel.to_str()?, "--initrd", initrd.to_str()?];
     args.extend(["--append", "console=ttyAMA0 quiet"]);
     args.extend(more);

@@ -115,6 +115,33 @@ impl Emu {
         }
     }
 
+    /// The first line on standard error, with which emu starts where it has something to say.
+    pub fn first_error(&mut self) -> String {
+        let errors = self.child.stderr.as_mut().unwrap();
+        // Byte by byte: what follows the line is left for `end`.
+        let bytes = std::iter::from_fn(|| {
+            let mut byte = [0];
+            errors.read_exact(&mut byte).unwrap();
+            (byte[0] != b'\n').then_some(byte[0])
+        });
+        String::from_utf8(bytes.collect()).unwrap()
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Passes what it has written so far.
+    pub fn skip(&mut self) {
+        self.at = self.output.bytes.lock().unwrap().len();
+    }
+
+    /// What it has written since what was waited for.
+    pub fn unread(&self) -> String {
+        String::from_utf8_lossy(&self.output.bytes.lock().unwrap()[self.at..]).into_owned()
+    }
+
     /// Types.
     pub fn send(&mut self, text: &str) {
         self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();

@@ -4,6 +4,7 @@ mod boot;
 mod cli;
 mod coverage;
 mod explain;
+mod gdb;
 mod guest;
 mod listings;
 mod machine;

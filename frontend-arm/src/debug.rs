@@ -20,6 +20,8 @@ enum Place {
     Cpsr,
     /// D0 to D31.
     Double(u8),
+    /// Q0 to Q15: the same as pairs.
+    Quad(u8),
     /// By VMRS's number.
     Vfp(u32),
     /// R`n` of a mode.
@@ -42,9 +44,23 @@ const FPSCR: u32 = 1;
 /// VMRS's other registers.
 const VFP: [(&str, u32); 4] = [("fpsid", 0), ("mvfr1", 6), ("mvfr0", 7), ("fpexc", 8)];
 
-/// A feature of the description: its name, where its registers start, and the rest of their `reg` elements.
+/// What a Q register holds, for GDB.
+const QUAD_TYPES: &str = r#"<vector id="u8x16" type="uint8" count="16"/>
+<vector id="u16x8" type="uint16" count="8"/>
+<vector id="u32x4" type="uint32" count="4"/>
+<vector id="u64x2" type="uint64" count="2"/>
+<vector id="f32x4" type="ieee_single" count="4"/>
+<vector id="f64x2" type="ieee_double" count="2"/>
+<union id="neon_q">
+<field name="u8" type="u8x16"/><field name="u16" type="u16x8"/><field name="u32" type="u32x4"/>
+<field name="u64" type="u64x2"/><field name="f32" type="f32x4"/><field name="f64" type="f64x2"/>
+</union>
+"#;
+
+/// A feature of the description: its name, its types, its registers, and the rest of their `reg` elements.
 struct Feature {
     name: &'static str,
+    types: &'static str,
     /// Numbers of its registers.
     registers: std::ops::Range<usize>,
     attributes: fn(&Register) -> &'static str,
@@ -60,32 +76,45 @@ static LAYOUT: LazyLock<Layout> = LazyLock::new(|| {
         registers: Vec::new(),
         features: Vec::new(),
     };
-    layout.feature("org.gnu.gdb.arm.core", core(), |r| match r.place {
+    layout.feature("org.gnu.gdb.arm.core", "", core(), |r| match r.place {
         Place::Core(13) => r#"type="data_ptr""#,
         Place::Core(15) => r#"type="code_ptr""#,
         _ => r#"type="uint32""#,
     });
-    layout.feature("org.gnu.gdb.arm.vfp", vfp(), |r| match r.place {
+    layout.feature("org.gnu.gdb.arm.vfp", "", vfp(), |r| match r.place {
         Place::Double(_) => r#"type="ieee_double""#,
         _ => r#"type="int" group="float""#,
     });
-    // Without registers of its own: that there are Q registers.
-    layout.feature("org.gnu.gdb.arm.neon", Vec::new(), |_| "");
+    // GDB would make Q registers of the D registers, but 13.1 makes none.
+    layout.feature(
+        "org.gnu.gdb.arm.neon",
+        QUAD_TYPES,
+        quads(),
+        |_| r#"type="neon_q" group="vector""#,
+    );
+    // Calling a function of the guest's saves and restores what the program sees, not what the system is set to.
     let system = |r: &Register| match r.bits {
-        64 => r#"type="uint64" group="system""#,
-        _ => r#"type="uint32" group="system""#,
+        64 => r#"type="uint64" group="system" save-restore="no""#,
+        _ => r#"type="uint32" group="system" save-restore="no""#,
     };
-    layout.feature("emu.arm.banked", banked(), system);
-    layout.feature("emu.arm.system", system_control(), system);
+    layout.feature("emu.arm.banked", "", banked(), system);
+    layout.feature("emu.arm.system", "", system_control(), system);
     layout
 });
 
 impl Layout {
-    fn feature(&mut self, name: &'static str, registers: Vec<Register>, attributes: fn(&Register) -> &'static str) {
+    fn feature(
+        &mut self,
+        name: &'static str,
+        types: &'static str,
+        registers: Vec<Register>,
+        attributes: fn(&Register) -> &'static str,
+    ) {
         let first = self.registers.len();
         self.registers.extend(registers);
         self.features.push(Feature {
             name,
+            types,
             registers: first..self.registers.len(),
             attributes,
         });
@@ -116,6 +145,12 @@ fn vfp() -> Vec<Register> {
     doubles.chain([register("fpscr", 32, Place::Vfp(FPSCR))]).collect()
 }
 
+fn quads() -> Vec<Register> {
+    (0..16)
+        .map(|n| register(format!("q{n}"), 128, Place::Quad(n)))
+        .collect()
+}
+
 fn banked() -> Vec<Register> {
     let mut all = vec![register("spsr", 32, Place::Spsr(None))];
     for m in [psr::USR, psr::FIQ, psr::IRQ, psr::SVC, psr::ABT, psr::UND] {
@@ -142,31 +177,39 @@ fn system_control() -> Vec<Register> {
 }
 
 impl Register {
-    fn read(&self, arm: &mut Arm, s: &mut Cpu, env: &mut dyn Env) -> u64 {
+    fn read(&self, arm: &mut Arm, s: &mut Cpu, env: &mut dyn Env) -> u128 {
         match self.place {
             Place::Core(n) => s.r[usize::from(n)].into(),
             Place::Cpsr => s.cpsr().into(),
-            Place::Double(n) => s.d[usize::from(n)],
+            Place::Double(n) => s.d[usize::from(n)].into(),
+            Place::Quad(n) => {
+                let at = usize::from(n) * 2;
+                u128::from(s.d[at]) | u128::from(s.d[at + 1]) << 64
+            }
             Place::Vfp(n) => s.vfp_look(arm.model, n).unwrap_or(0).into(),
             Place::Banked(m, n) => (*s.reg_of(m, n)).into(),
             Place::Spsr(None) => s.spsr().unwrap_or(0).into(),
             Place::Spsr(Some(m)) => s.spsr_of(m).map_or(0, |v| *v).into(),
-            Place::System(row) => sys::look(arm, s, env, row),
+            Place::System(row) => sys::look(arm, s, env, row).into(),
         }
     }
 
-    fn write(&self, arm: &mut Arm, s: &mut Cpu, env: &mut dyn Env, value: u64) -> Option<()> {
+    fn write(&self, arm: &mut Arm, s: &mut Cpu, env: &mut dyn Env, value: u128) -> Option<()> {
         let word = value as u32;
         match self.place {
             Place::Core(15) => s.jump(word),
             Place::Core(n) => s.r[usize::from(n)] = word,
             Place::Cpsr => s.set_cpsr(word),
-            Place::Double(n) => s.d[usize::from(n)] = value,
+            Place::Double(n) => s.d[usize::from(n)] = value as u64,
+            Place::Quad(n) => {
+                let at = usize::from(n) * 2;
+                (s.d[at], s.d[at + 1]) = (value as u64, (value >> 64) as u64);
+            }
             Place::Vfp(n) => return s.vfp_set(n, word),
             Place::Banked(m, n) => *s.reg_of(m, n) = word,
             Place::Spsr(None) => s.set_spsr(word),
             Place::Spsr(Some(m)) => *s.spsr_of(m)? = word,
-            Place::System(row) => return sys::set(arm, s, env, row, value),
+            Place::System(row) => return sys::set(arm, s, env, row, value as u64),
         }
         Some(())
     }
@@ -192,6 +235,7 @@ impl Inspect for Arm {
         for feature in &LAYOUT.features {
             // Writing to a string does not fail.
             let _ = writeln!(xml, "<feature name=\"{}\">", feature.name);
+            xml += feature.types;
             for number in feature.registers.clone() {
                 let r = &LAYOUT.registers[number];
                 let (name, bits, more) = (&r.name, r.bits, (feature.attributes)(r));
@@ -220,7 +264,7 @@ impl Inspect for Arm {
         if value.len() != r.bits as usize / 8 {
             return None;
         }
-        let value = value.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b));
+        let value = value.iter().rev().fold(0, |v, b| v << 8 | u128::from(*b));
         r.write(self, s, env, value)
     }
 
@@ -255,11 +299,11 @@ mod tests {
         fn new() -> Bench {
             Bench(arm().0, Cpu::reset(&MODELS[0]), Engine::new())
         }
-        fn get(&mut self, name: &str) -> u64 {
+        fn get(&mut self, name: &str) -> u128 {
             let bytes = self.0.register(&mut self.1, &mut self.2, number(name)).unwrap();
-            bytes.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b))
+            bytes.iter().rev().fold(0, |v, b| v << 8 | u128::from(*b))
         }
-        fn set(&mut self, name: &str, value: u64) -> Option<()> {
+        fn set(&mut self, name: &str, value: u128) -> Option<()> {
             let n = number(name);
             let bytes = &value.to_le_bytes()[..LAYOUT.registers[n].bits as usize / 8];
             self.0.set_register(&mut self.1, &mut self.2, n, bytes)
@@ -293,6 +337,7 @@ mod tests {
             ("cpsr", 0x6000_01d1),
             ("r0", 1),
             ("sp", 2),
+            ("q2", 0x1122_3344_5566_7788_99aa_bbcc_ddee_ff00),
             ("d31", 0x1122_3344_5566_7788),
             ("fpscr", 0x0300_0010),
             ("fpexc", 1 << 30),
@@ -314,6 +359,7 @@ mod tests {
         for (name, value) in rows {
             assert_eq!(bench.get(name), value, "{name}");
         }
+        assert_eq!(bench.get("d5"), 0x1122_3344_5566_7788);
         assert_eq!(bench.1.current_mode(), psr::FIQ);
         assert!(bench.2.contexts > 0, "the engine hears of new tables");
     }

@@ -10,6 +10,7 @@ use clap::{ArgAction, CommandFactory, Parser};
 use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey};
 use crate::error::Error;
 use crate::explain::Explain;
+use crate::gdb::address::Address;
 use crate::trace::Trace;
 
 /// What the command line asks for.
@@ -37,6 +38,8 @@ Examples:
       Show what becomes of guest instructions: IR, optimised IR, host code. See `emu explain --help`.
   emu --dump-dtb virt.dtb --memory 2G
       Write the board's device tree; `dtc virt.dtb` prints it.
+  emu --kernel zImage --gdb --gdb-wait
+      Hold the guest at its first instruction for GDB; the first line says what to type in another terminal.
   echo 'uname -a; poweroff' | emu > log
       Standard input may be a pipe, a file or closed.
   emu --virtio-console pty
@@ -50,7 +53,7 @@ Exit status:
   0      the guest powered off, or rebooted under --no-reboot
   1      the host failed emu: Debian's packages cannot be had, no memory, ...
   2      bad usage or input: one line on standard error names the option; nothing was started
-  3      ended by the escape key
+  3      ended by the escape key, or by the debugger's kill
   128+N  ended by signal N (143 for SIGTERM); the terminal is restored
 
 Files:
@@ -143,6 +146,23 @@ struct Cli {
     #[arg(long, help_heading = "Running")]
     no_reboot: bool,
 
+    /// Let GDB debug the guest: tcp:HOST:PORT or unix:PATH [default: tcp:127.0.0.1:1234]
+    ///
+    /// GDB attaches and leaves at any time (`gdb-multiarch -ex "target remote :1234" vmlinux`), sees each CPU as a thread,
+    /// and has more commands under `monitor help`. Who reaches the address controls emu: name another interface with care.
+    #[arg(
+        long,
+        value_name = "WHERE",
+        num_args = 0..=1,
+        default_missing_value = Address::DEFAULT,
+        help_heading = "Debugging"
+    )]
+    gdb: Option<Address>,
+
+    /// Hold the guest at its first instruction until GDB lets it go (with --gdb's default, unless that is given)
+    #[arg(long, help_heading = "Debugging")]
+    gdb_wait: bool,
+
     /// The key that ends emu, ^] if not given: ^ and a character, such as ^a, or none
     #[arg(
         long,
@@ -208,6 +228,10 @@ impl Cli {
                 append: self.append.unwrap_or_default(),
             },
         };
+        let gdb = match self.gdb {
+            None if self.gdb_wait => Address::DEFAULT.parse().ok(),
+            gdb => gdb,
+        };
         Ok(Config {
             arch: self.arch,
             board: self.board,
@@ -219,6 +243,8 @@ impl Cli {
             dtb: self.dtb,
             dump_dtb: self.dump_dtb,
             no_reboot: self.no_reboot,
+            gdb,
+            gdb_wait: self.gdb_wait,
             escape: self.escape,
             serial: self.serial,
             virtio_console: self.virtio_console,
@@ -448,6 +474,17 @@ mod tests {
     }
 
     #[test]
+    fn a_debugger_has_an_address_by_default() {
+        let gdb = |line| config(line).gdb.map(|a| a.to_string());
+
+        assert_eq!(gdb(""), None);
+        assert_eq!(gdb("--gdb").as_deref(), Some(Address::DEFAULT));
+        assert_eq!(gdb("--gdb-wait").as_deref(), Some(Address::DEFAULT));
+        assert_eq!(gdb("--gdb unix:s --no-reboot").as_deref(), Some("unix:s"));
+        assert_eq!(gdb("--gdb --no-reboot").as_deref(), Some(Address::DEFAULT));
+    }
+
+    #[test]
     fn complaints_name_the_option_and_the_reason_in_one_line() {
         let cases = [
             (
@@ -484,6 +521,14 @@ mod tests {
             (
                 "--kernal k",
                 "--kernal: unknown option; did you mean --kernel? (emu --help)",
+            ),
+            (
+                "--gdb 1234",
+                "--gdb 1234: not an address; write tcp:HOST:PORT or unix:PATH",
+            ),
+            (
+                "--gdb tcp::65536",
+                "--gdb tcp::65536: not a port: \"65536\"; ports are numbers up to 65535",
             ),
             ("--kernel", "--kernel: a value is missing"),
             ("--kernel a --kernel b", "--kernel: given more than once"),

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::board::{Board, VIRT};
+use crate::gdb::address::Address;
 use crate::trace::Trace;
 use emu_firmware::fdt::Region;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,10 @@ pub struct Config {
     pub dump_dtb: Option<PathBuf>,
     /// End when the guest asks for a reboot, instead of rebooting it.
     pub no_reboot: bool,
+    /// Where a debugger finds the machine, if one may.
+    pub gdb: Option<Address>,
+    /// The guest is held at its first instruction until the debugger lets it go.
+    pub gdb_wait: bool,
     /// The key that ends emu.
     pub escape: EscapeKey,
     /// What the guest's UART is on the host.

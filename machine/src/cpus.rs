@@ -11,6 +11,8 @@ use std::thread::Thread;
 use emu_devices::bus::{CpuInputs, CpuLine, RamWatch};
 use emu_jit::engine::Kick;
 
+use crate::gdb::control::DebugPort;
+
 /// How a CPU starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start {
@@ -62,6 +64,8 @@ pub struct Port {
     standby: AtomicBool,
     orders: Mutex<VecDeque<Order>>,
     engine: OnceLock<Engine>,
+    /// The debugger's hold on the CPU.
+    pub debug: DebugPort,
 }
 
 /// The bit of an interrupt input in [`Port::lines`] and in the engine's pending word.
@@ -80,6 +84,7 @@ impl Port {
             standby: AtomicBool::new(false),
             orders: Mutex::default(),
             engine: OnceLock::new(),
+            debug: DebugPort::default(),
         }
     }
 
@@ -158,7 +163,8 @@ impl Port {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn interrupt(&self) {
+    /// Makes the CPU's thread look for what it is to do.
+    pub fn interrupt(&self) {
         if let Some(engine) = self.engine.get() {
             engine.kick.request_exit();
             engine.thread.unpark();

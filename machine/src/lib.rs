@@ -12,6 +12,7 @@ pub mod debian;
 mod disassembly;
 mod error;
 mod explain;
+pub mod gdb;
 pub mod images;
 mod lifecycle;
 mod log;
@@ -36,6 +37,8 @@ pub enum Outcome {
     Rebooted,
     /// The user pressed the escape key.
     Escaped,
+    /// The debugger ended the run.
+    Killed,
     /// A signal of this number told emu to end.
     Signal(u8),
     /// What was asked for was written; no machine was started.
@@ -47,7 +50,7 @@ impl Outcome {
     pub fn exit_status(self) -> u8 {
         match self {
             Self::PoweredOff | Self::Rebooted | Self::Written => 0,
-            Self::Escaped => 3,
+            Self::Escaped | Self::Killed => 3,
             Self::Signal(number) => 128 + (number & 0x7f),
         }
     }

@@ -21,10 +21,11 @@ use crate::arm::{self, ArmPlatform};
 use crate::board::Board;
 use crate::board::build::{Devices, Surroundings};
 use crate::board::tree::Fitting;
-use crate::config::{Accel, Config};
+use crate::config::{Accel, Boot, Config};
 use crate::consoles::Consoles;
 use crate::cpus::{Cpus, Order, Start};
 use crate::error::Error;
+use crate::gdb;
 use crate::images::{Images, Placed};
 use crate::signals;
 use crate::trace::{ArmTracer, Logs};
@@ -37,7 +38,7 @@ const DRAIN_STEP: Duration = Duration::from_millis(50);
 const ZEROS: [u8; 4096] = [0; 4096];
 
 /// What the main thread waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Event {
     /// The guest powered its machine off.
     PowerOff,
@@ -55,6 +56,10 @@ pub enum Event {
     PowerKey,
     /// A log cannot be written any more.
     TraceFailed,
+    /// The debugger wants a reset, and to be told when it is done.
+    ResetWanted(Sender<()>),
+    /// The debugger ends the run.
+    Killed,
 }
 
 /// The machine that a [`Config`] describes, before it exists.
@@ -112,6 +117,7 @@ impl<'a> Plan<'a> {
     /// [`Error::Host`] when the host cannot do what the machine needs.
     pub fn run(&self) -> Result<Outcome, Error> {
         let logs = Logs::create(&self.config.trace)?;
+        let listener = self.config.gdb.as_ref().map(gdb::Listener::bind).transpose()?;
         let (sender, events) = unbounded();
         signals::watch(sender.clone()).map_err(|e| Error::host("cannot watch for signals", e))?;
         let escape = sender.clone();
@@ -120,7 +126,7 @@ impl<'a> Plan<'a> {
             let _ = escape.send(Event::Escape);
         };
         let consoles = Arc::new(Consoles::open(self.config, on_escape)?);
-        let outcome = self.run_on(&consoles, &logs, sender, events);
+        let outcome = self.run_on(&consoles, &logs, listener, sender, events);
         // The devices still hold the consoles: leave raw mode now, not when the last of them is gone.
         consoles.close();
         // A failed log is why the run ended, if it ended without an outcome.
@@ -131,6 +137,7 @@ impl<'a> Plan<'a> {
         &self,
         consoles: &Arc<Consoles>,
         logs: &Logs,
+        listener: Option<gdb::Listener>,
         sender: Sender<Event>,
         events: Receiver<Event>,
     ) -> Result<Outcome, Error> {
@@ -138,12 +145,18 @@ impl<'a> Plan<'a> {
         for cpu in 0..machine.cpus.count() {
             machine.spawn(cpu, logs, sender.clone())?;
         }
+        if let Some(listener) = listener {
+            machine.debug(listener, sender.clone())?;
+        }
         drop(sender);
         if consoles.is_terminal() && self.config.escape.0.is_some() {
             eprintln!("emu: {} ends emu", self.config.escape);
         }
         machine.power_on()?;
         let outcome = machine.watch();
+        if let Some(gdb) = &machine.gdb {
+            gdb.finish(outcome.as_ref().map_or(1, |o| o.exit_status()));
+        }
         machine.end();
         match outcome {
             Ok(Outcome::PoweredOff | Outcome::Rebooted) => {
@@ -173,6 +186,7 @@ impl<'a> Plan<'a> {
             consoles: consoles.clone(),
             events,
             threads: Vec::new(),
+            gdb: None,
         })
     }
 }
@@ -186,9 +200,35 @@ struct Machine<'a> {
     consoles: Arc<Consoles>,
     events: Receiver<Event>,
     threads: Vec<Option<JoinHandle<()>>>,
+    gdb: Option<gdb::Server>,
 }
 
 impl Machine<'_> {
+    /// Serves a debugger from now on, and says how to start it.
+    fn debug(&mut self, listener: gdb::Listener, events: Sender<Event>) -> Result<(), Error> {
+        let file = match &self.plan.config.boot {
+            Boot::Kernel { .. } | Boot::Debian { .. } => " vmlinux",
+            Boot::Firmware { .. } => "",
+        };
+        let remote = listener.remote();
+        let machine = gdb::Machine {
+            cpus: self.cpus.clone(),
+            clock: self.clock.clone(),
+            space: self.devices.space.clone(),
+            memory: self.devices.memory.clone(),
+            board: self.plan.board,
+            events,
+        };
+        self.gdb = Some(gdb::Server::start(listener, machine, self.plan.config.gdb_wait)?);
+        let waits = if self.plan.config.gdb_wait {
+            "; the guest waits"
+        } else {
+            ""
+        };
+        eprintln!("emu: to debug, type: gdb-multiarch -ex \"target remote {remote}\"{file}{waits}");
+        Ok(())
+    }
+
     /// Starts the thread of CPU number `cpu`, which is off.
     fn spawn(&mut self, cpu: usize, logs: &Logs, events: Sender<Event>) -> Result<(), Error> {
         let lines = self.devices.private_lines(self.plan.board, cpu);
@@ -288,6 +328,15 @@ impl Machine<'_> {
                     }
                     self.power_on()?;
                 }
+                Event::ResetWanted(done) => {
+                    if let Some(outcome) = self.halt() {
+                        return Ok(outcome);
+                    }
+                    self.power_on()?;
+                    // The debugger may have lost its patience.
+                    let _ = done.send(());
+                }
+                Event::Killed => return Ok(Outcome::Killed),
                 Event::Escape => return Ok(Outcome::Escaped),
                 Event::Signal(number) => return Ok(Outcome::Signal(number)),
                 Event::PowerKey => self.devices.press_power_key(),
@@ -309,9 +358,10 @@ impl Machine<'_> {
                 Event::Halted(_) => running -= 1,
                 Event::Escape => return Some(Outcome::Escaped),
                 Event::Signal(number) => return Some(Outcome::Signal(number)),
+                Event::Killed => return Some(Outcome::Killed),
                 Event::Ended(cpu) => self.join(cpu),
-                // The reset is stronger.
-                Event::PowerOff | Event::Reset | Event::PowerKey | Event::TraceFailed => {}
+                // The reset is stronger, and one is enough.
+                Event::PowerOff | Event::Reset | Event::PowerKey | Event::TraceFailed | Event::ResetWanted(_) => {}
             }
         }
         None

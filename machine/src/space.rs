@@ -108,6 +108,21 @@ impl AddressSpace {
         }
     }
 
+    /// Where RAM is.
+    pub fn ram(&self) -> Region {
+        self.ram
+    }
+
+    /// Bytes of memory, RAM or what code is fetched from (flash), without any device's noticing. `None`, and `out` is not
+    /// to be used, where there is none.
+    pub fn peek(&self, address: u64, out: &mut [u8]) -> Option<()> {
+        if let Some(offset) = self.in_ram(address, out.len() as u64) {
+            return self.memory.copy_out(offset, out);
+        }
+        let window = &self.windows[self.find(address)?];
+        window.code.as_ref()?.copy_out(address - window.place.base, out)
+    }
+
     /// Index of the window that an address lies in.
     fn find(&self, address: u64) -> Option<usize> {
         let at = self.windows.partition_point(|w| w.place.end() <= address);
@@ -292,6 +307,28 @@ mod tests {
         assert_eq!((page.host, page.writable), (array.base() as u64 + 0x1000, false));
         assert_eq!(bus.load(0x10_0004, 4), Some(4 << 16 | 4 << 8));
         assert_eq!(bus.ram(0x10_2000), None);
+    }
+
+    #[test]
+    fn peeking_finds_memory_and_leaves_devices_alone() {
+        let mut space = space();
+        let array = Arc::new(Ram::new(0x2000).unwrap());
+        array.copy_in(0x10, &[7; 4]).unwrap();
+        space
+            .map_with_code(Region::new(0x10_0000, 0x2000), probe(), array)
+            .unwrap();
+        let space = Arc::new(space);
+        space.view(0).store(BASE + 4, 4, 0x0908_0706).unwrap();
+        let peek = |at| {
+            let mut bytes = [0; 4];
+            space.peek(at, &mut bytes).map(|()| bytes)
+        };
+
+        assert_eq!(peek(BASE + 4), Some([6, 7, 8, 9]));
+        assert_eq!(peek(0x10_0010), Some([7; 4]));
+        for nothing in [0x1000, 0x800, 0x10_1ffe, BASE + (1 << 20) - 2, u64::MAX] {
+            assert_eq!(peek(nothing), None, "{nothing:#x}");
+        }
     }
 
     #[test]

@@ -186,6 +186,10 @@ impl<G: Guest> Vcpu<G> {
         self.shared.context.state_mut(&mut self.own)
     }
     /// The guest's own part.
+    pub fn guest(&self) -> &G {
+        &self.guest
+    }
+    /// The guest's own part, to be changed.
     pub fn guest_mut(&mut self) -> &mut G {
         &mut self.guest
     }

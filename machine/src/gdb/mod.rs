@@ -1,0 +1,273 @@
+//! Debugging by GDB's remote protocol.
+//!
+//! A thread listens, another serves one client after the other: a [`session`] runs the protocol (`gdbstub`) on the machine
+//! as GDB sees it ([`target`]), whose vCPUs it holds through their ports ([`debugged`], [`control`]). A client finds the machine running
+//! and stops it; one that leaves, whichever way, leaves it running.
+
+pub mod address;
+pub mod control;
+mod debugged;
+#[cfg(any(test, feature = "fuzz"))]
+pub mod fuzz;
+mod monitor;
+mod session;
+mod target;
+mod wire;
+
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use crossbeam::select;
+
+use crate::error::Error;
+use crate::lifecycle::Event;
+use address::Address;
+use control::Stopped;
+use debugged::Debugged;
+pub use debugged::Machine;
+use session::End;
+use wire::Stream;
+
+/// How long the end of a run waits for the client to be told.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// How long a client waits for the one before it to be gone, and how often it looks.
+const CHANGE: Duration = Duration::from_millis(500);
+const STEP: Duration = Duration::from_millis(5);
+/// How long the listener rests when the host refuses it a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+
+enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A place where clients are awaited, before there is a machine.
+pub struct Listener {
+    socket: Socket,
+    address: Address,
+}
+
+impl Listener {
+    /// Takes the address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] naming the option: the address is another's, or none of this host's.
+    pub fn bind(address: &Address) -> Result<Listener, Error> {
+        let socket = match address {
+            Address::Tcp { host, port } => TcpListener::bind((Address::host(host), *port)).map(Socket::Tcp),
+            Address::Unix(path) => bind_path(path).map(Socket::Unix),
+        };
+        let refused = |e: io::Error| match e.kind() {
+            io::ErrorKind::AddrInUse => "in use by another program; name another address".to_owned(),
+            _ => e.to_string().split(" (os error").next().unwrap_or_default().to_owned(),
+        };
+        let socket = socket.map_err(|e| Error::input("--gdb", address, refused(e)))?;
+        Ok(Listener {
+            socket,
+            address: address.clone(),
+        })
+    }
+
+    /// What GDB's `target remote` takes.
+    pub fn remote(&self) -> String {
+        let port = match &self.socket {
+            Socket::Tcp(socket) => socket.local_addr().map_or(0, |a| a.port()),
+            Socket::Unix(_) => 0,
+        };
+        self.address.remote(port)
+    }
+
+    fn accept(&self) -> io::Result<Stream> {
+        match &self.socket {
+            Socket::Tcp(socket) => socket.accept().map(|(stream, _)| Stream::Tcp(stream)),
+            Socket::Unix(socket) => socket.accept().map(|(stream, _)| Stream::Unix(stream)),
+        }
+    }
+}
+
+/// A socket that a program has left behind is taken over; one that somebody listens at is not.
+fn bind_path(path: &Path) -> io::Result<UnixListener> {
+    let bound = UnixListener::bind(path);
+    match bound {
+        Err(e) if e.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
+            Err(gone) if gone.kind() == io::ErrorKind::ConnectionRefused => {
+                std::fs::remove_file(path)?;
+                UnixListener::bind(path)
+            }
+            _ => Err(e),
+        },
+        bound => bound,
+    }
+}
+
+/// The debugger's server, while the machine exists.
+pub struct Server {
+    over: Sender<u8>,
+    done: Receiver<()>,
+    path: Option<PathBuf>,
+}
+
+impl Server {
+    /// Serves clients of `machine` from now on. If `wait`, the machine is held until one lets it go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Host`]: no threads are to be had.
+    pub fn start(listener: Listener, machine: Machine, wait: bool) -> Result<Server, Error> {
+        let (stops_in, stops) = unbounded();
+        for port in machine.cpus.iter() {
+            port.debug.connect(machine.clock.clone(), stops_in.clone());
+        }
+        if wait {
+            machine.clock.pause();
+            machine.cpus.iter().for_each(|port| port.hold());
+        }
+        let path = match &listener.address {
+            Address::Unix(path) => Some(path.clone()),
+            Address::Tcp { .. } => None,
+        };
+        let (over_in, over) = bounded(1);
+        let (done_in, done) = bounded(0);
+        let (clients_in, clients) = bounded(1);
+        let busy = Arc::new(AtomicBool::new(false));
+        let door = Door {
+            listener,
+            clients: clients_in,
+            busy: busy.clone(),
+        };
+        let desk = Desk {
+            clients,
+            stops,
+            over,
+            busy,
+        };
+        let cannot = |e| Error::host("cannot serve a debugger", e);
+        let named = |name: &str| thread::Builder::new().name(name.into());
+        let listening = named("emu-gdb-listen").spawn(move || door.watch());
+        listening.map_err(cannot)?;
+        let serving = named("emu-gdb").spawn(move || {
+            desk.serve(machine, wait);
+            drop(done_in);
+        });
+        serving.map_err(cannot)?;
+        Ok(Server {
+            over: over_in,
+            done,
+            path,
+        })
+    }
+
+    /// The run is over with this exit status: the client is told, and the address is given up.
+    pub fn finish(&self, status: u8) {
+        // The thread listens until it ends.
+        let _ = self.over.send(status);
+        if self.done.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Timeout) {
+            tracing::warn!("the debugger did not take leave");
+        }
+        if let Some(path) = &self.path {
+            // Somebody else may have removed it.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Where clients come in.
+struct Door {
+    listener: Listener,
+    clients: Sender<Stream>,
+    busy: Arc<AtomicBool>,
+}
+
+impl Door {
+    /// Whether the next client can be served, whose place it is then. One that has just left is given time to be gone.
+    fn is_free(&self) -> bool {
+        let deadline = Instant::now() + CHANGE;
+        while self.busy.swap(true, Ordering::AcqRel) {
+            if Instant::now() > deadline {
+                return false;
+            }
+            thread::sleep(STEP);
+        }
+        true
+    }
+
+    fn watch(&self) {
+        loop {
+            match self.listener.accept() {
+                Ok(stream) if !self.is_free() => {
+                    tracing::warn!("a second debugger was refused: one is connected already");
+                    stream.shut();
+                }
+                Ok(stream) => {
+                    if self.clients.send(stream).is_err() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!("cannot take in a debugger: {error}");
+                    thread::sleep(PAUSE);
+                }
+            }
+        }
+    }
+}
+
+/// Where they are served.
+struct Desk {
+    clients: Receiver<Stream>,
+    stops: Receiver<Stopped>,
+    over: Receiver<u8>,
+    busy: Arc<AtomicBool>,
+}
+
+impl Desk {
+    /// A session; one that panics ends as any that fails.
+    fn session(&self, debugged: &mut Debugged, stream: Stream) -> End {
+        let run = || session::run(debugged, stream, &self.stops, &self.over);
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
+        ended.unwrap_or_else(|_| End::Failed("emu made a mistake".to_owned()))
+    }
+
+    fn serve(&self, machine: Machine, waits: bool) {
+        let events = machine.events.clone();
+        let mut debugged = Debugged::new(machine, waits);
+        loop {
+            let stream = select! {
+                recv(self.clients) -> stream => stream,
+                recv(self.over) -> _ => return,
+            };
+            let Ok(stream) = stream else { return };
+            tracing::info!("a debugger is connected");
+            match self.session(&mut debugged, stream) {
+                End::Over => return,
+                End::Killed => {
+                    tracing::info!("the debugger ends emu");
+                    // Without a listener the run is over already.
+                    let _ = events.send(Event::Killed);
+                }
+                End::Detached => {
+                    tracing::info!("the debugger has left; the guest runs on");
+                    debugged.let_go();
+                }
+                End::Gone => {
+                    tracing::warn!("the debugger went without a word; the guest goes on as it was");
+                    debugged.abandon();
+                }
+                End::Failed(reason) => {
+                    tracing::warn!("the debugger is disconnected: {reason}; the guest goes on as it was");
+                    debugged.abandon();
+                }
+            }
+            while self.stops.try_recv().is_ok() {}
+            self.busy.store(false, Ordering::Release);
+        }
+    }
+}

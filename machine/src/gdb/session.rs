@@ -1,0 +1,233 @@
+//! One client, from its first packet until it leaves.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::io::{self, Read};
+use std::thread;
+
+use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::select;
+use gdbstub::conn::Connection;
+use gdbstub::stub::state_machine::GdbStubStateMachine;
+use gdbstub::stub::{DisconnectReason, GdbStubError, MultiThreadStopReason};
+
+use super::control::Stopped;
+use super::debugged::Debugged;
+use super::wire::{Cutter, PACKET, Reply, Stream, TooLong};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 0x1000;
+/// Chunks of a client's that wait.
+const WAITING: usize = 16;
+
+/// How a session ended.
+#[derive(Debug)]
+pub enum End {
+    /// The client said goodbye.
+    Detached,
+    /// The client wants the machine to end.
+    Killed,
+    /// The client went without a word.
+    Gone,
+    /// The run is over.
+    Over,
+    /// What came is not what GDB says, or nobody takes the answers.
+    Failed(String),
+}
+
+type Stub = GdbStubStateMachine<'static, Debugged, Reply>;
+type StubError = GdbStubError<Infallible, io::Error>;
+
+/// What a session waits for.
+enum Input {
+    Bytes(Vec<u8>),
+    Gone,
+    Stopped(Stopped),
+    Over(u8),
+}
+
+struct Session<'a> {
+    bytes: Receiver<Vec<u8>>,
+    stops: &'a Receiver<Stopped>,
+    over: &'a Receiver<u8>,
+    cutter: Cutter,
+    /// What the stub has not seen yet.
+    pending: VecDeque<u8>,
+    /// The last packet was vKill, which wants an answer.
+    kill_wants_answer: bool,
+}
+
+/// Serves a client. The machine, running or held, is stopped with the client's first packet; what becomes of it afterwards
+/// is the caller's business.
+pub fn run(machine: &mut Debugged, stream: Stream, stops: &Receiver<Stopped>, over: &Receiver<u8>) -> End {
+    let (sender, bytes) = bounded(WAITING);
+    let reader = stream.prepare().and_then(|()| stream.twin()).and_then(|twin| {
+        let reader = thread::Builder::new().name("emu-gdb-read".into());
+        reader.spawn(move || read(twin, &sender))
+    });
+    let (reader, closer) = match (reader, stream.twin()) {
+        (Ok(reader), Ok(closer)) => (reader, closer),
+        (Err(e), _) | (_, Err(e)) => return End::Failed(e.to_string()),
+    };
+    let mut session = Session {
+        bytes,
+        stops,
+        over,
+        cutter: Cutter::default(),
+        pending: VecDeque::new(),
+        kill_wants_answer: false,
+    };
+    let end = session.first(machine, Reply::new(stream));
+    // Ends the reader, which may wait for the client or for room.
+    closer.shut();
+    drop(session);
+    let _ = reader.join();
+    end
+}
+
+fn read(mut stream: Stream, sender: &Sender<Vec<u8>>) {
+    let mut chunk = [0; CHUNK];
+    while let Ok(count @ 1..) = stream.read(&mut chunk) {
+        if sender.send(chunk[..count].to_vec()).is_err() {
+            return;
+        }
+    }
+}
+
+impl Session<'_> {
+    /// Waits for the client to say something before the machine is stopped for it.
+    fn first(&mut self, machine: &mut Debugged, reply: Reply) -> End {
+        loop {
+            match self.next() {
+                Input::Bytes(bytes) => match self.cut(&bytes) {
+                    Ok(()) if self.pending.is_empty() => {}
+                    Ok(()) => return self.serve(machine, reply),
+                    Err(TooLong) => return too_long(),
+                },
+                Input::Over(_) => return End::Over,
+                Input::Gone => return End::Gone,
+                // Of the client before.
+                Input::Stopped(_) => {}
+            }
+        }
+    }
+
+    fn serve(&mut self, machine: &mut Debugged, reply: Reply) -> End {
+        self.stop(machine);
+        let stub = gdbstub::stub::GdbStub::builder(reply)
+            .packet_buffer_size(PACKET)
+            .build();
+        let stub = stub.map_err(|e| e.to_string()).and_then(|stub| {
+            let stub = stub.run_state_machine(machine);
+            stub.map_err(|e| e.to_string())
+        });
+        match stub {
+            Ok(stub) => self.talk(machine, stub).unwrap_or_else(|e| End::Failed(failure(&e))),
+            Err(e) => End::Failed(e),
+        }
+    }
+
+    /// Stops the machine; what stopped it besides is of no interest.
+    fn stop(&self, machine: &mut Debugged) {
+        machine.stop_all();
+        while self.stops.try_recv().is_ok() {}
+    }
+
+    fn talk(&mut self, machine: &mut Debugged, mut stub: Stub) -> Result<End, StubError> {
+        loop {
+            stub = match stub {
+                GdbStubStateMachine::Disconnected(mut inner) => {
+                    let reason = inner.get_reason();
+                    if reason == DisconnectReason::Kill && self.kill_wants_answer {
+                        let reply = inner.borrow_conn();
+                        // It may have gone.
+                        let _ = reply.write_all(b"$OK#9a").and_then(|()| reply.flush());
+                    }
+                    return Ok(match reason {
+                        DisconnectReason::Disconnect => End::Detached,
+                        DisconnectReason::Kill => End::Killed,
+                        DisconnectReason::TargetExited(_) | DisconnectReason::TargetTerminated(_) => End::Over,
+                    });
+                }
+                GdbStubStateMachine::CtrlCInterrupt(inner) => {
+                    let was_running = machine.is_running();
+                    self.stop(machine);
+                    let reason = was_running.then(|| machine.interrupted());
+                    inner.interrupt_handled(machine, reason)?
+                }
+                GdbStubStateMachine::Idle(inner) if !self.pending.is_empty() => {
+                    let byte = self.pending.pop_front().unwrap_or_default();
+                    inner.incoming_data(machine, byte)?
+                }
+                GdbStubStateMachine::Running(inner) if !self.pending.is_empty() => {
+                    let byte = self.pending.pop_front().unwrap_or_default();
+                    inner.incoming_data(machine, byte)?
+                }
+                waiting => match self.wait(machine, waiting)? {
+                    Ok(stub) => stub,
+                    Err(end) => return Ok(end),
+                },
+            };
+        }
+    }
+
+    /// What comes next to a stub that has nothing to do.
+    fn wait(&mut self, machine: &mut Debugged, mut stub: Stub) -> Result<Result<Stub, End>, StubError> {
+        // Acknowledgements wait for no reply.
+        let flushed = match &mut stub {
+            GdbStubStateMachine::Idle(inner) => inner.borrow_conn().flush(),
+            GdbStubStateMachine::Running(inner) => inner.borrow_conn().flush(),
+            _ => Ok(()),
+        };
+        if flushed.is_err() {
+            return Ok(Err(End::Gone));
+        }
+        Ok(match (self.next(), stub) {
+            (Input::Bytes(bytes), stub) => match self.cut(&bytes) {
+                Ok(()) => Ok(stub),
+                Err(TooLong) => Err(too_long()),
+            },
+            (Input::Gone, _) => Err(End::Gone),
+            (Input::Stopped(stopped), GdbStubStateMachine::Running(inner)) => {
+                self.stop(machine);
+                let reason = machine.reason(stopped);
+                Ok(inner.report_stop(machine, reason)?)
+            }
+            (Input::Stopped(_), stub) => Ok(stub),
+            (Input::Over(status), GdbStubStateMachine::Running(inner)) => {
+                Ok(inner.report_stop(machine, MultiThreadStopReason::Exited(status))?)
+            }
+            (Input::Over(_), _) => Err(End::Over),
+        })
+    }
+
+    fn next(&self) -> Input {
+        select! {
+            recv(self.bytes) -> bytes => bytes.map_or(Input::Gone, Input::Bytes),
+            recv(self.stops) -> stopped => stopped.map_or(Input::Gone, Input::Stopped),
+            recv(self.over) -> status => Input::Over(status.unwrap_or(0)),
+        }
+    }
+
+    /// Takes in what the client sent.
+    fn cut(&mut self, bytes: &[u8]) -> Result<(), TooLong> {
+        for byte in bytes {
+            if let Some(packet) = self.cutter.feed(*byte)? {
+                if packet.len() > 1 {
+                    self.kill_wants_answer = packet.starts_with(b"$vKill");
+                }
+                self.pending.extend(packet);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn too_long() -> End {
+    End::Failed(format!("a packet longer than {PACKET} bytes"))
+}
+
+fn failure(error: &StubError) -> String {
+    let text = error.to_string();
+    text.lines().next().unwrap_or_default().to_owned()
+}
