@@ -63,6 +63,9 @@ calls! { SYSTEM at 0;
     CPS State cps;
     /// Return from exception: argument the new pc; CPSR from SPSR. Undefined in User and System mode.
     EXCEPTION_RETURN State exception_return;
+    /// ERET of A32: argument the new pc; CPSR from SPSR. Undefined in User and System mode, and if the model has no such
+    /// instruction.
+    ERET State eret;
     /// RFE: arguments new pc, new CPSR (both loaded before). Undefined in User mode.
     RFE State rfe;
     /// SRS's base: argument the target mode; its SP. Undefined in User and System mode, or for a bad target mode.
@@ -201,6 +204,14 @@ fn exception_return(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) 
     let spsr = s.spsr().ok_or(UNDEFINED_FAULT)?;
     return_to(s, env, a[0] as u32, spsr);
     Ok(0)
+}
+
+fn eret(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    if g.model.virtualization {
+        exception_return(g, s, env, a)
+    } else {
+        Err(UNDEFINED_FAULT)
+    }
 }
 
 fn rfe(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {

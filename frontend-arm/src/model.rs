@@ -30,7 +30,7 @@ pub struct Model {
     pub dbgdevid1: u32,
     /// The base of the private peripherals.
     pub cbar: u32,
-    /// Has the Virtualization Extensions' instructions that need no Hyp mode: MRS and MSR of banked registers.
+    /// Has the Virtualization Extensions' instructions that need no Hyp mode: MRS and MSR of banked registers, ERET of A32.
     pub virtualization: bool,
     /// The `compatible` string of the device tree.
     pub compatible: &'static str,

@@ -32,7 +32,12 @@ fn firmware(t: &mut Tx, helper: u16, i: u32) {
     t.exit_after(Leave::Sync);
 }
 
-/// Return from exception to `pc`: CPSR from SPSR. Hyp mode's ERET is not there.
+/// ERET of A32, outside Hyp mode (B9.3.3): to LR. T32's is [`subs_pc_lr`].
+pub fn eret(t: &mut Tx) {
+    let lr = t.reg(14);
+    t.call_and_leave(calls::ERET, &[lr]);
+}
+/// Return from exception to `pc`: CPSR from SPSR.
 pub fn exception_return(t: &mut Tx, pc: Val) {
     t.call_and_leave(calls::EXCEPTION_RETURN, &[pc]);
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::calls;
 use crate::guest::{FirmwareResult, IRQ, Timer, TimerOutput};
 use crate::machine_for_tests::{Engine, Random, arm};
-use crate::model::MODELS;
+use crate::model::{MODELS, Model};
 use crate::state::psr;
 use emu_ir::{Flush, HelperFn};
 
@@ -397,22 +397,46 @@ fn firmware_calls() {
     );
 }
 
-/// MRS (banked) belongs to the Virtualization Extensions, which the models are without.
+fn call(bench: &mut Bench, index: u16, args: [u128; 4]) -> Result<u128, Fault> {
+    let HelperFn::State(f) = calls::CALLS[index as usize].f else {
+        panic!("{} takes no state", calls::name(index))
+    };
+    f(&mut bench.arm, &mut bench.cpu, &mut bench.engine, &args)
+}
+
+/// MRS (banked) and A32's ERET belong to the Virtualization Extensions, which the models are without.
 #[test]
-fn banked_moves_are_undefined() {
+fn banked_moves_and_eret_are_undefined() {
     let mut bench = Bench::new();
     for (index, args) in [
         (calls::BANKED_READ, [0x11, 0, 0, 0]),
         (calls::BANKED_WRITE, [0x11, 5, 0, 0]),
+        (calls::ERET, [0x4000, 0, 0, 0]),
     ] {
-        let HelperFn::State(f) = calls::CALLS[index as usize].f else {
-            panic!()
-        };
-        assert_eq!(
-            f(&mut bench.arm, &mut bench.cpu, &mut bench.engine, &args),
-            Err(UNDEFINED)
-        );
+        assert_eq!(call(&mut bench, index, args), Err(UNDEFINED));
     }
+}
+
+#[test]
+fn eret_returns_from_an_exception() {
+    let virtual_model = Model {
+        virtualization: true,
+        ..MODELS[0]
+    };
+    let mut bench = Bench::new();
+    bench.arm.model = Box::leak(Box::new(virtual_model));
+    let user_thumb = psr::USR | psr::T;
+    bench.cpu.write_spsr_by_instr(user_thumb, 0b1111).unwrap();
+
+    let result = call(&mut bench, calls::ERET, [0x4001, 0, 0, 0]);
+
+    assert_eq!(result, Ok(0));
+    assert_eq!((bench.cpu.cpsr() & 0xff, bench.cpu.r[15]), (user_thumb, 0x4000));
+    assert_eq!(
+        call(&mut bench, calls::ERET, [0x4001, 0, 0, 0]),
+        Err(UNDEFINED),
+        "in User mode"
+    );
 }
 
 #[test]

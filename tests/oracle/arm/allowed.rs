@@ -34,8 +34,8 @@ pub const REFUSED: &[(&[&str], &str)] = &[
         "exceptions and their registers: tested in frontend-arm/src/psr.rs, exception.rs and by booting kernels",
     ),
     (
-        &["mrs_banked", "msr_banked", "hvc", "smc"],
-        "extensions that these models lack or firmware answers: psr.rs, machine/src/arm",
+        &["mrs_banked", "msr_banked", "eret", "hvc", "smc"],
+        "extensions that these models lack or firmware answers: psr.rs, sys/tests.rs, machine/src/arm",
     ),
     (
         &["mrc", "mrrc", "mcrr"],

@@ -55,6 +55,7 @@ const NEVER: &[&str] = &[
     "ldm_user",
     "ldm_exception",
     "subs_pc_lr",
+    "eret",
     "vmsr",
 ];
 
