@@ -5,13 +5,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use emu_firmware::initrd::{File, pack};
 use rustix::process::Signal;
 
+use crate::debian::from_package;
 use crate::guest::{Emu, kept, skipped};
 
 /// For anything that boots, on a machine that has other things to do.
@@ -69,42 +69,6 @@ pub fn initrd(name: &str, init: &[u8]) -> PathBuf {
     let path = kept().join(format!("{name}-{}.cpio.gz", std::process::id()));
     fs::write(&path, [debian, own].concat()).unwrap();
     path
-}
-
-/// A file of a Debian package that is the same on every architecture.
-fn from_package(package: &str, file: &str) -> Result<PathBuf, String> {
-    let folder = kept().join(package);
-    let path = folder.join(file);
-    if path.exists() {
-        return Ok(path);
-    }
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(folder.join("lists/partial")).map_err(|e| e.to_string())?;
-    let lists = format!("Dir::State::Lists={}", folder.join("lists").display());
-    let run = |program: &str, args: &[&str]| {
-        let output = Command::new(program).args(args).current_dir(&folder).output();
-        match output {
-            Ok(output) if output.status.success() => Ok(()),
-            Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ")),
-            Err(e) => Err(format!("{program}: {e}")),
-        }
-    };
-    // The system's package lists, or if they lack it, fresh ones of our own.
-    run("apt-get", &["download", package]).or_else(|_| {
-        run("apt-get", &["update", "-o", &lists])?;
-        run("apt-get", &["download", package, "-o", &lists])
-    })?;
-    let packed = fs::read_dir(&folder).map_err(|e| e.to_string())?.flatten();
-    let deb = packed
-        .map(|entry| entry.path())
-        .find(|path| path.extension().is_some_and(|e| e == "deb"));
-    let deb = deb.ok_or("apt-get left no package")?;
-    run("dpkg", &["-x", &deb.to_string_lossy(), "."])?;
-    if path.exists() {
-        Ok(path)
-    } else {
-        Err(format!("{package} has no {file}"))
-    }
 }
 
 #[test]

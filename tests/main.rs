@@ -3,10 +3,12 @@
 mod boot;
 mod cli;
 mod coverage;
+mod debian;
 mod explain;
 mod gdb;
 mod guest;
 mod listings;
 mod machine;
 mod oracle;
+mod programs;
 mod trace;

@@ -1,0 +1,160 @@
+//! Programs that nobody here wrote, in a booted guest: GCC's torture suite and tests of Advanced SIMD intrinsics, which
+//! check themselves, and Valgrind's tests of ARM instructions with their expected output.
+//!
+//! A sample of the programs runs by default. All of them, under QEMU too where it is installed, and the sample
+//! interpreted:
+//!
+//!     EMU_PROGRAMS=all cargo test --release --test emu programs
+
+mod build;
+mod runs;
+mod suites;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::boot;
+use crate::guest::{kept, skipped};
+use build::{Program, build, libraries};
+use runs::{Guest, Outcomes, initrd};
+
+/// One program in so many is in the sample.
+const SAMPLE: usize = 49;
+
+/// The programs whose outcome is not that they pass: those of ARMv8, whose first instruction of that is Undefined.
+fn expected(name: &str) -> &'static str {
+    if name.starts_with("valgrind-v8") {
+        "signal 4"
+    } else {
+        "passed"
+    }
+}
+
+/// Says how many passed.
+fn say(machine: &str, outcomes: &Outcomes, since: Instant) {
+    let count = |valgrind: bool| {
+        let suite = outcomes.iter().filter(|(n, _)| n.starts_with("valgrind") == valgrind);
+        let (passed, all) = suite.fold((0, 0), |(p, a), (_, o)| (p + usize::from(o == "passed"), a + 1));
+        format!("{passed} of {all}")
+    };
+    let (gcc, valgrind, took) = (count(false), count(true), since.elapsed().as_secs());
+    print(&format!(
+        "{machine} passes {gcc} programs of GCC, {valgrind} of Valgrind, in {took} s"
+    ));
+}
+
+/// Says on the terminal, past the test harness.
+fn print(line: &str) {
+    let _ = std::io::stderr().write_all(format!("\n{line}\n").as_bytes());
+}
+
+/// Programs, built, in a guest.
+struct Prepared {
+    programs: Vec<(Program, PathBuf)>,
+    initrd: PathBuf,
+}
+
+impl Prepared {
+    fn new(programs: &[Program]) -> Result<Self, String> {
+        let folder = kept().join("programs");
+        print(&format!(
+            "building {} programs, or taking them from {}",
+            programs.len(),
+            folder.display()
+        ));
+        let (programs, all) = (build(programs, &folder)?, programs.len());
+        assert!(
+            programs.len() * 20 > all * 19,
+            "only {} of {all} could be built",
+            programs.len()
+        );
+        let initrd = initrd(&programs, &folder)?;
+        Ok(Self { programs, initrd })
+    }
+
+    /// Those that do not end under emu as they should, a line each.
+    fn wrong(&self, kernel: &Path, accel: &str) -> (Outcomes, Vec<String>) {
+        let start = Instant::now();
+        let outcomes = self.guest(kernel).under_emu(accel);
+        say(&format!("emu ({accel})"), &outcomes, start);
+        let line = |(program, _): &(Program, PathBuf)| {
+            let name = &program.name;
+            let outcome = outcomes.get(name).map_or("did not run", String::as_str);
+            (outcome != expected(name)).then(|| format!("{accel}: {name}: {outcome}, not {}", expected(name)))
+        };
+        let wrong = self.programs.iter().filter_map(line).collect();
+        (outcomes, wrong)
+    }
+
+    fn guest<'a>(&'a self, kernel: &'a Path) -> Guest<'a> {
+        Guest {
+            kernel,
+            initrd: &self.initrd,
+            limit: Duration::from_secs(1800),
+        }
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.initrd);
+    }
+}
+
+/// One in so many of GCC's programs, both instruction sets by turns, and Valgrind's of ARMv7 but for two that take the
+/// compiler half a minute.
+fn sample(gcc: &[Program], valgrind: &[Program]) -> Vec<Program> {
+    let slow = ["valgrind-v6media", "valgrind-v6intThumb"];
+    let valgrind = valgrind
+        .iter()
+        .filter(|p| expected(&p.name) == "passed" && !slow.contains(&p.name.as_str()));
+    gcc.iter().step_by(SAMPLE).chain(valgrind).cloned().collect()
+}
+
+#[test]
+fn programs_that_nobody_here_wrote_pass() {
+    let test = "programs_that_nobody_here_wrote_pass";
+    let Some(kernel) = boot::kernel(test) else {
+        return;
+    };
+    let all = std::env::var("EMU_PROGRAMS").is_ok_and(|v| v == "all");
+    // Without a compiler there is no need to fetch anything.
+    let prepared = libraries().and_then(|_| {
+        let gcc = suites::gcc()?;
+        let valgrind = suites::valgrind()?;
+        let sample = Prepared::new(&sample(&gcc, &valgrind))?;
+        let rest = all.then(|| Prepared::new(&[gcc, valgrind].concat())).transpose()?;
+        Ok((sample, rest))
+    });
+    let (sample, everything) = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => return skipped(test, &reason),
+    };
+
+    let wrong = match everything {
+        None => sample.wrong(&kernel, "jit").1,
+        Some(everything) => {
+            let (under_emu, wrong) = everything.wrong(&kernel, "jit");
+            let than_qemu = worse_than_qemu(&everything.guest(&kernel), &under_emu);
+            [wrong, than_qemu, sample.wrong(&kernel, "interp").1].concat()
+        }
+    };
+
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Those that end otherwise under QEMU, a line each, if QEMU is installed.
+fn worse_than_qemu(guest: &Guest, under_emu: &Outcomes) -> Vec<String> {
+    let start = Instant::now();
+    let Some(under_qemu) = guest.under_qemu() else {
+        skipped("the comparison with QEMU", "qemu-system-arm is not installed");
+        return Vec::new();
+    };
+    say("QEMU", &under_qemu, start);
+    let differ = |(name, outcome): (&String, &String)| {
+        let ours = under_emu.get(name).map_or("did not run", String::as_str);
+        (ours != outcome).then(|| format!("{name}: {ours}, under QEMU {outcome}"))
+    };
+    under_qemu.iter().filter_map(differ).collect()
+}
