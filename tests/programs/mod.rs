@@ -1,5 +1,6 @@
 //! Programs that nobody here wrote, in a booted guest: GCC's torture suite and tests of Advanced SIMD intrinsics, which
-//! check themselves, and Valgrind's tests of ARM instructions with their expected output.
+//! check themselves, and Valgrind's tests of ARM instructions with their expected output; and binutils' listings as a
+//! second oracle of the decoder.
 //!
 //! A sample of the programs runs by default. All of them, under QEMU too where it is installed, and the sample
 //! interpreted:
@@ -7,6 +8,7 @@
 //!     EMU_PROGRAMS=all cargo test --release --test emu programs
 
 mod build;
+mod gas;
 mod runs;
 mod suites;
 
