@@ -67,7 +67,7 @@ pub struct Explain {
 }
 
 /// A machine around a CPU that never runs.
-struct Nowhere;
+pub(crate) struct Nowhere;
 
 impl Platform for Nowhere {
     fn now_ns(&self) -> u64 {

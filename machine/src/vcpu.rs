@@ -127,3 +127,96 @@ fn wait<G: Inspect>(vcpu: &Vcpu<G>, port: &Port) {
         thread::park();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arm;
+    use crate::explain::Nowhere;
+    use crate::space::AddressSpace;
+    use emu_devices::bus::{GuestMemory, Ram, RamWindow, order_with_guest};
+    use emu_frontend_arm::{Arm, Cpu, MODELS};
+    use emu_jit::engine::Accel;
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    const RAM: u64 = 0x4000_0000;
+    /// Words that the CPU and the device share, each in a line of its own: the round, the one that the CPU has done, what
+    /// either says, and what the CPU heard.
+    const SHARED: u64 = RAM + 0x1_0000;
+    const DONE: u64 = SHARED + 0x40;
+    const CPU_SAYS: u64 = SHARED + 0x80;
+    const DEVICE_SAYS: u64 = SHARED + 0xc0;
+    const HEARD: u64 = SHARED + 0x100;
+
+    /// Turns the MMU on; then says the round, and hears what the device says, whenever there is a new round.
+    const PROGRAM: &[u32] = &[
+        0xe3a0_0101, // mov r0, #0x40000000
+        0xe380_0601, // orr r0, r0, #0x100000
+        0xee02_0f10, // mcr p15, 0, r0, c2, c0, 0: TTBR0
+        0xe3e0_1000, // mvn r1, #0
+        0xee03_1f10, // mcr p15, 0, r1, c3, c0, 0: DACR
+        0xee11_1f10, // mrc p15, 0, r1, c1, c0, 0: SCTLR
+        0xe381_1001, // orr r1, r1, #1
+        0xee01_1f10, // mcr p15, 0, r1, c1, c0, 0
+        0xf57f_f06f, // isb
+        0xe3a0_4101, // mov r4, #0x40000000
+        0xe384_4801, // orr r4, r4, #0x10000
+        0xe594_0000, // 1: ldr r0, [r4]
+        0xe150_0005, // cmp r0, r5
+        0x0aff_fffc, // beq 1b
+        0xe1a0_5000, // mov r5, r0
+        0xe584_0080, // str r0, [r4, #0x80]
+        0xf57f_f05b, // dmb ish
+        0xe594_10c0, // ldr r1, [r4, #0xc0]
+        0xe584_1100, // str r1, [r4, #0x100]
+        0xe584_0040, // str r0, [r4, #0x40]
+        0xeaff_fff5, // b 1b
+    ];
+    /// A section of normal memory, at its own address, for everybody.
+    const SECTION: u32 = RAM as u32 | 0x1c0e;
+
+    #[test]
+    fn a_cpu_that_runs_alone_and_a_device_do_not_miss_each_other() {
+        let ram = Arc::new(Ram::new(2 << 20).unwrap());
+        let memory = RamWindow::new(RAM, ram.clone(), None);
+        let put = |at: u64, word: u32| memory.write(at, &word.to_le_bytes()).unwrap();
+        let get = |at: u64| memory.load_u16(at).unwrap();
+        PROGRAM.iter().zip(0u64..).for_each(|(&word, n)| put(RAM + 4 * n, word));
+        put(RAM + 0x10_0000 + 4 * (RAM >> 20), SECTION);
+        let guest = Arm {
+            model: &MODELS[0],
+            platform: Box::new(Nowhere),
+        };
+        let bus = Box::new(Arc::new(AddressSpace::new(RAM, ram)).view(0));
+        let Ok(mut vcpu) = Vcpu::new(guest, Cpu::reset(&MODELS[0]), bus, Accel::Jit, true) else {
+            eprintln!("SKIPPED: this host cannot run translated code");
+            return;
+        };
+        arm::start(&mut vcpu, Start::At { pc: RAM, args: [0; 3] });
+        let kick = vcpu.kick();
+        let cpu = thread::spawn(move || vcpu.run());
+
+        let end = Instant::now() + Duration::from_secs(2);
+        let mut missed = 0;
+        for round in (1..=u16::MAX).take_while(|_| Instant::now() < end) {
+            memory.store_u16(SHARED, round).unwrap();
+            (0..round % 128).for_each(|_| std::hint::spin_loop());
+            memory.store_u16(DEVICE_SAYS, round).unwrap();
+            order_with_guest();
+            let heard = get(CPU_SAYS);
+            while get(DONE) != round {
+                assert!(
+                    Instant::now() < end + Duration::from_secs(60),
+                    "round {round} is never done"
+                );
+                std::hint::spin_loop();
+            }
+            missed += u32::from(heard != round && get(HEARD) != round);
+        }
+
+        kick.request_exit();
+        cpu.join().unwrap();
+        assert_eq!(missed, 0);
+    }
+}

@@ -5,6 +5,7 @@ mod device;
 mod irq;
 mod memory;
 pub mod misuse;
+mod order;
 #[allow(unsafe_code)]
 mod ram;
 mod registers;
@@ -14,6 +15,7 @@ pub use clock::{Clock, Timer};
 pub use device::{Access, Device, Shared, WeakShared};
 pub use irq::{Controller, CpuInputs, CpuLine, Irq, Lines, Wiring};
 pub use memory::{GuestMemory, OutOfRange, RamWatch, RamWindow};
+pub use order::order_with_guest;
 pub use ram::{Ram, Word};
 pub use registers::{At, Entry, NO_ROW, RegMap, Registers, Rights, index, span};
 pub use saved::{LoadError, Saved};

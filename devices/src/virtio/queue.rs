@@ -1,6 +1,6 @@
 //! Split virtqueues (VIRTIO 1.2, 2.7) as the device sees them.
 
-use crate::bus::{GuestMemory, OutOfRange};
+use crate::bus::{GuestMemory, OutOfRange, order_with_guest};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{Ordering, fence};
 
@@ -200,7 +200,7 @@ impl<'a> Ring<'a> {
         if self.event_idx {
             let avail_event = self.queue.device + 4 + 8 * u64::from(self.queue.size);
             self.memory.store_u16(avail_event, seen)?;
-            fence(Ordering::SeqCst);
+            order_with_guest();
         }
         Ok(self.available_index()? != seen)
     }
@@ -219,7 +219,7 @@ impl<'a> Ring<'a> {
         if old == new {
             return Ok(false);
         }
-        fence(Ordering::SeqCst);
+        order_with_guest();
         if self.event_idx {
             let event = self
                 .memory
