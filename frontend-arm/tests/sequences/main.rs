@@ -348,7 +348,7 @@ fn programs_do_what_they_are_for() {
     runner.vcpu.set_tracer(Some(Box::new(Counter(Arc::clone(&counts)))));
 
     let ended = (1..=60)
-        .filter(|seed| runner.run(&maker.program(*seed), SOON).is_some())
+        .filter(|seed| runner.run(&maker.program(*seed), 10 * SOON).is_some())
         .count();
 
     let counts = counts.lock().unwrap();
