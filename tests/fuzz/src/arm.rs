@@ -1,0 +1,155 @@
+//! What a guest's code and tables hold.
+
+use emu_frontend_arm::calls::CALLS;
+use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::state::psr;
+use emu_frontend_arm::{Cpu, MODELS, mmu, sys};
+use emu_ir::{Access, BlockKey, Bus, Env, Flush, Guest, Op, RamPage, Stop};
+use emu_jit::listing;
+
+use crate::Input;
+
+struct Nowhere(u64);
+
+impl Platform for Nowhere {
+    fn now_ns(&self) -> u64 {
+        self.0
+    }
+    fn timer(&mut self, _: Timer, _: TimerOutput) {}
+    fn pending(&self) -> u32 {
+        0
+    }
+    fn firmware_call(&mut self, _: Conduit, args: [u32; 4]) -> FirmwareResult {
+        FirmwareResult::Return(args)
+    }
+    fn cpu_index(&self) -> u32 {
+        0
+    }
+    fn cpu_count(&self) -> u32 {
+        1
+    }
+}
+
+fn arm(model: u8, now: u64) -> Arm {
+    Arm {
+        model: &MODELS[usize::from(model) % MODELS.len()],
+        platform: Box::new(Nowhere(now)),
+    }
+}
+
+/// Code: translated, optimised, emitted; each stage holds what the verifier asks for.
+pub fn decode(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (model, mode, offset) = (input.u8(), input.u32(), u32::from(input.u16()) & 0xffe);
+    let thumb = mode & 1 != 0;
+    let offset = if thumb { offset } else { offset & !3 };
+    let key = BlockKey {
+        phys: offset.into(),
+        mode,
+    };
+    let Ok(stages) = listing::stages(&arm(model, 0), key, input.take(usize::MAX)) else {
+        return;
+    };
+    for block in [&stages.ir, &stages.optimised] {
+        emu_ir::verify::verify(block).unwrap_or_else(|e| panic!("{e}"));
+        for inst in &block.insts {
+            if let Op::Call { helper, .. } = inst.op {
+                assert!(usize::from(helper) < CALLS.len());
+            }
+        }
+    }
+    if model >> 4 == 15 {
+        // Slow, and asked for by users only.
+        let _ = listing::ir::<Arm>(&stages.optimised);
+        let _ = listing::host::<Arm>(&stages);
+    }
+}
+
+/// 64 KiB of memory, from the input as far as it goes, and nothing above.
+struct Memory(Vec<u8>);
+
+impl Memory {
+    fn at(&self, phys: u64, size: u8) -> Option<std::ops::Range<usize>> {
+        let start = usize::try_from(phys).ok()?;
+        let end = start.checked_add(usize::from(size))?;
+        (end <= self.0.len()).then_some(start..end)
+    }
+}
+
+impl Bus for Memory {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        let bytes = &self.0[self.at(phys, size)?];
+        Some(bytes.iter().rev().fold(0, |all, b| all << 8 | u64::from(*b)))
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        let range = self.at(phys, size)?;
+        self.0[range].copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
+        Some(())
+    }
+    fn ram(&mut self, _: u64) -> Option<RamPage> {
+        None
+    }
+}
+
+impl Env for Memory {
+    fn bus(&mut self) -> &mut dyn Bus {
+        self
+    }
+    fn flush(&mut self, _: Flush, _: bool) {}
+    fn context_changed(&mut self) {}
+    fn stop(&mut self, _: Stop) {}
+}
+
+fn memory(input: &mut Input) -> Memory {
+    let mut bytes = input.take(0x1_0000).to_vec();
+    bytes.resize(0x1_0000, 0);
+    Memory(bytes)
+}
+
+/// Page tables: walked with any control registers. What is found is a page in the physical address space.
+pub fn walk(data: &[u8]) {
+    let mut input = Input::new(data);
+    let guest = arm(input.u8(), 0);
+    let mut cpu = Cpu::reset(guest.model);
+    let c = &mut cpu.cp15;
+    (c.sctlr, c.ttbcr, c.dacr, c.contextidr) = (input.u32() | 1, input.u32(), input.u32(), input.u32());
+    // Bases within memory, most often.
+    let near = |base: u64, far: u8| if far == 0 { base } else { base & !0xffff_0000 };
+    (c.ttbr0, c.ttbr1) = (near(input.u64(), input.u8()), near(input.u64(), input.u8()));
+    (c.prrr, c.nmrr) = (input.u32(), input.u32());
+    let (va, kind) = (input.u32(), input.u8());
+    let mut memory = memory(&mut input);
+    let access = [Access::Read, Access::Write, Access::Execute][usize::from(kind) % 3];
+    for idx in [mmu::CURRENT, mmu::UNPRIVILEGED] {
+        let _ = guest.context(&cpu, idx);
+        if let Ok(page) = guest.walk(&cpu, &mut memory, va.into(), access, idx) {
+            assert!(
+                page.phys & 0xfff == 0 && page.phys < 1 << 40 && page.size >= 12,
+                "{page:x?}"
+            );
+        }
+    }
+}
+
+/// System registers: any coprocessor instruction, with any value, in any mode.
+pub fn system(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut guest = arm(input.u8(), input.u64());
+    let mut cpu = Cpu::reset(guest.model);
+    let modes = [psr::SVC, psr::USR, psr::SYS];
+    cpu.switch_mode(modes[usize::from(input.u8()) % 3]);
+    cpu.update_mode();
+    let mut memory = Memory(vec![0; 0x1000]);
+    while !input.is_empty() {
+        let (what, word, value) = (input.u8(), input.u32(), input.u64());
+        // CP14 or CP15.
+        let word = word & !0xf00 | 0xe00 | u32::from(what & 4) << 6;
+        let _ = match what & 3 {
+            0 => sys::read(&mut guest, &mut cpu, &mut memory, word).map(|_| ()),
+            1 => sys::write(&mut guest, &mut cpu, &mut memory, word, value as u32),
+            2 => sys::read64(&mut guest, &mut cpu, &mut memory, word).map(|_| ()),
+            _ => sys::write64(&mut guest, &mut cpu, &mut memory, word, value),
+        };
+        let _ = (guest.context(&cpu, 0), guest.context(&cpu, 1), cpu.cpsr());
+    }
+}

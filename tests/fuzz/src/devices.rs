@@ -1,0 +1,223 @@
+//! What drivers do to devices: any access, with time passing, input coming, guest memory changing, and snapshots loaded.
+
+use std::sync::Arc;
+
+use emu_devices::backend::MemoryChar;
+use emu_devices::bus::{
+    Access, Clock, CpuInputs, CpuLine, Device, GuestMemory, Irq, Lines, Ram, RamWindow, Saved, Shared, Wiring,
+};
+use emu_devices::char::pl011::Pl011;
+use emu_devices::irq::gicv2::GicV2;
+use emu_devices::misc::fw_cfg::FwCfg;
+use emu_devices::misc::pl061::Pl061;
+use emu_devices::storage::pflash::Pflash;
+use emu_devices::timer::pl031::Pl031;
+use emu_devices::virtio::console::Console;
+use emu_devices::virtio::mmio::{EmptySlot, Mmio};
+use emu_devices::virtio::rng::Rng;
+
+use crate::Input;
+
+/// Where guest memory starts, and how much there is.
+const BASE: u64 = 0x4000_0000;
+const SIZE: u64 = 0x1_0000;
+
+/// The world around one device.
+struct World {
+    wiring: Arc<Wiring>,
+    clock: Clock,
+    lines: Arc<Lines>,
+    memory: Arc<dyn GuestMemory>,
+    backend: MemoryChar,
+}
+
+impl World {
+    fn new() -> World {
+        let wiring = Wiring::new();
+        let ram = Arc::new(Ram::new(SIZE).expect("memory"));
+        World {
+            clock: Clock::manual(1 << 60),
+            lines: Lines::new(&wiring, 16),
+            wiring,
+            memory: Arc::new(RamWindow::new(BASE, ram, None)),
+            backend: MemoryChar::new(),
+        }
+    }
+    fn irq(&self) -> Irq {
+        self.lines.irq(0)
+    }
+    /// Has the device at `span` bytes of registers undergo what the input says.
+    fn drive(&self, device: &Shared<dyn Device>, span: u64, virtio: bool, data: &[u8]) {
+        let mut input = Input::new(data);
+        while !input.is_empty() {
+            match input.u8() % 16 {
+                0..=5 => {
+                    let access = access(&mut input, span);
+                    let value = [input.u64(), 0, u64::MAX, 1][usize::from(input.u8()) % 4];
+                    device.write(access, value);
+                }
+                6..=9 => {
+                    device.read(access(&mut input, span));
+                }
+                10 => self.clock.advance(u64::from(input.u32()) << (input.u8() % 20)),
+                11 => {
+                    let count = input.u8().into();
+                    self.backend.feed(input.take(count));
+                }
+                12 => {
+                    let (address, count) = (BASE + u64::from(input.u16()), input.u8().into());
+                    let _ = self.memory.write(address, input.take(count));
+                }
+                13 if virtio => start(device, &mut input),
+                13 => {
+                    self.backend.take_output();
+                }
+                14 => load(device, &mut input),
+                _ => device.reset(),
+            }
+        }
+    }
+}
+
+fn access(input: &mut Input, span: u64) -> Access {
+    let (kind, near) = (input.u8(), u64::from(input.u32()));
+    let offset = match kind & 7 {
+        0 => near << 8,
+        1..=3 => near % span,
+        _ => near % span & !3,
+    };
+    let size = [4, 4, 4, 1, 2, 8, 3, 0][usize::from(kind >> 3) % 8];
+    Access {
+        offset,
+        size,
+        cpu: usize::from(kind >> 6),
+    }
+}
+
+/// Makes a queue of a virtio device ready, as drivers do; where it lies in memory is the input's.
+fn start(device: &Shared<dyn Device>, input: &mut Input) {
+    let write = |offset, value: u32| device.write(Access::new(offset, 4), value.into());
+    let address = |input: &mut Input| BASE as u32 + (u32::from(input.u16()) & !3);
+    write(0x070, 3);
+    write(0x024, 0);
+    write(0x020, input.u32());
+    write(0x024, 1);
+    write(0x020, 1);
+    write(0x070, 11);
+    write(0x030, u32::from(input.u8() % 3));
+    write(0x038, 1 << (input.u8() % 9));
+    for register in [0x080, 0x090, 0x0a0] {
+        write(register, address(input));
+        write(register + 4, 0);
+    }
+    write(0x044, 1);
+    write(0x070, 15);
+    write(0x050, u32::from(input.u8() % 3));
+}
+
+/// Loads the device's own snapshot with bytes of it changed.
+fn load(device: &Shared<dyn Device>, input: &mut Input) {
+    let saved = device.save();
+    let mut text = serde_json::to_vec(&saved).expect("a snapshot is text");
+    for _ in 0..input.u8() % 4 {
+        let (at, byte) = (usize::from(input.u16()) % text.len(), input.u8());
+        text[at] = byte;
+    }
+    if let Ok(changed) = serde_json::from_slice::<Saved>(&text) {
+        if device.load(&changed).is_err() {
+            assert_eq!(device.save(), saved, "a snapshot that was refused changed the device");
+        }
+    }
+}
+
+/// PrimeCell UART.
+pub fn pl011(data: &[u8]) {
+    let world = World::new();
+    let device = Pl011::new(
+        &world.wiring,
+        &world.clock,
+        world.irq(),
+        Arc::new(world.backend.clone()),
+    );
+    world.drive(&device.erase(), 0x1000, false, data);
+}
+
+struct Unconnected;
+
+impl CpuInputs for Unconnected {
+    fn set(&self, _: usize, _: CpuLine, _: bool) {}
+}
+
+/// Interrupt controller, with lines that go up and down.
+pub fn gicv2(data: &[u8]) {
+    let world = World::new();
+    let mut input = Input::new(data);
+    let (cpus, levels) = (1 + usize::from(input.u8() % 8), input.u64());
+    let gic = GicV2::new(&world.wiring, cpus, Arc::new(Unconnected));
+    for line in (0..32).filter(|line| levels >> line & 1 != 0) {
+        gic.with(|gic| gic.spi(line)).drive(true);
+        gic.with(|gic| gic.ppi(line % cpus, 16 + line % 16))
+            .drive(levels >> (32 + line) & 1 != 0);
+    }
+    world.drive(&gic.erase(), 0x2_1000, false, input.take(usize::MAX));
+}
+
+/// PrimeCell real-time clock.
+pub fn pl031(data: &[u8]) {
+    let world = World::new();
+    let device = Pl031::new(&world.wiring, &world.clock, world.irq());
+    world.drive(&device.erase(), 0x1000, false, data);
+}
+
+/// PrimeCell GPIO.
+pub fn pl061(data: &[u8]) {
+    let world = World::new();
+    let outputs = std::array::from_fn(|pin| world.lines.irq(1 + pin));
+    let device = Pl061::new(&world.wiring, world.irq(), outputs);
+    let pins = data.first().copied().unwrap_or(0);
+    device.with(|gpio| (0..8).for_each(|pin| gpio.set_input(pin, pins >> pin & 1 != 0)));
+    world.drive(&device.erase(), 0x1000, false, data);
+}
+
+/// Firmware configuration device, with its direct memory access.
+pub fn fw_cfg(data: &[u8]) {
+    let world = World::new();
+    let mut device = FwCfg::new(world.memory.clone());
+    device.add_item(5, vec![1, 2, 3]);
+    device.add_file("etc/a", vec![7; 100]).expect("a file");
+    device.add_writable_file("etc/b", vec![0; 16]).expect("a file");
+    world.drive(&Shared::new(&world.wiring, device).erase(), 0x18, false, data);
+}
+
+/// Flash.
+pub fn pflash(data: &[u8]) {
+    let world = World::new();
+    let device = Pflash::new(1 << 20, vec![0x5a; 300], Arc::new(())).expect("a bank");
+    world.drive(&Shared::new(&world.wiring, device).erase(), 1 << 20, false, data);
+}
+
+/// Virtio console.
+pub fn virtio_console(data: &[u8]) {
+    let world = World::new();
+    let backend = Arc::new(world.backend.clone());
+    let device = Console::mmio(&world.wiring, world.irq(), world.memory.clone(), backend);
+    world.drive(&device.erase(), 0x200, true, data);
+}
+
+/// Virtio entropy source.
+pub fn virtio_rng(data: &[u8]) {
+    let world = World::new();
+    let device = Mmio::new(&world.wiring, world.irq(), world.memory.clone(), Rng::new());
+    world.drive(&device.erase(), 0x200, true, data);
+}
+
+/// A virtio slot without a device.
+pub fn virtio_empty(data: &[u8]) {
+    let world = World::new();
+    world.drive(
+        &Shared::new(&world.wiring, EmptySlot::default()).erase(),
+        0x200,
+        true,
+        data,
+    );
+}

@@ -1,0 +1,49 @@
+//! Files that users name.
+
+use emu_firmware::boot;
+use emu_firmware::fdt::{Blob, Chosen, Patch, Region};
+use emu_firmware::identify::FileKind;
+use emu_firmware::kernel::Kernel;
+
+use crate::Input;
+
+/// A device tree: read, completed, read again.
+pub fn device_tree(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (base, size) = (input.u64(), input.u64());
+    let rest = input.take(usize::MAX);
+    FileKind::of(rest);
+    let Ok(blob) = Blob::parse(rest) else { return };
+    let _ = blob.property("/chosen", "bootargs");
+    let chosen = Chosen {
+        bootargs: Some("quiet".into()),
+        ..Chosen::default()
+    };
+    let memory = Some(Region::new(base, size));
+    if let Ok(patched) = blob.patch(&Patch { memory, chosen }) {
+        let patched = Blob::parse(&patched).expect("a completed tree is a tree");
+        assert_eq!(patched.property("/chosen", "bootargs"), Some(b"quiet\0".as_slice()));
+    }
+}
+
+/// A kernel: parsed, and placed in RAM.
+pub fn kernel(data: &[u8]) {
+    let mut input = Input::new(data);
+    let (mib, initrd) = (input.u16(), input.u64());
+    let Ok(kernel) = Kernel::parse(input.take(usize::MAX).to_vec()) else {
+        return;
+    };
+    let ram = Region::new(0x4000_0000, u64::from(mib) << 20);
+    let initrd = (initrd != 0).then_some(initrd);
+    if let Ok(layout) = boot::place(ram, &kernel, initrd, boot::DEVICE_TREE_ROOM) {
+        for piece in &layout.kernel {
+            assert!(piece.address >= ram.base && piece.address + piece.size <= ram.end());
+        }
+    }
+}
+
+/// An initial RAM file system.
+pub fn initrd(data: &[u8]) {
+    FileKind::of(data);
+    let _ = emu_firmware::initrd::check(data);
+}
