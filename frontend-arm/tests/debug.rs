@@ -185,6 +185,21 @@ fn breakpoints_in_other_pages_do_not_stop() {
 }
 
 #[test]
+fn a_thousand_breakpoints_at_one_page_offset_stop_where_they_are() {
+    for mut bench in benches(&counting()) {
+        let elsewhere = (0..999u64).map(|n| 0x8000_0000 + n * 0x1000);
+        bench.v.set_breakpoints(elsewhere.clone());
+        assert_eq!(bench.v.run(), Exit::Wait);
+
+        bench.start();
+        bench.v.set_breakpoints(elsewhere.chain([u64::from(CODE)]));
+
+        assert_eq!(bench.v.run(), Exit::Breakpoint);
+        assert!(bench.at(0));
+    }
+}
+
+#[test]
 fn a_breakpoint_at_the_start_of_a_loop_stops_each_time_round() {
     for mut bench in benches(&counting()) {
         bench.v.set_breakpoints([CODE, CODE + 8].map(u64::from));
