@@ -5,6 +5,7 @@
 pub mod arm;
 pub mod devices;
 pub mod firmware;
+pub mod gdb;
 
 /// Bytes taken from the front; zeros when there are no more.
 pub struct Input<'a>(&'a [u8]);
