@@ -150,10 +150,16 @@ impl Session<'_> {
                     });
                 }
                 GdbStubStateMachine::CtrlCInterrupt(inner) => {
-                    let was_running = machine.is_running();
+                    // One that comes when the machine has just stopped counts for the next time that it runs: GDB, which may be
+                    // in the middle of many steps, has no other answer to wait for.
                     self.stop(machine);
-                    let reason = was_running.then(|| machine.interrupted());
-                    inner.interrupt_handled(machine, reason)?
+                    let reason = machine.interrupted();
+                    inner.interrupt_handled(machine, Some(reason))?
+                }
+                GdbStubStateMachine::Idle(inner) if machine.is_running() => {
+                    // Such an interrupt was reported as soon as the machine was let go.
+                    self.stop(machine);
+                    inner.into()
                 }
                 GdbStubStateMachine::Idle(inner) if !self.pending.is_empty() => {
                     let byte = self.pending.pop_front().unwrap_or_default();
