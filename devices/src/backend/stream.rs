@@ -314,16 +314,20 @@ impl Shared {
             drop(buffers);
 
             let written = self.write_all(&outlet, &chunk);
-            self.settle(&outlet, written);
+            self.settle(&outlet, &chunk, written);
         }
     }
 
     /// Takes note of how writing a chunk went.
-    fn settle(&self, outlet: &Arc<OwnedFd>, written: rustix::io::Result<()>) {
+    fn settle(&self, outlet: &Arc<OwnedFd>, chunk: &[u8], written: Result<(), (Errno, usize)>) {
         let mut buffers = self.buffers();
         buffers.writing = 0;
-        if let Err(error) = written {
+        if let Err((error, count)) = written {
             tracing::debug!("output ended: {error}");
+            // What was not written is for the next reader, as far as there is room.
+            let room = OUTPUT.saturating_sub(buffers.output.len());
+            let left = chunk[count..].iter().rev().take(room);
+            left.for_each(|&byte| buffers.output.push_front(byte));
             // Another reader may have come meanwhile.
             if matches!(&buffers.outlet, Outlet::Open(current) if Arc::ptr_eq(current, outlet)) {
                 buffers.outlet = Outlet::Absent;
@@ -337,12 +341,13 @@ impl Shared {
         }
     }
 
-    /// Writes all of `bytes`, unless the stream is stopped.
-    fn write_all(&self, outlet: &OwnedFd, mut bytes: &[u8]) -> rustix::io::Result<()> {
-        while !bytes.is_empty() {
-            match rustix::io::write(outlet, bytes) {
-                Ok(0) => return Err(Errno::IO),
-                Ok(count) => bytes = &bytes[count..],
+    /// Writes all of `bytes`, unless the stream is stopped. The error says how many were written.
+    fn write_all(&self, outlet: &OwnedFd, bytes: &[u8]) -> Result<(), (Errno, usize)> {
+        let mut at = 0;
+        while at < bytes.len() {
+            match rustix::io::write(outlet, &bytes[at..]) {
+                Ok(0) => return Err((Errno::IO, at)),
+                Ok(count) => at += count,
                 Err(Errno::INTR) => {}
                 // A socket, or someone shares the descriptor and made it non-blocking.
                 Err(Errno::AGAIN) => {
@@ -351,14 +356,39 @@ impl Shared {
                         PollFd::new(&self.stop, PollFlags::IN),
                     ];
                     match poll(&mut fds, None) {
-                        Ok(_) if !fds[1].revents().is_empty() => return Err(Errno::CANCELED),
+                        Ok(_) if !fds[1].revents().is_empty() => return Err((Errno::CANCELED, at)),
                         Ok(_) | Err(Errno::INTR) => {}
-                        Err(error) => return Err(error),
+                        Err(error) => return Err((error, at)),
                     }
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err((error, at)),
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::pipe::pipe;
+
+    #[test]
+    fn what_a_reader_did_not_take_waits_for_the_next() {
+        let stream = Stream::new("test").unwrap();
+        let limit = Duration::from_secs(10);
+
+        let (gone, outlet) = pipe().unwrap();
+        drop(gone);
+        stream.attach(Arc::new(outlet));
+        stream.write(b"word");
+        assert!(stream.flush(limit));
+        let (reader, outlet) = pipe().unwrap();
+        stream.attach(Arc::new(outlet));
+        assert!(stream.flush(limit));
+
+        let mut word = [0; 4];
+        assert_eq!(rustix::io::read(&reader, &mut word), Ok(4));
+        assert_eq!(&word, b"word");
     }
 }
