@@ -17,7 +17,7 @@ use crate::guest::{Emu, kept, skipped};
 /// For anything that boots, on a machine that has other things to do.
 const BOOT: Duration = Duration::from_secs(120);
 /// For the interpreter.
-const SLOW_BOOT: Duration = Duration::from_secs(900);
+const SLOW_BOOT: Duration = Duration::from_secs(2400);
 const SOON: Duration = Duration::from_secs(20);
 
 /// What the first boot, which fetches Debian's kernel, said and how it ended.
