@@ -95,13 +95,14 @@ impl Cache {
         self.used = self.floor;
     }
     /// Point the 32-bit displacement at `site` (4-byte aligned, so that a running thread sees the old or the new one) at
-    /// the code at `target`.
-    pub fn patch(&mut self, site: Offset, target: Offset) {
+    /// the code at `target`; where it pointed.
+    pub fn patch(&mut self, site: Offset, target: Offset) -> Offset {
         assert!(site.is_multiple_of(4) && (site as usize) + 4 <= self.used, "patch site");
         let rel = (target as i32).wrapping_sub(site as i32 + 4) as u32;
         // SAFETY: in bounds and aligned (checked above); the executable alias sees the store as one.
         let word = unsafe { &*self.write.as_ptr().add(site as usize).cast::<AtomicU32>() };
-        word.store(rel, Ordering::Release);
+        let before = word.swap(rel, Ordering::Release);
+        site.wrapping_add(4).wrapping_add(before)
     }
     /// The bytes of a span, for listings.
     pub fn bytes(&self, at: Offset, len: usize) -> &[u8] {

@@ -91,12 +91,11 @@ fn emit<G: Guest>(key: BlockKey, block: &Block) -> Option<x64::Code> {
         layout: G::LAYOUT,
         state_helper: &x64::is_state::<G>,
         thunks: &THUNKS,
-        base: BASE,
         at: AT,
         alone: false,
         first_site: 0,
     };
-    x64::emit(key, block, &target, &mut x64::Scratch::default())
+    x64::emit(key, block, &target, &mut x64::Scratch::default()).map(std::mem::take)
 }
 
 /// The host code as text, with names for what it refers to.

@@ -57,12 +57,11 @@ impl Pipeline {
                 layout: Arm::LAYOUT,
                 state_helper: &x64::is_state::<Arm>,
                 thunks: &Thunks::default(),
-                base: 0x1000_0000,
                 at: 0x1000,
                 alone: true,
                 first_site: 0,
             };
-            std::hint::black_box(x64::emit(key, &self.builder.block, &target, &mut self.emitter));
+            std::hint::black_box(x64::emit(key, &self.builder.block, &target, &mut self.emitter).is_some());
             insns += self.builder.block.guest_insns;
             offset += self.builder.block.guest_bytes.max(2);
         }

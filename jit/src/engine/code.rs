@@ -47,8 +47,8 @@ struct Entry {
     made: Made,
     /// The next block at the same place, of another mode.
     chain: u32,
-    /// Sites whose branches go to it.
-    incoming: Vec<u32>,
+    /// Sites whose branches go to it, and where they go while they are not linked.
+    incoming: Vec<(u32, Offset)>,
 }
 
 struct Page {
@@ -70,8 +70,6 @@ pub struct Code {
     pages: HashMap<u64, Page, BuildHasherDefault<PageHasher>>,
     entries: Vec<Entry>,
     sites: Vec<Site>,
-    /// Where each linkable site's branch goes while it is not linked.
-    unlinked: HashMap<u32, Offset, BuildHasherDefault<PageHasher>>,
     era: u32,
     alone: bool,
     /// Branches to other pages go straight to blocks that are there.
@@ -89,7 +87,7 @@ impl Code {
             .as_mut()
             .map(|c| x64::thunks::build(c, layout))
             .unwrap_or_default();
-        let (pages, entries, sites, unlinked) = (HashMap::default(), Vec::new(), Vec::new(), HashMap::default());
+        let (pages, entries, sites) = (HashMap::default(), Vec::new(), Vec::new());
         Ok(Code {
             layout,
             cache,
@@ -97,7 +95,6 @@ impl Code {
             pages,
             entries,
             sites,
-            unlinked,
             era: 0,
             alone,
             chained: true,
@@ -209,25 +206,15 @@ impl Code {
             layout: self.layout,
             state_helper: &x64::is_state::<G>,
             thunks: &self.thunks,
-            base: cache.base(),
             at: cache.next(),
             alone: self.alone,
             first_site: self.sites.len() as u32,
         };
         let code = x64::emit(key, block, &target, scratch)?;
-        let at = cache.push(&code.bytes);
-        for (i, s) in code.sites.iter().enumerate() {
-            if let What::Goto { patch: Some(patch), .. } = s.what {
-                let rel = cache.bytes(patch, 4).try_into().map_or(0, i32::from_le_bytes);
-                let stub = (patch as i32 + 4 + rel) as Offset;
-                self.unlinked.insert(self.sites.len() as u32 + i as u32, stub);
-            }
-        }
-        self.sites.extend(code.sites);
-        let made = Made::Host {
-            checked: at,
-            fast: at + code.fast,
-        };
+        let checked = cache.push(&code.bytes);
+        self.sites.append(&mut code.sites);
+        let fast = checked + code.fast;
+        let made = Made::Host { checked, fast };
         Some(self.insert(key, block, next_page, made))
     }
     fn insert(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>, made: Made) -> Found {
@@ -266,7 +253,7 @@ impl Code {
         });
         Found(number)
     }
-    /// Let the branch at a site go straight to a block: past its check if the site's mode answers it.
+    /// Let the branch at a site, which is not linked, go straight to a block: past its check if the site's mode answers it.
     pub fn link(&mut self, site: u32, to: Found) {
         let What::Goto {
             patch: Some(patch),
@@ -281,8 +268,8 @@ impl Code {
         let e = &mut self.entries[to.0 as usize];
         if let Made::Host { checked, fast } = e.made {
             let known = e.kept & !kept == 0 && mode & e.kept == e.mode;
-            cache.patch(patch, if known { fast } else { checked });
-            e.incoming.push(site);
+            let before = cache.patch(patch, if known { fast } else { checked });
+            e.incoming.push((site, before));
         }
     }
     /// Whether blocks were made from bytes in a range that lies in one page.
@@ -348,8 +335,8 @@ impl Code {
     fn remove(&mut self, n: u32) {
         let (phys, next_page) = (self.entries[n as usize].phys, self.entries[n as usize].next_page);
         let incoming = std::mem::take(&mut self.entries[n as usize].incoming);
-        for site in incoming {
-            self.unlink(site);
+        for (site, stub) in incoming {
+            self.unlink(site, stub);
         }
         let (slot, miss) = (self.slot(phys), self.thunks.lookup);
         let chain = self.entries[n as usize].chain;
@@ -382,11 +369,11 @@ impl Code {
         }
         self.page(page).pieces = bits;
     }
-    fn unlink(&mut self, site: u32) {
+    fn unlink(&mut self, site: u32, stub: Offset) {
         let What::Goto { patch: Some(patch), .. } = self.sites[site as usize].what else {
             return;
         };
-        if let (Some(cache), Some(&stub)) = (&mut self.cache, self.unlinked.get(&site)) {
+        if let Some(cache) = &mut self.cache {
             cache.patch(patch, stub);
         }
     }
@@ -396,7 +383,6 @@ impl Code {
         self.pages.clear();
         self.entries.clear();
         self.sites.clear();
-        self.unlinked.clear();
         self.era += 1;
         if let Some(c) = &mut self.cache {
             c.reset();

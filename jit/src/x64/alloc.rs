@@ -30,11 +30,30 @@ pub enum Loc {
     Spill,
 }
 
-/// A value's location, and its spill slot if it ever got one (values do not change, so it stays good).
+/// What is known of a value.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Life {
+    /// The operation that uses it last, 0 if none does.
+    pub last: u16,
     pub loc: Loc,
+    /// Its spill slot if it ever got one: values do not change, so it stays good.
     pub spill: u8,
+    /// The pinned register that it is best made in.
+    pub hint: u8,
+    /// How many operations further the next comparison is.
+    pub comparison: u8,
+}
+
+impl Default for Life {
+    fn default() -> Life {
+        Life {
+            last: 0,
+            loc: Loc::Nowhere,
+            spill: NONE,
+            hint: NONE,
+            comparison: u8::MAX,
+        }
+    }
 }
 
 /// An operand as an x86 instruction takes it.
@@ -61,27 +80,30 @@ pub struct Flags {
 
 impl Emit<'_> {
     pub fn loc(&self, v: Val) -> Loc {
-        self.vals[v.index()].loc
+        self.w.vals[v.index()].loc
     }
     pub fn set_loc(&mut self, v: Val, loc: Loc) {
-        self.vals[v.index()].loc = loc;
+        self.w.vals[v.index()].loc = loc;
+    }
+    /// The operation that uses a value last.
+    pub fn last(&self, v: Val) -> usize {
+        self.w.vals[v.index()].last as usize
+    }
+    /// Whether nothing ever uses a value.
+    pub fn unused(&self, v: Val) -> bool {
+        self.last(v) == 0
     }
     /// Whether a value is used after the current operation.
     pub fn live(&self, v: Val) -> bool {
-        self.last[v.index()] as usize > self.i
+        self.last(v) > self.i
     }
     /// Whether the current operation is its last use.
     pub fn dies(&self, v: Val) -> bool {
-        self.last[v.index()] as usize <= self.i
+        self.last(v) <= self.i
     }
     /// The pin index of an integer slot.
     pub fn pin(&self, slot: Slot) -> Option<u8> {
-        self.layout
-            .pins
-            .iter()
-            .take(PINS.len())
-            .position(|p| *p == slot)
-            .map(|p| p as u8)
+        super::pin(self.layout, slot)
     }
 
     // ---- integer registers
@@ -96,7 +118,7 @@ impl Emit<'_> {
         {
             Some(r) => r,
             None => {
-                let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.last[v.index()]);
+                let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.last(v));
                 let candidates = TEMPS.iter().copied().filter(|&r| free(self, r));
                 let r = candidates
                     .max_by_key(|&r| far(self, r))
@@ -141,7 +163,7 @@ impl Emit<'_> {
             }
             Loc::Spill => {
                 let t = self.temp();
-                let at = self.vals[v.index()].spill as i32 * 16;
+                let at = self.w.vals[v.index()].spill as i32 * 16;
                 dynasm!(self.a ; .arch x64 ; mov Rq(t), [rsp + at]);
                 self.gpr[t as usize] = Some(v);
                 self.set_loc(v, Loc::Gpr(t));
@@ -173,10 +195,10 @@ impl Emit<'_> {
     /// Where the current operation's integer result goes: the guest register it is made for, the register of an operand
     /// that dies here, or a fresh one. Whatever was there is saved first; operands that die here can still be read.
     pub fn dst(&mut self, v: Val, reuse: Option<Val>) -> u8 {
-        let p = self.hint[v.index()];
+        let p = self.w.vals[v.index()].hint;
         if p != NONE {
             self.vacate(p);
-            self.pinned[p as usize].push(v);
+            self.w.pinned[p as usize].push(v);
             self.set_loc(v, Loc::Pin(p));
             return PINS[p as usize];
         }
@@ -202,7 +224,7 @@ impl Emit<'_> {
     }
     /// Save the live values that are the content of a pinned register about to be overwritten.
     pub fn vacate(&mut self, p: u8) {
-        let mut held = std::mem::take(&mut self.pinned[p as usize]);
+        let mut held = std::mem::take(&mut self.w.pinned[p as usize]);
         held.retain(|&w| self.loc(w) == Loc::Pin(p) && self.live(w));
         if let Some((&first, rest)) = held.split_first() {
             let t = self.temp();
@@ -216,7 +238,7 @@ impl Emit<'_> {
             }
         }
         held.clear();
-        self.pinned[p as usize] = held;
+        self.w.pinned[p as usize] = held;
     }
     fn spill_from(&mut self, v: Val, r: u8) {
         let at = self.spill_slot(v);
@@ -224,20 +246,20 @@ impl Emit<'_> {
         self.set_loc(v, Loc::Spill);
     }
     fn spill_slot(&mut self, v: Val) -> i32 {
-        if self.vals[v.index()].spill == NONE {
+        if self.w.vals[v.index()].spill == NONE {
             let free = (!self.spilled).trailing_zeros();
             if free as usize >= SPILLS {
                 self.overflow = true;
                 return 0;
             }
             self.spilled |= 1 << free;
-            self.vals[v.index()].spill = free as u8;
+            self.w.vals[v.index()].spill = free as u8;
         }
-        self.vals[v.index()].spill as i32 * 16
+        self.w.vals[v.index()].spill as i32 * 16
     }
     /// Put a value in its spill slot and free its register.
     pub fn spill(&mut self, v: Val) {
-        let known = self.vals[v.index()].spill != NONE;
+        let known = self.w.vals[v.index()].spill != NONE;
         match self.loc(v) {
             Loc::Gpr(r) => {
                 if !known {
@@ -274,7 +296,7 @@ impl Emit<'_> {
     pub fn xtemp(&mut self) -> u8 {
         let free = (0..16u8).find(|&x| self.xlocked & 1 << x == 0 && self.xmm[x as usize].is_none());
         let x = free.unwrap_or_else(|| {
-            let far = |e: &Self, x: u8| e.xmm[x as usize].map_or(0, |v| e.last[v.index()]);
+            let far = |e: &Self, x: u8| e.xmm[x as usize].map_or(0, |v| e.last(v));
             let x = (0..16u8)
                 .filter(|&x| self.xlocked & 1 << x == 0)
                 .max_by_key(|&x| far(self, x));
@@ -297,7 +319,7 @@ impl Emit<'_> {
             }
             Loc::Spill => {
                 let x = self.xtemp();
-                let at = self.vals[v.index()].spill as i32 * 16;
+                let at = self.w.vals[v.index()].spill as i32 * 16;
                 dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [rsp + at]);
                 self.xmm[x as usize] = Some(v);
                 self.set_loc(v, Loc::Xmm(x));
@@ -344,11 +366,13 @@ impl Emit<'_> {
 
     /// The host's flags are about to change: values that live in them move to registers.
     pub fn clobber(&mut self) {
-        for v in std::mem::take(&mut self.flag_vals) {
-            if matches!(self.loc(v), Loc::Flag(_)) && self.last[v.index()] as usize >= self.i {
+        for k in 0..self.w.flags.len() {
+            let v = self.w.flags[k];
+            if matches!(self.loc(v), Loc::Flag(_)) && self.last(v) >= self.i {
                 self.materialize(v);
             }
         }
+        self.w.flags.clear();
         self.flags = Flags::default();
     }
     /// A condition becomes 0 or 1 in a temporary.
@@ -390,9 +414,10 @@ impl Emit<'_> {
 
     /// Before a branch to a label placed at operation `place`: what is used past it goes to memory.
     pub fn settle(&mut self, place: usize) {
-        for k in 0..self.live_list.len() {
-            let v = self.live_list[k];
-            if self.last[v.index()] as usize > place && self.loc(v) != Loc::Imm {
+        self.bury();
+        for k in 0..self.w.live.len() {
+            let v = self.w.live[k];
+            if self.last(v) > place {
                 self.spill_keep(v);
             }
         }
@@ -402,7 +427,7 @@ impl Emit<'_> {
         if let Loc::Flag(_) = self.loc(v) {
             self.materialize(v);
         }
-        if self.vals[v.index()].spill == NONE {
+        if self.w.vals[v.index()].spill == NONE {
             let at = self.spill_slot(v);
             match self.loc(v) {
                 Loc::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(r)),
@@ -414,58 +439,56 @@ impl Emit<'_> {
     }
     /// At a label: whatever is still needed is in its spill slot.
     pub fn join(&mut self) {
-        for k in 0..self.live_list.len() {
-            let v = self.live_list[k];
-            if self.vals[v.index()].spill != NONE && self.loc(v) != Loc::Nowhere {
-                self.set_loc(v, Loc::Spill);
+        for &v in &self.w.live {
+            let life = &mut self.w.vals[v.index()];
+            if life.spill != NONE && life.loc != Loc::Nowhere {
+                life.loc = Loc::Spill;
             }
         }
         self.gpr = [None; 16];
         self.xmm = [None; 16];
-        self.pinned.iter_mut().for_each(Vec::clear);
-        self.flag_vals.clear();
+        self.w.pinned.iter_mut().for_each(Vec::clear);
+        self.w.flags.clear();
         self.flags = Flags::default();
     }
     /// Before a call: every live value leaves the temporaries (and with `all` the pinned registers, which the callee may
     /// change).
     pub fn spill_live(&mut self, all: bool) {
         self.clobber();
-        for k in 0..self.live_list.len() {
-            let v = self.live_list[k];
+        self.bury();
+        for k in 0..self.w.live.len() {
+            let v = self.w.live[k];
             if self.live(v) && (all || !matches!(self.loc(v), Loc::Pin(_))) {
                 self.spill(v);
             }
         }
     }
+    /// Dead values leave the list.
+    pub fn bury(&mut self) {
+        let vals = &self.w.vals;
+        self.w.live.retain(|v| vals[v.index()].loc != Loc::Nowhere);
+    }
     /// The operation is done: locks go, dead values free their places.
     pub fn finish(&mut self) {
         self.locked = 0;
         self.xlocked = 0;
-        let i = self.i;
-        let mut k = 0;
-        while k < self.live_list.len() {
-            let v = self.live_list[k];
-            if self.last[v.index()] as usize <= i {
-                self.release(v);
-                self.live_list.swap_remove(k);
-            } else {
-                k += 1;
-            }
+        while let Some(&(i, v)) = self.w.deaths.last()
+            && i as usize == self.i
+        {
+            self.w.deaths.pop();
+            self.release(v);
         }
     }
     fn release(&mut self, v: Val) {
-        match self.loc(v) {
+        let life = &mut self.w.vals[v.index()];
+        match life.loc {
             Loc::Gpr(r) if self.gpr[r as usize] == Some(v) => self.gpr[r as usize] = None,
             Loc::Xmm(x) if self.xmm[x as usize] == Some(v) => self.xmm[x as usize] = None,
             _ => {}
         }
-        let p = &mut self.vals[v.index()];
-        if p.spill != NONE {
-            self.spilled &= !(1 << p.spill);
+        if life.spill != NONE {
+            self.spilled &= !(1 << life.spill);
         }
-        *p = Place {
-            loc: Loc::Nowhere,
-            spill: NONE,
-        };
+        (life.loc, life.spill) = (Loc::Nowhere, NONE);
     }
 }

@@ -147,7 +147,7 @@ impl Emit<'_> {
         self.no_denormals(lanes, &[x, y], ok, t);
         self.unless_all(lanes, ok, r, from);
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.cold.push(Cold::Flushed(Flushed {
+        self.w.cold.push(Cold::Flushed(Flushed {
             from,
             back,
             lanes,

@@ -27,7 +27,7 @@ impl Emit<'_> {
         }
         let entry = self.entry;
         dynasm!(self.a ; .arch x64 ; =>entry);
-        self.cold.push(Cold::Mode { from });
+        self.w.cold.push(Cold::Mode { from });
     }
     pub fn wrong_mode(&mut self, from: DynamicLabel) {
         let (pc, lookup) = (self.layout.pc, self.thunk(self.t.thunks.lookup));
@@ -43,11 +43,11 @@ impl Emit<'_> {
     // ---- slots
 
     pub fn get(&mut self, v: Val, slot: Slot) {
-        if self.last[v.index()] == 0 {
+        if self.unused(v) {
             return;
         }
         if let Some(p) = self.pin(slot) {
-            self.pinned[p as usize].push(v);
+            self.w.pinned[p as usize].push(v);
             self.set_loc(v, Loc::Pin(p));
             return;
         }
@@ -135,7 +135,7 @@ impl Emit<'_> {
         {
             self.gpr[t as usize] = None;
             self.set_loc(a, Loc::Pin(p));
-            self.pinned[p as usize].push(a);
+            self.w.pinned[p as usize].push(a);
         }
     }
 
@@ -143,16 +143,16 @@ impl Emit<'_> {
 
     pub fn place(&mut self, label: Label) {
         self.join();
-        let l = self.labels[label.0 as usize];
+        let l = self.w.labels[label.0 as usize];
         dynasm!(self.a ; .arch x64 ; =>l);
     }
     pub fn br(&mut self, label: Label) {
-        self.settle(self.places[label.0 as usize]);
-        let l = self.labels[label.0 as usize];
+        self.settle(self.w.places[label.0 as usize]);
+        let l = self.w.labels[label.0 as usize];
         dynasm!(self.a ; .arch x64 ; jmp =>l);
     }
     pub fn br_if(&mut self, c: Val, label: Label) {
-        let (l, place) = (self.labels[label.0 as usize], self.places[label.0 as usize]);
+        let (l, place) = (self.w.labels[label.0 as usize], self.w.places[label.0 as usize]);
         match self.loc(c) {
             Loc::Imm => {
                 self.settle(place);
@@ -176,7 +176,7 @@ impl Emit<'_> {
     }
     fn leave(&mut self, site: u32, thunk: Offset) -> DynamicLabel {
         let from = self.a.new_dynamic_label();
-        self.cold.push(Cold::Leave { from, site, thunk });
+        self.w.cold.push(Cold::Leave { from, site, thunk });
         from
     }
     pub fn goto(&mut self, offset: i32, mode: u32, poll: bool) {

@@ -18,7 +18,7 @@ pub struct Exact {
     doubt: Option<Doubt>,
     back: DynamicLabel,
     block: Box<Block>,
-    args: Vec<(u8, Ty)>,
+    args: [Option<(u8, Ty)>; 3],
     result: Result<u8, u8>,
     insn: (u16, u32),
     saved: Saved,
@@ -30,7 +30,8 @@ struct Doubt {
     from: DynamicLabel,
     guard: Guard,
     result: u8,
-    args: Vec<u8>,
+    args: [u8; 3],
+    count: usize,
     temps: (u8, u8, u8),
     r: u8,
 }
@@ -187,12 +188,13 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64 ; =>back);
         self.out_of_line(v, inst, from, back, regs, Ok(d), true);
-        if let Some(Cold::Float(x)) = self.cold.last_mut() {
+        if let Some(Cold::Float(x)) = self.w.cold.last_mut() {
             x.doubt = Some(Doubt {
                 from: doubt,
                 guard: g,
                 result: d,
-                args: regs.to_vec(),
+                args: std::array::from_fn(|k| regs.get(k).copied().unwrap_or(0)),
+                count: regs.len(),
                 temps,
                 r,
             });
@@ -355,9 +357,10 @@ impl Emit<'_> {
         restore: bool,
     ) {
         let (block, vals) = self.alone(inst);
-        let args = regs.iter().zip(&vals).map(|(&r, &a)| (r, self.b.ty(a))).collect();
+        let mut given = regs.iter().zip(&vals).map(|(&r, &a)| (r, self.b.ty(a)));
+        let args = std::array::from_fn(|_| given.next());
         let saved = self.saved(Some(v));
-        self.cold.push(Cold::Float(Exact {
+        self.w.cold.push(Cold::Float(Exact {
             from,
             doubt: None,
             back,
@@ -374,7 +377,7 @@ impl Emit<'_> {
         if let Some(doubt) = x.doubt {
             let again = doubt.from;
             dynasm!(self.a ; .arch x64 ; =>again);
-            self.check_flushed(doubt.guard, doubt.result, &doubt.args, doubt.temps);
+            self.check_flushed(doubt.guard, doubt.result, &doubt.args[..doubt.count], doubt.temps);
             self.unless_all(doubt.guard.result, doubt.temps.0, doubt.r, from);
             dynasm!(self.a ; .arch x64 ; jmp =>back);
         }
@@ -383,7 +386,7 @@ impl Emit<'_> {
             dynasm!(self.a ; .arch x64 ; vldmxcsr DWORD [r15 + MXCSR]);
         }
         self.save(&x.saved);
-        for (k, &(r, ty)) in x.args.iter().enumerate() {
+        for (k, (r, ty)) in x.args.into_iter().flatten().enumerate() {
             let at = ARGS + 16 * k as i32;
             if ty.is_int() {
                 dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r) ; mov QWORD [r15 + at + 8], 0);

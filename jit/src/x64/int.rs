@@ -146,7 +146,8 @@ impl Emit<'_> {
 
     /// Whether the flags of the operation that makes `v` are wanted right after it.
     fn flags_wanted(&self, v: Val, a: Val, b: Val) -> bool {
-        self.b.insts[self.i + 1..].iter().take(6).any(|n| match n.op {
+        let near = self.w.vals[self.i].comparison <= 6;
+        near && self.b.insts[self.i + 1..].iter().take(6).any(|n| match n.op {
             Op::AddCarry { a: x, b: y } | Op::AddOvf { a: x, b: y } => x == a && y == b,
             Op::Eq { a: x, b: y } | Op::Ne { a: x, b: y } | Op::Slt { a: x, b: y } => {
                 x == v && self.b.constant(y) == Some(0)
@@ -156,9 +157,9 @@ impl Emit<'_> {
     }
     /// Whether all uses of `v` are comparisons with zero right after it, so that it need not exist.
     fn only_flags(&self, v: Val) -> bool {
-        let last = self.last[v.index()] as usize;
+        let last = self.last(v);
         last - self.i <= 8
-            && self.hint[v.index()] == super::alloc::NONE
+            && self.w.vals[v.index()].hint == super::alloc::NONE
             && self.b.insts[self.i + 1..=last].iter().all(|n| match n.op {
                 Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => a == v && self.b.constant(b) == Some(0),
                 Op::Const { .. } => true,
@@ -229,15 +230,16 @@ impl Emit<'_> {
     }
     fn sub_wanted(&self, v: Val, a: Val, b: Val) -> bool {
         self.flags_wanted(v, a, b)
-            || self.b.insts[self.i + 1..].iter().take(8).any(|n| match n.op {
-                Op::SubOvf { a: x, b: y }
-                | Op::Eq { a: x, b: y }
-                | Op::Ult { a: x, b: y }
-                | Op::Ule { a: x, b: y }
-                | Op::Slt { a: x, b: y }
-                | Op::Sle { a: x, b: y } => (x, y) == (a, b) || (y, x) == (a, b),
-                _ => false,
-            })
+            || self.w.vals[self.i].comparison <= 8
+                && self.b.insts[self.i + 1..].iter().take(8).any(|n| match n.op {
+                    Op::SubOvf { a: x, b: y }
+                    | Op::Eq { a: x, b: y }
+                    | Op::Ult { a: x, b: y }
+                    | Op::Ule { a: x, b: y }
+                    | Op::Slt { a: x, b: y }
+                    | Op::Sle { a: x, b: y } => (x, y) == (a, b) || (y, x) == (a, b),
+                    _ => false,
+                })
     }
     /// A two-operand instruction: `d = a; op d, b`, minding what the destination aliases.
     fn two(&mut self, v: Val, ty: Ty, a: Val, b: Val, commutes: bool, op: impl Fn(&mut Self, u8, Src)) {
@@ -508,7 +510,7 @@ impl Emit<'_> {
     /// The result is a condition in the flags.
     pub fn flag(&mut self, v: Val, cc: u8) {
         self.set_loc(v, Loc::Flag(cc));
-        self.flag_vals.push(v);
+        self.w.flags.push(v);
     }
     /// A condition code under which the boolean is 1.
     pub fn condition(&mut self, c: Val) -> u8 {

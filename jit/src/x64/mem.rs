@@ -16,7 +16,7 @@ pub struct Slow {
     addr: u8,
     wide: bool,
     /// Operands to pass: register or constant, and type.
-    args: Vec<(Place, Ty)>,
+    args: [Option<(Place, Ty)>; 2],
     /// Where the result goes.
     result: Option<(Place, Ty)>,
     saved: Saved,
@@ -43,9 +43,10 @@ const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
 
 impl Emit<'_> {
     /// The registers whose values are still needed after this operation, but for `result`.
-    pub fn saved(&self, result: Option<Val>) -> Saved {
+    pub fn saved(&mut self, result: Option<Val>) -> Saved {
         let mut s = Saved::default();
-        for &v in &self.live_list {
+        self.bury();
+        for &v in &self.w.live {
             if Some(v) == result || !self.live(v) {
                 continue;
             }
@@ -158,11 +159,11 @@ impl Emit<'_> {
             site,
             addr: r,
             wide,
-            args: vec![],
+            args: [None; 2],
             result: Some((result, ty)),
             saved,
         };
-        self.cold.push(Cold::Mem(slow));
+        self.w.cold.push(Cold::Mem(slow));
     }
     fn load_int(&mut self, d: u8, t: u8, r: u8, ty: Ty, mem: Mem) {
         let long = ty == Ty::I64;
@@ -239,11 +240,11 @@ impl Emit<'_> {
             site,
             addr: r,
             wide,
-            args: vec![(value, ty)],
+            args: [Some((value, ty)), None],
             result: None,
             saved,
         };
-        self.cold.push(Cold::Mem(slow));
+        self.w.cold.push(Cold::Mem(slow));
     }
     /// Big-endian and other rare stores.
     fn store_hard(&mut self, r: u8, wide: bool, value: Place, ty: Ty, mem: Mem, from: DynamicLabel) {
@@ -291,10 +292,10 @@ impl Emit<'_> {
             }
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        let args = vec![(Place::Gpr(o), ty), (Place::Gpr(n), ty)];
+        let args = [o, n].map(|r| Some((Place::Gpr(r), ty)));
         let saved = self.saved(Some(v));
         let result = Some((Place::Gpr(0), ty));
-        self.cold.push(Cold::Mem(Slow {
+        self.w.cold.push(Cold::Mem(Slow {
             from,
             back,
             site,
@@ -331,8 +332,8 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64 ; =>back);
         let saved = self.saved(Some(v));
-        let (args, result) = (vec![(Place::Gpr(s), ty)], Some((Place::Gpr(u), ty)));
-        self.cold.push(Cold::Mem(Slow {
+        let (args, result) = ([Some((Place::Gpr(s), ty)), None], Some((Place::Gpr(u), ty)));
+        self.w.cold.push(Cold::Mem(Slow {
             from,
             back,
             site,
@@ -359,7 +360,7 @@ impl Emit<'_> {
         let from = s.from;
         dynasm!(self.a ; .arch x64 ; =>from);
         self.save(&s.saved);
-        for (k, &(place, ty)) in s.args.iter().enumerate() {
+        for (k, (place, ty)) in s.args.into_iter().flatten().enumerate() {
             let at = ARGS + 16 * k as i32;
             match place {
                 Place::Xmm(x) => self.store_argument(ty, x, at),

@@ -26,9 +26,9 @@ mod vec_move;
 
 use crate::cache::Offset;
 use crate::classes::{fp_ops, pure_ops};
-use alloc::{Flags, Loc, NONE, Place};
+use alloc::{Flags, Life, Loc, NONE};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
-use emu_ir::{Block, BlockKey, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
+use emu_ir::{Block, BlockKey, Effect, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
 use thunks::Thunks;
 
 pub(crate) type Asm = VecAssembler<X64Relocation>;
@@ -101,11 +101,9 @@ pub struct Target<'a> {
     pub layout: &'a Layout,
     /// Whether helper `i` may read or change the guest's state.
     pub state_helper: &'a dyn Fn(u16) -> bool,
-    /// The thunks.
+    /// The thunks, in the same cache.
     pub thunks: &'a Thunks,
-    /// Executable address of the cache's start.
-    pub base: u64,
-    /// Where the code will be put.
+    /// Where in the cache the code will be put.
     pub at: Offset,
     /// No other vCPU shares the guest's memory: barriers and locked operations need not be.
     pub alone: bool,
@@ -146,169 +144,170 @@ enum Cold {
     Mode { from: DynamicLabel },
 }
 
-/// The emitter's working state, used again for the next block.
-#[derive(Default)]
+/// The emitter's working memory, used again for the next block: nothing is allocated that does not outlive it.
 pub struct Scratch {
-    vals: Vec<Place>,
-    last: Vec<u16>,
-    hint: Vec<u8>,
-    live_list: Vec<Val>,
+    a: Asm,
+    work: Work,
+    code: Code,
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch {
+            // At address 0: what code refers to outside itself are thunks, by their distance.
+            a: Asm::new(0),
+            work: Work::default(),
+            code: Code::default(),
+        }
+    }
+}
+
+/// What is kept in lists while a block is emitted.
+#[derive(Default)]
+struct Work {
+    /// For each operation, its value's.
+    vals: Vec<Life>,
+    /// Which operation uses which value last, from the block's end to its start.
+    deaths: Vec<(u16, Val)>,
+    /// Values that are somewhere; dead ones go when the list is next walked.
+    live: Vec<Val>,
+    /// For each label, the operation that places it.
     places: Vec<usize>,
+    labels: Vec<DynamicLabel>,
+    /// For each pinned register, the values it holds.
+    pinned: [Vec<Val>; PINS.len()],
+    /// Values that may be in the host's flags.
+    flags: Vec<Val>,
+    cold: Vec<Cold>,
+    pool: Vec<(u128, DynamicLabel)>,
 }
 
 pub(crate) struct Emit<'a> {
-    a: Asm,
+    a: &'a mut Asm,
+    w: &'a mut Work,
+    sites: &'a mut Vec<Site>,
     b: &'a Block,
     layout: &'a Layout,
     t: &'a Target<'a>,
     key: BlockKey,
     i: usize,
     insn: (u16, u32),
-    vals: Vec<Place>,
-    last: Vec<u16>,
-    hint: Vec<u8>,
-    live_list: Vec<Val>,
-    places: Vec<usize>,
     gpr: [Option<Val>; 16],
     xmm: [Option<Val>; 16],
     locked: u16,
     xlocked: u16,
-    pinned: [Vec<Val>; PINS.len()],
     spilled: u128,
     overflow: bool,
     flags: Flags,
-    flag_vals: Vec<Val>,
-    labels: Vec<DynamicLabel>,
     entry: DynamicLabel,
-    cold: Vec<Cold>,
-    pool: Vec<(u128, DynamicLabel)>,
-    sites: Vec<Site>,
 }
 
-/// Emit a block. `None`: it needs more spill slots than there are, and should be translated shorter.
-pub fn emit(key: BlockKey, b: &Block, target: &Target, scratch: &mut Scratch) -> Option<Code> {
-    let mut a = Asm::new((target.base + target.at as u64) as usize);
+/// Emit a block. `None`: it needs more spill slots than there are, and should be translated shorter. The code is the
+/// caller's to take from, until the next block.
+pub fn emit<'s>(key: BlockKey, b: &Block, target: &Target, scratch: &'s mut Scratch) -> Option<&'s mut Code> {
+    let Scratch { a, work, code } = scratch;
+    code.sites.clear();
     let entry = a.new_dynamic_label();
-    let labels = (0..b.labels).map(|_| a.new_dynamic_label()).collect();
     let mut e = Emit {
         a,
+        w: work,
+        sites: &mut code.sites,
         b,
         layout: target.layout,
         t: target,
         key,
         i: 0,
         insn: (0, 0),
-        vals: std::mem::take(&mut scratch.vals),
-        last: std::mem::take(&mut scratch.last),
-        hint: std::mem::take(&mut scratch.hint),
-        live_list: std::mem::take(&mut scratch.live_list),
-        places: std::mem::take(&mut scratch.places),
         gpr: [None; 16],
         xmm: [None; 16],
         locked: 0,
         xlocked: 0,
-        pinned: Default::default(),
         spilled: 0,
         overflow: false,
         flags: Flags::default(),
-        flag_vals: Vec::new(),
-        labels,
         entry,
-        cold: Vec::new(),
-        pool: Vec::new(),
-        sites: Vec::new(),
     };
     e.look_ahead();
     e.prologue();
-    let fast = e.a.offset().0 as Offset;
+    code.fast = e.a.offset().0 as Offset;
     for i in 0..b.insts.len() {
         e.i = i;
         e.inst(i);
         e.finish();
     }
-    let cold = e.a.offset().0 as Offset;
+    code.cold = e.a.offset().0 as Offset;
     e.cold_code();
-    let end = e.a.offset().0 as Offset;
+    code.end = e.a.offset().0 as Offset;
     e.constants();
-    let Emit {
-        a,
-        vals,
-        last,
-        hint,
-        live_list,
-        places,
-        overflow,
-        sites,
-        ..
-    } = e;
-    *scratch = Scratch {
-        vals,
-        last,
-        hint,
-        live_list,
-        places,
-    };
-    let bytes = a.finalize().expect("every label is placed");
-    (!overflow).then_some(Code {
-        bytes,
-        fast,
-        cold,
-        end,
-        sites,
-    })
+    let overflow = e.overflow;
+    code.bytes.clear();
+    code.bytes.extend(a.drain().expect("every label is placed"));
+    (!overflow).then_some(code)
 }
 
 impl Emit<'_> {
     /// Last uses; and which results can be made right in the pinned register they are set to: nothing between may
     /// leave the block, look at the slot or change it.
     fn look_ahead(&mut self) {
-        let n = self.b.insts.len();
-        self.vals.clear();
-        self.vals.resize(
-            n,
-            Place {
-                loc: Loc::Nowhere,
-                spill: NONE,
-            },
-        );
-        self.last.clear();
-        self.last.resize(n, 0);
-        self.hint.clear();
-        self.hint.resize(n, NONE);
-        self.live_list.clear();
-        self.places.clear();
-        self.places.resize(self.b.labels as usize, 0);
+        let w = &mut *self.w;
+        w.vals.clear();
+        w.vals.resize(self.b.insts.len(), Life::default());
+        w.deaths.clear();
+        w.live.clear();
+        w.places.clear();
+        w.places.resize(self.b.labels as usize, 0);
+        w.labels.clear();
+        w.labels.extend((0..self.b.labels).map(|_| self.a.new_dynamic_label()));
+        w.pinned.iter_mut().for_each(Vec::clear);
+        w.flags.clear();
         let mut wanted = [Val::NONE; PINS.len()];
+        // Flags are looked for a few operations ahead only.
+        let mut comparison = usize::MAX;
         for (i, inst) in self.b.insts.iter().enumerate().rev() {
-            let last = &mut self.last;
-            inst.op.vals(|v| {
-                if last[v.index()] == 0 {
-                    last[v.index()] = i as u16;
-                }
-            });
-            for (p, w) in wanted.iter_mut().enumerate() {
-                if *w == Val(i as u16) {
-                    self.hint[i] = p as u8;
-                    *w = Val::NONE;
+            let life = &mut w.vals[i];
+            life.comparison = (comparison - i).min(u8::MAX as usize) as u8;
+            let hint = life.hint as usize;
+            if hint < PINS.len() {
+                if wanted[hint] == Val(i as u16) {
+                    wanted[hint] = Val::NONE;
+                } else {
+                    life.hint = NONE;
                 }
             }
-            match inst.op {
-                Op::Set { slot, a } => {
-                    if let Some(p) = self.pin(emu_ir::Slot { off: slot, ty: inst.ty }) {
+            let effect = inst.op.effect();
+            if life.last == 0 && effect != Effect::Pure {
+                w.deaths.push((i as u16, Val(i as u16)));
+            }
+            inst.op.vals(|v| {
+                let life = &mut w.vals[v.index()];
+                if life.last == 0 {
+                    life.last = i as u16;
+                    w.deaths.push((i as u16, v));
+                }
+            });
+            match (effect, inst.op) {
+                (_, Op::Set { slot, a }) => {
+                    if let Some(p) = pin(self.layout, emu_ir::Slot { off: slot, ty: inst.ty }) {
                         wanted[p as usize] = a;
+                        w.vals[a.index()].hint = p;
                     }
                 }
-                Op::Get { slot } => {
-                    if let Some(p) = self.pin(emu_ir::Slot { off: slot, ty: inst.ty }) {
+                (_, Op::Get { slot }) => {
+                    if let Some(p) = pin(self.layout, emu_ir::Slot { off: slot, ty: inst.ty }) {
                         wanted[p as usize] = Val::NONE;
                     }
                 }
-                Op::Place { label } => {
-                    self.places[label.0 as usize] = i;
+                (_, Op::Place { label }) => {
+                    w.places[label.0 as usize] = i;
                     wanted = [Val::NONE; PINS.len()];
                 }
-                op if !matches!(op, pure_ops!() | fp_ops!()) => wanted = [Val::NONE; PINS.len()],
-                _ => {}
+                (Effect::Pure, op) => {
+                    if op.rule() == Rule::Bool {
+                        comparison = i;
+                    }
+                }
+                (Effect::Fp, _) => {}
+                _ => wanted = [Val::NONE; PINS.len()],
             }
         }
     }
@@ -316,13 +315,15 @@ impl Emit<'_> {
     fn inst(&mut self, i: usize) {
         let inst = self.b.insts[i];
         let v = Val(i as u16);
-        if inst.op.rule() != Rule::None {
-            if self.last[i] == 0 && inst.op.effect() == emu_ir::Effect::Pure {
-                return;
+        match inst.op {
+            Op::Const { .. } | Op::Const128 { .. } => self.set_loc(v, Loc::Imm),
+            op if op.rule() == Rule::None => self.op(v, inst),
+            op if self.unused(v) && op.effect() == Effect::Pure => {}
+            _ => {
+                self.op(v, inst);
+                self.w.live.push(v);
             }
-            self.live_list.push(v);
         }
-        self.op(v, inst);
     }
 
     fn op(&mut self, v: Val, inst: Inst) {
@@ -349,7 +350,6 @@ impl Emit<'_> {
             Op::GotoVal { addr, hint: _ } => self.goto_val(addr),
             Op::Exit { why } => self.exit(why),
             fp_ops!() => self.float(v, inst),
-            pure_ops!() if matches!(inst.op, Op::Const { .. } | Op::Const128 { .. }) => self.set_loc(v, Loc::Imm),
             pure_ops!() if ty.is_int() => self.int(v, inst),
             pure_ops!() => self.vec(v, inst),
         }
@@ -368,16 +368,16 @@ impl Emit<'_> {
     }
     /// The label of a 16-byte constant, placed after the code.
     fn pool_label(&mut self, v: u128) -> DynamicLabel {
-        if let Some((_, l)) = self.pool.iter().find(|(p, _)| *p == v) {
+        if let Some((_, l)) = self.w.pool.iter().find(|(p, _)| *p == v) {
             return *l;
         }
         let l = self.a.new_dynamic_label();
-        self.pool.push((v, l));
+        self.w.pool.push((v, l));
         l
     }
-    /// The absolute address of a thunk, for `extern` jumps.
+    /// Where a thunk is, seen from the block's start, for `extern` jumps.
     fn thunk(&self, at: Offset) -> usize {
-        (self.t.base + at as u64) as usize
+        (at as usize).wrapping_sub(self.t.at as usize)
     }
     /// The operation alone, its operands stood in for by `Get`s of their types: what [`What::Eval`] interprets.
     fn alone(&self, inst: Inst) -> (Box<Block>, Vec<Val>) {
@@ -425,7 +425,7 @@ impl Emit<'_> {
     }
     /// The call's result, if it is used.
     fn result(&mut self, v: Val, ty: Ty) {
-        if self.last[v.index()] == 0 {
+        if self.unused(v) {
             return;
         }
         if ty.is_int() {
@@ -445,7 +445,7 @@ impl Emit<'_> {
         let thunk = self.thunk(self.t.thunks.call);
         dynasm!(self.a ; .arch x64 ; mov edx, site as i32 ; call extern thunk);
         if changes_state {
-            self.pinned.iter_mut().for_each(Vec::clear);
+            self.w.pinned.iter_mut().for_each(Vec::clear);
         }
         self.result(v, ty);
     }
@@ -462,7 +462,8 @@ impl Emit<'_> {
     }
 
     fn cold_code(&mut self) {
-        for c in std::mem::take(&mut self.cold) {
+        let mut cold = std::mem::take(&mut self.w.cold);
+        for c in cold.drain(..) {
             match c {
                 Cold::Mem(s) => self.slow_path(s),
                 Cold::Float(x) => self.exact(x),
@@ -474,20 +475,27 @@ impl Emit<'_> {
                 Cold::Mode { from } => self.wrong_mode(from),
             }
         }
+        self.w.cold = cold;
     }
     /// The constant pool.
     fn constants(&mut self) {
-        if self.pool.is_empty() {
+        if self.w.pool.is_empty() {
             return;
         }
         while !(self.t.at as usize + self.a.offset().0).is_multiple_of(16) {
             self.a.push(0xcc);
         }
-        for (v, l) in std::mem::take(&mut self.pool) {
+        for (v, l) in self.w.pool.drain(..) {
             dynasm!(self.a ; .arch x64 ; =>l);
             self.a.extend(v.to_le_bytes());
         }
     }
+}
+
+/// The pinned register of an integer slot.
+fn pin(layout: &Layout, slot: emu_ir::Slot) -> Option<u8> {
+    let mut pins = layout.pins.iter().take(PINS.len());
+    pins.position(|p| *p == slot).map(|p| p as u8)
 }
 
 /// Whether a guest's helper may touch its state.
