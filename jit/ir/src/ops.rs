@@ -38,21 +38,40 @@ pub enum Effect {
 
 /// A field of an operation.
 pub trait Operand {
+    /// Call `f` on each value in it, for rewriting.
+    fn rewrite(&mut self, f: &mut impl FnMut(&mut Val));
     /// Call `f` on each value in it.
-    fn vals(&mut self, f: &mut impl FnMut(&mut Val));
+    fn vals(&self, f: &mut impl FnMut(Val));
 }
-macro_rules! plain { ($($t:ty)*) => { $( impl Operand for $t { #[inline] fn vals(&mut self, _: &mut impl FnMut(&mut Val)) {} } )* } }
+macro_rules! plain {
+    ($($t:ty)*) => { $(
+        impl Operand for $t {
+            #[inline]
+            fn rewrite(&mut self, _: &mut impl FnMut(&mut Val)) {}
+            #[inline]
+            fn vals(&self, _: &mut impl FnMut(Val)) {}
+        }
+    )* }
+}
 plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane }
 impl Operand for Val {
     #[inline]
-    fn vals(&mut self, f: &mut impl FnMut(&mut Val)) {
+    fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
         f(self)
+    }
+    #[inline]
+    fn vals(&self, f: &mut impl FnMut(Val)) {
+        f(*self)
     }
 }
 impl Operand for [Val; 4] {
     #[inline]
-    fn vals(&mut self, f: &mut impl FnMut(&mut Val)) {
+    fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
         self.iter_mut().filter(|v| v.is_some()).for_each(f)
+    }
+    #[inline]
+    fn vals(&self, f: &mut impl FnMut(Val)) {
+        self.iter().copied().filter(|v| v.is_some()).for_each(f)
     }
 }
 
@@ -374,12 +393,12 @@ macro_rules! define {
                 match self { $( Op::$n { .. } => stringify!($n), )* }
             }
             /// What its result is.
-            #[inline]
+            #[inline(always)]
             pub const fn rule(&self) -> Rule {
                 match self { $( Op::$n { .. } => rule!($r), )* }
             }
             /// What it touches.
-            #[inline]
+            #[inline(always)]
             pub const fn effect(&self) -> Effect {
                 match self { $( Op::$n { .. } => Effect::$e, )* }
             }
@@ -390,6 +409,11 @@ macro_rules! define {
             /// [`Op::vals_mut`] for hot paths: compiled into its caller.
             #[inline]
             pub fn rewrite(&mut self, mut f: impl FnMut(&mut Val)) {
+                match self { $( Op::$n { $($f),* } => { $( Operand::rewrite($f, &mut f); )* } )* }
+            }
+            /// Call `f` on each value operand.
+            #[inline]
+            pub fn vals(&self, mut f: impl FnMut(Val)) {
                 match self { $( Op::$n { $($f),* } => { $( Operand::vals($f, &mut f); )* } )* }
             }
         }
@@ -398,12 +422,6 @@ macro_rules! define {
 for_each_op!(define);
 
 impl Op {
-    /// Call `f` on each value operand.
-    #[inline]
-    pub fn vals(&self, mut f: impl FnMut(Val)) {
-        let mut copy = *self;
-        copy.rewrite(|v| f(*v));
-    }
     /// Whether nothing after it in straight line is reached.
     pub const fn ends(&self) -> bool {
         matches!(

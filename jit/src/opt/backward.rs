@@ -15,63 +15,49 @@ pub(super) struct Tables {
     /// From old positions to new ones.
     map: Vec<Val>,
     overwritten: Overwritten,
-    /// For each label, how far the log of overwritten bytes went there.
-    marks: Vec<usize>,
+    /// For each label, what is overwritten there.
+    marks: Vec<Vec<u64>>,
 }
 
-/// The bytes of the state that are certainly written before they are looked at, seen from the current position.
+/// The bytes of the state that are certainly written before they are looked at, seen from the current position: a bit
+/// each.
 #[derive(Debug, Default)]
 struct Overwritten {
-    /// For each byte, 1 + its place in the log, or less than `start` + 1 where it is not overwritten.
-    at: Vec<u32>,
-    log: Vec<u16>,
-    /// Log entries before this are void: something looks at the whole state.
-    start: usize,
+    words: Vec<u64>,
 }
 
 impl Overwritten {
-    fn clear(&mut self) {
-        for byte in self.log.drain(..) {
-            self.at[byte as usize] = 0;
-        }
-        self.start = 0;
-    }
-    fn bytes(slot: Slot) -> std::ops::Range<usize> {
-        slot.off as usize..slot.off as usize + slot.ty.bytes() as usize
+    /// The words that a slot's bytes lie in, and which bits they are.
+    fn bits(slot: Slot) -> [(usize, u64); 2] {
+        let (word, shift) = (slot.off as usize / 64, slot.off % 64);
+        let bits = ((1u128 << slot.ty.bytes()) - 1) << shift;
+        [(word, bits as u64), (word + 1, (bits >> 64) as u64)]
     }
     fn all(&self, slot: Slot) -> bool {
-        Self::bytes(slot).all(|b| self.at.get(b).is_some_and(|at| *at as usize > self.start))
+        let word = |i: usize| self.words.get(i).copied().unwrap_or(0);
+        Self::bits(slot).iter().all(|&(i, bits)| word(i) & bits == bits)
     }
     fn add(&mut self, slot: Slot) {
-        let bytes = Self::bytes(slot);
-        if self.at.len() < bytes.end {
-            self.at.resize(bytes.end, 0);
+        let parts = Self::bits(slot);
+        if self.words.len() <= parts[1].0 {
+            self.words.resize(parts[1].0 + 1, 0);
         }
-        for b in bytes {
-            if self.at[b] as usize <= self.start {
-                self.log.push(b as u16);
-                self.at[b] = self.log.len() as u32;
-            }
-        }
+        parts.iter().for_each(|&(i, bits)| self.words[i] |= bits);
     }
     fn read(&mut self, slot: Slot) {
-        for b in Self::bytes(slot) {
-            if let Some(at) = self.at.get_mut(b) {
-                *at = 0;
+        for (i, bits) in Self::bits(slot) {
+            if let Some(word) = self.words.get_mut(i) {
+                *word &= !bits;
             }
         }
     }
     fn read_all(&mut self) {
-        self.start = self.log.len();
+        self.words.fill(0);
     }
-    /// Only what was overwritten when the log had `mark` entries still is.
-    fn rewind(&mut self, mark: usize) {
-        for i in mark.max(self.start)..self.log.len() {
-            let byte = self.log[i] as usize;
-            if self.at[byte] as usize == i + 1 {
-                self.at[byte] = 0;
-            }
-        }
+    /// Only what is overwritten here and there.
+    fn meet(&mut self, other: &[u64]) {
+        let other = other.iter().copied().chain(std::iter::repeat(0));
+        self.words.iter_mut().zip(other).for_each(|(word, o)| *word &= o);
     }
 }
 
@@ -79,9 +65,10 @@ impl Overwritten {
 pub(super) fn run(block: &mut Block, layout: &Layout, effect: fn(u16) -> CallEffect, t: &mut Tables) {
     t.used.clear();
     t.used.resize(block.insts.len(), false);
-    t.overwritten.clear();
-    t.marks.clear();
-    t.marks.resize(block.labels as usize, 0);
+    t.overwritten.read_all();
+    if t.marks.len() < block.labels as usize {
+        t.marks.resize(block.labels as usize, Vec::new());
+    }
     let mut removed = false;
     for i in (0..block.insts.len()).rev() {
         let inst = block.insts[i];
@@ -145,8 +132,8 @@ fn flow(t: &mut Tables, op: &Op, layout: &Layout) {
             o.add(layout.pc);
         }
         Op::Exit { .. } => o.read_all(),
-        Op::Place { label } => t.marks[label.0 as usize] = o.log.len(),
-        Op::Br { label } | Op::BrIf { label, .. } => o.rewind(t.marks[label.0 as usize]),
+        Op::Place { label } => t.marks[label.0 as usize].clone_from(&o.words),
+        Op::Br { label } | Op::BrIf { label, .. } => o.meet(&t.marks[label.0 as usize]),
         _ => {}
     }
 }

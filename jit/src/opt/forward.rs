@@ -137,6 +137,10 @@ impl Forward<'_> {
         if self.dead {
             return;
         }
+        if let Op::Insn { .. } = inst.op {
+            self.new.insts.push(inst);
+            return;
+        }
         let (map, made) = (&self.t.map, &self.new.insts[..]);
         let mut operands = Operands::default();
         inst.op.rewrite(|v| {

@@ -43,10 +43,13 @@ impl Contents {
     }
     /// Know nothing of these bytes any more.
     pub(super) fn forget(&mut self, slot: Slot) {
-        let start = slot.off as usize;
-        for byte in start..start + slot.ty.bytes() as usize {
-            if let Some(at) = self.covering(byte) {
-                self.entries[at].alive = false;
+        let (mut byte, end) = (slot.off as usize, slot.off as usize + slot.ty.bytes() as usize);
+        while byte < end {
+            byte += 1;
+            if let Some(at) = self.covering(byte - 1) {
+                let e = &mut self.entries[at];
+                e.alive = false;
+                byte = e.slot.off as usize + e.slot.ty.bytes() as usize;
             }
         }
     }

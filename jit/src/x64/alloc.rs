@@ -103,7 +103,7 @@ impl Emit<'_> {
     }
     /// The pin index of an integer slot.
     pub fn pin(&self, slot: Slot) -> Option<u8> {
-        super::pin(self.layout, slot)
+        self.w.pin(self.layout, slot)
     }
 
     // ---- integer registers

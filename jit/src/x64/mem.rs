@@ -37,6 +37,15 @@ pub struct Saved {
     xmm: u16,
 }
 
+/// The numbers of the bits that are set.
+fn bits(mut set: u16) -> impl Iterator<Item = u8> {
+    std::iter::from_fn(move || {
+        let lowest = (set != 0).then(|| set.trailing_zeros() as u8)?;
+        set &= set - 1;
+        Some(lowest)
+    })
+}
+
 /// The prefix that makes an operation on memory atomic against other processors.
 const LOCK: u8 = 0xf0;
 const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
@@ -62,7 +71,7 @@ impl Emit<'_> {
         for (k, r) in TEMPS.into_iter().enumerate().filter(|(_, r)| s.gpr & 1 << r != 0) {
             dynasm!(self.a ; .arch x64 ; mov [rsp + SAVE_AT + 256 + 8 * k as i32], Rq(r));
         }
-        for x in (0..16u8).filter(|x| s.xmm & 1 << x != 0) {
+        for x in bits(s.xmm) {
             dynasm!(self.a ; .arch x64 ; vmovdqu [rsp + SAVE_AT + 16 * x as i32], Rx(x));
         }
     }
@@ -70,7 +79,7 @@ impl Emit<'_> {
         for (k, r) in TEMPS.into_iter().enumerate().filter(|(_, r)| s.gpr & 1 << r != 0) {
             dynasm!(self.a ; .arch x64 ; mov Rq(r), [rsp + SAVE_AT + 256 + 8 * k as i32]);
         }
-        for x in (0..16u8).filter(|x| s.xmm & 1 << x != 0) {
+        for x in bits(s.xmm) {
             dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [rsp + SAVE_AT + 16 * x as i32]);
         }
     }

@@ -171,6 +171,8 @@ struct Work {
     deaths: Vec<(u16, Val)>,
     /// Values that are somewhere; dead ones go when the list is next walked.
     live: Vec<Val>,
+    /// For each byte of the state, the pinned register that holds the slot there.
+    pins: Vec<u8>,
     /// For each label, the operation that places it.
     places: Vec<usize>,
     labels: Vec<DynamicLabel>,
@@ -180,6 +182,14 @@ struct Work {
     flags: Vec<Val>,
     cold: Vec<Cold>,
     pool: Vec<(u128, DynamicLabel)>,
+}
+
+impl Work {
+    /// The pinned register of an integer slot.
+    fn pin(&self, layout: &Layout, slot: emu_ir::Slot) -> Option<u8> {
+        let p = *self.pins.get(slot.off as usize)?;
+        (p != NONE && layout.pins[p as usize].ty == slot.ty).then_some(p)
+    }
 }
 
 pub(crate) struct Emit<'a> {
@@ -260,23 +270,38 @@ impl Emit<'_> {
         w.labels.extend((0..self.b.labels).map(|_| self.a.new_dynamic_label()));
         w.pinned.iter_mut().for_each(Vec::clear);
         w.flags.clear();
+        w.pins.clear();
+        for (p, slot) in self.layout.pins.iter().take(PINS.len()).enumerate() {
+            if w.pins.len() <= slot.off as usize {
+                w.pins.resize(slot.off as usize + 1, NONE);
+            }
+            w.pins[slot.off as usize] = p as u8;
+        }
         let mut wanted = [Val::NONE; PINS.len()];
         // Flags are looked for a few operations ahead only.
         let mut comparison = usize::MAX;
         for (i, inst) in self.b.insts.iter().enumerate().rev() {
+            // Nothing of theirs is looked at; most blocks have many.
+            if let Op::Insn { .. } | Op::Const { .. } = inst.op {
+                continue;
+            }
+            let v = Val(i as u16);
             let life = &mut w.vals[i];
             life.comparison = (comparison - i).min(u8::MAX as usize) as u8;
-            let hint = life.hint as usize;
-            if hint < PINS.len() {
-                if wanted[hint] == Val(i as u16) {
-                    wanted[hint] = Val::NONE;
+            if let Some(wanted) = wanted.get_mut(life.hint as usize) {
+                if *wanted == v {
+                    *wanted = Val::NONE;
                 } else {
                     life.hint = NONE;
                 }
             }
             let effect = inst.op.effect();
-            if life.last == 0 && effect != Effect::Pure {
-                w.deaths.push((i as u16, Val(i as u16)));
+            if life.last == 0 {
+                match effect {
+                    Effect::Pure | Effect::Get => continue,
+                    Effect::Set => {}
+                    _ => w.deaths.push((i as u16, v)),
+                }
             }
             inst.op.vals(|v| {
                 let life = &mut w.vals[v.index()];
@@ -285,29 +310,32 @@ impl Emit<'_> {
                     w.deaths.push((i as u16, v));
                 }
             });
-            match (effect, inst.op) {
-                (_, Op::Set { slot, a }) => {
-                    if let Some(p) = pin(self.layout, emu_ir::Slot { off: slot, ty: inst.ty }) {
-                        wanted[p as usize] = a;
-                        w.vals[a.index()].hint = p;
-                    }
-                }
-                (_, Op::Get { slot }) => {
-                    if let Some(p) = pin(self.layout, emu_ir::Slot { off: slot, ty: inst.ty }) {
-                        wanted[p as usize] = Val::NONE;
-                    }
-                }
-                (_, Op::Place { label }) => {
-                    w.places[label.0 as usize] = i;
-                    wanted = [Val::NONE; PINS.len()];
-                }
-                (Effect::Pure, op) => {
-                    if op.rule() == Rule::Bool {
+            match effect {
+                Effect::Pure => {
+                    if inst.op.rule() == Rule::Bool {
                         comparison = i;
                     }
                 }
-                (Effect::Fp, _) => {}
-                _ => wanted = [Val::NONE; PINS.len()],
+                Effect::Fp => {}
+                Effect::Set | Effect::Get => {
+                    let (slot, a) = match inst.op {
+                        Op::Set { slot, a } => (slot, a),
+                        Op::Get { slot } => (slot, Val::NONE),
+                        _ => continue,
+                    };
+                    if let Some(p) = w.pin(self.layout, emu_ir::Slot { off: slot, ty: inst.ty }) {
+                        wanted[p as usize] = a;
+                        if a.is_some() {
+                            w.vals[a.index()].hint = p;
+                        }
+                    }
+                }
+                Effect::Mem | Effect::Call | Effect::Flow => {
+                    wanted = [Val::NONE; PINS.len()];
+                    if let Op::Place { label } = inst.op {
+                        w.places[label.0 as usize] = i;
+                    }
+                }
             }
         }
     }
@@ -490,12 +518,6 @@ impl Emit<'_> {
             self.a.extend(v.to_le_bytes());
         }
     }
-}
-
-/// The pinned register of an integer slot.
-fn pin(layout: &Layout, slot: emu_ir::Slot) -> Option<u8> {
-    let mut pins = layout.pins.iter().take(PINS.len());
-    pins.position(|p| *p == slot).map(|p| p as u8)
 }
 
 /// Whether a guest's helper may touch its state.
