@@ -75,6 +75,38 @@ pub struct Arm {
     pub platform: Box<dyn Platform>,
 }
 
+/// No machine around a CPU: time stands still, nothing interrupts, HVC and SMC are undefined.
+pub struct NoPlatform;
+
+impl Platform for NoPlatform {
+    fn now_ns(&self) -> u64 {
+        0
+    }
+    fn timer(&mut self, _: Timer, _: TimerOutput) {}
+    fn pending(&self) -> u32 {
+        0
+    }
+    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
+        FirmwareResult::Undefined
+    }
+    fn cpu_index(&self) -> u32 {
+        0
+    }
+    fn cpu_count(&self) -> u32 {
+        1
+    }
+}
+
+impl Arm {
+    /// A CPU of a model on its own.
+    pub fn alone(model: &'static Model) -> Arm {
+        Arm {
+            model,
+            platform: Box::new(NoPlatform),
+        }
+    }
+}
+
 /// Where things are in [`Cpu`].
 pub static LAYOUT: Layout = Layout {
     pc: state::R[15],

@@ -1,6 +1,6 @@
 //! Breakpoints, watchpoints and single steps of the engine, on ARM code, in both accelerators.
 
-use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::guest::Arm;
 use emu_frontend_arm::state::{Cpu, mode, psr};
 use emu_frontend_arm::{MODELS, sys::sctlr};
 use emu_ir::{Bus, RamPage};
@@ -17,27 +17,6 @@ const TABLE: u32 = BASE + 0x1_0000;
 const SIZE: usize = 0x2_0000;
 
 const WFI: u32 = 0xe320_f003;
-
-struct NoMachine;
-
-impl Platform for NoMachine {
-    fn now_ns(&self) -> u64 {
-        0
-    }
-    fn timer(&mut self, _: Timer, _: TimerOutput) {}
-    fn pending(&self) -> u32 {
-        0
-    }
-    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
-        FirmwareResult::Undefined
-    }
-    fn cpu_index(&self) -> u32 {
-        0
-    }
-    fn cpu_count(&self) -> u32 {
-        1
-    }
-}
 
 /// Memory that outlives its vCPU.
 #[derive(Clone)]
@@ -93,10 +72,7 @@ impl Bench {
         }
         ram.put(CODE, code);
         ram.put(TABLE + 0x400 * 4, &(BASE | 0x1c0e).to_le_bytes());
-        let guest = Arm {
-            model: &MODELS[0],
-            platform: Box::new(NoMachine),
-        };
+        let guest = Arm::alone(&MODELS[0]);
         let v = Vcpu::new(guest, Cpu::reset(&MODELS[0]), Box::new(ram.clone()), accel, true).ok()?;
         let code = code.to_vec();
         let mut bench = Bench { v, ram, code };

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use emu_frontend_arm::calls::UNDEFINED;
-use emu_frontend_arm::guest::{Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::{Arm, model};
 use emu_ir::{Block, BlockKey, Op};
@@ -66,28 +65,6 @@ pub struct Explain {
     code: Vec<String>,
 }
 
-/// A machine around a CPU that never runs.
-pub(crate) struct Nowhere;
-
-impl Platform for Nowhere {
-    fn now_ns(&self) -> u64 {
-        0
-    }
-    fn timer(&mut self, _: Timer, _: TimerOutput) {}
-    fn pending(&self) -> u32 {
-        0
-    }
-    fn firmware_call(&mut self, _: Conduit, args: [u32; 4]) -> FirmwareResult {
-        FirmwareResult::Return(args)
-    }
-    fn cpu_index(&self) -> u32 {
-        0
-    }
-    fn cpu_count(&self) -> u32 {
-        1
-    }
-}
-
 impl Explain {
     /// The listing, in colours if `coloured`.
     ///
@@ -101,10 +78,7 @@ impl Explain {
         let strict = self.elf.is_none();
         let name = cli::cpu_model(self.arch, self.cpu)?;
         let unknown = || Error::input("--cpu", &name, "unknown CPU model");
-        let guest = Arm {
-            model: model::find(&name).ok_or_else(unknown)?,
-            platform: Box::new(Nowhere),
-        };
+        let guest = Arm::alone(model::find(&name).ok_or_else(unknown)?);
         let listed = Listed::new(&guest, &code, strict);
         let text = listed.map_err(|reason| Error::Input { option, reason })?.text();
         Ok(if coloured { colour::coloured(&text) } else { text })

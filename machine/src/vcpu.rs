@@ -132,7 +132,6 @@ fn wait<G: Inspect>(vcpu: &Vcpu<G>, port: &Port) {
 mod tests {
     use super::*;
     use crate::arm;
-    use crate::explain::Nowhere;
     use crate::space::AddressSpace;
     use emu_devices::bus::{GuestMemory, Ram, RamWindow, order_with_guest};
     use emu_frontend_arm::{Arm, Cpu, MODELS};
@@ -184,10 +183,7 @@ mod tests {
         let get = |at: u64| memory.load_u16(at).unwrap();
         PROGRAM.iter().zip(0u64..).for_each(|(&word, n)| put(RAM + 4 * n, word));
         put(RAM + 0x10_0000 + 4 * (RAM >> 20), SECTION);
-        let guest = Arm {
-            model: &MODELS[0],
-            platform: Box::new(Nowhere),
-        };
+        let guest = Arm::alone(&MODELS[0]);
         let bus = Box::new(Arc::new(AddressSpace::new(RAM, ram)).view(0));
         let Ok(mut vcpu) = Vcpu::new(guest, Cpu::reset(&MODELS[0]), bus, Accel::Jit, true) else {
             eprintln!("SKIPPED: this host cannot run translated code");

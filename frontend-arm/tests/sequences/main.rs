@@ -12,7 +12,7 @@ mod random;
 mod watchdog;
 
 use capstone::prelude::*;
-use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::guest::Arm;
 use emu_frontend_arm::{Cpu, MODELS, names};
 use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
@@ -30,27 +30,6 @@ const FEW: u64 = 1000;
 const SOON: Duration = Duration::from_millis(150);
 /// How long it may take if the other accelerator has come to its end.
 const LATE: Duration = Duration::from_secs(20);
-
-struct NoMachine;
-
-impl Platform for NoMachine {
-    fn now_ns(&self) -> u64 {
-        0
-    }
-    fn timer(&mut self, _: Timer, _: TimerOutput) {}
-    fn pending(&self) -> u32 {
-        0
-    }
-    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
-        FirmwareResult::Undefined
-    }
-    fn cpu_index(&self) -> u32 {
-        0
-    }
-    fn cpu_count(&self) -> u32 {
-        1
-    }
-}
 
 /// What a program left.
 struct Outcome {
@@ -92,10 +71,7 @@ impl Tracer<Arm> for EachInsn {
 impl Runner {
     fn new(accel: Accel) -> Option<Runner> {
         let memory = Memory::new();
-        let guest = Arm {
-            model: &MODELS[0],
-            platform: Box::new(NoMachine),
-        };
+        let guest = Arm::alone(&MODELS[0]);
         let vcpu = Vcpu::new(guest, Cpu::reset(&MODELS[0]), Box::new(memory.clone()), accel, true).ok()?;
         memory.connect(vcpu.kick());
         let watchdog = Watchdog::new(vcpu.kick());

@@ -5,7 +5,7 @@ use super::record::{
     initial_data,
 };
 use emu_frontend_arm::MODELS;
-use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::guest::Arm;
 use emu_frontend_arm::state::{Cpu, psr};
 use emu_frontend_arm::sys::sctlr;
 use emu_ir::{Bus, RamPage};
@@ -14,33 +14,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-pub struct NoMachine;
-
-impl Platform for NoMachine {
-    fn now_ns(&self) -> u64 {
-        0
-    }
-    fn timer(&mut self, _: Timer, _: TimerOutput) {}
-    fn pending(&self) -> u32 {
-        0
-    }
-    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
-        FirmwareResult::Undefined
-    }
-    fn cpu_index(&self) -> u32 {
-        0
-    }
-    fn cpu_count(&self) -> u32 {
-        1
-    }
-}
-
 /// A CPU of the default model.
 pub fn arm() -> Arm {
-    Arm {
-        model: &MODELS[0],
-        platform: Box::new(NoMachine),
-    }
+    Arm::alone(&MODELS[0])
 }
 
 /// Exception vectors, each of which waits for an interrupt that does not come.
