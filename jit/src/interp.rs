@@ -19,6 +19,7 @@ use emu_ir::{Block, Effect, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Labe
 use int::mask;
 pub(crate) use int::signed;
 pub(crate) use pure::pure;
+use pure::pure_or;
 use std::sync::atomic::{Ordering, fence};
 
 /// Who accesses memory: the guest and its state, which decide what an address means.
@@ -175,27 +176,72 @@ pub fn run<G: Guest, M: Memory<G> + Env>(
     }
     let mut i = 0;
     loop {
+        i = compute(code, i, vals, bytemuck::bytes_of_mut(state), G::LAYOUT, page_base);
+        let Step { inst, dest, .. } = &code.steps[i];
+        match step(guest, state, mem, inst, vals, page_base) {
+            Ok(Then::Value(value)) => vals[*dest as usize] = value,
+            Ok(Then::Leave(next)) => return Ok(next),
+            Err(fault) => return Err(code.stopped(*dest, fault)),
+        }
+        i += 1;
+    }
+}
+
+/// Carry out operations from `i` on that only compute, access the state or branch inside the block; the first that does
+/// more. Not for each guest anew: this is where the interpreter's time goes.
+fn compute(
+    code: &Prepared,
+    mut i: usize,
+    vals: &mut [u128],
+    state: &mut [u8],
+    layout: &Layout,
+    page_base: u64,
+) -> usize {
+    loop {
         let Step { inst, dest, effect } = &code.steps[i];
+        i += 1;
+        let mut more = false;
+        let value = pure_or(&code.block, inst, vals, page_base, || {
+            more = true;
+            0
+        });
+        if !more {
+            vals[*dest as usize] = value;
+            continue;
+        }
         vals[*dest as usize] = match effect {
-            Effect::Pure => pure(&code.block, inst, vals, page_base),
+            Effect::Pure => 0,
+            Effect::Get => match inst.op {
+                Op::Get { slot } => peek_bytes(state, slot, inst.ty),
+                _ => 0,
+            },
+            Effect::Set => {
+                if let Op::Set { slot, a } = inst.op {
+                    poke_bytes(state, slot, inst.ty, vals[a.index()]);
+                }
+                continue;
+            }
             Effect::Fp => {
-                let (bits, flags) = float::eval(&code.block, inst, vals, |e| current(state, G::LAYOUT, e));
-                raise_flags(state, G::LAYOUT, flags);
+                let round = peek_bytes(state, layout.fp_round.off, Ty::I32) as u32;
+                let (bits, flags) = float::eval(&code.block, inst, vals, |e| fp::resolve(e, round));
+                raise_flags(state, layout, flags);
                 bits
             }
-            Effect::Get | Effect::Set | Effect::Mem | Effect::Call | Effect::Flow => {
-                match step(guest, state, mem, code, inst, vals, page_base) {
-                    Ok(Then::Value(value)) => value,
-                    Ok(Then::Jump(to)) => {
-                        i = to;
-                        continue;
-                    }
-                    Ok(Then::Leave(next)) => return Ok(next),
-                    Err(fault) => return Err(code.stopped(*dest, fault)),
+            Effect::Flow => match inst.op {
+                Op::Br { label } => {
+                    i = code.target(label);
+                    continue;
                 }
-            }
-        };
-        i += 1;
+                Op::BrIf { cond, label } => {
+                    if vals[cond.index()] != 0 {
+                        i = code.target(label);
+                    }
+                    continue;
+                }
+                _ => return i - 1,
+            },
+            Effect::Mem | Effect::Call => return i - 1,
+        }
     }
 }
 
@@ -203,30 +249,22 @@ pub fn run<G: Guest, M: Memory<G> + Env>(
 enum Then {
     /// Its value, and the next one.
     Value(u128),
-    /// This step.
-    Jump(usize),
     /// Another block.
     Leave(Next),
 }
 
-/// An operation that does more than compute.
+/// An operation that takes the guest, its memory, or another block.
 #[inline(always)]
 fn step<G: Guest, M: Memory<G> + Env>(
     guest: &mut G,
     state: &mut G::State,
     mem: &mut M,
-    code: &Prepared,
     inst: &Inst,
     vals: &[u128],
     page_base: u64,
 ) -> Result<Then, Fault> {
     let v = |a: Val| vals[a.index()];
     let value = match inst.op {
-        Op::Get { slot } => peek(state, slot, inst.ty),
-        Op::Set { slot, a } => {
-            poke(state, slot, inst.ty, v(a));
-            0
-        }
         Op::Load { addr, mem: m } => extend(inst.ty, m, mem.load((guest, state), v(addr) as u64, m)?),
         Op::Store { addr, a, mem: m } => {
             mem.store((guest, state), v(addr) as u64, m, v(a) & bytes_mask(m))?;
@@ -242,9 +280,6 @@ fn step<G: Guest, M: Memory<G> + Env>(
             let args = args.map(|a| if a.is_some() { v(a) } else { 0 });
             call(guest, state, mem, helper, &args)? & inst.ty.mask()
         }
-        Op::Br { label } => return Ok(Then::Jump(code.target(label))),
-        Op::BrIf { cond, label } if v(cond) != 0 => return Ok(Then::Jump(code.target(label))),
-        Op::BrIf { .. } => 0,
         Op::Goto {
             offset,
             hint,
@@ -259,7 +294,9 @@ fn step<G: Guest, M: Memory<G> + Env>(
             return Ok(Then::Leave(Next::GotoVal { addr, hint }));
         }
         Op::Exit { why } => return Ok(Then::Leave(Next::Exit(why))),
-        Op::Insn { .. } | Op::Place { .. } => unreachable!("set aside when the block was prepared"),
+        Op::Get { .. } | Op::Set { .. } | Op::Br { .. } | Op::BrIf { .. } | Op::Insn { .. } | Op::Place { .. } => {
+            unreachable!("{} is done by compute, or set aside", inst.op.name())
+        }
         fp_ops!() | pure_ops!() => unreachable!("{} only computes", inst.op.name()),
     };
     Ok(Then::Value(value))
@@ -276,9 +313,14 @@ pub(crate) fn eval<S: bytemuck::Pod>(block: &Block, vals: &[u128], state: &S, la
 }
 
 /// The bytes of a slot, zero-extended.
-#[inline]
+#[inline(always)]
 pub(crate) fn peek<S: bytemuck::Pod>(state: &S, slot: u16, ty: Ty) -> u128 {
-    let at = &bytemuck::bytes_of(state)[slot as usize..];
+    peek_bytes(bytemuck::bytes_of(state), slot, ty)
+}
+
+#[inline(always)]
+fn peek_bytes(state: &[u8], slot: u16, ty: Ty) -> u128 {
+    let at = &state[slot as usize..];
     match ty {
         Ty::I8 => at[0] as u128,
         Ty::I16 => u16::from_ne_bytes(first(at)) as u128,
@@ -295,9 +337,14 @@ fn first<const N: usize>(bytes: &[u8]) -> [u8; N] {
     out
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn poke<S: bytemuck::Pod>(state: &mut S, slot: u16, ty: Ty, value: u128) {
-    let at = &mut bytemuck::bytes_of_mut(state)[slot as usize..];
+    poke_bytes(bytemuck::bytes_of_mut(state), slot, ty, value);
+}
+
+#[inline(always)]
+fn poke_bytes(state: &mut [u8], slot: u16, ty: Ty, value: u128) {
+    let at = &mut state[slot as usize..];
     match ty {
         Ty::I8 => at[0] = value as u8,
         Ty::I16 => at[..2].copy_from_slice(&(value as u16).to_ne_bytes()),
@@ -339,10 +386,10 @@ fn current<S: bytemuck::Pod>(state: &S, layout: &Layout, env: Fenv) -> Fenv {
     fp::resolve(env, peek(state, layout.fp_round.off, Ty::I32) as u32)
 }
 
-fn raise_flags<S: bytemuck::Pod>(state: &mut S, layout: &Layout, flags: u32) {
+fn raise_flags(state: &mut [u8], layout: &Layout, flags: u32) {
     if flags != 0 {
-        let old = peek(state, layout.fp_flags.off, Ty::I32);
-        poke(state, layout.fp_flags.off, Ty::I32, old | flags as u128);
+        let old = peek_bytes(state, layout.fp_flags.off, Ty::I32);
+        poke_bytes(state, layout.fp_flags.off, Ty::I32, old | flags as u128);
     }
 }
 
@@ -357,7 +404,7 @@ fn call<G: Guest, M: Env>(
         HelperFn::Pure(f) => Ok(f(args)),
         HelperFn::Flags(f) => {
             let (value, flags) = f(args);
-            raise_flags(state, G::LAYOUT, flags);
+            raise_flags(bytemuck::bytes_of_mut(state), G::LAYOUT, flags);
             Ok(value)
         }
         HelperFn::State(f) => f(guest, state, env, args),

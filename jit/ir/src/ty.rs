@@ -21,6 +21,7 @@ impl Ty {
     /// Every type, for tests.
     pub const ALL: [Ty; 8] = [Ty::I8, Ty::I16, Ty::I32, Ty::I64, Ty::F32, Ty::F64, Ty::V64, Ty::V128];
     /// Size in bytes: 1 to 16.
+    #[inline]
     pub const fn bytes(self) -> u32 {
         match self {
             Ty::I8 => 1,
@@ -31,22 +32,27 @@ impl Ty {
         }
     }
     /// Size in bits: 8 to 128.
+    #[inline]
     pub const fn bits(self) -> u32 {
         self.bytes() * 8
     }
     /// All value bits set.
+    #[inline]
     pub const fn mask(self) -> u128 {
         u128::MAX >> (128 - self.bits())
     }
     /// I8, I16, I32 or I64.
+    #[inline]
     pub const fn is_int(self) -> bool {
         matches!(self, Ty::I8 | Ty::I16 | Ty::I32 | Ty::I64)
     }
     /// F32 or F64.
+    #[inline]
     pub const fn is_float(self) -> bool {
         matches!(self, Ty::F32 | Ty::F64)
     }
     /// V64 or V128.
+    #[inline]
     pub const fn is_vec(self) -> bool {
         matches!(self, Ty::V64 | Ty::V128)
     }
@@ -67,10 +73,12 @@ pub enum Lane {
 
 impl Lane {
     /// Lane width in bits: 8 to 64.
+    #[inline]
     pub const fn bits(self) -> u32 {
         self.scalar().bits()
     }
     /// The scalar type of one lane.
+    #[inline]
     pub const fn scalar(self) -> Ty {
         match self {
             Lane::I8 => Ty::I8,
@@ -82,10 +90,12 @@ impl Lane {
         }
     }
     /// The integer lane of `8 << log2` bits, `log2` in 0..=3.
+    #[inline]
     pub const fn int(log2: u32) -> Lane {
         [Lane::I8, Lane::I16, Lane::I32, Lane::I64][(log2 & 3) as usize]
     }
     /// The integer lane of twice the width (I64 stays).
+    #[inline]
     pub const fn wider(self) -> Lane {
         match self {
             Lane::I8 => Lane::I16,
@@ -105,10 +115,12 @@ impl Val {
     /// No value: an unused argument of a call.
     pub const NONE: Val = Val(u16::MAX);
     /// As an index into [`Block::insts`](crate::Block).
+    #[inline]
     pub const fn index(self) -> usize {
         self.0 as usize
     }
     /// Whether this is a value at all.
+    #[inline]
     pub fn is_some(self) -> bool {
         self != Val::NONE
     }
@@ -135,11 +147,13 @@ pub struct Slot {
 
 impl Slot {
     /// A slot at a byte offset (below 64 KiB, checked at compile time when const).
+    #[inline]
     pub const fn new(off: usize, ty: Ty) -> Slot {
         assert!(off + ty.bytes() as usize <= u16::MAX as usize, "state too large");
         Slot { off: off as u16, ty }
     }
     /// The `i`th of an array of such slots.
+    #[inline]
     pub const fn nth(self, i: u32) -> Slot {
         Slot {
             off: self.off + (i * self.ty.bytes()) as u16,
@@ -147,6 +161,7 @@ impl Slot {
         }
     }
     /// Whether two slots share a byte.
+    #[inline]
     pub const fn overlaps(self, o: Slot) -> bool {
         (self.off as u32) < o.off as u32 + o.ty.bytes() && (o.off as u32) < self.off as u32 + self.ty.bytes()
     }
@@ -158,10 +173,12 @@ pub struct Imm([u32; 2]);
 
 impl Imm {
     /// Wrap.
+    #[inline]
     pub const fn new(v: u64) -> Imm {
         Imm([v as u32, (v >> 32) as u32])
     }
     /// Unwrap.
+    #[inline]
     pub const fn get(self) -> u64 {
         self.0[0] as u64 | (self.0[1] as u64) << 32
     }
@@ -194,6 +211,7 @@ pub struct Mem {
 
 impl Mem {
     /// A little-endian, unaligned-tolerant access of `1 << size` bytes.
+    #[inline]
     pub const fn new(size: u8, idx: u8) -> Mem {
         Mem {
             size,
@@ -204,6 +222,7 @@ impl Mem {
         }
     }
     /// Bytes accessed.
+    #[inline]
     pub const fn bytes(self) -> u32 {
         1 << self.size
     }

@@ -316,8 +316,20 @@ fn low(len: u32) -> u128 {
     u128::MAX >> (128 - 8 * len)
 }
 
-impl<G: Guest> Memory<G> for Mmu {
-    fn load(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
+impl Mmu {
+    /// The host address of an access that needs no closer look: what translated code compares, in Rust.
+    #[inline]
+    fn direct(&mut self, addr: u64, mem: Mem, access: Access) -> Option<u64> {
+        if self.dirty {
+            return None;
+        }
+        let last = mem.bytes() as u64 - (1 << mem.align.min(mem.size));
+        let e = self.tlb.data(self.spaces[mem.idx as usize & 1], addr);
+        let tag = if access == Access::Write { e.write } else { e.read };
+        let want = addr.wrapping_add(last) & (PAGE | ((1 << mem.align) - 1));
+        (tag == want).then(|| e.addend.wrapping_add(addr))
+    }
+    fn load_checked<G: Guest>(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
         Self::check_alignment(addr, mem, Access::Read)?;
         self.watch::<G>(at, addr, mem, Access::Read)?;
         let len = mem.bytes();
@@ -327,12 +339,11 @@ impl<G: Guest> Memory<G> for Mmu {
             let next = addr.wrapping_add(here as u64) & G::LAYOUT.pc.ty.mask() as u64;
             value |= self.read_piece::<G>(at, next, len - here, mem)? << (8 * here);
         }
-        Ok(swapped(value, mem))
+        Ok(value)
     }
-    fn store(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
+    fn store_checked<G: Guest>(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
         Self::check_alignment(addr, mem, Access::Write)?;
         self.watch::<G>(at, addr, mem, Access::Write)?;
-        let value = swapped(value, mem);
         let len = mem.bytes();
         let here = (4096 - (addr & 0xfff) as u32).min(len);
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
@@ -347,6 +358,24 @@ impl<G: Guest> Memory<G> for Mmu {
             self.write_piece(&to2, &e2, next, len - here, value >> (8 * here))?;
         }
         self.relax(mem.idx, addr, &e);
+        Ok(())
+    }
+}
+
+impl<G: Guest> Memory<G> for Mmu {
+    fn load(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
+        let value = match self.direct(addr, mem, Access::Read) {
+            Some(host) => host::load(host, mem.bytes()),
+            None => self.load_checked(at, addr, mem)?,
+        };
+        Ok(swapped(value, mem))
+    }
+    fn store(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
+        let value = swapped(value, mem);
+        match self.direct(addr, mem, Access::Write) {
+            Some(host) => host::store(host, mem.bytes(), value),
+            None => self.store_checked(at, addr, mem, value)?,
+        }
         Ok(())
     }
     fn cas(&mut self, at: Now<G>, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault> {

@@ -375,23 +375,32 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
+    /// Blocks one after the other, until something else is to be done.
     fn interpret(&mut self) -> Leave {
-        self.reselect();
-        let Some(found) = self.find() else { return Leave::Sync };
-        match self.mmu.code.ir(found) {
-            Some(code) => self.run_ir(&code),
-            None => Leave::Sync,
+        loop {
+            self.reselect();
+            let Some(found) = self.find() else { return Leave::Sync };
+            let Some(code) = self.mmu.code.ir(found) else {
+                return Leave::Sync;
+            };
+            if let Some(leave) = self.run_ir(&code) {
+                return leave;
+            }
+            if self.shared.context.attention().both() != 0 {
+                return Leave::Sync;
+            }
         }
     }
-    fn run_ir(&mut self, code: &Prepared) -> Leave {
+    /// One block. `None`: it ended in a branch.
+    fn run_ir(&mut self, code: &Prepared) -> Option<Leave> {
         let page = self.pc() & !0xfff;
         let state = self.shared.context.state_mut(&mut self.own);
         match interp::run(&mut self.guest, state, &mut self.mmu, code, page, &mut self.scratch) {
-            Ok(Next::Goto { .. } | Next::GotoVal { .. }) => Leave::Sync,
-            Ok(Next::Exit(why)) => why,
+            Ok(Next::Goto { .. } | Next::GotoVal { .. }) => None,
+            Ok(Next::Exit(why)) => Some(why),
             Err(stopped) => {
                 self.raise(page, stopped);
-                Leave::Sync
+                Some(Leave::Sync)
             }
         }
     }
@@ -411,7 +420,7 @@ impl<G: Guest> Vcpu<G> {
         let page = self.pc() & !0xfff;
         let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
         if let Some(code) = self.mmu.code.ir(found) {
-            return self.run_ir(&code);
+            return self.run_ir(&code).unwrap_or(Leave::Sync);
         }
         let Some(mut entry) = self.mmu.code.entry(found) else {
             return Leave::Sync;

@@ -7,8 +7,15 @@ use emu_ir::{Block, Lane, Op, Ty, Val};
 use int::{mask, signed};
 
 /// The value of an operation whose effect is [`Effect::Pure`](emu_ir::Effect); `vals` holds its operands.
-#[inline(always)]
 pub(crate) fn pure(block: &Block, inst: &Inst, vals: &[u128], page_base: u64) -> u128 {
+    pure_or(block, inst, vals, page_base, || {
+        unreachable!("{} is not pure", inst.op.name())
+    })
+}
+
+/// The same, or for other operations what `other` says: so that one look at the operation finds all there is to do.
+#[inline(always)]
+pub(super) fn pure_or(block: &Block, inst: &Inst, vals: &[u128], page_base: u64, other: impl FnOnce() -> u128) -> u128 {
     let ty = inst.ty;
     let w = |a: Val| vals[a.index()];
     let v = |a: Val| vals[a.index()] as u64;
@@ -118,7 +125,7 @@ pub(crate) fn pure(block: &Block, inst: &Inst, vals: &[u128], page_base: u64) ->
         Op::VConcat { lo, hi } => return w(lo) | w(hi) << 64,
         Op::VHalf { a, hi } => return if hi { w(a) >> 64 } else { w(a) & Ty::V64.mask() },
 
-        fp_ops!() | effect_ops!() => unreachable!("{} is not pure", inst.op.name()),
+        fp_ops!() | effect_ops!() => return other(),
     };
     n as u128
 }

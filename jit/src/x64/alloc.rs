@@ -379,7 +379,7 @@ impl Emit<'_> {
     pub fn materialize(&mut self, v: Val) {
         let Loc::Flag(cc) = self.loc(v) else { return };
         let t = self.temp();
-        cond::setcc(&mut self.a, cc, t);
+        cond::setcc(self.a, cc, t);
         dynasm!(self.a ; .arch x64 ; movzx Rd(t), Rb(t));
         self.gpr[t as usize] = Some(v);
         self.set_loc(v, Loc::Gpr(t));

@@ -172,10 +172,10 @@ impl Emit<'_> {
             self.float_compare(ty, a, b, env);
         }
         let (t, zero) = (self.temp(), self.temp());
-        cond::setcc(&mut self.a, cond::E, t);
+        cond::setcc(self.a, cond::E, t);
         self.imm(zero, 0);
         dynasm!(self.a ; .arch x64 ; movzx Rd(t), Rb(t));
-        cond::cmov(&mut self.a, cond::P, false, t, zero);
+        cond::cmov(self.a, cond::P, false, t, zero);
         let d = self.dst(v, None);
         self.mov(Ty::I32, d, t);
     }

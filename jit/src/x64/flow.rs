@@ -87,7 +87,7 @@ impl Emit<'_> {
         if let Loc::Flag(cc) = self.loc(a)
             && slot.ty == Ty::I8
         {
-            return cond::setcc_mem(&mut self.a, cc, STATE, at);
+            return cond::setcc_mem(self.a, cc, STATE, at);
         }
         match (slot.ty, self.src(a)) {
             (Ty::I8, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov BYTE [r15 + at], i as i8),
@@ -163,7 +163,7 @@ impl Emit<'_> {
             _ => {
                 let cc = self.condition(c);
                 self.settle(place);
-                cond::jcc(&mut self.a, cc, l);
+                cond::jcc(self.a, cc, l);
             }
         }
     }

@@ -403,7 +403,7 @@ impl Emit<'_> {
                 self.imm(most, width as u64 - 1);
                 self.mov(ty, t, n);
                 self.cmp(ty, t, Src::Imm(width));
-                cond::cmov(&mut self.a, cond::AE, true, t, most);
+                cond::cmov(self.a, cond::AE, true, t, most);
                 let d = self.dst(v, Some(a));
                 reg_op!(self, sarx, ty, d, s, t);
             }
@@ -417,7 +417,7 @@ impl Emit<'_> {
                 }
                 self.imm(zero, 0);
                 self.cmp(ty, n, Src::Imm(ty.bits() as i32));
-                cond::cmov(&mut self.a, cond::AE, true, t, zero);
+                cond::cmov(self.a, cond::AE, true, t, zero);
                 let d = self.dst(v, None);
                 self.mov(ty, d, t);
             }
@@ -641,10 +641,10 @@ impl Emit<'_> {
         let d = self.dst(v, Some(b));
         if d == x && d != y {
             // The destination already holds `a`: replace it by `b` when the condition fails.
-            cond::cmov(&mut self.a, cc ^ 1, ty == Ty::I64, d, y);
+            cond::cmov(self.a, cc ^ 1, ty == Ty::I64, d, y);
         } else {
             self.mov(ty, d, y);
-            cond::cmov(&mut self.a, cc, ty == Ty::I64, d, x);
+            cond::cmov(self.a, cc, ty == Ty::I64, d, x);
         }
     }
     fn sext(&mut self, v: Val, ty: Ty, a: Val) {

@@ -217,7 +217,7 @@ impl Emit<'_> {
         let cc = self.condition(c);
         let over = self.a.new_dynamic_label();
         xop!(self, vmovdqa, d, x);
-        cond::jcc(&mut self.a, cc, over);
+        cond::jcc(self.a, cc, over);
         xop!(self, vmovdqa, d, y);
         dynasm!(self.a ; .arch x64 ; =>over);
     }
