@@ -18,6 +18,12 @@ pub enum Class {
     PrefetchAbort = 3,
     /// Data Abort; the syndrome is a [`Status`].
     DataAbort = 4,
+    /// Prefetch Abort of a breakpoint; the syndrome is a [`Status`].
+    Breakpoint = 5,
+    /// Data Abort of a watchpoint; the syndrome is a [`Status`].
+    Watchpoint = 6,
+    /// Prefetch Abort of BKPT; the syndrome is a [`Status`].
+    Bkpt = 7,
 }
 
 /// The Undefined Instruction exception as a fault.
@@ -39,7 +45,7 @@ pub const fn svc_fault() -> Fault {
 /// BKPT without a debugger: a Prefetch Abort with a debug event's status.
 pub const fn bkpt_fault() -> Fault {
     Fault::Guest {
-        class: Class::PrefetchAbort as u32,
+        class: Class::Bkpt as u32,
         addr: 0,
         info: Status::DEBUG.bits(),
     }
@@ -125,17 +131,30 @@ impl Cpu {
         const SVC: u32 = Class::Svc as u32;
         const PREFETCH_ABORT: u32 = Class::PrefetchAbort as u32;
         const DATA_ABORT: u32 = Class::DataAbort as u32;
+        const BREAKPOINT: u32 = Class::Breakpoint as u32;
+        const WATCHPOINT: u32 = Class::Watchpoint as u32;
+        const BKPT: u32 = Class::Bkpt as u32;
+        // DBGDSCR.MOE (C11.11.20): the method of entry.
+        let entry = match class {
+            BREAKPOINT => Some(0b0001),
+            BKPT => Some(0b0011),
+            WATCHPOINT => Some(0b1010),
+            _ => None,
+        };
+        if let Some(entry) = entry {
+            self.cp15.dbgdscr = self.cp15.dbgdscr & !0x3c | entry << 2;
+        }
         match class {
             SVC => {
                 self.advance_it();
                 self.enter(&SUPERVISOR);
             }
-            PREFETCH_ABORT => {
+            PREFETCH_ABORT | BREAKPOINT | BKPT => {
                 self.cp15.ifsr = status_of(self, status.domain(0));
                 self.cp15.ifar = addr;
                 self.enter(&PREFETCH);
             }
-            DATA_ABORT => {
+            DATA_ABORT | WATCHPOINT => {
                 self.cp15.dfsr = status_of(self, status);
                 self.cp15.dfar = addr;
                 self.enter(&DATA);

@@ -2,7 +2,7 @@
 
 use crate::state::{self, Cpu, mode};
 use crate::{Model, calls, mmu};
-use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Stop};
+use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Stop, Traps};
 
 /// Pending line of [`Guest::interrupt`]: IRQ.
 pub const IRQ: u32 = 1 << 0;
@@ -200,5 +200,17 @@ impl Guest for Arm {
 
     fn wakes(&self, _: &Cpu, pending: u32) -> bool {
         pending & (IRQ | FIQ) != 0
+    }
+
+    fn traps(&self, s: &Cpu) -> Traps {
+        s.traps()
+    }
+
+    fn trap(&self, s: &Cpu) -> Option<Fault> {
+        s.trap()
+    }
+
+    fn data_trap(&self, s: &Cpu, addr: u64, len: u32, access: Access, idx: u8) -> Option<Fault> {
+        s.data_trap(addr as u32, len, access, idx)
     }
 }

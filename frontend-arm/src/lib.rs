@@ -6,6 +6,7 @@
 pub mod a32;
 pub mod calls;
 pub mod debug;
+mod events;
 pub mod exception;
 pub mod fpstatus;
 pub mod guest;

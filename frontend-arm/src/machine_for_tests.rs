@@ -72,6 +72,7 @@ impl Env for Engine {
     fn flush(&mut self, what: Flush, broadcast: bool) {
         self.flushes.push((what, broadcast));
     }
+    fn traps_changed(&mut self) {}
     fn context_changed(&mut self) {
         self.contexts += 1;
     }

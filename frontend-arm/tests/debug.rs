@@ -397,3 +397,156 @@ fn stepping_through_is_running_through() {
         assert!(*bench.v.state() == want);
     }
 }
+
+/// DBGDSCR.MDBGen.
+const MONITOR: u32 = 1 << 15;
+/// DBGBCR: enabled, any mode, the whole word.
+const ANY_MODE: u32 = 0x1e7;
+/// DBGBCR: the same in User mode, at every other address.
+const USER_MISMATCH: u32 = 4 << 20 | 0x1e5;
+
+impl Bench {
+    /// In Monitor debug-mode, unlocked.
+    fn monitor(&mut self) -> &mut Cpu {
+        let cpu = self.v.state_mut();
+        (cpu.cp15.dbgdscr, cpu.cp15.dbgoslock) = (MONITOR, 0);
+        cpu
+    }
+    /// The method of entry, and IFSR's or DFSR's kind of fault if it is a debug event's.
+    fn entered(&self) -> (u32, u32) {
+        let c = &self.v.state().cp15;
+        let event = |fsr: u32| u32::from(fsr & 0x40f == 2);
+        (c.dbgdscr >> 2 & 15, event(c.ifsr) | event(c.dfsr) << 1)
+    }
+}
+
+#[test]
+fn the_guests_breakpoint_is_its_exception_and_goes_on_when_that_returns() {
+    // mov r2, #0; mcr p14, 0, r2, c0, c0, 5 (DBGBCR0); isb; subs pc, lr, #4
+    let handler = arm(&[0xe3a0_2000, 0xee00_2eb0, 0xf57f_f06f, 0xe25e_f004]);
+    for mut bench in benches(&counting()) {
+        assert_eq!(bench.v.run(), Exit::Wait);
+        bench.start();
+        let cpu = bench.monitor();
+        (cpu.cp15.dbgbvr[5], cpu.cp15.dbgbcr[5]) = (CODE + 4, ANY_MODE);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+
+        assert_eq!(bench.entered(), (0b0001, 0b01));
+        assert_eq!((bench.r(0), bench.r(1), bench.r(14)), (1, 0, CODE + 8));
+
+        bench.start();
+        bench.ram.put(VECTORS + 0xc, &handler);
+        bench.v.reset_caches();
+        let cpu = bench.monitor();
+        (cpu.cp15.dbgbvr[0], cpu.cp15.dbgbcr[0]) = (CODE + 4, ANY_MODE);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+
+        assert_eq!((bench.r(0), bench.r(1), bench.r(2)), (1000, 1000, 0));
+        assert_eq!(bench.entered(), (0b0001, 0b01));
+    }
+}
+
+#[test]
+fn the_guests_breakpoints_follow_its_own_writes() {
+    let code = arm(&[
+        0xee00_4e52, // 00: mcr p14, 0, r4, c0, c2, 2 (DBGDSCRext)
+        0xee00_5e90, // 04: mcr p14, 0, r5, c0, c0, 4 (DBGBVR0)
+        0xee00_6eb0, // 08: mcr p14, 0, r6, c0, c0, 5 (DBGBCR0)
+        0xf57f_f06f, // 0c: isb
+        0xe280_0001, // 10: add r0, r0, #1
+        0xe350_000a, // 14: cmp r0, #10
+        0x1aff_fffc, // 18: bne 10
+        WFI,
+    ]);
+    for mut bench in benches(&code) {
+        for (monitor, control, count) in [
+            (MONITOR, 0, 10),
+            (MONITOR, ANY_MODE, 1),
+            (0, ANY_MODE, 10),
+            // Privileged modes only.
+            (MONITOR, ANY_MODE & !4, 1),
+            (MONITOR, ANY_MODE & !2, 10),
+        ] {
+            bench.start();
+            let cpu = bench.v.state_mut();
+            cpu.cp15.dbgoslock = 0;
+            (cpu.r[4], cpu.r[5], cpu.r[6]) = (monitor, CODE + 0x14, control);
+
+            assert_eq!(bench.v.run(), Exit::Wait);
+
+            assert_eq!(bench.r(0), count, "{monitor:#x} {control:#x}");
+        }
+    }
+}
+
+#[test]
+fn a_mismatch_lets_one_instruction_of_user_mode_run() {
+    for mut bench in benches(&counting()) {
+        let cpu = bench.monitor();
+        (cpu.cp15.dbgbvr[1], cpu.cp15.dbgbcr[1]) = (CODE, USER_MISMATCH);
+        cpu.set_cpsr(psr::USR);
+        cpu.update_mode();
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+
+        assert_eq!(bench.entered(), (0b0001, 0b01));
+        assert_eq!((bench.r(0), bench.r(1), bench.r(14)), (1, 0, CODE + 8));
+    }
+}
+
+#[test]
+fn the_guests_watchpoint_comes_before_the_access_to_its_byte() {
+    let code = arm(&[
+        0xe590_1000, // 0: ldr r1, [r0]
+        0xe5c0_2001, // 4: strb r2, [r0, #1]
+        0xe5c0_2002, // 8: strb r2, [r0, #2]
+        WFI,
+    ]);
+    // Enabled, any privilege, stores, byte 2.
+    let control = 1 | 3 << 1 | 2 << 3 | 1 << 7;
+    for mut bench in benches(&code) {
+        bench.ram.put(DATA, &[0; 4]);
+        let cpu = bench.monitor();
+        (cpu.r[0], cpu.r[2]) = (DATA, 0x55);
+        (cpu.cp15.dbgwvr[3], cpu.cp15.dbgwcr[3]) = (DATA, control);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+
+        assert_eq!(bench.entered(), (0b1010, 0b10));
+        assert_eq!(bench.ram.bytes(DATA, 4), [0, 0x55, 0, 0]);
+        let cpu = bench.v.state();
+        assert_eq!((cpu.cp15.dfar, cpu.r[14]), (DATA + 2, CODE + 16));
+        assert_ne!(cpu.cp15.dfsr & 1 << 11, 0, "a write");
+
+        bench.start();
+        let cpu = bench.monitor();
+        (cpu.r[0], cpu.r[2]) = (DATA, 0x55);
+        // Privileged accesses are not meant.
+        (cpu.cp15.dbgwvr[3], cpu.cp15.dbgwcr[3]) = (DATA, control & !2);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+
+        assert_eq!(bench.ram.bytes(DATA, 4), [0, 0x55, 0x55, 0]);
+    }
+}
+
+#[test]
+fn a_debugger_steps_into_the_guests_debug_exception() {
+    for mut bench in benches(&counting()) {
+        let cpu = bench.monitor();
+        (cpu.cp15.dbgbvr[0], cpu.cp15.dbgbcr[0]) = (CODE + 4, ANY_MODE);
+
+        assert_eq!(bench.v.step(false), Exit::Stepped);
+        assert!(bench.at(4));
+        assert_eq!(bench.v.step(false), Exit::Stepped);
+
+        assert_eq!(bench.v.pc(), u64::from(VECTORS) + 0xc);
+        bench.v.set_breakpoints([u64::from(CODE) + 4]);
+        bench.start();
+        let cpu = bench.monitor();
+        (cpu.cp15.dbgbvr[0], cpu.cp15.dbgbcr[0]) = (CODE + 4, ANY_MODE);
+        assert_eq!(bench.v.run(), Exit::Breakpoint, "the debugger's comes first");
+    }
+}

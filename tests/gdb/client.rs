@@ -23,9 +23,9 @@ pub fn is_there(test: &str) -> bool {
     there
 }
 
-/// The program for the guest, built by the cross compiler; says so if there is none.
-pub fn program(test: &str) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gdb/program.c");
+/// A program for the guest, built by the cross compiler; says so if there is none.
+pub fn program(test: &str, source: &str) -> Option<PathBuf> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
     std::fs::create_dir_all(kept()).unwrap();
     let path = kept().join(format!("{test}-{}", std::process::id()));
     let mut compiler = Command::new("arm-linux-gnueabihf-gcc");

@@ -18,7 +18,7 @@ fn running(test: &str) -> Option<(Emu, String, PathBuf)> {
     if !client::is_there(test) {
         return None;
     }
-    let program = client::program(test)?;
+    let program = client::program(test, "tests/gdb/program.c")?;
     let kernel = boot::kernel(test)?;
     let initrd = boot::initrd(test, &std::fs::read(&program).unwrap());
     let path = socket(test).to_str()?.to_owned();
@@ -35,6 +35,30 @@ fn running(test: &str) -> Option<(Emu, String, PathBuf)> {
     let mut emu = Emu::start(&args);
     emu.expect("PROGRAM", BOOT);
     Some((emu, path, program))
+}
+
+#[test]
+fn linux_counts_by_the_processors_own_breakpoints() {
+    let test = "linux_counts_by_the_processors_own_breakpoints";
+    let Some((program, kernel)) = client::program(test, "tests/gdb/events.c").zip(boot::kernel(test)) else {
+        return;
+    };
+    let initrd = boot::initrd(test, &std::fs::read(&program).unwrap());
+    let files = [kernel, initrd].map(|path| path.to_str().unwrap().to_owned());
+    let args = [
+        "--kernel",
+        &files[0],
+        "--initrd",
+        &files[1],
+        "--append",
+        "console=ttyAMA0 quiet",
+    ];
+
+    let (status, output, _) = Emu::start(&args).end(BOOT);
+
+    assert_eq!(status.code(), Some(0), "{output}");
+    // Linux steps over each hit by a breakpoint on every other address.
+    assert!(output.contains("SUM 100 950 CALLS 100 ACCESSES 40"), "{output}");
 }
 
 /// What the program prints after `n` rounds, of which some were missed.

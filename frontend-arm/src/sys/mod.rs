@@ -368,6 +368,7 @@ fn settle(io: &mut Io, after: After) {
             io.cpu.update_mode();
             io.env.context_changed();
         }
+        After::Traps => io.env.traps_changed(),
     }
 }
 

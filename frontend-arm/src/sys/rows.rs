@@ -115,6 +115,15 @@ const fn context(field: fn(&mut Cp15) -> &mut u32, mask: u32, reset: u32) -> Act
         after: After::Context,
     }
 }
+/// A word that debug events depend on, zero at reset.
+const fn events(field: fn(&mut Cp15) -> &mut u32, mask: u32) -> Act {
+    Act::Word {
+        field,
+        mask,
+        reset: 0,
+        after: After::Traps,
+    }
+}
 /// The low word of a translation table base: writing it leaves the high one.
 const fn base(field: fn(&mut Cp15) -> &mut u64, mask: u64) -> Act {
     Act::Long {
@@ -277,7 +286,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("DBGWFAR", (14, 0, 0, 6, 0), RW, NOTHING),
     reg("DBGVCR", (14, 0, 0, 7, 0), RW, word(|c| &mut c.dbgvcr, 0xdf)),
     reg("DBGDTRRXext", (14, 0, 0, 0, 2), RW, NOTHING),
-    reg("DBGDSCRext", (14, 0, 0, 2, 2), RW, word(|c| &mut c.dbgdscr, 0x0000_f000)),
+    reg("DBGDSCRext", (14, 0, 0, 2, 2), RW, events(|c| &mut c.dbgdscr, 0x0000_f000)),
     reg("DBGDTRTXext", (14, 0, 0, 3, 2), RW, NOTHING),
     reg("DBGOSECCR", (14, 0, 0, 6, 2), RW, NOTHING),
     reg("DBGBVR", (14, 0, 0, 0, 4), RW, both(get_bvr, set_bvr)).to(5, 4),
@@ -289,7 +298,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("DBGBXVR", (14, 1, 0, 4, 1), RW, both(get_bxvr, set_bxvr)).to(5, 1),
     reg("DBGOSLAR", (14, 1, 0, 0, 4), WO, write(os_lock)),
     reg("DBGOSLSR", (14, 1, 0, 1, 4), RO, read(|io| u64::from(io.cpu.cp15.dbgoslock) << 1 | 8)),
-    reg("DBGOSDLR", (14, 1, 0, 3, 4), RW, word(|c| &mut c.dbgosdlr, 1)),
+    reg("DBGOSDLR", (14, 1, 0, 3, 4), RW, events(|c| &mut c.dbgosdlr, 1)),
     reg("DBGPRCR", (14, 1, 0, 4, 4), RW, NOTHING),
     reg("DBGDSAR", (14, 2, 0, 0, 0), UR, NOTHING).when(Gate::DebugUser),
     wide("DBGDSAR", (14, 0, 2), UR, NOTHING).when(Gate::DebugUser),
@@ -344,6 +353,7 @@ fn isr(io: &mut Io) -> u64 {
 
 fn os_lock(io: &mut Io, v: u64) {
     io.cpu.cp15.dbgoslock = u32::from(v as u32 == OS_LOCK_KEY);
+    io.env.traps_changed();
 }
 
 fn claimed(io: &mut Io) -> u64 {
@@ -362,6 +372,7 @@ macro_rules! array {
         }
         fn $set(io: &mut Io, v: u64) {
             io.cpu.cp15.$field[(io.which >> 3) as usize % $len] = v as u32 & $mask;
+            io.env.traps_changed();
         }
     };
 }

@@ -45,6 +45,8 @@ pub enum After {
     Context,
     /// The mode word may be another, and the translation context.
     Mode,
+    /// Other instructions or accesses may be debug events.
+    Traps,
 }
 
 /// What a register is.

@@ -78,6 +78,30 @@ pub struct Context {
     pub rest: [u64; 3],
 }
 
+/// Bytes whose accesses are to be looked at before they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// Virtual address of the first byte.
+    pub start: u64,
+    /// How many bytes, at least 1.
+    pub len: u64,
+    /// Loads are looked at.
+    pub reads: bool,
+    /// Stores are looked at.
+    pub writes: bool,
+}
+
+/// What a guest's own debug registers ask for: where [`Guest::trap`] and [`Guest::data_trap`] may have an exception.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Traps {
+    /// Virtual addresses of instructions.
+    pub at: Vec<u64>,
+    /// Any instruction may be meant.
+    pub every: bool,
+    /// Data.
+    pub data: Vec<Watch>,
+}
+
 /// Cached translations to forget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Flush {
@@ -123,6 +147,8 @@ pub trait Env {
     fn flush(&mut self, what: Flush, broadcast: bool);
     /// [`Guest::context`] may answer differently from now on.
     fn context_changed(&mut self);
+    /// [`Guest::traps`] may answer differently; it is asked before the next synchronisation (or exception) is past.
+    fn traps_changed(&mut self);
     /// Stop running this vCPU after this instruction, for the given reason. The state must be consistent, its pc slot set.
     fn stop(&mut self, why: Stop);
 }
@@ -280,4 +306,21 @@ pub trait Guest: Sized + Send + 'static {
 
     /// Whether one of the pending lines ends a wait for interrupt, masked or not.
     fn wakes(&self, s: &Self::State, pending: u32) -> bool;
+
+    /// What the guest's own debug registers ask for.
+    fn traps(&self, _: &Self::State) -> Traps {
+        Traps::default()
+    }
+
+    /// The debug exception of the instruction at the pc, to be taken before it runs. Asked only where [`Guest::traps`]
+    /// said.
+    fn trap(&self, _: &Self::State) -> Option<Fault> {
+        None
+    }
+
+    /// The debug exception of an access of `len` bytes at `addr` through address space `idx`, to be taken before it is
+    /// made. Asked only where [`Guest::traps`] said.
+    fn data_trap(&self, _: &Self::State, _addr: u64, _len: u32, _access: Access, _idx: u8) -> Option<Fault> {
+        None
+    }
 }

@@ -133,6 +133,7 @@ impl<G: Guest> Vcpu<G> {
         match done {
             Ok(bits) => {
                 self.reselect();
+                self.look_at_traps();
                 let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
                 let (_, page) = self.shared.context.left_at(&self.own);
                 self.shared.context.prepare(&mut self.own, page, round);

@@ -7,24 +7,15 @@
 //!
 //! Pages with a watchpoint have the slow bit in their TLB tags, as pages with code have. An access that meets a watchpoint
 //! is not made: the state goes back to the start of the instruction, as for a fault that the guest is not told of.
+//!
+//! The guest's own debug registers ([`Traps`]) use the same means; what they find is the guest's exception.
 
 use super::{Exit, Vcpu};
 use crate::interp::{Prepared, peek};
 use crate::tlb::PAGE;
-use emu_ir::{Access, Block, Builder, Env, Flush, Guest, Label, Leave, Op, Ty};
-
-/// Bytes that stop a vCPU before it accesses them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Watch {
-    /// Virtual address of the first byte.
-    pub start: u64,
-    /// How many bytes, at least 1.
-    pub len: u64,
-    /// Loads stop.
-    pub reads: bool,
-    /// Stores stop.
-    pub writes: bool,
-}
+pub use emu_ir::Watch;
+use emu_ir::{Access, Block, Builder, Env, Flush, Guest, Label, Leave, Op, Traps, Ty};
+use std::sync::atomic::Ordering::Release;
 
 /// The access that a watchpoint kept from being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,10 +26,12 @@ pub struct Hit {
     pub watch: Watch,
 }
 
-/// The watchpoints, and whether one was met.
+/// The watchpoints, and whether one of the debugger's was met.
 #[derive(Default)]
 pub(super) struct Watching {
     set: Vec<Watch>,
+    /// The guest's own.
+    guest: Vec<Watch>,
     hit: Option<Hit>,
 }
 
@@ -46,16 +39,16 @@ impl Watching {
     /// Whether loads from, and stores to, the page of `va` are to be looked at.
     pub fn page(&self, va: u64) -> (bool, bool) {
         let inside = |w: &&Watch| meets(w, va & PAGE, 0x1000, u64::MAX).is_some();
-        let all = self.set.iter().filter(inside);
+        let all = self.set.iter().chain(&self.guest).filter(inside);
         all.fold((false, false), |(r, w), watch| (r | watch.reads, w | watch.writes))
     }
-    /// The watchpoint that an access meets; addresses wrap at `mask`.
+    /// The watchpoint of the debugger's that an access meets; addresses wrap at `mask`.
     pub fn find(&self, addr: u64, len: u32, access: Access, mask: u64) -> Option<Hit> {
-        let wanted = |w: &&Watch| if access == Access::Read { w.reads } else { w.writes };
-        self.set.iter().filter(wanted).find_map(|w| {
-            let addr = meets(w, addr, len.into(), mask)?;
-            Some(Hit { addr, watch: *w })
-        })
+        met(&self.set, addr, len, access, mask)
+    }
+    /// Whether an access meets one of the guest's.
+    pub fn is_guests(&self, addr: u64, len: u32, access: Access, mask: u64) -> bool {
+        met(&self.guest, addr, len, access, mask).is_some()
     }
     /// Note the access that is not made.
     pub fn note(&mut self, hit: Hit) {
@@ -71,6 +64,15 @@ impl Watching {
     }
 }
 
+/// The first of some watchpoints that an access meets.
+fn met(set: &[Watch], addr: u64, len: u32, access: Access, mask: u64) -> Option<Hit> {
+    let wanted = |w: &&Watch| if access == Access::Read { w.reads } else { w.writes };
+    set.iter().filter(wanted).find_map(|w| {
+        let addr = meets(w, addr, len.into(), mask)?;
+        Some(Hit { addr, watch: *w })
+    })
+}
+
 /// The first byte of `w` among `len` bytes at `addr`.
 fn meets(w: &Watch, addr: u64, len: u64, mask: u64) -> Option<u64> {
     let into = addr.wrapping_sub(w.start) & mask;
@@ -82,10 +84,13 @@ fn meets(w: &Watch, addr: u64, len: u64, mask: u64) -> Option<u64> {
     }
 }
 
-/// The breakpoints: what the debugger wants, and what translated code knows.
+/// The breakpoints: what the debugger wants, what the guest wants, and what translated code knows.
 #[derive(Default)]
 pub(super) struct Breakpoints {
     wanted: Vec<u64>,
+    guest: Vec<u64>,
+    /// The guest may mean any instruction.
+    every: bool,
     known: Vec<u64>,
 }
 
@@ -157,7 +162,54 @@ impl<G: Guest> Vcpu<G> {
         let state = self.shared.context.state_mut(&mut self.own);
         let result = look(&mut self.guest, state, &mut self.mmu);
         self.mmu.dirty = true;
+        self.mmu.traps_changed = true;
         result
+    }
+
+    /// The guest's debug registers changed: see to it soon.
+    pub(super) fn look_at_traps(&self) {
+        if self.mmu.traps_changed {
+            self.shared.context.attention().now.fetch_or(1, Release);
+        }
+    }
+    /// Look for what the guest's debug registers now ask for, if they changed.
+    fn settle_traps(&mut self) {
+        if !std::mem::take(&mut self.mmu.traps_changed) {
+            return;
+        }
+        let Traps { mut at, every, data } = self.guest.traps(self.state());
+        at.sort_unstable();
+        at.dedup();
+        (self.breakpoints.guest, self.breakpoints.every) = (at, every);
+        if self.mmu.watching.guest != data {
+            self.mmu.watching.guest = data;
+            self.mmu.tlb.flush(Flush::All);
+            self.mmu.dirty = true;
+        }
+    }
+    /// Whether the guest's debug registers may mean the instruction at the pc.
+    pub(super) fn may_trap(&self) -> bool {
+        let b = &self.breakpoints;
+        b.every || !b.guest.is_empty() && b.guest.binary_search(&self.pc()).is_ok()
+    }
+    /// The guest's debug exception for the instruction at the pc, if it has one; whether it was raised.
+    fn trap(&mut self) -> bool {
+        let fault = self.guest.trap(self.state());
+        if let Some(fault) = fault {
+            self.raise_fetch(fault);
+        }
+        fault.is_some()
+    }
+    /// The guest's debug exception, or else the instruction, alone.
+    pub(super) fn trap_or_step(&mut self) -> Leave {
+        if self.trap() {
+            return Leave::Sync;
+        }
+        self.reselect();
+        let Some(code) = self.single() else { return Leave::Sync };
+        let left = self.run_ir(&code);
+        self.tell_left();
+        left.unwrap_or(Leave::Sync)
     }
 
     /// Run one instruction: [`Exit::Stepped`], unless it stops the vCPU or the debugger stops before it. An instruction
@@ -168,8 +220,12 @@ impl<G: Guest> Vcpu<G> {
         if interrupts && self.take_interrupt() {
             return Exit::Stepped;
         }
+        self.settle_traps();
         if self.at_breakpoint() {
             return Exit::Breakpoint;
+        }
+        if self.may_trap() && self.trap() {
+            return Exit::Stepped;
         }
         self.reselect();
         if let Some(code) = self.single() {
@@ -212,17 +268,24 @@ impl<G: Guest> Vcpu<G> {
     }
     /// Forget the blocks that do not know the breakpoints as they now are.
     pub(super) fn settle_breakpoints(&mut self) {
-        if self.breakpoints.known == self.breakpoints.wanted {
+        self.settle_traps();
+        let b = &mut self.breakpoints;
+        if b.guest.is_empty() && b.known == b.wanted {
             return;
         }
-        let known = std::mem::take(&mut self.breakpoints.known);
-        let wanted = &self.breakpoints.wanted;
+        let mut wanted: Vec<u64> = b.wanted.iter().chain(&b.guest).copied().collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if b.known == wanted {
+            return;
+        }
+        let known = std::mem::replace(&mut b.known, wanted);
+        let wanted = &self.breakpoints.known;
         let gone = known.iter().filter(|a| wanted.binary_search(a).is_err());
         let new = wanted.iter().filter(|a| known.binary_search(a).is_err());
         for &addr in gone.chain(new) {
             self.mmu.code.invalidate_offset(offset(addr));
         }
-        self.breakpoints.known = wanted.clone();
     }
     /// The virtual pc.
     pub fn pc(&self) -> u64 {
@@ -266,7 +329,7 @@ mod tests {
     fn the_pages_of_a_watchpoint_are_looked_at() {
         let watching = Watching {
             set: vec![W],
-            hit: None,
+            ..Watching::default()
         };
         let pages = [0x0fff, 0x1000, 0x2fff, 0x3000].map(|va| watching.page(va));
         assert_eq!(pages, [(false, false), (false, true), (false, true), (false, false)]);

@@ -20,6 +20,8 @@ pub struct Mmu {
     spaces: [usize; 2],
     /// [`Guest::context`] may have changed.
     pub dirty: bool,
+    /// [`Guest::traps`] may have changed.
+    pub traps_changed: bool,
     /// The guest stopped itself.
     pub stop: Option<Stop>,
     /// What a tracer is to be told.
@@ -46,6 +48,7 @@ impl Mmu {
             code,
             spaces: [first; 2],
             dirty: true,
+            traps_changed: true,
             stop: None,
             log: MmuLog::default(),
             watching: Watching::default(),
@@ -396,19 +399,26 @@ impl<G: Guest> Memory<G> for Mmu {
 }
 
 impl Mmu {
-    /// Keep an access to watched bytes from being made, if nothing else would: the error is for the engine, and what the
-    /// debugger is told is in `watching`.
+    /// Keep an access to watched bytes from being made, if nothing else would. What the debugger is told is in `watching`;
+    /// the error is then for the engine, else it is the guest's debug exception.
     fn watch<G: Guest>(&mut self, at: Now<G>, addr: u64, mem: Mem, access: Access) -> Result<(), Fault> {
         let (len, mask) = (mem.bytes(), G::LAYOUT.pc.ty.mask() as u64);
-        let Some(hit) = self.watching.find(addr, len, access, mask) else {
-            return Ok(());
+        let hit = self.watching.find(addr, len, access, mask);
+        let trap = match self.watching.is_guests(addr, len, access, mask) {
+            true => at.0.data_trap(at.1, addr, len, access, mem.idx),
+            false => None,
         };
+        if hit.is_none() && trap.is_none() {
+            return Ok(());
+        }
         for va in [addr, addr.wrapping_add(len as u64 - 1) & mask] {
             let (_, e) = self.locate::<G>(at, va, access, mem.idx)?;
             Self::check_strict(&e, addr, mem, access)?;
         }
-        self.watching.note(hit);
-        Err(Fault::Bus { addr, access })
+        if let Some(hit) = hit {
+            self.watching.note(hit);
+        }
+        Err(trap.unwrap_or(Fault::Bus { addr, access }))
     }
     /// An atomic access: `ram` on aligned memory; else a load and, if `device` gives a value, a store.
     fn atomic<G: Guest>(
@@ -452,6 +462,9 @@ impl Env for Mmu {
     }
     fn context_changed(&mut self) {
         self.dirty = true;
+    }
+    fn traps_changed(&mut self) {
+        self.traps_changed = true;
     }
     fn stop(&mut self, why: Stop) {
         self.stop = Some(why);

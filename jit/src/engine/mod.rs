@@ -183,6 +183,7 @@ impl<G: Guest> Vcpu<G> {
     /// The architectural state, to be changed: everything cached of it is looked at anew.
     pub fn state_mut(&mut self) -> &mut G::State {
         self.mmu.dirty = true;
+        self.mmu.traps_changed = true;
         self.shared.context.state_mut(&mut self.own)
     }
     /// The guest's own part.
@@ -205,15 +206,17 @@ impl<G: Guest> Vcpu<G> {
 
     /// Run guest code until something is needed from outside.
     pub fn run(&mut self) -> Exit {
-        self.settle_breakpoints();
         loop {
             if let Some(exit) = self.attend() {
                 return exit;
             }
+            self.settle_breakpoints();
             if self.at_breakpoint() {
                 return Exit::Breakpoint;
             }
-            let left = if self.tracing.steps() {
+            let left = if self.may_trap() {
+                self.trap_or_step()
+            } else if self.tracing.steps() {
                 self.traced()
             } else {
                 self.untraced()
@@ -386,7 +389,7 @@ impl<G: Guest> Vcpu<G> {
             if let Some(leave) = self.run_ir(&code) {
                 return leave;
             }
-            if self.shared.context.attention().both() != 0 {
+            if self.shared.context.attention().both() != 0 || self.mmu.traps_changed {
                 return Leave::Sync;
             }
         }

@@ -96,6 +96,7 @@ impl Env for Memory {
         self
     }
     fn flush(&mut self, _: Flush, _: bool) {}
+    fn traps_changed(&mut self) {}
     fn context_changed(&mut self) {}
     fn stop(&mut self, _: Stop) {}
 }

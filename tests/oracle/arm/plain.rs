@@ -67,6 +67,7 @@ impl Env for Flat {
         self
     }
     fn flush(&mut self, _: Flush, _: bool) {}
+    fn traps_changed(&mut self) {}
     fn context_changed(&mut self) {}
     fn stop(&mut self, _: Stop) {}
 }
