@@ -60,7 +60,17 @@ struct Page {
     members: Vec<u32>,
     /// 64-byte pieces that blocks were made from, a bit each.
     pieces: u64,
+    /// Stores to it are looked at: every TLB entry for it says so.
+    guarded: bool,
+    /// Stores since it last had code.
+    idle: u16,
+    /// How many of those there must be until stores are no longer looked at: more each time that was too early, as
+    /// finding the TLB entries again costs far more than looking at a store.
+    patience: u16,
 }
+
+/// [`Page::patience`] at most.
+const PATIENCE: u16 = 1024;
 
 /// All translated code of a vCPU.
 pub struct Code {
@@ -135,6 +145,9 @@ impl Code {
             heads: vec![NONE; places].into(),
             members: Vec::new(),
             pieces: 0,
+            guarded: false,
+            idle: 0,
+            patience: 1,
         })
     }
     /// The address of a page's jump table; good until the next era.
@@ -279,9 +292,31 @@ impl Code {
         };
         page.pieces & pieces((phys & 0xfff) as u32, len.max(1)) != 0
     }
-    /// Whether a page has blocks at all.
-    pub fn has(&self, phys: u64) -> bool {
-        self.pages.get(&(phys & PAGE)).is_some_and(|p| p.pieces != 0)
+    /// Whether stores to a page are to be looked at: it has blocks, or had some lately.
+    pub fn guards(&self, phys: u64) -> bool {
+        self.pages.get(&(phys & PAGE)).is_some_and(|p| p.guarded)
+    }
+    /// A page has a new block; whether its TLB entries must be told.
+    pub fn guard(&mut self, phys: u64) -> bool {
+        let page = self.page(phys);
+        page.idle = 0;
+        let fresh = !page.guarded;
+        if fresh {
+            page.guarded = true;
+            page.patience = (page.patience * 2).min(PATIENCE);
+        }
+        fresh
+    }
+    /// A store to a page was looked at; whether the next need not be.
+    pub fn relax(&mut self, phys: u64) -> bool {
+        let Some(page) = self.pages.get_mut(&(phys & PAGE)) else {
+            return true;
+        };
+        if page.pieces == 0 && page.guarded {
+            page.idle += 1;
+            page.guarded = page.idle < page.patience;
+        }
+        !page.guarded
     }
     /// Bytes in one page changed: forget the blocks made from them.
     pub fn invalidate(&mut self, phys: u64, len: u32) {
@@ -394,4 +429,59 @@ impl Code {
 fn pieces(first: u32, len: u32) -> u64 {
     let (a, b) = (first >> 6, (first + len - 1).min(4095) >> 6);
     (u64::MAX >> (63 - (b - a))) << a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cases::TestGuest;
+
+    const AT: u64 = 0x5010;
+
+    /// A block there; whether its page was not guarded.
+    fn translated(code: &mut Code) -> bool {
+        let (key, block) = (BlockKey { phys: AT, mode: 0 }, Block::default());
+        code.install_ir(key, &block, None);
+        code.guard(AT)
+    }
+    /// Stores over the block until they need not be looked at; how many there were.
+    fn stores_until_relaxed(code: &mut Code) -> usize {
+        (1..10_000)
+            .find(|_| {
+                code.invalidate(AT, 4);
+                code.relax(AT)
+            })
+            .expect("some day")
+    }
+
+    #[test]
+    fn a_page_that_gets_code_again_and_again_is_guarded_for_longer_and_longer() {
+        let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+        assert!(!code.guards(AT));
+
+        for want in [2, 4, 8] {
+            assert!(translated(&mut code), "its TLB entries must be told");
+            assert!(code.guards(AT));
+            assert_eq!(stores_until_relaxed(&mut code), want);
+        }
+
+        assert!(translated(&mut code));
+        for _ in 0..100 {
+            code.invalidate(AT, 4);
+            assert!(!code.relax(AT), "one store");
+            assert!(!translated(&mut code), "still guarded");
+        }
+        (0..20).for_each(|_| {
+            stores_until_relaxed(&mut code);
+            translated(&mut code);
+        });
+        assert_eq!(stores_until_relaxed(&mut code), PATIENCE.into());
+    }
+
+    #[test]
+    fn a_page_with_code_stays_guarded_whatever_is_stored_elsewhere_in_it() {
+        let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+        translated(&mut code);
+        assert!((0..5000).all(|_| !code.relax(AT | 0x800)));
+    }
 }

@@ -81,7 +81,9 @@ impl Mmu {
     }
     /// Stores to a physical page are to be looked at: it has code.
     pub fn protect(&mut self, phys: u64) {
-        self.tlb.protect(phys & PAGE);
+        if self.code.guard(phys) {
+            self.tlb.protect(phys & PAGE);
+        }
     }
 
     /// What entries hold of a page: its physical address, with the bits of entries.
@@ -190,7 +192,7 @@ impl Mmu {
         } else {
             INVALID
         };
-        if write != INVALID && (ram.is_some_and(|r| !r.writable) || self.code.has(page.phys)) {
+        if write != INVALID && (ram.is_some_and(|r| !r.writable) || self.code.guards(page.phys)) {
             write |= SLOW;
         }
         // A walk answers for the access it was asked for; what it says of the other is a bonus.
@@ -274,9 +276,9 @@ impl Mmu {
         }
         Ok(())
     }
-    /// A page whose code is gone can be stored to directly again.
+    /// A page whose code is gone for a while can be stored to directly again.
     fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
-        if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && !self.code.has(e.phys) {
+        if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && self.code.relax(e.phys) {
             let writable = self.bus.ram(e.phys & PAGE).is_some_and(|r| r.writable);
             if writable && !self.watching.page(va).1 {
                 let entry = self.tlb.data(self.spaces[space as usize & 1], va);

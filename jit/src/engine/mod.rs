@@ -357,8 +357,6 @@ impl<G: Guest> Vcpu<G> {
                 &mut self.passes,
             );
             let block = &self.builder.block;
-            let fresh = |p: &u64| !self.mmu.code.has(*p);
-            let (fresh, next_fresh) = (Some(key.phys).filter(fresh), next_page.filter(fresh));
             let found = match self.accel {
                 Accel::Interp => Some(self.mmu.code.install_ir(key, block, next_page)),
                 Accel::Jit => self
@@ -366,15 +364,18 @@ impl<G: Guest> Vcpu<G> {
                     .code
                     .install::<G>(key, block, next_page, &mut self.emitter, &mut self.mmu.tlb),
             };
-            match found {
-                Some(found) => {
-                    fresh.into_iter().chain(next_fresh).for_each(|p| self.mmu.protect(p));
-                    return Some(found);
-                }
+            let found = match found {
+                Some(found) => found,
                 // Too many values alive at once: a shorter block, and a single such instruction is interpreted.
-                None if limit == 1 => return Some(self.mmu.code.install_ir(key, &self.builder.block, next_page)),
-                None => limit /= 2,
-            }
+                None if limit == 1 => self.mmu.code.install_ir(key, &self.builder.block, next_page),
+                None => {
+                    limit /= 2;
+                    continue;
+                }
+            };
+            self.mmu.protect(key.phys);
+            next_page.into_iter().for_each(|p| self.mmu.protect(p));
+            return Some(found);
         }
     }
 
