@@ -30,19 +30,20 @@ impl Overwritten {
     /// The words that a slot's bytes lie in, and which bits they are.
     fn bits(slot: Slot) -> [(usize, u64); 2] {
         let (word, shift) = (slot.off as usize / 64, slot.off % 64);
-        let bits = ((1u128 << slot.ty.bytes()) - 1) << shift;
-        [(word, bits as u64), (word + 1, (bits >> 64) as u64)]
+        let bits = (1u64 << slot.ty.bytes()) - 1;
+        [(word, bits << shift), (word + 1, bits >> 1 >> (63 - shift))]
     }
     fn all(&self, slot: Slot) -> bool {
         let word = |i: usize| self.words.get(i).copied().unwrap_or(0);
         Self::bits(slot).iter().all(|&(i, bits)| word(i) & bits == bits)
     }
     fn add(&mut self, slot: Slot) {
-        let parts = Self::bits(slot);
-        if self.words.len() <= parts[1].0 {
-            self.words.resize(parts[1].0 + 1, 0);
+        for (i, bits) in Self::bits(slot).into_iter().filter(|&(_, bits)| bits != 0) {
+            if self.words.len() <= i {
+                self.words.resize(i + 1, 0);
+            }
+            self.words[i] |= bits;
         }
-        parts.iter().for_each(|&(i, bits)| self.words[i] |= bits);
     }
     fn read(&mut self, slot: Slot) {
         for (i, bits) in Self::bits(slot) {
@@ -52,7 +53,7 @@ impl Overwritten {
         }
     }
     fn read_all(&mut self) {
-        self.words.fill(0);
+        self.words.clear();
     }
     /// Only what is overwritten here and there.
     fn meet(&mut self, other: &[u64]) {
@@ -72,6 +73,10 @@ pub(super) fn run(block: &mut Block, layout: &Layout, effect: fn(u16) -> CallEff
     let mut removed = false;
     for i in (0..block.insts.len()).rev() {
         let inst = block.insts[i];
+        if let Op::Insn { .. } = inst.op {
+            t.used[i] = true;
+            continue;
+        }
         let keep = keeps(t, &inst.op, inst.ty, layout, effect) || t.used[i];
         if !keep {
             removed = true;
@@ -150,7 +155,9 @@ fn compact(block: &mut Block, t: &mut Tables) {
         let map = &t.map;
         // In place: a copy changed and moved at once would wait for its own short stores.
         block.insts[to] = block.insts[i];
-        block.insts[to].op.rewrite(|v| *v = map[v.index()]);
+        if !matches!(block.insts[to].op, Op::Insn { .. } | Op::Const { .. }) {
+            block.insts[to].op.rewrite(|v| *v = map[v.index()]);
+        }
         t.map[i] = Val(to as u16);
         to += 1;
     }

@@ -137,9 +137,10 @@ impl Forward<'_> {
         if self.dead {
             return;
         }
-        if let Op::Insn { .. } = inst.op {
-            self.new.insts.push(inst);
-            return;
+        match inst.op {
+            Op::Insn { .. } => return self.new.insts.push(inst),
+            Op::Const { .. } => return self.t.map[i] = self.reuse(&inst, Operands::default()),
+            _ => {}
         }
         let (map, made) = (&self.t.map, &self.new.insts[..]);
         let mut operands = Operands::default();

@@ -98,7 +98,7 @@ pub enum What {
 /// What the emitter must know about the surroundings.
 pub struct Target<'a> {
     /// The guest's layout.
-    pub layout: &'a Layout,
+    pub layout: &'static Layout,
     /// Whether helper `i` may read or change the guest's state.
     pub state_helper: &'a dyn Fn(u16) -> bool,
     /// The thunks, in the same cache.
@@ -144,7 +144,10 @@ enum Cold {
     Mode { from: DynamicLabel },
 }
 
-/// The emitter's working memory, used again for the next block: nothing is allocated that does not outlive it.
+/// Bytes that are enough for most blocks.
+const ROOM: usize = 4096;
+
+/// The emitter's working memory, used again for the next block.
 pub struct Scratch {
     a: Asm,
     work: Work,
@@ -171,6 +174,8 @@ struct Work {
     deaths: Vec<(u16, Val)>,
     /// Values that are somewhere; dead ones go when the list is next walked.
     live: Vec<Val>,
+    /// Whose pins they are.
+    layout: Option<&'static Layout>,
     /// For each byte of the state, the pinned register that holds the slot there.
     pins: Vec<u8>,
     /// For each label, the operation that places it.
@@ -185,6 +190,19 @@ struct Work {
 }
 
 impl Work {
+    fn know_pins(&mut self, layout: &'static Layout) {
+        if self.layout.is_some_and(|known| std::ptr::eq(known, layout)) {
+            return;
+        }
+        self.layout = Some(layout);
+        self.pins.clear();
+        for (p, slot) in layout.pins.iter().take(PINS.len()).enumerate() {
+            if self.pins.len() <= slot.off as usize {
+                self.pins.resize(slot.off as usize + 1, NONE);
+            }
+            self.pins[slot.off as usize] = p as u8;
+        }
+    }
     /// The pinned register of an integer slot.
     fn pin(&self, layout: &Layout, slot: emu_ir::Slot) -> Option<u8> {
         let p = *self.pins.get(slot.off as usize)?;
@@ -197,7 +215,7 @@ pub(crate) struct Emit<'a> {
     w: &'a mut Work,
     sites: &'a mut Vec<Site>,
     b: &'a Block,
-    layout: &'a Layout,
+    layout: &'static Layout,
     t: &'a Target<'a>,
     key: BlockKey,
     i: usize,
@@ -216,6 +234,7 @@ pub(crate) struct Emit<'a> {
 /// caller's to take from, until the next block.
 pub fn emit<'s>(key: BlockKey, b: &Block, target: &Target, scratch: &'s mut Scratch) -> Option<&'s mut Code> {
     let Scratch { a, work, code } = scratch;
+    a.reserve_ops(ROOM);
     code.sites.clear();
     let entry = a.new_dynamic_label();
     let mut e = Emit {
@@ -243,15 +262,13 @@ pub fn emit<'s>(key: BlockKey, b: &Block, target: &Target, scratch: &'s mut Scra
     for i in 0..b.insts.len() {
         e.i = i;
         e.inst(i);
-        e.finish();
     }
     code.cold = e.a.offset().0 as Offset;
     e.cold_code();
     code.end = e.a.offset().0 as Offset;
     e.constants();
     let overflow = e.overflow;
-    code.bytes.clear();
-    code.bytes.extend(a.drain().expect("every label is placed"));
+    code.bytes = a.take().expect("every label is placed");
     (!overflow).then_some(code)
 }
 
@@ -270,13 +287,7 @@ impl Emit<'_> {
         w.labels.extend((0..self.b.labels).map(|_| self.a.new_dynamic_label()));
         w.pinned.iter_mut().for_each(Vec::clear);
         w.flags.clear();
-        w.pins.clear();
-        for (p, slot) in self.layout.pins.iter().take(PINS.len()).enumerate() {
-            if w.pins.len() <= slot.off as usize {
-                w.pins.resize(slot.off as usize + 1, NONE);
-            }
-            w.pins[slot.off as usize] = p as u8;
-        }
+        w.know_pins(self.layout);
         let mut wanted = [Val::NONE; PINS.len()];
         // Flags are looked for a few operations ahead only.
         let mut comparison = usize::MAX;
@@ -344,7 +355,8 @@ impl Emit<'_> {
         let inst = self.b.insts[i];
         let v = Val(i as u16);
         match inst.op {
-            Op::Const { .. } | Op::Const128 { .. } => self.set_loc(v, Loc::Imm),
+            Op::Insn { offset, aux } => return self.insn = (offset, aux),
+            Op::Const { .. } | Op::Const128 { .. } => return self.set_loc(v, Loc::Imm),
             op if op.rule() == Rule::None => self.op(v, inst),
             op if self.unused(v) && op.effect() == Effect::Pure => {}
             _ => {
@@ -352,6 +364,7 @@ impl Emit<'_> {
                 self.w.live.push(v);
             }
         }
+        self.finish();
     }
 
     fn op(&mut self, v: Val, inst: Inst) {
@@ -365,7 +378,7 @@ impl Emit<'_> {
             Op::Swap { addr, a, mem } => self.swap(v, inst, addr, a, mem),
             Op::Barrier { kind } => self.barrier(kind),
             Op::Call { helper, args } => self.helper(v, ty, helper, args),
-            Op::Insn { offset, aux } => self.insn = (offset, aux),
+            Op::Insn { .. } => {}
             Op::Place { label } => self.place(label),
             Op::Br { label } => self.br(label),
             Op::BrIf { cond, label } => self.br_if(cond, label),
