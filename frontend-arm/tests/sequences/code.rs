@@ -205,10 +205,14 @@ impl Asm {
     pub fn dsb(&mut self) {
         self.either(0xf57f_f04f, 0xf3bf_8f4f);
     }
+    /// CPSID I.
+    pub fn mask_interrupts(&mut self) {
+        self.either(0xf10c_0080, 0xf3af_8640);
+    }
     /// CPSIE I, CPSID I: where an interrupt that is pending is taken.
     pub fn open_to_interrupts(&mut self) {
         self.either(0xf108_0080, 0xf3af_8440);
-        self.either(0xf10c_0080, 0xf3af_8640);
+        self.mask_interrupts();
     }
     /// CPS to a mode.
     pub fn mode(&mut self, mode: u32) {

@@ -59,7 +59,11 @@ impl Tracer<Arm> for EachInsn {
     }
     fn enter(&mut self, _: &Cpu, insn: &Entered) {
         // A vCPU that is asked to come back does not wait.
-        if !matches!(insn.code, [0x03, 0xf0, 0x20, 0xe3] | [0x30, 0xbf]) {
+        let waits = matches!(
+            insn.code,
+            [0x03, 0xf0, 0x20, 0xe3] | [0x30, 0xbf] | [0xaf, 0xf3, 0x03, 0x80]
+        );
+        if !waits {
             self.0.request_exit();
         }
     }

@@ -602,8 +602,10 @@ fn careful_switch(asm: &mut Asm, random: &mut Random) {
     asm.isb();
 }
 
-/// Raises the device's interrupt, and takes it a moment later.
+/// Raises the device's interrupt, and takes it a moment later. Where it could be taken at once (a handler that did not
+/// return to the CPSID has left that open), it may be at this instruction or at the next.
 fn interrupt(asm: &mut Asm) {
+    asm.mask_interrupts();
     asm.set(6, DEVICE);
     asm.store(6, 6);
     asm.open_to_interrupts();
