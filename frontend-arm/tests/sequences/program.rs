@@ -412,7 +412,7 @@ impl Writer<'_> {
         let space = random.below(2);
         cpu.cp15.ttbr0 = FIRST[space as usize].into();
         cpu.cp15.contextidr = if self.careful { 1 + space } else { random.below(3) };
-        cpu.cp15.dacr = dacr(random);
+        cpu.cp15.dacr = dacr(random) & if self.careful { NO_MANAGER } else { !0 };
         cpu.cp15.cpacr = 15 << 20;
         cpu.fpexc = 1 << 30;
         // The MMU, branch prediction and caches; alignment checks now and then.
@@ -541,6 +541,9 @@ fn dacr(random: &mut Random) -> u32 {
     ])
 }
 
+/// A DACR in which rights are checked wherever there is access: careful programs keep code from being written to by them.
+const NO_MANAGER: u32 = 0x5555_5555;
+
 /// Goes to another address space, or changes what this one allows.
 fn switch(asm: &mut Asm, random: &mut Random) {
     match random.below(5) {
@@ -585,7 +588,7 @@ fn go_home(asm: &mut Asm, at: u32) {
 /// To the other address space, with an identifier that belongs to none in between (B3.10.4); or other rights.
 fn careful_switch(asm: &mut Asm, random: &mut Random) {
     if random.one_in(2) {
-        asm.set(0, dacr(random));
+        asm.set(0, dacr(random) & NO_MANAGER);
         asm.write((3, 0, 0, 0), 0);
         return asm.isb();
     }
