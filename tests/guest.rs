@@ -57,7 +57,7 @@ impl Emu {
         Emu::watch(child, Some(output))
     }
 
-    /// Starts emu on these descriptors as its standard input and output, which nobody reads for now.
+    /// Starts emu on these descriptors as its standard input and output, which are the caller's to read.
     pub fn start_on(args: &[&str], input: OwnedFd, output: OwnedFd) -> Emu {
         let mut command = Emu::command(args);
         let child = command.stdin(input).stdout(output).spawn().unwrap();

@@ -7,7 +7,7 @@ use crate::state::{Cpu, psr};
 use emu_ir::{Access, Fault, Traps, Watch};
 
 /// DBGDSCR.MDBGen: Monitor debug-mode.
-pub(crate) const MDBGEN: u32 = 1 << 15;
+const MDBGEN: u32 = 1 << 15;
 /// DBGBCR.E and DBGWCR.E: enabled.
 const E: u32 = 1;
 /// The first of the breakpoints that can compare CONTEXTIDR; they are the last two.
@@ -137,7 +137,7 @@ impl Cpu {
             let privilege = wcr >> 1 & if privileged { 1 } else { 2 };
             let kind = wcr >> 3 & if write { 2 } else { 1 };
             let linked = wcr & 1 << 20 == 0 || self.in_context(wcr >> 16 & 15);
-            if privilege & 3 == 0 || kind & 3 == 0 || !linked {
+            if privilege == 0 || kind == 0 || !linked {
                 return None;
             }
             let (first, count) = bytes(wvr, wcr)?;

@@ -210,7 +210,7 @@ fn compute(
             continue;
         }
         vals[*dest as usize] = match effect {
-            Effect::Pure => 0,
+            Effect::Pure => unreachable!("{} is done above", inst.op.name()),
             Effect::Get => match inst.op {
                 Op::Get { slot } => peek_bytes(state, slot, inst.ty),
                 _ => 0,
@@ -222,8 +222,7 @@ fn compute(
                 continue;
             }
             Effect::Fp => {
-                let round = peek_bytes(state, layout.fp_round.off, Ty::I32) as u32;
-                let (bits, flags) = float::eval(&code.block, inst, vals, |e| fp::resolve(e, round));
+                let (bits, flags) = float::eval(&code.block, inst, vals, |e| current(state, layout, e));
                 raise_flags(state, layout, flags);
                 bits
             }
@@ -307,7 +306,7 @@ fn step<G: Guest, M: Memory<G> + Env>(
 pub(crate) fn eval<S: bytemuck::Pod>(block: &Block, vals: &[u128], state: &S, layout: &Layout) -> (u128, u32) {
     let inst = block.insts.last().expect("the operation itself");
     match inst.op.effect() {
-        emu_ir::Effect::Fp => float::eval(block, inst, vals, |e| current(state, layout, e)),
+        Effect::Fp => float::eval(block, inst, vals, |e| current(bytemuck::bytes_of(state), layout, e)),
         _ => (pure(block, inst, vals, 0), 0),
     }
 }
@@ -382,11 +381,12 @@ fn barrier(kind: Fence) {
     });
 }
 
-fn current<S: bytemuck::Pod>(state: &S, layout: &Layout, env: Fenv) -> Fenv {
-    fp::resolve(env, peek(state, layout.fp_round.off, Ty::I32) as u32)
+fn current(state: &[u8], layout: &Layout, env: Fenv) -> Fenv {
+    fp::resolve(env, peek_bytes(state, layout.fp_round.off, Ty::I32) as u32)
 }
 
-fn raise_flags(state: &mut [u8], layout: &Layout, flags: u32) {
+/// Cumulative floating-point flags are raised.
+pub(crate) fn raise_flags(state: &mut [u8], layout: &Layout, flags: u32) {
     if flags != 0 {
         let old = peek_bytes(state, layout.fp_flags.off, Ty::I32);
         poke_bytes(state, layout.fp_flags.off, Ty::I32, old | flags as u128);

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::Vcpu;
-use crate::interp::{self, Memory, Stopped, extend, peek, poke};
+use crate::interp::{self, Memory, Stopped, extend, peek};
 use crate::x64::{self, Site, What, context::Context, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
 
@@ -118,11 +118,8 @@ impl<G: Guest> Vcpu<G> {
         }
     }
     fn finish(&mut self, bits: u128, flags: u32) -> u32 {
-        if flags != 0 {
-            let state = self.shared.context.state_mut(&mut self.own);
-            let old = peek(state, G::LAYOUT.fp_flags.off, Ty::I32);
-            poke(state, G::LAYOUT.fp_flags.off, Ty::I32, old | flags as u128);
-        }
+        let state = self.shared.context.state_mut(&mut self.own);
+        interp::raise_flags(bytemuck::bytes_of_mut(state), G::LAYOUT, flags);
         self.shared.context.set_result(&mut self.own, bits);
         0
     }

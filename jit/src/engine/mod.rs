@@ -206,11 +206,14 @@ impl<G: Guest> Vcpu<G> {
 
     /// Run guest code until something is needed from outside.
     pub fn run(&mut self) -> Exit {
+        self.settle_breakpoints();
         loop {
             if let Some(exit) = self.attend() {
                 return exit;
             }
-            self.settle_breakpoints();
+            if self.mmu.traps_changed {
+                self.settle_breakpoints();
+            }
             if self.at_breakpoint() {
                 return Exit::Breakpoint;
             }
@@ -480,11 +483,8 @@ impl<G: Guest> Vcpu<G> {
     /// Cumulative flags from the host's control word into the state.
     fn collect_flags(&mut self) {
         let flags = self.shared.context.take_flags(&mut self.own) & !FP_DENORMAL;
-        if flags != 0 {
-            let state = self.shared.context.state_mut(&mut self.own);
-            let old = peek(state, G::LAYOUT.fp_flags.off, Ty::I32);
-            poke(state, G::LAYOUT.fp_flags.off, Ty::I32, old | flags as u128);
-        }
+        let state = self.shared.context.state_mut(&mut self.own);
+        interp::raise_flags(bytemuck::bytes_of_mut(state), G::LAYOUT, flags);
     }
 }
 

@@ -41,7 +41,6 @@ impl Emit<'_> {
         let ty = inst.ty;
         let full = matches!(ty, Ty::I32 | Ty::I64);
         match inst.op {
-            Op::Const { .. } => self.set_loc(v, Loc::Imm),
             Op::PcRel { offset } => self.pc_rel(v, ty, offset),
             Op::Add { a, b } => self.add(v, ty, a, b),
             Op::Sub { a, b } => self.sub(v, ty, a, b),
