@@ -13,5 +13,6 @@ pub mod fp;
 pub mod interp;
 pub mod listing;
 pub mod opt;
+mod pins;
 pub mod tlb;
 pub mod x64;

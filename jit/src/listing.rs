@@ -5,7 +5,7 @@
 mod host;
 
 use crate::engine::PASS_LIMIT;
-use crate::opt::{self, CallEffect};
+use crate::opt::{self, CallEffect, Lives};
 use crate::x64::{self, Target, thunks::Thunks};
 use emu_ir::print::Listing;
 use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, Guest};
@@ -71,14 +71,10 @@ pub fn stages<G: Guest>(guest: &G, key: BlockKey, bytes: &[u8]) -> Result<Stages
         let mut builder = Builder::new();
         guest.translate(key, offset, limit, &mut Bytes(bytes, offset), &mut builder)?;
         let ir = builder.block.clone();
-        opt::run(
-            &mut builder.block,
-            G::LAYOUT,
-            CallEffect::of::<G>,
-            &mut opt::Scratch::default(),
-        );
-        let optimised = builder.block;
-        let host = emit::<G>(key, &optimised);
+        let (mut optimised, mut scratch) = (builder.block, opt::Scratch::default());
+        let lives = opt::improve(&mut optimised, G::LAYOUT, CallEffect::of::<G>, &mut scratch);
+        let host = emit::<G>(key, &optimised, lives);
+        opt::compact(&mut optimised, &mut scratch);
         if host.is_some() || limit == 1 {
             return Ok(Stages { ir, optimised, host });
         }
@@ -86,7 +82,7 @@ pub fn stages<G: Guest>(guest: &G, key: BlockKey, bytes: &[u8]) -> Result<Stages
     }
 }
 
-fn emit<G: Guest>(key: BlockKey, block: &Block) -> Option<x64::Code> {
+fn emit<G: Guest>(key: BlockKey, block: &Block, lives: &Lives) -> Option<x64::Code> {
     let target = Target {
         layout: G::LAYOUT,
         state_helper: &x64::is_state::<G>,
@@ -95,7 +91,7 @@ fn emit<G: Guest>(key: BlockKey, block: &Block) -> Option<x64::Code> {
         alone: false,
         first_site: 0,
     };
-    x64::emit(key, block, &target, &mut x64::Scratch::default()).map(std::mem::take)
+    x64::emit(key, block, lives, &target, &mut x64::Scratch::default()).map(std::mem::take)
 }
 
 /// The host code as text, with names for what it refers to.

@@ -1,8 +1,8 @@
 //! The passes over a block: one forward, one backward, each linear.
 //!
-//! [`forward`] folds constants, applies identities, reuses equal values and slot contents; [`backward`] removes pure
-//! operations nobody uses and slot stores nobody can see. Both keep the state exact at every point that can observe it:
-//! guest memory accesses and state helpers (they may fault), and the ends of paths.
+//! [`forward`] folds constants, applies identities, reuses equal values and slot contents; [`backward`] finds pure
+//! operations nobody uses and slot stores nobody can see, and how long values are needed. Both keep the state exact at
+//! every point that can observe it: guest memory accesses and state helpers (they may fault), and the ends of paths.
 
 mod backward;
 mod cse;
@@ -12,7 +12,8 @@ mod slots;
 #[cfg(test)]
 mod tests;
 
-use emu_ir::{Block, Guest, HelperFn, Layout};
+pub use backward::Lives;
+use emu_ir::{Block, Guest, HelperFn, Layout, Val};
 
 /// What calling a helper does to the guest's state: its [`HelperFn`] without the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,20 +37,59 @@ impl CallEffect {
     }
 }
 
-/// Working memory of [`run`], used again and again.
+/// Working memory, used again and again.
 #[derive(Debug, Default)]
 pub struct Scratch {
     forward: forward::Tables,
-    backward: backward::Tables,
+    lives: Lives,
     old: Block,
+    map: Vec<Val>,
 }
 
 /// Improve a verified block; `effect` is [`CallEffect::of`] its guest. The result is verified in debug builds.
-pub fn run(block: &mut Block, layout: &Layout, effect: fn(u16) -> CallEffect, scratch: &mut Scratch) {
+pub fn run(block: &mut Block, layout: &'static Layout, effect: fn(u16) -> CallEffect, scratch: &mut Scratch) {
+    improve(block, layout, effect, scratch);
+    compact(block, scratch);
+}
+
+/// The same for those who look at every operation anyway: what is not needed is still there.
+pub fn improve<'s>(
+    block: &mut Block,
+    layout: &'static Layout,
+    effect: fn(u16) -> CallEffect,
+    scratch: &'s mut Scratch,
+) -> &'s Lives {
     std::mem::swap(block, &mut scratch.old);
     forward::run(&mut scratch.old, block, layout, effect, &mut scratch.forward);
     check(block);
-    backward::run(block, layout, effect, &mut scratch.backward);
+    lives(block, layout, effect, scratch)
+}
+
+/// What is needed of a block, improved or not.
+pub fn lives<'s>(
+    block: &Block,
+    layout: &'static Layout,
+    effect: fn(u16) -> CallEffect,
+    scratch: &'s mut Scratch,
+) -> &'s Lives {
+    backward::run(block, layout, effect, &mut scratch.lives);
+    &scratch.lives
+}
+
+/// Remove what [`lives`] last found not to be needed.
+pub fn compact(block: &mut Block, scratch: &mut Scratch) {
+    let (map, mut to) = (&mut scratch.map, 0);
+    map.clear();
+    for (i, life) in scratch.lives.vals.iter().enumerate() {
+        map.push(Val(to as u16));
+        if life.needed() {
+            let mut inst = block.insts[i];
+            inst.op.vals_mut(&mut |v| *v = map[v.index()]);
+            block.insts[to] = inst;
+            to += 1;
+        }
+    }
+    block.insts.truncate(to);
     check(block);
 }
 

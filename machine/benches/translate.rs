@@ -47,12 +47,8 @@ impl Pipeline {
             if translate(&MODELS[0], key, offset, 64, page, &mut self.builder).is_err() {
                 break;
             }
-            opt::run(
-                &mut self.builder.block,
-                Arm::LAYOUT,
-                CallEffect::of::<Arm>,
-                &mut self.passes,
-            );
+            let block = &mut self.builder.block;
+            let lives = opt::improve(block, Arm::LAYOUT, CallEffect::of::<Arm>, &mut self.passes);
             let target = Target {
                 layout: Arm::LAYOUT,
                 state_helper: &x64::is_state::<Arm>,
@@ -61,9 +57,9 @@ impl Pipeline {
                 alone: true,
                 first_site: 0,
             };
-            std::hint::black_box(x64::emit(key, &self.builder.block, &target, &mut self.emitter).is_some());
-            insns += self.builder.block.guest_insns;
-            offset += self.builder.block.guest_bytes.max(2);
+            std::hint::black_box(x64::emit(key, block, lives, &target, &mut self.emitter).is_some());
+            insns += block.guest_insns;
+            offset += block.guest_bytes.max(2);
         }
         insns
     }

@@ -2,6 +2,7 @@
 
 use crate::cache::{Cache, Offset};
 use crate::interp::Prepared;
+use crate::opt::Lives;
 use crate::tlb::{PAGE, Tlb};
 use crate::x64::{self, Site, Target, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
@@ -206,7 +207,7 @@ impl Code {
     pub fn install<G: Guest>(
         &mut self,
         key: BlockKey,
-        block: &Block,
+        (block, lives): (&Block, &Lives),
         next_page: Option<u64>,
         scratch: &mut x64::Scratch,
         tlb: &mut Tlb,
@@ -223,7 +224,7 @@ impl Code {
             alone: self.alone,
             first_site: self.sites.len() as u32,
         };
-        let code = x64::emit(key, block, &target, scratch)?;
+        let code = x64::emit(key, block, lives, &target, scratch)?;
         let checked = cache.push(&code.bytes);
         self.sites.append(&mut code.sites);
         let fast = checked + code.fast;

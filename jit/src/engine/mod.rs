@@ -353,27 +353,29 @@ impl<G: Guest> Vcpu<G> {
                 let checked = emu_ir::verify::verify(&self.builder.block);
                 assert!(checked.is_ok(), "{checked:?} in {:#?}", self.builder.block.insts);
             }
-            opt::run(
-                &mut self.builder.block,
-                G::LAYOUT,
-                CallEffect::of::<G>,
-                &mut self.passes,
-            );
-            let block = &self.builder.block;
-            let found = match self.accel {
-                Accel::Interp => Some(self.mmu.code.install_ir(key, block, next_page)),
-                Accel::Jit => self
-                    .mmu
-                    .code
-                    .install::<G>(key, block, next_page, &mut self.emitter, &mut self.mmu.tlb),
+            let block = &mut self.builder.block;
+            let lives = opt::improve(block, G::LAYOUT, CallEffect::of::<G>, &mut self.passes);
+            let code = &mut self.mmu.code;
+            let emitted = match self.accel {
+                Accel::Interp => None,
+                Accel::Jit => code.install::<G>(
+                    key,
+                    (block, lives),
+                    next_page,
+                    &mut self.emitter,
+                    &mut self.mmu.tlb,
+                ),
             };
-            let found = match found {
+            let found = match emitted {
                 Some(found) => found,
                 // Too many values alive at once: a shorter block, and a single such instruction is interpreted.
-                None if limit == 1 => self.mmu.code.install_ir(key, &self.builder.block, next_page),
-                None => {
+                None if self.accel == Accel::Jit && limit > 1 => {
                     limit /= 2;
                     continue;
+                }
+                None => {
+                    opt::compact(block, &mut self.passes);
+                    code.install_ir(key, block, next_page)
                 }
             };
             self.mmu.protect(key.phys);

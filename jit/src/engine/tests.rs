@@ -68,9 +68,11 @@ impl Bench {
             phys: self.next,
             mode: 0,
         };
+        let effect = CallEffect::of::<TestGuest>;
+        let lives = opt::lives(block, TestGuest::LAYOUT, effect, &mut self.v.passes);
         let (code, tlb) = (&mut self.v.mmu.code, &mut self.v.mmu.tlb);
-        let found = code.install::<TestGuest>(key, block, None, &mut self.v.emitter, tlb)?;
-        self.v.mmu.code.entry(found)
+        let found = code.install::<TestGuest>(key, (block, lives), None, &mut self.v.emitter, tlb)?;
+        code.entry(found)
     }
     fn run(&mut self, entry: u64, state: &State) -> (State, Vec<u8>, Left) {
         let (words, _) = self.fresh.bytes.as_chunks();

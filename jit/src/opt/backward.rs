@@ -1,19 +1,50 @@
-//! The backward pass: unused pure operations and unseen slot stores go, then the block closes ranks.
+//! The backward pass: what is needed, until when, and where it is best made.
 //!
-//! A store is unseen if all its bytes are written again before anything can look at them: a read of the slot, an access
-//! to guest memory or a state helper (either may fault, and a fault shows the whole state), or the end of a path. On a
-//! branch only the stores past its label count, which are those of both ways.
+//! Pure operations nobody uses are not needed, nor are slot stores nobody can see. A store is unseen if all its bytes are
+//! written again before anything can look at them: a read of the slot, an access to guest memory or a state helper
+//! (either may fault, and a fault shows the whole state), or the end of a path. On a branch only the stores past its label
+//! count, which are those of both ways.
 
 use super::CallEffect;
-use emu_ir::{Block, Effect, Layout, Op, Slot, Ty, Val};
+use crate::pins::{self, PINNED, Pins};
+use emu_ir::{Block, Effect, Layout, Op, Rule, Slot, Ty, Val};
 
-/// Working memory.
+/// What is known of an operation and its value.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Life {
+    /// One past the operation that uses its value last; past itself if it is there for its effect; 0: it is not needed.
+    pub end: u16,
+    /// The pin that its value is best made in: it is set to that next, and nothing between leaves the block, looks at the
+    /// slot or changes it.
+    pub hint: u8,
+    /// How many operations further the next comparison is, at most 255.
+    pub comparison: u8,
+}
+
+impl Life {
+    pub const UNKNOWN: Life = Life {
+        end: 0,
+        hint: pins::NONE,
+        comparison: u8::MAX,
+    };
+    /// Whether the operation stays.
+    #[inline]
+    pub fn needed(&self) -> bool {
+        self.end != 0
+    }
+}
+
+/// What the pass finds out about a block.
 #[derive(Debug, Default)]
-pub(super) struct Tables {
-    /// Values that something uses.
-    used: Vec<bool>,
-    /// From old positions to new ones.
-    map: Vec<Val>,
+pub struct Lives {
+    /// For each operation.
+    pub(crate) vals: Vec<Life>,
+    /// Which operation uses which value last, from the block's end to its start.
+    pub(crate) deaths: Vec<(u16, Val)>,
+    /// For each label, the operation that places it.
+    pub(crate) places: Vec<u16>,
+    /// The layout's pins.
+    pub(crate) pins: Pins,
     overwritten: Overwritten,
     /// For each label, what is overwritten there.
     marks: Vec<Vec<u64>>,
@@ -27,26 +58,35 @@ struct Overwritten {
 }
 
 impl Overwritten {
-    /// The words that a slot's bytes lie in, and which bits they are.
-    fn bits(slot: Slot) -> [(usize, u64); 2] {
+    /// The word that a slot's first byte lies in, and the bits there and in the next.
+    #[inline]
+    fn bits(slot: Slot) -> (usize, u64, u64) {
         let (word, shift) = (slot.off as usize / 64, slot.off % 64);
         let bits = (1u64 << slot.ty.bytes()) - 1;
-        [(word, bits << shift), (word + 1, bits >> 1 >> (63 - shift))]
+        (word, bits << shift, bits >> 1 >> (63 - shift))
     }
-    fn all(&self, slot: Slot) -> bool {
-        let word = |i: usize| self.words.get(i).copied().unwrap_or(0);
-        Self::bits(slot).iter().all(|&(i, bits)| word(i) & bits == bits)
+    fn word(&self, i: usize) -> u64 {
+        self.words.get(i).copied().unwrap_or(0)
     }
-    fn add(&mut self, slot: Slot) {
-        for (i, bits) in Self::bits(slot).into_iter().filter(|&(_, bits)| bits != 0) {
-            if self.words.len() <= i {
-                self.words.resize(i + 1, 0);
-            }
-            self.words[i] |= bits;
+    /// Add a slot; whether it was there already.
+    fn add(&mut self, slot: Slot) -> bool {
+        let (i, here, next) = Self::bits(slot);
+        if self.word(i) & here == here && (next == 0 || self.word(i + 1) & next == next) {
+            return true;
         }
+        let words = i + 1 + usize::from(next != 0);
+        if self.words.len() < words {
+            self.words.resize(words, 0);
+        }
+        self.words[i] |= here;
+        if next != 0 {
+            self.words[i + 1] |= next;
+        }
+        false
     }
     fn read(&mut self, slot: Slot) {
-        for (i, bits) in Self::bits(slot) {
+        let (i, here, next) = Self::bits(slot);
+        for (i, bits) in [(i, here), (i + 1, next)] {
             if let Some(word) = self.words.get_mut(i) {
                 *word &= !bits;
             }
@@ -62,104 +102,153 @@ impl Overwritten {
     }
 }
 
-/// Remove what has no effect.
-pub(super) fn run(block: &mut Block, layout: &Layout, effect: fn(u16) -> CallEffect, t: &mut Tables) {
-    t.used.clear();
-    t.used.resize(block.insts.len(), false);
-    t.overwritten.read_all();
-    if t.marks.len() < block.labels as usize {
-        t.marks.resize(block.labels as usize, Vec::new());
+/// Find out what is needed of a block.
+pub(super) fn run(block: &Block, layout: &'static Layout, effect: fn(u16) -> CallEffect, l: &mut Lives) {
+    l.vals.clear();
+    l.vals.resize(block.insts.len(), Life::UNKNOWN);
+    l.deaths.clear();
+    l.places.clear();
+    l.places.resize(block.labels as usize, 0);
+    l.pins.know(layout);
+    l.overwritten.read_all();
+    if l.marks.len() < block.labels as usize {
+        l.marks.resize(block.labels as usize, Vec::new());
     }
-    let mut removed = false;
-    for i in (0..block.insts.len()).rev() {
-        let inst = block.insts[i];
-        if let Op::Insn { .. } = inst.op {
-            t.used[i] = true;
-            continue;
-        }
-        let keep = keeps(t, &inst.op, inst.ty, layout, effect) || t.used[i];
-        if !keep {
-            removed = true;
-            continue;
-        }
-        t.used[i] = true;
-        if let Op::Get { slot } = inst.op {
-            t.overwritten.read(Slot { off: slot, ty: inst.ty });
-        }
-        let used = &mut t.used;
-        inst.op.vals(|v| used[v.index()] = true);
-    }
-    if removed {
-        compact(block, t);
+    let mut pass = Backward {
+        l,
+        layout,
+        effect,
+        wanted: [Val::NONE; PINNED],
+        comparison: u8::MAX,
+    };
+    for (i, inst) in block.insts.iter().enumerate().rev() {
+        pass.step(i as u16, &inst.op, inst.ty);
     }
 }
 
-/// Whether an operation stays though nothing uses its value; its effect on what is overwritten.
-fn keeps(t: &mut Tables, op: &Op, ty: Ty, layout: &Layout, effect: fn(u16) -> CallEffect) -> bool {
-    let o = &mut t.overwritten;
-    match op.effect() {
-        Effect::Pure | Effect::Get => return false,
-        Effect::Set => {
-            let Op::Set { slot, .. } = *op else { return true };
-            let slot = Slot { off: slot, ty };
-            if o.all(slot) {
-                return false;
+/// The pass at work on one block.
+struct Backward<'a> {
+    l: &'a mut Lives,
+    layout: &'a Layout,
+    effect: fn(u16) -> CallEffect,
+    /// For each pin, the value it is set to next, if nothing forbids to make it there.
+    wanted: [Val; PINNED],
+    comparison: u8,
+}
+
+impl Backward<'_> {
+    #[inline]
+    fn step(&mut self, i: u16, op: &Op, ty: Ty) {
+        let life = &mut self.l.vals[i as usize];
+        let used = life.needed();
+        life.comparison = self.comparison;
+        // Most blocks have many of these first ones, and little is to be done for them.
+        match *op {
+            Op::Insn { .. } => life.end = i + 1,
+            Op::Const { .. } if !used => return,
+            Op::Const { .. } => {}
+            Op::Set { slot, a } => {
+                let slot = Slot { off: slot, ty };
+                if self.l.overwritten.add(slot) {
+                    return;
+                }
+                life.end = i + 1;
+                self.uses(i, a);
+                if let Some(p) = self.l.pins.pin(slot) {
+                    self.wanted[p as usize] = a;
+                    self.l.vals[a.index()].hint = p;
+                }
             }
-            o.add(slot);
+            Op::Get { .. } if !used => return,
+            Op::Get { slot } => {
+                let slot = Slot { off: slot, ty };
+                self.made(i);
+                self.l.overwritten.read(slot);
+                if let Some(p) = self.l.pins.pin(slot) {
+                    self.wanted[p as usize] = Val::NONE;
+                }
+            }
+            Op::Place { label } => {
+                life.end = i + 1;
+                self.l.places[label.0 as usize] = i;
+                self.l.marks[label.0 as usize].clone_from(&self.l.overwritten.words);
+                self.wanted = [Val::NONE; PINNED];
+            }
+            _ => {
+                let effect = op.effect();
+                if !used {
+                    let pure = match *op {
+                        Op::Call { helper, .. } => (self.effect)(helper) == CallEffect::Pure,
+                        _ => effect == Effect::Pure,
+                    };
+                    if pure {
+                        return;
+                    }
+                    life.end = i + 1;
+                    if op.rule() != Rule::None {
+                        self.l.deaths.push((i, Val(i)));
+                    }
+                }
+                self.made(i);
+                op.vals(|v| self.uses(i, v));
+                match effect {
+                    Effect::Pure => {
+                        if op.rule() == Rule::Bool {
+                            self.comparison = 0;
+                        }
+                    }
+                    Effect::Fp => self.flags(),
+                    Effect::Mem | Effect::Call | Effect::Flow => {
+                        self.wanted = [Val::NONE; PINNED];
+                        self.shows(op);
+                    }
+                    Effect::Get | Effect::Set => {}
+                }
+            }
         }
-        Effect::Fp => flags(o, layout),
-        Effect::Mem if matches!(op, Op::Barrier { .. }) => {}
-        Effect::Mem => o.read_all(),
-        Effect::Call => {
-            let Op::Call { helper, .. } = *op else { return true };
-            match effect(helper) {
-                CallEffect::Pure => return false,
-                CallEffect::Flags => flags(o, layout),
+        self.comparison = self.comparison.saturating_add(1);
+    }
+    #[inline]
+    fn uses(&mut self, i: u16, v: Val) {
+        let life = &mut self.l.vals[v.index()];
+        if !life.needed() {
+            life.end = i + 1;
+            self.l.deaths.push((i, v));
+        }
+    }
+    /// Here a value is made: what it is wanted for holds for nothing before.
+    #[inline]
+    fn made(&mut self, i: u16) {
+        let hint = &mut self.l.vals[i as usize].hint;
+        if let Some(wanted) = self.wanted.get_mut(*hint as usize) {
+            if *wanted == Val(i) {
+                *wanted = Val::NONE;
+            } else {
+                *hint = pins::NONE;
+            }
+        }
+    }
+    /// What memory accesses, calls and branches mean for the stores before them.
+    fn shows(&mut self, op: &Op) {
+        let o = &mut self.l.overwritten;
+        match *op {
+            Op::Barrier { .. } => {}
+            Op::Call { helper, .. } => match (self.effect)(helper) {
+                CallEffect::Pure => {}
+                CallEffect::Flags => self.flags(),
                 CallEffect::State => o.read_all(),
+            },
+            Op::Goto { .. } | Op::GotoVal { .. } => {
+                o.read_all();
+                o.add(self.layout.pc);
             }
+            Op::Br { label } | Op::BrIf { label, .. } => o.meet(&self.l.marks[label.0 as usize]),
+            _ => o.read_all(),
         }
-        Effect::Flow => flow(t, op, layout),
     }
-    true
-}
-
-/// Cumulative flags are read and written, the rounding mode is read.
-fn flags(o: &mut Overwritten, layout: &Layout) {
-    o.read(layout.fp_flags);
-    o.read(layout.fp_round);
-}
-
-fn flow(t: &mut Tables, op: &Op, layout: &Layout) {
-    let o = &mut t.overwritten;
-    match *op {
-        Op::Goto { .. } | Op::GotoVal { .. } => {
-            o.read_all();
-            o.add(layout.pc);
-        }
-        Op::Exit { .. } => o.read_all(),
-        Op::Place { label } => t.marks[label.0 as usize].clone_from(&o.words),
-        Op::Br { label } | Op::BrIf { label, .. } => o.meet(&t.marks[label.0 as usize]),
-        _ => {}
+    /// Cumulative flags are read and written, the rounding mode is read.
+    fn flags(&mut self) {
+        self.l.overwritten.read(self.layout.fp_flags);
+        self.l.overwritten.read(self.layout.fp_round);
     }
-}
-
-/// Move what is used together, renaming values.
-fn compact(block: &mut Block, t: &mut Tables) {
-    t.map.clear();
-    t.map.resize(block.insts.len(), Val::NONE);
-    let mut to = 0;
-    for i in 0..block.insts.len() {
-        if !t.used[i] {
-            continue;
-        }
-        let map = &t.map;
-        // In place: a copy changed and moved at once would wait for its own short stores.
-        block.insts[to] = block.insts[i];
-        if !matches!(block.insts[to].op, Op::Insn { .. } | Op::Const { .. }) {
-            block.insts[to].op.rewrite(|v| *v = map[v.index()]);
-        }
-        t.map[i] = Val(to as u16);
-        to += 1;
-    }
-    block.insts.truncate(to);
 }

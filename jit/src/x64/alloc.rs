@@ -5,11 +5,9 @@
 //! label and call.
 
 use super::{Emit, PINS, TEMPS, cond, thunks::SPILLS};
+use crate::pins::NONE;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Op, Slot, Ty, Val};
-
-/// No pin, no spill slot.
-pub const NONE: u8 = u8::MAX;
+use emu_ir::{Inst, Op, Slot, Ty, Val};
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,28 +28,19 @@ pub enum Loc {
     Spill,
 }
 
-/// What is known of a value.
+/// Where a value is, and where it also is.
 #[derive(Clone, Copy, Debug)]
-pub struct Life {
-    /// The operation that uses it last, 0 if none does.
-    pub last: u16,
+pub struct Home {
     pub loc: Loc,
     /// Its spill slot if it ever got one: values do not change, so it stays good.
     pub spill: u8,
-    /// The pinned register that it is best made in.
-    pub hint: u8,
-    /// How many operations further the next comparison is.
-    pub comparison: u8,
 }
 
-impl Default for Life {
-    fn default() -> Life {
-        Life {
-            last: 0,
+impl Default for Home {
+    fn default() -> Home {
+        Home {
             loc: Loc::Nowhere,
             spill: NONE,
-            hint: NONE,
-            comparison: u8::MAX,
         }
     }
 }
@@ -80,30 +69,32 @@ pub struct Flags {
 
 impl Emit<'_> {
     pub fn loc(&self, v: Val) -> Loc {
-        self.w.vals[v.index()].loc
+        self.w.homes[v.index()].loc
     }
     pub fn set_loc(&mut self, v: Val, loc: Loc) {
-        self.w.vals[v.index()].loc = loc;
+        self.w.homes[v.index()].loc = loc;
     }
-    /// The operation that uses a value last.
-    pub fn last(&self, v: Val) -> usize {
-        self.w.vals[v.index()].last as usize
-    }
-    /// Whether nothing ever uses a value.
-    pub fn unused(&self, v: Val) -> bool {
-        self.last(v) == 0
+    /// One past the operation that uses a value last.
+    pub fn end(&self, v: Val) -> usize {
+        self.lives.vals[v.index()].end as usize
     }
     /// Whether a value is used after the current operation.
     pub fn live(&self, v: Val) -> bool {
-        self.last(v) > self.i
+        self.end(v) > self.i + 1
     }
     /// Whether the current operation is its last use.
     pub fn dies(&self, v: Val) -> bool {
-        self.last(v) <= self.i
+        !self.live(v)
     }
     /// The pin index of an integer slot.
     pub fn pin(&self, slot: Slot) -> Option<u8> {
-        self.w.pin(self.layout, slot)
+        self.lives.pins.pin(slot)
+    }
+    /// The operations after the current one, before `end`.
+    pub fn ahead(&self, end: usize) -> impl Iterator<Item = &Inst> {
+        let next = self.i + 1;
+        let ahead = self.b.insts[next..end].iter().zip(&self.lives.vals[next..end]);
+        ahead.filter(|(_, life)| life.needed()).map(|(inst, _)| inst)
     }
 
     // ---- integer registers
@@ -118,7 +109,7 @@ impl Emit<'_> {
         {
             Some(r) => r,
             None => {
-                let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.last(v));
+                let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.end(v));
                 let candidates = TEMPS.iter().copied().filter(|&r| free(self, r));
                 let r = candidates
                     .max_by_key(|&r| far(self, r))
@@ -163,7 +154,7 @@ impl Emit<'_> {
             }
             Loc::Spill => {
                 let t = self.temp();
-                let at = self.w.vals[v.index()].spill as i32 * 16;
+                let at = self.w.homes[v.index()].spill as i32 * 16;
                 dynasm!(self.a ; .arch x64 ; mov Rq(t), [rsp + at]);
                 self.gpr[t as usize] = Some(v);
                 self.set_loc(v, Loc::Gpr(t));
@@ -195,7 +186,7 @@ impl Emit<'_> {
     /// Where the current operation's integer result goes: the guest register it is made for, the register of an operand
     /// that dies here, or a fresh one. Whatever was there is saved first; operands that die here can still be read.
     pub fn dst(&mut self, v: Val, reuse: Option<Val>) -> u8 {
-        let p = self.w.vals[v.index()].hint;
+        let p = self.lives.vals[v.index()].hint;
         if p != NONE {
             self.vacate(p);
             self.w.pinned[p as usize].push(v);
@@ -246,20 +237,20 @@ impl Emit<'_> {
         self.set_loc(v, Loc::Spill);
     }
     fn spill_slot(&mut self, v: Val) -> i32 {
-        if self.w.vals[v.index()].spill == NONE {
+        if self.w.homes[v.index()].spill == NONE {
             let free = (!self.spilled).trailing_zeros();
             if free as usize >= SPILLS {
                 self.overflow = true;
                 return 0;
             }
             self.spilled |= 1 << free;
-            self.w.vals[v.index()].spill = free as u8;
+            self.w.homes[v.index()].spill = free as u8;
         }
-        self.w.vals[v.index()].spill as i32 * 16
+        self.w.homes[v.index()].spill as i32 * 16
     }
     /// Put a value in its spill slot and free its register.
     pub fn spill(&mut self, v: Val) {
-        let known = self.w.vals[v.index()].spill != NONE;
+        let known = self.w.homes[v.index()].spill != NONE;
         match self.loc(v) {
             Loc::Gpr(r) => {
                 if !known {
@@ -296,7 +287,7 @@ impl Emit<'_> {
     pub fn xtemp(&mut self) -> u8 {
         let free = (0..16u8).find(|&x| self.xlocked & 1 << x == 0 && self.xmm[x as usize].is_none());
         let x = free.unwrap_or_else(|| {
-            let far = |e: &Self, x: u8| e.xmm[x as usize].map_or(0, |v| e.last(v));
+            let far = |e: &Self, x: u8| e.xmm[x as usize].map_or(0, |v| e.end(v));
             let x = (0..16u8)
                 .filter(|&x| self.xlocked & 1 << x == 0)
                 .max_by_key(|&x| far(self, x));
@@ -319,7 +310,7 @@ impl Emit<'_> {
             }
             Loc::Spill => {
                 let x = self.xtemp();
-                let at = self.w.vals[v.index()].spill as i32 * 16;
+                let at = self.w.homes[v.index()].spill as i32 * 16;
                 dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [rsp + at]);
                 self.xmm[x as usize] = Some(v);
                 self.set_loc(v, Loc::Xmm(x));
@@ -368,7 +359,7 @@ impl Emit<'_> {
     pub fn clobber(&mut self) {
         for k in 0..self.w.flags.len() {
             let v = self.w.flags[k];
-            if matches!(self.loc(v), Loc::Flag(_)) && self.last(v) >= self.i {
+            if matches!(self.loc(v), Loc::Flag(_)) && self.end(v) > self.i {
                 self.materialize(v);
             }
         }
@@ -417,7 +408,7 @@ impl Emit<'_> {
         self.bury();
         for k in 0..self.w.live.len() {
             let v = self.w.live[k];
-            if self.last(v) > place {
+            if self.end(v) > place + 1 {
                 self.spill_keep(v);
             }
         }
@@ -427,7 +418,7 @@ impl Emit<'_> {
         if let Loc::Flag(_) = self.loc(v) {
             self.materialize(v);
         }
-        if self.w.vals[v.index()].spill == NONE {
+        if self.w.homes[v.index()].spill == NONE {
             let at = self.spill_slot(v);
             match self.loc(v) {
                 Loc::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(r)),
@@ -440,9 +431,9 @@ impl Emit<'_> {
     /// At a label: whatever is still needed is in its spill slot.
     pub fn join(&mut self) {
         for &v in &self.w.live {
-            let life = &mut self.w.vals[v.index()];
-            if life.spill != NONE && life.loc != Loc::Nowhere {
-                life.loc = Loc::Spill;
+            let home = &mut self.w.homes[v.index()];
+            if home.spill != NONE && home.loc != Loc::Nowhere {
+                home.loc = Loc::Spill;
             }
         }
         self.gpr = [None; 16];
@@ -465,30 +456,30 @@ impl Emit<'_> {
     }
     /// Dead values leave the list.
     pub fn bury(&mut self) {
-        let vals = &self.w.vals;
-        self.w.live.retain(|v| vals[v.index()].loc != Loc::Nowhere);
+        let homes = &self.w.homes;
+        self.w.live.retain(|v| homes[v.index()].loc != Loc::Nowhere);
     }
     /// The operation is done: locks go, dead values free their places.
     pub fn finish(&mut self) {
         self.locked = 0;
         self.xlocked = 0;
-        while let Some(&(i, v)) = self.w.deaths.last()
+        while let Some(&(i, v)) = self.lives.deaths[..self.deaths].last()
             && i as usize == self.i
         {
-            self.w.deaths.pop();
+            self.deaths -= 1;
             self.release(v);
         }
     }
     fn release(&mut self, v: Val) {
-        let life = &mut self.w.vals[v.index()];
-        match life.loc {
+        let home = &mut self.w.homes[v.index()];
+        match home.loc {
             Loc::Gpr(r) if self.gpr[r as usize] == Some(v) => self.gpr[r as usize] = None,
             Loc::Xmm(x) if self.xmm[x as usize] == Some(v) => self.xmm[x as usize] = None,
             _ => {}
         }
-        if life.spill != NONE {
-            self.spilled &= !(1 << life.spill);
+        if home.spill != NONE {
+            self.spilled &= !(1 << home.spill);
         }
-        (life.loc, life.spill) = (Loc::Nowhere, NONE);
+        (home.loc, home.spill) = (Loc::Nowhere, NONE);
     }
 }

@@ -43,9 +43,6 @@ impl Emit<'_> {
     // ---- slots
 
     pub fn get(&mut self, v: Val, slot: Slot) {
-        if self.unused(v) {
-            return;
-        }
         if let Some(p) = self.pin(slot) {
             self.w.pinned[p as usize].push(v);
             self.set_loc(v, Loc::Pin(p));
@@ -147,12 +144,12 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; =>l);
     }
     pub fn br(&mut self, label: Label) {
-        self.settle(self.w.places[label.0 as usize]);
+        self.settle(self.lives.places[label.0 as usize] as usize);
         let l = self.w.labels[label.0 as usize];
         dynasm!(self.a ; .arch x64 ; jmp =>l);
     }
     pub fn br_if(&mut self, c: Val, label: Label) {
-        let (l, place) = (self.w.labels[label.0 as usize], self.w.places[label.0 as usize]);
+        let (l, place) = (self.w.labels[label.0 as usize], self.lives.places[label.0 as usize] as usize);
         match self.loc(c) {
             Loc::Imm => {
                 self.settle(place);

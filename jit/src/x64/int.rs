@@ -3,6 +3,7 @@
 use super::alloc::{Flags, Loc, Src};
 use super::context::PAGE_BASE;
 use super::{Emit, cond};
+use crate::pins::NONE;
 use dynasmrt::{DynasmApi, dynasm};
 use emu_ir::{Inst, Op, Ty, Val};
 
@@ -145,8 +146,8 @@ impl Emit<'_> {
 
     /// Whether the flags of the operation that makes `v` are wanted right after it.
     fn flags_wanted(&self, v: Val, a: Val, b: Val) -> bool {
-        let near = self.w.vals[self.i].comparison <= 6;
-        near && self.b.insts[self.i + 1..].iter().take(6).any(|n| match n.op {
+        let near = self.lives.vals[self.i].comparison <= 6;
+        near && self.ahead(self.b.insts.len()).take(6).any(|n| match n.op {
             Op::AddCarry { a: x, b: y } | Op::AddOvf { a: x, b: y } => x == a && y == b,
             Op::Eq { a: x, b: y } | Op::Ne { a: x, b: y } | Op::Slt { a: x, b: y } => {
                 x == v && self.b.constant(y) == Some(0)
@@ -156,18 +157,23 @@ impl Emit<'_> {
     }
     /// Whether all uses of `v` are comparisons with zero right after it, so that it need not exist.
     fn only_flags(&self, v: Val) -> bool {
-        let last = self.last(v);
-        last - self.i <= 8
-            && self.w.vals[v.index()].hint == super::alloc::NONE
-            && self.b.insts[self.i + 1..=last].iter().all(|n| match n.op {
-                Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => a == v && self.b.constant(b) == Some(0),
-                Op::Const { .. } => true,
-                Op::Set { slot, a } => {
-                    a != v
-                        && self.pin(emu_ir::Slot { off: slot, ty: n.ty }).is_none()
-                        && matches!(self.loc(a), Loc::Nowhere | Loc::Flag(_))
-                }
-                _ => false,
+        let mut near = 0;
+        self.lives.vals[v.index()].hint == NONE
+            && self.ahead(self.end(v)).all(|n| {
+                near += 1;
+                near <= 8
+                    && match n.op {
+                        Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => {
+                            a == v && self.b.constant(b) == Some(0)
+                        }
+                        Op::Const { .. } => true,
+                        Op::Set { slot, a } => {
+                            a != v
+                                && self.pin(emu_ir::Slot { off: slot, ty: n.ty }).is_none()
+                                && matches!(self.loc(a), Loc::Nowhere | Loc::Flag(_))
+                        }
+                        _ => false,
+                    }
             })
     }
 
@@ -229,8 +235,8 @@ impl Emit<'_> {
     }
     fn sub_wanted(&self, v: Val, a: Val, b: Val) -> bool {
         self.flags_wanted(v, a, b)
-            || self.w.vals[self.i].comparison <= 8
-                && self.b.insts[self.i + 1..].iter().take(8).any(|n| match n.op {
+            || self.lives.vals[self.i].comparison <= 8
+                && self.ahead(self.b.insts.len()).take(8).any(|n| match n.op {
                     Op::SubOvf { a: x, b: y }
                     | Op::Eq { a: x, b: y }
                     | Op::Ult { a: x, b: y }

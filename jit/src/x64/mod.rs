@@ -26,9 +26,11 @@ mod vec_move;
 
 use crate::cache::Offset;
 use crate::classes::{fp_ops, pure_ops};
-use alloc::{Flags, Life, Loc, NONE};
+use crate::opt::Lives;
+use crate::pins::PINNED;
+use alloc::{Flags, Home, Loc};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
-use emu_ir::{Block, BlockKey, Effect, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
+use emu_ir::{Block, BlockKey, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
 use thunks::Thunks;
 
 pub(crate) type Asm = VecAssembler<X64Relocation>;
@@ -36,7 +38,7 @@ pub(crate) type Asm = VecAssembler<X64Relocation>;
 /// r15: the guest's state.
 pub const STATE: u8 = 15;
 /// Pinned guest slots live in rbx, rbp, r8 to r14.
-pub const PINS: [u8; 9] = [3, 5, 8, 9, 10, 11, 12, 13, 14];
+pub const PINS: [u8; PINNED] = [3, 5, 8, 9, 10, 11, 12, 13, 14];
 /// Temporaries: rax, rcx, rdx, rsi, rdi.
 pub const TEMPS: [u8; 5] = [0, 1, 2, 6, 7];
 
@@ -168,18 +170,11 @@ impl Default for Scratch {
 /// What is kept in lists while a block is emitted.
 #[derive(Default)]
 struct Work {
-    /// For each operation, its value's.
-    vals: Vec<Life>,
-    /// Which operation uses which value last, from the block's end to its start.
-    deaths: Vec<(u16, Val)>,
+    /// For each operation, where its value is.
+    homes: Vec<Home>,
     /// Values that are somewhere; dead ones go when the list is next walked.
     live: Vec<Val>,
-    /// Whose pins they are.
-    layout: Option<&'static Layout>,
-    /// For each byte of the state, the pinned register that holds the slot there.
-    pins: Vec<u8>,
-    /// For each label, the operation that places it.
-    places: Vec<usize>,
+    /// For each label, the assembler's.
     labels: Vec<DynamicLabel>,
     /// For each pinned register, the values it holds.
     pinned: [Vec<Val>; PINS.len()],
@@ -189,32 +184,14 @@ struct Work {
     pool: Vec<(u128, DynamicLabel)>,
 }
 
-impl Work {
-    fn know_pins(&mut self, layout: &'static Layout) {
-        if self.layout.is_some_and(|known| std::ptr::eq(known, layout)) {
-            return;
-        }
-        self.layout = Some(layout);
-        self.pins.clear();
-        for (p, slot) in layout.pins.iter().take(PINS.len()).enumerate() {
-            if self.pins.len() <= slot.off as usize {
-                self.pins.resize(slot.off as usize + 1, NONE);
-            }
-            self.pins[slot.off as usize] = p as u8;
-        }
-    }
-    /// The pinned register of an integer slot.
-    fn pin(&self, layout: &Layout, slot: emu_ir::Slot) -> Option<u8> {
-        let p = *self.pins.get(slot.off as usize)?;
-        (p != NONE && layout.pins[p as usize].ty == slot.ty).then_some(p)
-    }
-}
-
 pub(crate) struct Emit<'a> {
     a: &'a mut Asm,
     w: &'a mut Work,
     sites: &'a mut Vec<Site>,
     b: &'a Block,
+    lives: &'a Lives,
+    /// How many of [`Lives::deaths`] are still to come.
+    deaths: usize,
     layout: &'static Layout,
     t: &'a Target<'a>,
     key: BlockKey,
@@ -230,9 +207,15 @@ pub(crate) struct Emit<'a> {
     entry: DynamicLabel,
 }
 
-/// Emit a block. `None`: it needs more spill slots than there are, and should be translated shorter. The code is the
+/// Emit what is needed of a block. `None`: it needs more spill slots than there are, and should be translated shorter. The code is the
 /// caller's to take from, until the next block.
-pub fn emit<'s>(key: BlockKey, b: &Block, target: &Target, scratch: &'s mut Scratch) -> Option<&'s mut Code> {
+pub fn emit<'s>(
+    key: BlockKey,
+    b: &Block,
+    lives: &Lives,
+    target: &Target,
+    scratch: &'s mut Scratch,
+) -> Option<&'s mut Code> {
     let Scratch { a, work, code } = scratch;
     a.reserve_ops(ROOM);
     code.sites.clear();
@@ -242,6 +225,8 @@ pub fn emit<'s>(key: BlockKey, b: &Block, target: &Target, scratch: &'s mut Scra
         w: work,
         sites: &mut code.sites,
         b,
+        lives,
+        deaths: lives.deaths.len(),
         layout: target.layout,
         t: target,
         key,
@@ -256,7 +241,7 @@ pub fn emit<'s>(key: BlockKey, b: &Block, target: &Target, scratch: &'s mut Scra
         flags: Flags::default(),
         entry,
     };
-    e.look_ahead();
+    e.start();
     e.prologue();
     code.fast = e.a.offset().0 as Offset;
     for i in 0..b.insts.len() {
@@ -273,82 +258,16 @@ pub fn emit<'s>(key: BlockKey, b: &Block, target: &Target, scratch: &'s mut Scra
 }
 
 impl Emit<'_> {
-    /// Last uses; and which results can be made right in the pinned register they are set to: nothing between may
-    /// leave the block, look at the slot or change it.
-    fn look_ahead(&mut self) {
+    /// Nothing is anywhere yet.
+    fn start(&mut self) {
         let w = &mut *self.w;
-        w.vals.clear();
-        w.vals.resize(self.b.insts.len(), Life::default());
-        w.deaths.clear();
+        w.homes.clear();
+        w.homes.resize(self.b.insts.len(), Home::default());
         w.live.clear();
-        w.places.clear();
-        w.places.resize(self.b.labels as usize, 0);
         w.labels.clear();
         w.labels.extend((0..self.b.labels).map(|_| self.a.new_dynamic_label()));
         w.pinned.iter_mut().for_each(Vec::clear);
         w.flags.clear();
-        w.know_pins(self.layout);
-        let mut wanted = [Val::NONE; PINS.len()];
-        // Flags are looked for a few operations ahead only.
-        let mut comparison = usize::MAX;
-        for (i, inst) in self.b.insts.iter().enumerate().rev() {
-            // Nothing of theirs is looked at; most blocks have many.
-            if let Op::Insn { .. } | Op::Const { .. } = inst.op {
-                continue;
-            }
-            let v = Val(i as u16);
-            let life = &mut w.vals[i];
-            life.comparison = (comparison - i).min(u8::MAX as usize) as u8;
-            if let Some(wanted) = wanted.get_mut(life.hint as usize) {
-                if *wanted == v {
-                    *wanted = Val::NONE;
-                } else {
-                    life.hint = NONE;
-                }
-            }
-            let effect = inst.op.effect();
-            if life.last == 0 {
-                match effect {
-                    Effect::Pure | Effect::Get => continue,
-                    Effect::Set => {}
-                    _ => w.deaths.push((i as u16, v)),
-                }
-            }
-            inst.op.vals(|v| {
-                let life = &mut w.vals[v.index()];
-                if life.last == 0 {
-                    life.last = i as u16;
-                    w.deaths.push((i as u16, v));
-                }
-            });
-            match effect {
-                Effect::Pure => {
-                    if inst.op.rule() == Rule::Bool {
-                        comparison = i;
-                    }
-                }
-                Effect::Fp => {}
-                Effect::Set | Effect::Get => {
-                    let (slot, a) = match inst.op {
-                        Op::Set { slot, a } => (slot, a),
-                        Op::Get { slot } => (slot, Val::NONE),
-                        _ => continue,
-                    };
-                    if let Some(p) = w.pin(self.layout, emu_ir::Slot { off: slot, ty: inst.ty }) {
-                        wanted[p as usize] = a;
-                        if a.is_some() {
-                            w.vals[a.index()].hint = p;
-                        }
-                    }
-                }
-                Effect::Mem | Effect::Call | Effect::Flow => {
-                    wanted = [Val::NONE; PINS.len()];
-                    if let Op::Place { label } = inst.op {
-                        w.places[label.0 as usize] = i;
-                    }
-                }
-            }
-        }
     }
 
     fn inst(&mut self, i: usize) {
@@ -357,11 +276,12 @@ impl Emit<'_> {
         match inst.op {
             Op::Insn { offset, aux } => return self.insn = (offset, aux),
             Op::Const { .. } | Op::Const128 { .. } => return self.set_loc(v, Loc::Imm),
-            op if op.rule() == Rule::None => self.op(v, inst),
-            op if self.unused(v) && op.effect() == Effect::Pure => {}
-            _ => {
+            _ if !self.lives.vals[i].needed() => return,
+            op => {
                 self.op(v, inst);
-                self.w.live.push(v);
+                if op.rule() != Rule::None {
+                    self.w.live.push(v);
+                }
             }
         }
         self.finish();
@@ -466,7 +386,7 @@ impl Emit<'_> {
     }
     /// The call's result, if it is used.
     fn result(&mut self, v: Val, ty: Ty) {
-        if self.unused(v) {
+        if !self.live(v) {
             return;
         }
         if ty.is_int() {
