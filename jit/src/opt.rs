@@ -84,7 +84,7 @@ pub fn compact(block: &mut Block, scratch: &mut Scratch) {
         map.push(Val(to as u16));
         if life.needed() {
             let mut inst = block.insts[i];
-            inst.op.vals_mut(&mut |v| *v = map[v.index()]);
+            inst.op.rename(map);
             block.insts[to] = inst;
             to += 1;
         }

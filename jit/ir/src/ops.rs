@@ -406,9 +406,8 @@ macro_rules! define {
             pub fn vals_mut(&mut self, f: &mut dyn FnMut(&mut Val)) {
                 self.rewrite(f);
             }
-            /// [`Op::vals_mut`] for hot paths: compiled into its caller.
-            #[inline]
-            pub fn rewrite(&mut self, mut f: impl FnMut(&mut Val)) {
+            #[inline(always)]
+            fn rewrite(&mut self, mut f: impl FnMut(&mut Val)) {
                 match self { $( Op::$n { $($f),* } => { $( Operand::rewrite($f, &mut f); )* } )* }
             }
             /// Call `f` on each value operand.
@@ -420,6 +419,52 @@ macro_rules! define {
     };
 }
 for_each_op!(define);
+
+/// The values that an operation uses, in order: 16 bits each, behind the last all ones ([`Val::NONE`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Operands(u64);
+
+impl Operands {
+    const NONE: Operands = Operands(u64::MAX);
+
+    #[inline(always)]
+    fn put(&mut self, n: &mut u32, v: Val) {
+        self.0 = self.0 & !(0xffff << (16 * *n)) | (v.0 as u64) << (16 * *n);
+        *n += 1;
+    }
+    /// One after the other.
+    #[inline]
+    pub fn iter(self) -> impl Iterator<Item = Val> {
+        let mut left = self.0;
+        std::iter::from_fn(move || {
+            let v = Val(left as u16);
+            left = left >> 16 | 0xffff << 48;
+            v.is_some().then_some(v)
+        })
+    }
+}
+
+/// These are compiled once, for all passes: what is done with each operand, compiled into every arm of a match on all
+/// operations, is more code than the instruction cache has room for.
+impl Op {
+    /// The values it uses.
+    #[inline(never)]
+    pub fn operands(&self) -> Operands {
+        let (mut operands, mut n) = (Operands::NONE, 0);
+        self.vals(|v| operands.put(&mut n, v));
+        operands
+    }
+    /// Let it use, for each value, what a table has at its index; the values it uses then.
+    #[inline(never)]
+    pub fn rename(&mut self, table: &[Val]) -> Operands {
+        let (mut operands, mut n) = (Operands::NONE, 0);
+        self.rewrite(|v| {
+            *v = table[v.index()];
+            operands.put(&mut n, *v);
+        });
+        operands
+    }
+}
 
 impl Op {
     /// Whether nothing after it in straight line is reached.

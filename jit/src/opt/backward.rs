@@ -190,7 +190,7 @@ impl Backward<'_> {
                     }
                 }
                 self.made(i);
-                op.vals(|v| self.uses(i, v));
+                op.operands().iter().for_each(|v| self.uses(i, v));
                 match effect {
                     Effect::Pure => {
                         if op.rule() == Rule::Bool {

@@ -5,6 +5,7 @@
 
 use super::{CallEffect, cse, fold, slots};
 use emu_ir::block::Inst;
+use emu_ir::ops;
 use emu_ir::{Block, Effect, Imm, Label, Layout, Op, Rule, Slot, Ty, Val};
 
 /// Working memory.
@@ -109,20 +110,22 @@ impl Forward<'_> {
     }
     /// An equal value made before, or `inst` appended.
     fn reuse(&mut self, inst: &Inst, operands: Operands) -> Val {
-        match self.t.cse.find(self.new, inst, operands.hash) {
-            Some(v) => v,
-            None => self.push(inst),
+        if let Some(v) = self.t.cse.find(self.new, inst, operands.hash) {
+            return v;
         }
+        let v = self.push(inst);
+        match inst.op {
+            Op::Const { imm } => self.note(v.index(), imm.get() as u128),
+            Op::Const128 { pool } => self.note(v.index(), self.new.pool[pool as usize]),
+            _ => {}
+        }
+        v
     }
+    #[inline]
     fn push(&mut self, inst: &Inst) -> Val {
-        let at = self.new.insts.len();
-        if let Op::Const { imm } = inst.op {
-            self.note(at, imm.get() as u128);
-        } else if let Op::Const128 { pool } = inst.op {
-            self.note(at, self.new.pool[pool as usize]);
-        }
+        let v = Val(self.here());
         self.new.insts.push(*inst);
-        Val(at as u16)
+        v
     }
     fn note(&mut self, at: usize, bits: u128) {
         if self.t.constants.len() <= at {
@@ -142,12 +145,7 @@ impl Forward<'_> {
             Op::Const { .. } => return self.t.map[i] = self.reuse(&inst, Operands::default()),
             _ => {}
         }
-        let (map, made) = (&self.t.map, &self.new.insts[..]);
-        let mut operands = Operands::default();
-        inst.op.rewrite(|v| {
-            *v = map[v.index()];
-            operands.add(*v, made);
-        });
+        let operands = self.operands(inst.op.rename(&self.t.map));
         // By reference from here on: a copy made at once would wait for the short stores of the rewriting.
         let inst = &inst;
         self.t.map[i] = match inst.op.effect() {
@@ -181,7 +179,7 @@ impl Forward<'_> {
                 fold::Rewrite::Inst(next) => {
                     simpler = next;
                     inst = &simpler;
-                    operands = self.operands(inst);
+                    operands = self.operands(inst.op.operands());
                 }
             }
         }
@@ -191,9 +189,9 @@ impl Forward<'_> {
         }
         self.reuse(inst, operands)
     }
-    fn operands(&self, inst: &Inst) -> Operands {
+    fn operands(&self, of: ops::Operands) -> Operands {
         let mut operands = Operands::default();
-        inst.op.vals(|v| operands.add(v, &self.new.insts));
+        of.iter().for_each(|v| operands.add(v, &self.new.insts));
         operands
     }
     fn get(&mut self, inst: &Inst) -> Val {
@@ -207,7 +205,7 @@ impl Forward<'_> {
             }
             let op = Op::Bitcast { a };
             let inst = Inst { op, ty: inst.ty };
-            let operands = self.operands(&inst);
+            let operands = self.operands(inst.op.operands());
             return self.pure(&inst, operands);
         }
         let v = self.push(inst);

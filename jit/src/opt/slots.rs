@@ -15,14 +15,21 @@ struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     entries: Vec<Entry>,
-    /// The last entry made over each byte; valid only if that entry exists and covers the byte.
-    owner: Vec<u16>,
+    /// How many entries there were before these: entries are numbered on from there, the very first is 1.
+    before: u32,
+    /// The number of the last entry made over each byte, 0 if there never was one.
+    owner: Vec<u32>,
 }
 
 impl Contents {
     /// Know nothing.
     pub(super) fn forget_all(&mut self) {
+        self.before += self.entries.len() as u32;
         self.entries.clear();
+        if self.before > u32::MAX / 2 {
+            self.owner.clear();
+            self.before = 0;
+        }
     }
     /// Keep only what was known before position `from`.
     pub(super) fn forget_since(&mut self, from: u16) {
@@ -30,11 +37,10 @@ impl Contents {
             e.alive &= e.since < from;
         }
     }
+    #[inline]
     fn covering(&self, byte: usize) -> Option<usize> {
-        let at = *self.owner.get(byte)? as usize;
-        let e = self.entries.get(at)?;
-        let start = e.slot.off as usize;
-        (e.alive && (start..start + e.slot.ty.bytes() as usize).contains(&byte)).then_some(at)
+        let at = self.owner.get(byte)?.checked_sub(self.before + 1)? as usize;
+        self.entries.get(at)?.alive.then_some(at)
     }
     /// The value that lies in exactly these bytes (perhaps of another type).
     pub(super) fn value(&self, slot: Slot) -> Option<Val> {
@@ -55,17 +61,19 @@ impl Contents {
     }
     /// From position `since` on the slot holds `value`.
     pub(super) fn learn(&mut self, slot: Slot, value: Val, since: u16) {
-        self.forget(slot);
         let (start, end) = (slot.off as usize, slot.off as usize + slot.ty.bytes() as usize);
         if self.owner.len() < end {
             self.owner.resize(end, 0);
         }
-        self.owner[start..end].fill(self.entries.len() as u16);
+        if self.owner[start..end].iter().any(|&number| number > self.before) {
+            self.forget(slot);
+        }
         self.entries.push(Entry {
             slot,
             value,
             since,
             alive: true,
         });
+        self.owner[start..end].fill(self.before + self.entries.len() as u32);
     }
 }

@@ -3,7 +3,7 @@
 use super::alloc::{Loc, Src};
 use super::context::{ARGS, DATA, RET};
 use super::thunks::SAVE_AT;
-use super::{Cold, Emit, TEMPS, What};
+use super::{Cold, Emit, What};
 use crate::tlb::{DATA_BITS, ENTRY_SHIFT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Fence, Inst, Mem, Ty, Val};
@@ -46,6 +46,12 @@ fn bits(mut set: u16) -> impl Iterator<Item = u8> {
     })
 }
 
+/// Where a temporary is saved.
+fn saved_at(r: u8) -> i32 {
+    // Temporaries are registers 0 to 2, 6 and 7.
+    SAVE_AT + 256 + 8 * (if r < 3 { r } else { r - 3 }) as i32
+}
+
 /// The prefix that makes an operation on memory atomic against other processors.
 const LOCK: u8 = 0xf0;
 const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
@@ -68,16 +74,16 @@ impl Emit<'_> {
         s
     }
     pub fn save(&mut self, s: &Saved) {
-        for (k, r) in TEMPS.into_iter().enumerate().filter(|(_, r)| s.gpr & 1 << r != 0) {
-            dynasm!(self.a ; .arch x64 ; mov [rsp + SAVE_AT + 256 + 8 * k as i32], Rq(r));
+        for r in bits(s.gpr) {
+            dynasm!(self.a ; .arch x64 ; mov [rsp + saved_at(r)], Rq(r));
         }
         for x in bits(s.xmm) {
             dynasm!(self.a ; .arch x64 ; vmovdqu [rsp + SAVE_AT + 16 * x as i32], Rx(x));
         }
     }
     pub fn restore(&mut self, s: &Saved) {
-        for (k, r) in TEMPS.into_iter().enumerate().filter(|(_, r)| s.gpr & 1 << r != 0) {
-            dynasm!(self.a ; .arch x64 ; mov Rq(r), [rsp + SAVE_AT + 256 + 8 * k as i32]);
+        for r in bits(s.gpr) {
+            dynasm!(self.a ; .arch x64 ; mov Rq(r), [rsp + saved_at(r)]);
         }
         for x in bits(s.xmm) {
             dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [rsp + SAVE_AT + 16 * x as i32]);
