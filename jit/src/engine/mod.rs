@@ -358,13 +358,7 @@ impl<G: Guest> Vcpu<G> {
             let code = &mut self.mmu.code;
             let emitted = match self.accel {
                 Accel::Interp => None,
-                Accel::Jit => code.install::<G>(
-                    key,
-                    (block, lives),
-                    next_page,
-                    &mut self.emitter,
-                    &mut self.mmu.tlb,
-                ),
+                Accel::Jit => code.install::<G>(key, (block, lives), next_page, &mut self.emitter, &mut self.mmu.tlb),
             };
             let found = match emitted {
                 Some(found) => found,

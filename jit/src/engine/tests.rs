@@ -291,3 +291,27 @@ fn an_access_keeps_the_values_around_it_by_either_path() {
         }
     }
 }
+
+#[test]
+fn a_block_too_large_for_the_emitter_is_refused_and_the_next_is_not() {
+    let mut bench = Bench::new();
+    let loads = |n: u32| {
+        let mut b = Builder::new();
+        b.insn(0, 0);
+        for i in 0..n {
+            let addr = b.i32(i % 0x400 * 4);
+            let v = b.load(Ty::I32, addr, emu_ir::Mem::new(2, 0));
+            b.set(cases::pinned(0), v);
+        }
+        b.exit(Leave::Sync);
+        b.block
+    };
+    assert!(bench.install(&loads(10_000)).is_none());
+    let entry = bench.install(&loads(1_000)).expect("fits");
+    let state: State = bytemuck::Zeroable::zeroed();
+    let (end, memory, left) = bench.run(entry, &state);
+    assert_eq!(left, Left::Exit(Leave::Sync));
+    let last = 999 * 4;
+    assert_ne!(end.r[0], 0);
+    assert_eq!(end.r[0].to_le_bytes(), memory[last..last + 4]);
+}

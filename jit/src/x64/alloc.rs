@@ -463,10 +463,10 @@ impl Emit<'_> {
     pub fn finish(&mut self) {
         self.locked = 0;
         self.xlocked = 0;
-        while let Some(&(i, v)) = self.lives.deaths[..self.deaths].last()
+        while let Some((&(i, v), rest)) = self.deaths.split_last()
             && i as usize == self.i
         {
-            self.deaths -= 1;
+            self.deaths = rest;
             self.release(v);
         }
     }

@@ -1,6 +1,6 @@
 //! x86 condition codes as numbers, as they stand in the instructions' low four bits.
 
-use super::Asm;
+use super::asm::Asm;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 
 pub const O: u8 = 0;

@@ -149,7 +149,10 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; jmp =>l);
     }
     pub fn br_if(&mut self, c: Val, label: Label) {
-        let (l, place) = (self.w.labels[label.0 as usize], self.lives.places[label.0 as usize] as usize);
+        let (l, place) = (
+            self.w.labels[label.0 as usize],
+            self.lives.places[label.0 as usize] as usize,
+        );
         match self.loc(c) {
             Loc::Imm => {
                 self.settle(place);
@@ -259,7 +262,6 @@ impl Emit<'_> {
             // All values are dead from here on: temporaries are free.
             self.mov(Ty::I64, 0, r);
         }
-        let miss = self.a.new_dynamic_label();
         if wide {
             dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], rax);
         } else {
@@ -267,14 +269,14 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64
             ; cmp DWORD [r15 + ATTENTION], 0
-            ; jne =>miss
+            ; jne extern lookup
             ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
             ; and ecx, CODE_MASK
             ; add rcx, [r15 + CODE]
             ; mov rdx, rax
             ; and rdx, -4096
             ; cmp [rcx], rdx
-            ; jne =>miss
+            ; jne extern lookup
             ; mov [r15 + PAGE_BASE], rdx
             ; mov rcx, [rcx + 8]
             ; and eax, 0xfff & !((1 << self.layout.insn_shift) - 1));
@@ -285,9 +287,7 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64
             ; add rcx, [r15 + CODE_BASE]
-            ; jmp rcx
-            ; =>miss
-            ; jmp extern lookup);
+            ; jmp rcx);
     }
     pub fn exit(&mut self, why: Leave) {
         let reason = match why {

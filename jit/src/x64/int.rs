@@ -163,9 +163,7 @@ impl Emit<'_> {
                 near += 1;
                 near <= 8
                     && match n.op {
-                        Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => {
-                            a == v && self.b.constant(b) == Some(0)
-                        }
+                        Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => a == v && self.b.constant(b) == Some(0),
                         Op::Const { .. } => true,
                         Op::Set { slot, a } => {
                             a != v

@@ -11,6 +11,7 @@
 #![allow(clippy::useless_conversion)]
 
 mod alloc;
+mod asm;
 mod cond;
 pub mod context;
 mod float;
@@ -29,11 +30,10 @@ use crate::classes::{fp_ops, pure_ops};
 use crate::opt::Lives;
 use crate::pins::PINNED;
 use alloc::{Flags, Home, Loc};
-use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
+use asm::Asm;
+use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Block, BlockKey, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
 use thunks::Thunks;
-
-pub(crate) type Asm = VecAssembler<X64Relocation>;
 
 /// r15: the guest's state.
 pub const STATE: u8 = 15;
@@ -146,25 +146,12 @@ enum Cold {
     Mode { from: DynamicLabel },
 }
 
-/// Bytes that are enough for most blocks.
-const ROOM: usize = 4096;
-
 /// The emitter's working memory, used again for the next block.
+#[derive(Default)]
 pub struct Scratch {
     a: Asm,
     work: Work,
     code: Code,
-}
-
-impl Default for Scratch {
-    fn default() -> Scratch {
-        Scratch {
-            // At address 0: what code refers to outside itself are thunks, by their distance.
-            a: Asm::new(0),
-            work: Work::default(),
-            code: Code::default(),
-        }
-    }
 }
 
 /// What is kept in lists while a block is emitted.
@@ -190,8 +177,8 @@ pub(crate) struct Emit<'a> {
     sites: &'a mut Vec<Site>,
     b: &'a Block,
     lives: &'a Lives,
-    /// How many of [`Lives::deaths`] are still to come.
-    deaths: usize,
+    /// What is still to come of [`Lives::deaths`].
+    deaths: &'a [(u16, Val)],
     layout: &'static Layout,
     t: &'a Target<'a>,
     key: BlockKey,
@@ -207,7 +194,8 @@ pub(crate) struct Emit<'a> {
     entry: DynamicLabel,
 }
 
-/// Emit what is needed of a block. `None`: it needs more spill slots than there are, and should be translated shorter. The code is the
+/// Emit what is needed of a block. `None`: it needs more spill slots or more room than there is, and should be translated
+/// shorter. The code is the
 /// caller's to take from, until the next block.
 pub fn emit<'s>(
     key: BlockKey,
@@ -217,7 +205,7 @@ pub fn emit<'s>(
     scratch: &'s mut Scratch,
 ) -> Option<&'s mut Code> {
     let Scratch { a, work, code } = scratch;
-    a.reserve_ops(ROOM);
+    a.clear();
     code.sites.clear();
     let entry = a.new_dynamic_label();
     let mut e = Emit {
@@ -226,7 +214,7 @@ pub fn emit<'s>(
         sites: &mut code.sites,
         b,
         lives,
-        deaths: lives.deaths.len(),
+        deaths: &lives.deaths,
         layout: target.layout,
         t: target,
         key,
@@ -244,17 +232,20 @@ pub fn emit<'s>(
     e.start();
     e.prologue();
     code.fast = e.a.offset().0 as Offset;
-    for i in 0..b.insts.len() {
-        e.i = i;
-        e.inst(i);
+    for (i, (inst, life)) in b.insts.iter().zip(&lives.vals).enumerate() {
+        if life.needed() {
+            e.i = i;
+            e.inst(inst);
+        }
     }
     code.cold = e.a.offset().0 as Offset;
     e.cold_code();
     code.end = e.a.offset().0 as Offset;
     e.constants();
-    let overflow = e.overflow;
-    code.bytes = a.take().expect("every label is placed");
-    (!overflow).then_some(code)
+    let fits = !e.overflow;
+    code.bytes.clear();
+    code.bytes.extend_from_slice(a.finish()?);
+    fits.then_some(code)
 }
 
 impl Emit<'_> {
@@ -270,19 +261,16 @@ impl Emit<'_> {
         w.flags.clear();
     }
 
-    fn inst(&mut self, i: usize) {
-        let inst = self.b.insts[i];
-        let v = Val(i as u16);
+    fn inst(&mut self, inst: &Inst) {
+        let v = Val(self.i as u16);
         match inst.op {
             Op::Insn { offset, aux } => return self.insn = (offset, aux),
             Op::Const { .. } | Op::Const128 { .. } => return self.set_loc(v, Loc::Imm),
-            _ if !self.lives.vals[i].needed() => return,
-            op => {
-                self.op(v, inst);
-                if op.rule() != Rule::None {
-                    self.w.live.push(v);
-                }
-            }
+            _ => {}
+        }
+        self.op(v, *inst);
+        if inst.op.rule() != Rule::None {
+            self.w.live.push(v);
         }
         self.finish();
     }
@@ -319,6 +307,7 @@ impl Emit<'_> {
     // ---- sites and calls
 
     /// Note a site at the current guest instruction; its number.
+    #[inline(never)]
     fn site(&mut self, what: What) -> u32 {
         self.sites.push(Site {
             offset: self.insn.0,
