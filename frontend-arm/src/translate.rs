@@ -170,8 +170,7 @@ impl Driver<'_> {
 }
 
 /// Whether a conditional instruction does nothing but compute one register other than R15: then selecting between the
-/// result and the old value costs less than a branch. (One that turns out Undefined may take the exception although its
-/// condition fails, as the architecture allows.)
+/// result and the old value costs less than a branch.
 fn is_selectable(set: Set, w: u32) -> bool {
     match set {
         // Data processing without flags; MOVW and MOVT have the opcodes of tests.
@@ -333,6 +332,19 @@ mod tests {
         let has = |f: fn(&Op) -> bool| b.block.insts.iter().any(|i| f(&i.op));
         assert!(has(|o| matches!(o, Op::Select { .. })));
         assert!(!has(|o| matches!(o, Op::BrIf { .. })));
+    }
+
+    #[test]
+    fn an_undefined_instruction_is_skipped_alone_as_it_is_in_a_region() {
+        let bfc_eq_of_no_bits = [0xbf08, 0xf36f, 0x70c3]; // IT EQ; BFC with the last bit before the first
+        let region = [0xbf04, 0x6808, 0xf36f, 0x70c3]; // ITT EQ; LDR R0, [R1]; the same
+        for code in [&bfc_eq_of_no_bits[..], &region] {
+            let b = block(mode::T | mode::USER, 0, 64, code).unwrap();
+            let at = |f: fn(&Op) -> bool| b.block.insts.iter().position(|i| f(&i.op));
+            let undefined = at(|o| matches!(o, Op::Call { helper, .. } if *helper == crate::calls::UNDEFINED));
+            assert!(at(|o| matches!(o, Op::BrIf { .. })) < undefined, "{code:x?}");
+            assert_eq!(gotos(&b), [(code.len() as i32 * 2, mode::T | mode::USER)]);
+        }
     }
 
     #[test]

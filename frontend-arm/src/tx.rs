@@ -375,8 +375,18 @@ impl Tx<'_> {
         self.b.exit(Leave::Sync);
         self.ended = true;
     }
-    /// Take the Undefined Instruction exception.
+    /// Take the Undefined Instruction exception; under a predicate, if it holds.
     pub fn undefined(&mut self) {
+        let skip = self.predicate.take().map(|holds| {
+            let (skip, no) = (self.b.label(), self.b.bool(false));
+            let fails = self.b.eq(holds, no);
+            self.b.br_if(fails, skip);
+            skip
+        });
         self.call_and_leave(calls::UNDEFINED, &[]);
+        if let Some(skip) = skip {
+            self.b.place(skip);
+            (self.ended, self.stop) = (false, true);
+        }
     }
 }
