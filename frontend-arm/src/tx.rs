@@ -16,6 +16,8 @@ pub enum FlagSource {
         a: Val,
         /// Subtrahend.
         b: Val,
+        /// The difference, where a register keeps it.
+        diff: Option<Val>,
     },
     /// N and Z from `value`; C and V are in the slots.
     Nz {
@@ -187,13 +189,22 @@ impl Tx<'_> {
         self.b.set(state::C, c);
         self.b.set(state::V, v);
     }
-    /// Set all four from `a - b`, whose difference is `diff`.
-    pub fn set_nzcv_sub(&mut self, a: Val, b: Val, diff: Val) {
-        self.set_nz(diff);
+    /// Set all four from `a - b`, whose difference is `diff`; `kept` if that goes to a register.
+    pub fn set_nzcv_sub(&mut self, a: Val, b: Val, diff: Val, kept: bool) {
+        let zero = self.b.i32(0);
+        let n = self.b.slt(diff, zero);
+        let z = if kept { self.b.eq(diff, zero) } else { self.b.eq(a, b) };
+        self.b.set(state::N, n);
+        self.b.set(state::Z, z);
         let c = self.b.ule(b, a);
         let v = self.b.sub_ovf(a, b);
         self.set_cv(c, v);
-        self.flags_written(FlagSource::Sub { a, b });
+        let diff = kept.then_some(diff);
+        self.flags_written(FlagSource::Sub { a, b, diff });
+    }
+    /// What is equal if `a` and `b` are: their difference and 0 where that is at hand, so that neither need be.
+    fn alike(&mut self, a: Val, b: Val, diff: Option<Val>) -> (Val, Val) {
+        diff.map_or((a, b), |diff| (diff, self.b.i32(0)))
     }
     /// Set all four from bits 31 to 28 of a value.
     pub fn set_nzcv_bits(&mut self, v: Val) {
@@ -206,23 +217,25 @@ impl Tx<'_> {
     /// Whether a condition (0 to 13) holds, as a boolean.
     pub fn cond(&mut self, cond: u32) -> Val {
         match self.flags {
-            FlagSource::Sub { a, b } => self.cond_sub(cond, a, b),
+            FlagSource::Sub { a, b, diff } => self.cond_sub(cond, a, b, diff),
             FlagSource::Nz { value } if matches!(cond, 0 | 1 | 4 | 5) => {
                 let zero = self.b.i32(0);
-                self.cond_sub(cond, value, zero)
+                self.cond_sub(cond, value, zero, Some(value))
             }
             _ => self.cond_slots(cond),
         }
     }
     /// A condition after `a - b`.
-    fn cond_sub(&mut self, cond: u32, a: Val, b: Val) -> Val {
+    fn cond_sub(&mut self, cond: u32, a: Val, b: Val, diff: Option<Val>) -> Val {
         match cond {
-            0 => self.b.eq(a, b),
-            1 => self.b.ne(a, b),
+            0 | 1 => {
+                let (x, y) = self.alike(a, b, diff);
+                if cond == 0 { self.b.eq(x, y) } else { self.b.ne(x, y) }
+            }
             2 => self.b.ule(b, a),
             3 => self.b.ult(a, b),
             4 | 5 => {
-                let (diff, zero) = (self.difference(a, b), self.b.i32(0));
+                let (diff, zero) = (diff.unwrap_or_else(|| self.b.sub(a, b)), self.b.i32(0));
                 if cond == 4 {
                     self.b.slt(diff, zero)
                 } else {
@@ -236,13 +249,6 @@ impl Tx<'_> {
             12 => self.b.slt(b, a),
             13 => self.b.sle(a, b),
             _ => self.cond_slots(cond),
-        }
-    }
-    fn difference(&mut self, a: Val, b: Val) -> Val {
-        if self.b.block.constant(b) == Some(0) {
-            a
-        } else {
-            self.b.sub(a, b)
         }
     }
     /// A condition from the flag slots.

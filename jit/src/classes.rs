@@ -28,6 +28,7 @@ macro_rules! pure_ops {
             | Op::Popcnt { .. }
             | Op::Bswap { .. }
             | Op::BitRev { .. }
+            | Op::AddShl { .. }
             | Op::AddCarry { .. }
             | Op::AddOvf { .. }
             | Op::SubOvf { .. }

@@ -141,8 +141,9 @@ fn shift_reg_carry(t: &mut Tx, v: Val, by: Val, h: u32, result: Val) -> Val {
 /// The result of an operation, with its arithmetic flags set if asked (logical ones are the caller's).
 fn arithmetic(t: &mut Tx, op: Alu, a: Val, b: Val, s: bool) -> Val {
     match op {
-        Alu::Sub | Alu::Cmp => subtract(t, a, b, s),
-        Alu::Rsb => subtract(t, b, a, s),
+        Alu::Cmp => subtract(t, a, b, s, false),
+        Alu::Sub => subtract(t, a, b, s, true),
+        Alu::Rsb => subtract(t, b, a, s, true),
         Alu::Adc => with_carry(t, a, b, s),
         Alu::Sbc => {
             let not = t.b.not(b);
@@ -164,10 +165,11 @@ fn arithmetic(t: &mut Tx, op: Alu, a: Val, b: Val, s: bool) -> Val {
     }
 }
 
-fn subtract(t: &mut Tx, a: Val, b: Val, s: bool) -> Val {
+/// `a - b`; `kept` if it goes to a register.
+fn subtract(t: &mut Tx, a: Val, b: Val, s: bool, kept: bool) -> Val {
     let diff = t.b.sub(a, b);
     if s {
-        t.set_nzcv_sub(a, b, diff);
+        t.set_nzcv_sub(a, b, diff, kept);
     }
     diff
 }

@@ -107,6 +107,8 @@ macro_rules! for_each_op {
             DivU { a: Val, b: Val } -> same, Pure;
             /// Signed division toward zero; by zero gives 0, MIN / -1 gives MIN.
             DivS { a: Val, b: Val } -> same, Pure;
+            /// `a + (b << n)`, 1 <= n <= 3, wrapping (I32, I64).
+            AddShl { a: Val, b: Val, n: u8 } -> same, Pure;
             /// Bitwise and (int, vec).
             And { a: Val, b: Val } -> same, Pure;
             /// Bitwise or (int, vec).

@@ -127,6 +127,10 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         Op::MulHiU { a, b: c } | Op::MulHiS { a, b: c } | Op::DivU { a, b: c } | Op::DivS { a, b: c } => {
             want(matches!(ty, Ty::I32 | Ty::I64), "is I32 or I64").and(same(b, ty, &[a, c]))
         }
+        Op::AddShl { a, b: c, n } => {
+            let scaled = matches!(ty, Ty::I32 | Ty::I64) && (1..=3).contains(&n);
+            want(scaled, "is I32 or I64, scaled by 2, 4 or 8").and(same(b, ty, &[a, c]))
+        }
         Op::Neg { a } => want(ty.is_int(), "is int").and(same(b, ty, &[a])),
         Op::Clz { a } | Op::Ctz { a } | Op::Popcnt { a } | Op::BitRev { a } => {
             want(matches!(ty, Ty::I32 | Ty::I64), "is I32 or I64").and(same(b, ty, &[a]))

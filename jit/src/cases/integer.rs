@@ -31,6 +31,8 @@ pub(super) fn cases() -> Vec<Case> {
             Op::DivS { a: A, b: B },
         ];
         all.extend(two.map(|op| Case::op(op, ty, &[Kind::Int(ty); 2])));
+        let scaled = [1, 2, 3].map(|n| Op::AddShl { a: A, b: B, n });
+        all.extend(scaled.map(|op| Case::op(op, ty, &[Kind::Int(ty); 2])));
         let one = [
             Op::Clz { a: A },
             Op::Ctz { a: A },

@@ -81,6 +81,7 @@ macro_rules! native {
                 Op::Popcnt { a } => u(a).count_ones() as u128,
                 Op::Bswap { a } => u(a).swap_bytes() as u128,
                 Op::BitRev { a } => u(a).reverse_bits() as u128,
+                Op::AddShl { a, b, n } => u(a).wrapping_add(u(b).wrapping_mul(1 << n)) as u128,
                 Op::AddCarry { a, b } => u(a).overflowing_add(u(b)).1 as u128,
                 Op::AddOvf { a, b } => s(a).overflowing_add(s(b)).1 as u128,
                 Op::SubOvf { a, b } => s(a).overflowing_sub(s(b)).1 as u128,

@@ -50,6 +50,8 @@ pub(super) fn pure_or(block: &Block, inst: &Inst, vals: &[u128], page_base: u64,
         Op::Bswap { a } => int::bswap(ty, v(a)),
         Op::BitRev { a } => int::bit_rev(ty, v(a)),
 
+        Op::AddShl { a, b, n } => v(a).wrapping_add(v(b) << n) & mask(ty),
+
         // ---- carries and overflows
         Op::AddCarry { a, b } => int::adc_carry(ty, v(a), v(b), 0) as u64,
         Op::AddOvf { a, b } => int::adc_ovf(ty, v(a), v(b), 0) as u64,

@@ -111,8 +111,18 @@ fn commuted(f: &Forward, op: &Op) -> Option<Op> {
     })
 }
 
-/// An address relative to the page stays one when a constant is added.
+/// An address relative to the page stays one when a constant is added; an addition takes a scale along.
 fn add(f: &Forward, ty: Ty, a: Val, b: Val) -> Rewrite {
+    for (a, b) in [(a, b), (b, a)] {
+        if let Op::Shl { a: b, b: n } = f.def(b).op
+            && let Some(n @ 1..=3) = f.constant(n)
+            && matches!(ty, Ty::I32 | Ty::I64)
+        {
+            let n = n as u8;
+            let op = Op::AddShl { a, b, n };
+            return Become(Inst { op, ty });
+        }
+    }
     let (Op::PcRel { offset }, Some(c)) = (f.def(a).op, f.constant(b)) else {
         return Keep;
     };
@@ -228,7 +238,6 @@ fn compare(f: &mut Forward, inst: &Inst) -> Rewrite {
 /// `d == c` (or `!=`) for what `d` was made from.
 fn equal(f: &mut Forward, d: Inst, c: u64, equal: bool) -> Rewrite {
     let (a, b, ty) = match d.op {
-        Op::Sub { a, b } if c == 0 => (a, b, d.ty),
         Op::Zext { a } if c <= ones(f.ty(a)) => {
             let ty = f.ty(a);
             (a, f.make(ty, c as u128), ty)

@@ -45,6 +45,7 @@ impl Emit<'_> {
             Op::PcRel { offset } => self.pc_rel(v, ty, offset),
             Op::Add { a, b } => self.add(v, ty, a, b),
             Op::Sub { a, b } => self.sub(v, ty, a, b),
+            Op::AddShl { a, b, n } => self.add_shl(v, ty, a, b, n),
             Op::And { a, b } => self.logic(v, inst, a, b),
             Op::Or { a, b } => self.logic(v, inst, a, b),
             Op::Xor { a, b } => self.xor(v, inst, a, b),
@@ -205,6 +206,19 @@ impl Emit<'_> {
             (false, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + i]),
         }
     }
+    /// Addition of a scaled value, without flags.
+    fn add_shl(&mut self, v: Val, ty: Ty, a: Val, b: Val, n: u8) {
+        let (s, r) = (self.reg(a), self.reg(b));
+        let d = self.dst(v, Some(a));
+        match (ty == Ty::I64, n) {
+            (true, 1) => dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(s) + Rq(r) * 2]),
+            (true, 2) => dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(s) + Rq(r) * 4]),
+            (true, _) => dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(s) + Rq(r) * 8]),
+            (false, 1) => dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + Rq(r) * 2]),
+            (false, 2) => dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + Rq(r) * 4]),
+            (false, _) => dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + Rq(r) * 8]),
+        }
+    }
     fn sub(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
         if matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v) {
             self.compare(ty, a, b);
@@ -244,8 +258,14 @@ impl Emit<'_> {
                     _ => false,
                 })
     }
+    /// Whether a value's register is free for the result.
+    fn gives_way(&self, v: Val) -> bool {
+        matches!(self.loc(v), Loc::Gpr(_)) && self.dies(v)
+    }
     /// A two-operand instruction: `d = a; op d, b`, minding what the destination aliases.
     fn two(&mut self, v: Val, ty: Ty, a: Val, b: Val, commutes: bool, op: impl Fn(&mut Self, u8, Src)) {
+        let swap = commutes && !self.gives_way(a) && self.gives_way(b);
+        let (a, b) = if swap { (b, a) } else { (a, b) };
         let (mut s, mut o) = (self.reg(a), self.src(b));
         let mut d = self.dst(v, Some(a));
         let target = d;
