@@ -1,5 +1,5 @@
-//! Software debug events (Arm ARM DDI 0406C, C3): what the breakpoints and watchpoints of CP14 make of instructions and
-//! accesses. In Monitor debug-mode each is an exception; there is no Halting debug-mode here, and no vector catch.
+//! Software debug events (Arm ARM DDI 0406C, C3): what the breakpoints, watchpoints and vector catches of CP14 make of
+//! instructions and accesses. In Monitor debug-mode each is an exception; there is no Halting debug-mode here.
 
 use crate::exception::Class;
 use crate::mmu::Status;
@@ -10,6 +10,9 @@ use emu_ir::{Access, Fault, Traps, Watch};
 const MDBGEN: u32 = 1 << 15;
 /// DBGBCR.E and DBGWCR.E: enabled.
 const E: u32 = 1;
+/// The vectors that DBGVCR can catch, of those its bits stand for: not those of the aborts, which in Monitor debug-mode
+/// would come to themselves (C3.4.1).
+const CAUGHT: u32 = 0b1100_0111;
 /// The first of the breakpoints that can compare CONTEXTIDR; they are the last two.
 const CONTEXT_AWARE: usize = 4;
 
@@ -82,6 +85,7 @@ impl Cpu {
                 Type::Context { linked: true } | Type::Reserved => {}
             }
         }
+        traps.at.extend(self.caught().map(u64::from));
         for (wvr, wcr) in self.watchpoints() {
             traps.data.extend(bytes(wvr, wcr).map(|(start, len)| Watch {
                 start: start.into(),
@@ -93,14 +97,30 @@ impl Cpu {
         traps
     }
 
-    /// The exception of a breakpoint at the pc.
+    /// The exception of a breakpoint at the pc, or of a vector that is caught.
     pub(crate) fn trap(&self) -> Option<Fault> {
-        let hit = self.monitored() && self.breakpoints().any(|(n, bvr, bcr)| self.breaks(n, bvr, bcr));
-        hit.then_some(Fault::Guest {
-            class: Class::Breakpoint as u32,
+        if !self.monitored() {
+            return None;
+        }
+        let class = if self.breakpoints().any(|(n, bvr, bcr)| self.breaks(n, bvr, bcr)) {
+            Class::Breakpoint
+        } else if !self.is_user() && self.caught().any(|at| at == self.r[15]) {
+            Class::VectorCatch
+        } else {
+            return None;
+        };
+        Some(Fault::Guest {
+            class: class as u32,
             addr: 0,
             info: Status::DEBUG.bits(),
         })
+    }
+    /// The vectors that are caught.
+    fn caught(&self) -> impl Iterator<Item = u32> {
+        let (set, base) = (self.cp15.dbgvcr & CAUGHT, self.vectors());
+        (0..8)
+            .filter(move |k| set >> k & 1 != 0)
+            .map(move |k| base.wrapping_add(4 * k))
     }
     fn breaks(&self, n: usize, bvr: u32, bcr: u32) -> bool {
         let mode = self.current_mode();
@@ -222,6 +242,33 @@ mod tests {
             cpu.cp15.dbgbcr[0] = 1 << 20 | 3 << 16 | 0x1e7;
             assert_eq!(cpu.trap(), None, "linked to one that compares no context");
         }
+    }
+
+    #[test]
+    fn a_vector_is_caught_in_privileged_modes_where_it_is() {
+        let mut cpu = monitored(psr::SVC);
+        (cpu.cp15.dbgvcr, cpu.cp15.vbar) = (0xdf, 0x8000);
+        let all = [0x8000, 0x8004, 0x8008, 0x8018, 0x801c];
+        assert_eq!(cpu.traps().at, all, "not those of the aborts");
+        for (mode, pc, caught) in [
+            (psr::SVC, 0x8008, true),
+            (psr::SVC, 0x800c, false),
+            (psr::USR, 0x8008, false),
+        ] {
+            cpu.set_cpsr(mode);
+            cpu.r[15] = pc;
+            let class = |fault| match fault {
+                Fault::Guest { class, .. } => class,
+                Fault::Bus { .. } | Fault::Alignment { .. } => 0,
+            };
+            assert_eq!(
+                cpu.trap().map(class),
+                caught.then_some(Class::VectorCatch as u32),
+                "{pc:#x}"
+            );
+        }
+        cpu.cp15.sctlr |= crate::sys::sctlr::V;
+        assert_eq!(cpu.traps().at[1], 0xffff_0004);
     }
 
     #[test]

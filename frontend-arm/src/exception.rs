@@ -24,6 +24,8 @@ pub enum Class {
     Watchpoint = 6,
     /// Prefetch Abort of BKPT; the syndrome is a [`Status`].
     Bkpt = 7,
+    /// Prefetch Abort of a vector catch; the syndrome is a [`Status`].
+    VectorCatch = 8,
 }
 
 /// The Undefined Instruction exception as a fault.
@@ -134,10 +136,12 @@ impl Cpu {
         const BREAKPOINT: u32 = Class::Breakpoint as u32;
         const WATCHPOINT: u32 = Class::Watchpoint as u32;
         const BKPT: u32 = Class::Bkpt as u32;
+        const VECTOR_CATCH: u32 = Class::VectorCatch as u32;
         // DBGDSCR.MOE (C11.11.20): the method of entry.
         let entry = match class {
             BREAKPOINT => Some(0b0001),
             BKPT => Some(0b0011),
+            VECTOR_CATCH => Some(0b0101),
             WATCHPOINT => Some(0b1010),
             _ => None,
         };
@@ -149,7 +153,7 @@ impl Cpu {
                 self.advance_it();
                 self.enter(&SUPERVISOR);
             }
-            PREFETCH_ABORT | BREAKPOINT | BKPT => {
+            PREFETCH_ABORT | BREAKPOINT | BKPT | VECTOR_CATCH => {
                 self.cp15.ifsr = status_of(self, status.domain(0));
                 self.cp15.ifar = addr;
                 self.enter(&PREFETCH);
@@ -198,12 +202,15 @@ impl Cpu {
             self.mode |= mode::E;
         }
         self.excl_armed = 0;
-        let base = if control & sctlr::V != 0 {
+        self.r[15] = self.vectors().wrapping_add(v.offset);
+    }
+    /// The address of the first exception vector.
+    pub(crate) fn vectors(&self) -> u32 {
+        if self.cp15.sctlr & sctlr::V != 0 {
             0xffff_0000
         } else {
             self.cp15.vbar
-        };
-        self.r[15] = base.wrapping_add(v.offset);
+        }
     }
 }
 

@@ -497,6 +497,40 @@ fn a_mismatch_lets_one_instruction_of_user_mode_run() {
 }
 
 #[test]
+fn the_guest_catches_a_vector_wherever_it_moves_them() {
+    let code = arm(&[
+        0xee00_4e52, // 00: mcr p14, 0, r4, c0, c2, 2 (DBGDSCRext)
+        0xee00_5e17, // 04: mcr p14, 0, r5, c0, c7, 0 (DBGVCR)
+        0xee0c_6f10, // 08: mcr p15, 0, r6, c12, c0, 0 (VBAR)
+        0xf57f_f06f, // 0c: isb
+        0xef00_0000, // 10: svc #0
+    ]);
+    const SVC: u32 = 1 << 2;
+    const IRQ: u32 = 1 << 6;
+    for mut bench in benches(&code) {
+        for (vbar, catch, caught) in [(VECTORS, SVC, true), (VECTORS, IRQ, false), (DATA, SVC, true)] {
+            bench.start();
+            for vector in [VECTORS, DATA] {
+                bench.ram.put(vector + 8, &WFI.to_le_bytes());
+                bench.ram.put(vector + 0xc, &WFI.to_le_bytes());
+            }
+            let cpu = bench.v.state_mut();
+            cpu.cp15.dbgoslock = 0;
+            (cpu.r[4], cpu.r[5], cpu.r[6]) = (MONITOR, catch, vbar);
+
+            assert_eq!(bench.v.run(), Exit::Wait);
+
+            let at = if caught { 0xc } else { 8 };
+            assert_eq!(bench.v.pc(), u64::from(vbar + at + 4), "{vbar:#x} {catch:#x}");
+            if caught {
+                assert_eq!(bench.entered(), (0b0101, 0b01));
+                assert_eq!(bench.r(14), vbar + 8 + 4);
+            }
+        }
+    }
+}
+
+#[test]
 fn the_guests_watchpoint_comes_before_the_access_to_its_byte() {
     let code = arm(&[
         0xe590_1000, // 0: ldr r1, [r0]

@@ -367,6 +367,10 @@ fn settle(io: &mut Io, after: After) {
         After::Mode => {
             io.cpu.update_mode();
             io.env.context_changed();
+            // SCTLR.V moves the vectors.
+            if io.cpu.cp15.dbgvcr != 0 {
+                io.env.traps_changed();
+            }
         }
         After::Traps => io.env.traps_changed(),
     }

@@ -253,7 +253,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("AMAIR0", (15, 10, 0, 3, 0), RW, word(|c| &mut c.amair[0], ALL)),
     reg("AMAIR1", (15, 10, 0, 3, 1), RW, word(|c| &mut c.amair[1], ALL)),
     // ---- c12: exceptions
-    reg("VBAR", (15, 12, 0, 0, 0), RW, word(|c| &mut c.vbar, !0x1f)),
+    reg("VBAR", (15, 12, 0, 0, 0), RW, events(|c| &mut c.vbar, !0x1f)),
     reg("ISR", (15, 12, 0, 1, 0), RO, read(isr)),
     // ---- c13: process, context and thread
     reg("FCSEIDR", (15, 13, 0, 0, 0), RW, NOTHING),
@@ -284,7 +284,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("DBGDCCINT", (14, 0, 0, 2, 0), RW, NOTHING),
     reg("DBGDTRint", (14, 0, 0, 5, 0), URW, NOTHING).when(Gate::DebugUser),
     reg("DBGWFAR", (14, 0, 0, 6, 0), RW, NOTHING),
-    reg("DBGVCR", (14, 0, 0, 7, 0), RW, word(|c| &mut c.dbgvcr, 0xdf)),
+    reg("DBGVCR", (14, 0, 0, 7, 0), RW, events(|c| &mut c.dbgvcr, 0xdf)),
     reg("DBGDTRRXext", (14, 0, 0, 0, 2), RW, NOTHING),
     reg("DBGDSCRext", (14, 0, 0, 2, 2), RW, events(|c| &mut c.dbgdscr, 0x0000_f000)),
     reg("DBGDTRTXext", (14, 0, 0, 3, 2), RW, NOTHING),
