@@ -315,3 +315,145 @@ fn a_block_too_large_for_the_emitter_is_refused_and_the_next_is_not() {
     assert_ne!(end.r[0], 0);
     assert_eq!(end.r[0].to_le_bytes(), memory[last..last + 4]);
 }
+
+/// Accesses close to one another, at constant distances from three addresses in slots, among operations that want
+/// registers, call, branch and fault.
+fn close_accesses(random: &mut Random, len: u32) -> Block {
+    let mut b = Builder::new();
+    b.insn(0, 0);
+    let slots = [0, 1, 2].map(|i| cases::any(i, Ty::I32));
+    let mut roots = slots.map(|s| b.get(s));
+    let mut vals: Vec<Val> = vec![roots[0]];
+    let one = b.imm(Ty::I64, 1);
+    // Distances are multiples of this, and such an alignment may be demanded: most addresses in slots have it.
+    let unit = [0, 2, 4][random.below(3) as usize];
+    for n in 0..len {
+        let pick = |random: &mut Random, vals: &[Val]| vals[random.below(vals.len() as u64) as usize];
+        match random.below(24) {
+            0..=13 => {
+                let root = roots[random.below(3).min(random.below(3)) as usize];
+                let by = b.i32((random.below(100) as u32 >> unit << unit).wrapping_sub(32));
+                let mut addr = b.add(root, by);
+                if random.below(4) == 0 {
+                    let more = b.i32(random.below(32) as u32 >> unit << unit);
+                    addr = b.add(addr, more);
+                }
+                let size = random.below(5) as u8;
+                let ty = match (size, random.below(2)) {
+                    (4, _) => Ty::V128,
+                    (3, 0) => Ty::F64,
+                    (2, 0) => Ty::F32,
+                    (3, _) => Ty::I64,
+                    _ => Ty::I32,
+                };
+                let mem = emu_ir::Mem {
+                    signed: ty.is_int() && random.below(4) == 0,
+                    align: if random.below(4) == 0 { size.min(unit) } else { 0 },
+                    swap: if ty.is_int() && random.below(8) == 0 { size } else { 0 },
+                    ..emu_ir::Mem::new(size, 0)
+                };
+                let stored: Vec<Val> = vals.iter().copied().filter(|v| b.ty(*v) == ty).collect();
+                if random.below(2) == 0 && !stored.is_empty() {
+                    b.store(addr, pick(random, &stored), emu_ir::Mem { signed: false, ..mem });
+                } else {
+                    vals.push(b.load(ty, addr, mem));
+                }
+            }
+            14 | 15 => {
+                let wide: Vec<Val> = vals.iter().copied().filter(|v| b.ty(*v) == Ty::I64).collect();
+                let a = wide.last().copied().unwrap_or(one);
+                let c = b.add(a, one);
+                vals.push(if random.below(2) == 0 {
+                    b.div_u(a, c)
+                } else {
+                    b.mul(a, c)
+                });
+            }
+            16 | 17 => {
+                let v = pick(random, &vals);
+                b.set(cases::any(4 + random.below(8) as u32, b.ty(v)), v);
+            }
+            18 => {
+                let ints: Vec<Val> = vals.iter().copied().filter(|v| b.ty(*v) == Ty::I32).collect();
+                b.set(cases::pinned(random.below(8) as u32), pick(random, &ints));
+            }
+            19 => {
+                let floats: Vec<Val> = vals.iter().copied().filter(|v| b.ty(*v) == Ty::F64).collect();
+                if let Some(&a) = floats.last() {
+                    vals.push(b.fmul(a, a, emu_ir::Fenv::IEEE));
+                }
+            }
+            20 => {
+                let helper = [cases::MIX, cases::BUMP][random.below(2) as usize];
+                vals.push(b.call(Ty::I32, helper, &[roots[0]]));
+            }
+            21 => {
+                // The address moves on, as write-back has it.
+                let (k, by) = (random.below(3) as usize, b.i32(random.below(48) as u32 >> unit << unit));
+                roots[k] = b.add(roots[k], by);
+                b.set(slots[k], roots[k]);
+            }
+            22 => b.insn(4 * n as u16, n),
+            _ => {
+                let (c, skip) = (b.get(cases::any(3, Ty::I8)), b.label());
+                let bit = b.imm(Ty::I8, 1);
+                let c = b.and(c, bit);
+                b.br_if(c, skip);
+                b.store(roots[0], one, emu_ir::Mem::new(3, 0));
+                b.place(skip);
+                b.insn(4 * n as u16, n);
+            }
+        }
+    }
+    for (i, v) in (4..16).zip(vals.iter().rev().copied().collect::<Vec<_>>()) {
+        b.set(cases::any(i, b.ty(v)), v);
+    }
+    b.exit(Leave::Sync);
+    b.block
+}
+
+#[test]
+fn accesses_close_together_equal_interpreted() {
+    let (mut bench, mut random, mut faults) = (Bench::new(), Random::new(11), 0);
+    for n in 0..4000 {
+        let mut block = close_accesses(&mut random, 4 + n % 40);
+        emu_ir::verify::verify(&block).expect("a valid block");
+        if n % 2 == 1 {
+            let mut scratch = opt::Scratch::default();
+            opt::run(&mut block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut scratch);
+        }
+        let entry = bench.install(&block).expect("fits");
+        let prepared = Prepared::new(block);
+        for seed in 0..4 {
+            let mut state: State = bytemuck::Zeroable::zeroed();
+            let mut fill = Random::new(u64::from(n) * 8 + seed);
+            state.v.as_flattened_mut().fill_with(|| fill.next() >> fill.below(64));
+            state.r.fill_with(|| fill.next() as u32);
+            for root in 0..3 {
+                // Within the page, or so that some of the bytes are past one of its ends.
+                let at = match fill.below(24) {
+                    0 => 0xff0 + fill.below(32),
+                    1 => fill.below(32),
+                    _ => 0x100 + fill.below(0xe00),
+                };
+                state.v[root][0] = if fill.below(8) == 0 { at } else { at & !15 };
+            }
+            if seed != 0 {
+                bench.v.mmu.tlb.flush(emu_ir::Flush::All);
+            }
+            let (want, got) = (interpreted(&bench, &prepared, &state), bench.run(entry, &state));
+            faults += u32::from(want.2 == Left::Fault);
+            let listing = emu_ir::print::Listing {
+                block: prepared.block(),
+                layout: TestGuest::LAYOUT,
+            };
+            assert_eq!(got.2, want.2, "block {n}\nstart {state:x?}\n{listing}");
+            assert_eq!(got.0, want.0, "block {n}\nstart {state:x?}\n{listing}");
+            assert!(
+                got.1 == want.1,
+                "block {n}: memory differs\nstart {state:x?}\n{listing}"
+            );
+        }
+    }
+    assert!((2000..10_000).contains(&faults), "{faults} of 16,000 fault");
+}

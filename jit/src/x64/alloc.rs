@@ -4,7 +4,7 @@
 //! flags, a constant, or spilled. Guest registers are at home (in their host register, or in the state) at every branch,
 //! label and call.
 
-use super::{Emit, PINS, TEMPS, cond, thunks::SPILLS};
+use super::{Emit, PINS, TEMPS, cond, thunks::SPILLS, window::Windows};
 use crate::pins::NONE;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Inst, Op, Slot, Ty, Val};
@@ -99,15 +99,25 @@ impl Emit<'_> {
 
     // ---- integer registers
 
+    /// A temporary register that nothing is in.
+    pub fn spare(&self) -> Option<u8> {
+        let taken = self.locked | self.windows.regs;
+        let spare = |r: &u8| taken & 1 << r == 0 && self.gpr[*r as usize].is_none();
+        TEMPS.into_iter().find(spare)
+    }
     /// A free temporary register, locked until the operation ends.
     pub fn temp(&mut self) -> u8 {
         let free = |e: &Self, r: u8| e.locked & 1 << r == 0;
-        let r = match TEMPS
-            .iter()
-            .copied()
-            .find(|&r| free(self, r) && self.gpr[r as usize].is_none())
-        {
-            Some(r) => r,
+        let window = || {
+            TEMPS
+                .into_iter()
+                .find(|&r| free(self, r) && self.windows.regs & 1 << r != 0)
+        };
+        let r = match self.spare().or_else(window) {
+            Some(r) => {
+                self.windows.close(r);
+                r
+            }
             None => {
                 let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.end(v));
                 let candidates = TEMPS.iter().copied().filter(|&r| free(self, r));
@@ -124,6 +134,7 @@ impl Emit<'_> {
     }
     /// Make a particular temporary free and lock it: its value moves elsewhere.
     pub fn claim(&mut self, r: u8) {
+        self.windows.close(r);
         self.locked |= 1 << r;
         if let Some(v) = self.gpr[r as usize] {
             let t = self.temp();
@@ -441,10 +452,12 @@ impl Emit<'_> {
         self.w.pinned.iter_mut().for_each(Vec::clear);
         self.w.flags.clear();
         self.flags = Flags::default();
+        self.windows = Windows::default();
     }
     /// Before a call: every live value leaves the temporaries (and with `all` the pinned registers, which the callee may
     /// change).
     pub fn spill_live(&mut self, all: bool) {
+        self.windows = Windows::default();
         self.clobber();
         self.bury();
         for k in 0..self.w.live.len() {
@@ -463,6 +476,7 @@ impl Emit<'_> {
     pub fn finish(&mut self) {
         self.locked = 0;
         self.xlocked = 0;
+        self.windows.age(self.i);
         while let Some((&(i, v), rest)) = self.deaths.split_last()
             && i as usize == self.i
         {

@@ -3,6 +3,7 @@
 use super::alloc::{Loc, Src};
 use super::context::{ARGS, DATA, RET};
 use super::thunks::SAVE_AT;
+use super::window::{Window, Windows, plain};
 use super::{Cold, Emit, What};
 use crate::tlb::{DATA_BITS, ENTRY_SHIFT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -20,6 +21,38 @@ pub struct Slow {
     /// Where the result goes.
     result: Option<(Place, Ty)>,
     saved: Saved,
+    /// Where the access is made inline after all, since only its window's check failed: with two registers to work in.
+    again: Option<(Mem, u8, u8)>,
+    /// Registers of windows, which end here.
+    closed: u16,
+}
+
+/// How a host instruction finds guest memory.
+#[derive(Clone, Copy)]
+enum At {
+    /// By base and index.
+    Index(u8, u8),
+    /// By base and displacement.
+    Within(u8, i8),
+}
+
+/// An instruction that reads guest memory.
+macro_rules! from {
+    ($e:expr, $at:expr, $($insn:tt)*) => {
+        match $at {
+            At::Index(t, r) => dynasm!($e.a ; .arch x64 ; $($insn)* [Rq(t) + Rq(r)]),
+            At::Within(t, k) => dynasm!($e.a ; .arch x64 ; $($insn)* [BYTE Rq(t) + k]),
+        }
+    };
+}
+/// An instruction that writes guest memory.
+macro_rules! to {
+    ($e:expr, $at:expr, ($($insn:tt)*), $($from:tt)*) => {
+        match $at {
+            At::Index(t, r) => dynasm!($e.a ; .arch x64 ; $($insn)* [Rq(t) + Rq(r)], $($from)*),
+            At::Within(t, k) => dynasm!($e.a ; .arch x64 ; $($insn)* [BYTE Rq(t) + k], $($from)*),
+        }
+    };
 }
 
 /// A register of either file, or a constant.
@@ -59,7 +92,10 @@ const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
 impl Emit<'_> {
     /// The registers whose values are still needed after this operation, but for `result`.
     pub fn saved(&mut self, result: Option<Val>) -> Saved {
-        let mut s = Saved::default();
+        let mut s = Saved {
+            gpr: self.windows.regs,
+            xmm: 0,
+        };
         self.bury();
         for &v in &self.w.live {
             if Some(v) == result || !self.live(v) {
@@ -98,20 +134,32 @@ impl Emit<'_> {
     /// The same with a register to work in.
     fn check_with(&mut self, u: u8, addr: u8, wide: bool, mem: Mem, write: bool, slow: DynamicLabel) -> u8 {
         let t = self.temp();
+        self.check_bytes((t, u), addr, wide, mem, mem.bytes().into(), write, slow);
+        t
+    }
+    /// The same of so many bytes, with both registers given.
+    #[allow(clippy::too_many_arguments)]
+    fn check_bytes(
+        &mut self,
+        (t, u): (u8, u8),
+        addr: u8,
+        wide: bool,
+        mem: Mem,
+        bytes: i64,
+        write: bool,
+        slow: DynamicLabel,
+    ) {
         let tag = if write { 8 } else { 0 };
-        let unit = 1i32 << mem.align.min(mem.size);
-        let last = mem.bytes() as i32 - unit;
-        let mask = -4096 | ((1i32 << mem.align) - 1);
+        // The last unit that must be aligned as the first: if it is, and in the same page, all is.
+        let unit = 1i32 << mem.align;
+        let last = (bytes as i32 - 1) & -unit;
+        let mask = -4096 | (unit - 1);
         dynasm!(self.a ; .arch x64
             ; rorx Rq(t), Rq(addr), (12 - ENTRY_SHIFT) as i8
             ; and Rd(t), DATA_MASK
             ; add Rq(t), [r15 + DATA + 8 * mem.idx as i32]);
         if last != 0 {
-            if wide {
-                dynasm!(self.a ; .arch x64 ; lea Rq(u), [Rq(addr) + last]);
-            } else {
-                dynasm!(self.a ; .arch x64 ; lea Rd(u), [Rq(addr) + last]);
-            }
+            self.add_to(u, addr, wide, last);
         } else {
             self.mov(Ty::I64, u, addr);
         }
@@ -120,7 +168,37 @@ impl Emit<'_> {
             ; cmp [Rq(t) + tag], Rq(u)
             ; jne =>slow
             ; mov Rq(t), [Rq(t) + 16]);
-        t
+    }
+    /// `d = addr + by`, an address again.
+    fn add_to(&mut self, d: u8, addr: u8, wide: bool, by: i32) {
+        if wide {
+            dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(addr) + by]);
+        } else {
+            dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(addr) + by]);
+        }
+    }
+    /// The inline check of a [`plain`] access at the address `v` in register `r`: where it goes then, and what its slow path
+    /// may work with.
+    fn reach(&mut self, v: Val, r: u8, mem: Mem, write: bool, slow: DynamicLabel) -> (At, Option<(Mem, u8, u8)>) {
+        let wide = self.b.ty(v) == Ty::I64;
+        if let Some((w, at)) = self.in_window(v, mem, write) {
+            dynasm!(self.a ; .arch x64 ; test Rq(w), Rq(w) ; jz =>slow);
+            return (At::Within(w, at), self.spare().map(|u| (mem, w, u)));
+        }
+        let Some(span) = self.span(v, mem, write) else {
+            let t = self.check(r, wide, mem, write, slow);
+            return (At::Index(t, r), None);
+        };
+        let (t, u) = (self.temp(), self.temp());
+        let mut first = r;
+        if span.before != 0 {
+            first = self.temp();
+            self.add_to(first, r, wide, -span.before as i32);
+        }
+        self.check_bytes((t, u), first, wide, mem, span.bytes, write, slow);
+        dynasm!(self.a ; .arch x64 ; add Rq(t), Rq(first));
+        self.windows.open(write, Window { reg: t, span });
+        (At::Within(t, span.before as i8), Some((mem, t, u)))
     }
 
     fn operand(&mut self, v: Val) -> Place {
@@ -141,58 +219,70 @@ impl Emit<'_> {
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
         let site = self.site(What::Mem(inst));
         let r = self.reg(addr);
-        let always_slow = (mem.swap != 0 && (!ty.is_int() || mem.swap != mem.size)) || mem.size == 4 && ty.is_int();
-        let result;
-        if ty.is_int() {
-            let d = self.dst(v, None);
-            result = Place::Gpr(d);
-            if always_slow {
-                dynasm!(self.a ; .arch x64 ; jmp =>from);
-            } else {
-                let t = self.check(r, wide, mem, false, from);
-                self.load_int(d, t, r, ty, mem);
-            }
+        let result = if ty.is_int() {
+            Place::Gpr(self.dst(v, None))
         } else {
-            let x = self.xdst(v);
-            result = Place::Xmm(x);
-            if always_slow || mem.bytes() < 4 {
-                dynasm!(self.a ; .arch x64 ; jmp =>from);
-            } else {
-                let t = self.check(r, wide, mem, false, from);
-                match mem.size {
-                    2 => dynasm!(self.a ; .arch x64 ; vmovd Rx(x), DWORD [Rq(t) + Rq(r)]),
-                    3 => dynasm!(self.a ; .arch x64 ; vmovq Rx(x), QWORD [Rq(t) + Rq(r)]),
-                    _ => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [Rq(t) + Rq(r)]),
-                }
-            }
+            Place::Xmm(self.xdst(v))
+        };
+        let mut again = None;
+        if plain(ty, mem) {
+            let at;
+            (at, again) = self.reach(addr, r, mem, false, from);
+            self.load_from(at, result, ty, mem);
+        } else if let Place::Gpr(d) = result
+            && mem.swap == mem.size
+            && mem.size < 4
+        {
+            let t = self.check(r, wide, mem, false, from);
+            self.load_swapped(d, t, r, ty, mem);
+        } else {
+            dynasm!(self.a ; .arch x64 ; jmp =>from);
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        let saved = self.saved(Some(v));
-        let slow = Slow {
-            from,
-            back,
-            site,
-            addr: r,
-            wide,
-            args: [None; 2],
-            result: Some((result, ty)),
-            saved,
-        };
+        self.cold_access(
+            Slow {
+                from,
+                back,
+                site,
+                addr: r,
+                wide,
+                args: [None; 2],
+                result: Some((result, ty)),
+                saved: Saved::default(),
+                again,
+                closed: 0,
+            },
+            Some(v),
+        );
+    }
+    /// Note an access's slow path; `v`: what it makes.
+    fn cold_access(&mut self, mut slow: Slow, v: Option<Val>) {
+        slow.saved = self.saved(v);
+        // A slow access may change what the guest's memory is.
+        slow.closed = self.windows.regs;
+        slow.saved.gpr &= !slow.closed;
         self.w.cold.push(Cold::Mem(slow));
     }
-    fn load_int(&mut self, d: u8, t: u8, r: u8, ty: Ty, mem: Mem) {
-        let long = ty == Ty::I64;
-        match (mem.size, mem.signed, long) {
-            _ if mem.swap != 0 => return self.load_swapped(d, t, r, ty, mem),
-            (0, false, _) => dynasm!(self.a ; .arch x64 ; movzx Rd(d), BYTE [Rq(t) + Rq(r)]),
-            (0, true, false) => dynasm!(self.a ; .arch x64 ; movsx Rd(d), BYTE [Rq(t) + Rq(r)]),
-            (0, true, true) => dynasm!(self.a ; .arch x64 ; movsx Rq(d), BYTE [Rq(t) + Rq(r)]),
-            (1, false, _) => dynasm!(self.a ; .arch x64 ; movzx Rd(d), WORD [Rq(t) + Rq(r)]),
-            (1, true, false) => dynasm!(self.a ; .arch x64 ; movsx Rd(d), WORD [Rq(t) + Rq(r)]),
-            (1, true, true) => dynasm!(self.a ; .arch x64 ; movsx Rq(d), WORD [Rq(t) + Rq(r)]),
-            (2, true, true) => dynasm!(self.a ; .arch x64 ; movsxd Rq(d), DWORD [Rq(t) + Rq(r)]),
-            (2, ..) => dynasm!(self.a ; .arch x64 ; mov Rd(d), [Rq(t) + Rq(r)]),
-            _ => dynasm!(self.a ; .arch x64 ; mov Rq(d), [Rq(t) + Rq(r)]),
+    fn load_from(&mut self, at: At, to: Place, ty: Ty, mem: Mem) {
+        match (to, mem.size) {
+            (Place::Xmm(x), 2) => from!(self, at, vmovd Rx(x), DWORD),
+            (Place::Xmm(x), 3) => from!(self, at, vmovq Rx(x), QWORD),
+            (Place::Xmm(x), _) => from!(self, at, vmovdqu Rx(x),),
+            (Place::Gpr(d), _) => self.load_int(at, d, ty, mem),
+            (Place::Imm(_), _) => {}
+        }
+    }
+    fn load_int(&mut self, at: At, d: u8, ty: Ty, mem: Mem) {
+        match (mem.size, mem.signed, ty == Ty::I64) {
+            (0, false, _) => from!(self, at, movzx Rd(d), BYTE),
+            (0, true, false) => from!(self, at, movsx Rd(d), BYTE),
+            (0, true, true) => from!(self, at, movsx Rq(d), BYTE),
+            (1, false, _) => from!(self, at, movzx Rd(d), WORD),
+            (1, true, false) => from!(self, at, movsx Rd(d), WORD),
+            (1, true, true) => from!(self, at, movsx Rq(d), WORD),
+            (2, true, true) => from!(self, at, movsxd Rq(d), DWORD),
+            (2, ..) => from!(self, at, mov Rd(d),),
+            _ => from!(self, at, mov Rq(d),),
         }
         if mem.signed && ty == Ty::I16 {
             dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rw(d));
@@ -226,40 +316,45 @@ impl Emit<'_> {
         let site = self.site(What::Mem(inst));
         let r = self.reg(addr);
         let value = self.operand(a);
-        if mem.swap != 0
-            || (!ty.is_int() && mem.bytes() < 4)
-            || (mem.size == 3 && matches!(value, Place::Imm(c) if i32::try_from(c as i64).is_err()))
-        {
-            self.store_hard(r, wide, value, ty, mem, from);
+        let mut again = None;
+        if plain(ty, mem) && !matches!(value, Place::Imm(c) if mem.size == 3 && i32::try_from(c as i64).is_err()) {
+            let at;
+            (at, again) = self.reach(addr, r, mem, true, from);
+            self.store_to(at, value, mem);
         } else {
-            let t = self.check(r, wide, mem, true, from);
-            match (value, mem.size) {
-                (Place::Gpr(s), 0) => dynasm!(self.a ; .arch x64 ; mov [Rq(t) + Rq(r)], Rb(s)),
-                (Place::Gpr(s), 1) => dynasm!(self.a ; .arch x64 ; mov [Rq(t) + Rq(r)], Rw(s)),
-                (Place::Gpr(s), 2) => dynasm!(self.a ; .arch x64 ; mov [Rq(t) + Rq(r)], Rd(s)),
-                (Place::Gpr(s), _) => dynasm!(self.a ; .arch x64 ; mov [Rq(t) + Rq(r)], Rq(s)),
-                (Place::Imm(c), 0) => dynasm!(self.a ; .arch x64 ; mov BYTE [Rq(t) + Rq(r)], c as i8),
-                (Place::Imm(c), 1) => dynasm!(self.a ; .arch x64 ; mov WORD [Rq(t) + Rq(r)], c as i16),
-                (Place::Imm(c), 2) => dynasm!(self.a ; .arch x64 ; mov DWORD [Rq(t) + Rq(r)], c as i32),
-                (Place::Imm(c), _) => dynasm!(self.a ; .arch x64 ; mov QWORD [Rq(t) + Rq(r)], c as i32),
-                (Place::Xmm(x), 2) => dynasm!(self.a ; .arch x64 ; vmovd DWORD [Rq(t) + Rq(r)], Rx(x)),
-                (Place::Xmm(x), 3) => dynasm!(self.a ; .arch x64 ; vmovq QWORD [Rq(t) + Rq(r)], Rx(x)),
-                (Place::Xmm(x), _) => dynasm!(self.a ; .arch x64 ; vmovdqu [Rq(t) + Rq(r)], Rx(x)),
-            }
+            self.store_hard(r, wide, value, ty, mem, from);
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        let saved = self.saved(None);
-        let slow = Slow {
-            from,
-            back,
-            site,
-            addr: r,
-            wide,
-            args: [Some((value, ty)), None],
-            result: None,
-            saved,
-        };
-        self.w.cold.push(Cold::Mem(slow));
+        self.cold_access(
+            Slow {
+                from,
+                back,
+                site,
+                addr: r,
+                wide,
+                args: [Some((value, ty)), None],
+                result: None,
+                saved: Saved::default(),
+                again,
+                closed: 0,
+            },
+            None,
+        );
+    }
+    fn store_to(&mut self, at: At, value: Place, mem: Mem) {
+        match (value, mem.size) {
+            (Place::Gpr(s), 0) => to!(self, at, (mov), Rb(s)),
+            (Place::Gpr(s), 1) => to!(self, at, (mov), Rw(s)),
+            (Place::Gpr(s), 2) => to!(self, at, (mov), Rd(s)),
+            (Place::Gpr(s), _) => to!(self, at, (mov), Rq(s)),
+            (Place::Imm(c), 0) => to!(self, at, (mov BYTE), c as i8),
+            (Place::Imm(c), 1) => to!(self, at, (mov WORD), c as i16),
+            (Place::Imm(c), 2) => to!(self, at, (mov DWORD), c as i32),
+            (Place::Imm(c), _) => to!(self, at, (mov QWORD), c as i32),
+            (Place::Xmm(x), 2) => to!(self, at, (vmovd DWORD), Rx(x)),
+            (Place::Xmm(x), 3) => to!(self, at, (vmovq QWORD), Rx(x)),
+            (Place::Xmm(x), _) => to!(self, at, (vmovdqu), Rx(x)),
+        }
     }
     /// Big-endian and other rare stores.
     fn store_hard(&mut self, r: u8, wide: bool, value: Place, ty: Ty, mem: Mem, from: DynamicLabel) {
@@ -284,6 +379,7 @@ impl Emit<'_> {
 
     pub fn cas(&mut self, v: Val, inst: Inst, addr: Val, old: Val, new: Val, mem: Mem) {
         self.clobber();
+        self.windows = Windows::default();
         self.claim(0);
         let ty = inst.ty;
         let wide = self.b.ty(addr) == Ty::I64;
@@ -308,24 +404,29 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64 ; =>back);
         let args = [o, n].map(|r| Some((Place::Gpr(r), ty)));
-        let saved = self.saved(Some(v));
         let result = Some((Place::Gpr(0), ty));
-        self.w.cold.push(Cold::Mem(Slow {
-            from,
-            back,
-            site,
-            addr: r,
-            wide,
-            args,
-            result,
-            saved,
-        }));
+        self.cold_access(
+            Slow {
+                from,
+                back,
+                site,
+                addr: r,
+                wide,
+                args,
+                result,
+                saved: Saved::default(),
+                again: None,
+                closed: 0,
+            },
+            Some(v),
+        );
         self.locked = 1;
         let d = self.dst(v, None);
         self.mov(ty, d, 0);
     }
     pub fn swap(&mut self, v: Val, inst: Inst, addr: Val, a: Val, mem: Mem) {
         self.clobber();
+        self.windows = Windows::default();
         let ty = inst.ty;
         let wide = self.b.ty(addr) == Ty::I64;
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
@@ -346,18 +447,22 @@ impl Emit<'_> {
             }
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        let saved = self.saved(Some(v));
         let (args, result) = ([Some((Place::Gpr(s), ty)), None], Some((Place::Gpr(u), ty)));
-        self.w.cold.push(Cold::Mem(Slow {
-            from,
-            back,
-            site,
-            addr: r,
-            wide,
-            args,
-            result,
-            saved,
-        }));
+        self.cold_access(
+            Slow {
+                from,
+                back,
+                site,
+                addr: r,
+                wide,
+                args,
+                result,
+                saved: Saved::default(),
+                again: None,
+                closed: 0,
+            },
+            Some(v),
+        );
         self.locked = 1 << u;
         let d = self.dst(v, None);
         self.mov(ty, d, u);
@@ -374,6 +479,18 @@ impl Emit<'_> {
     pub fn slow_path(&mut self, s: Slow) {
         let from = s.from;
         dynasm!(self.a ; .arch x64 ; =>from);
+        if let Some((mem, t, u)) = s.again {
+            let miss = self.a.new_dynamic_label();
+            let write = s.result.is_none();
+            self.check_bytes((t, u), s.addr, s.wide, mem, mem.bytes().into(), write, miss);
+            match (s.result, s.args[0]) {
+                (Some((to, ty)), _) => self.load_from(At::Index(t, s.addr), to, ty, mem),
+                (None, Some((value, _))) => self.store_to(At::Index(t, s.addr), value, mem),
+                (None, None) => {}
+            }
+            let back = s.back;
+            dynasm!(self.a ; .arch x64 ; xor Rd(t), Rd(t) ; jmp =>back ; =>miss);
+        }
         self.save(&s.saved);
         for (k, (place, ty)) in s.args.into_iter().flatten().enumerate() {
             let at = ARGS + 16 * k as i32;
@@ -402,6 +519,9 @@ impl Emit<'_> {
             Some((Place::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
             Some((Place::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + RET]),
             Some((Place::Imm(_), _)) | None => {}
+        }
+        for w in bits(s.closed) {
+            dynasm!(self.a ; .arch x64 ; xor Rd(w), Rd(w));
         }
         let back = s.back;
         dynasm!(self.a ; .arch x64 ; jmp =>back);

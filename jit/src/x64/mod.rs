@@ -4,8 +4,8 @@
 //! guest's hottest slots, five are temporaries, rsp is the frame for spilled values. The host must have BMI2, LZCNT,
 //! AVX2, FMA and F16C ([`supported`]).
 //!
-//! Families: [`int`], [`mem`], [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]), [`flow`]; [`guard`] is what
-//! keeps the host's floating point exact.
+//! Families: [`int`], [`mem`] (with [`window`]), [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]),
+//! [`flow`]; [`guard`] is what keeps the host's floating point exact.
 #![allow(unsafe_code)]
 // The assembler's macro converts register numbers to what they are already.
 #![allow(clippy::useless_conversion)]
@@ -24,6 +24,7 @@ mod vec;
 mod vec_float;
 mod vec_int;
 mod vec_move;
+mod window;
 
 use crate::cache::Offset;
 use crate::classes::{fp_ops, pure_ops};
@@ -34,6 +35,7 @@ use asm::Asm;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Block, BlockKey, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
 use thunks::Thunks;
+use window::Windows;
 
 /// r15: the guest's state.
 pub const STATE: u8 = 15;
@@ -186,6 +188,7 @@ pub(crate) struct Emit<'a> {
     insn: (u16, u32),
     gpr: [Option<Val>; 16],
     xmm: [Option<Val>; 16],
+    windows: Windows,
     locked: u16,
     xlocked: u16,
     spilled: u128,
@@ -195,8 +198,7 @@ pub(crate) struct Emit<'a> {
 }
 
 /// Emit what is needed of a block. `None`: it needs more spill slots or more room than there is, and should be translated
-/// shorter. The code is the
-/// caller's to take from, until the next block.
+/// shorter. The code is the caller's to take from, until the next block.
 pub fn emit<'s>(
     key: BlockKey,
     b: &Block,
@@ -222,6 +224,7 @@ pub fn emit<'s>(
         insn: (0, 0),
         gpr: [None; 16],
         xmm: [None; 16],
+        windows: Windows::default(),
         locked: 0,
         xlocked: 0,
         spilled: 0,

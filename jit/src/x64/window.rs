@@ -1,0 +1,182 @@
+//! Windows: host memory that one TLB check has found good for several accesses to come.
+//!
+//! Compiled code goes to one structure or stack frame again and again. The first such access has all their bytes checked at
+//! once, and keeps their host address in a register; where that is 0, the check failed, and each looks for itself. A
+//! window ends before whatever may change what the guest's addresses mean, and its register is the first to be given away.
+
+use super::Emit;
+use emu_ir::{Inst, Mem, Op, Ty, Val};
+
+/// Bytes that a window has at most: displacements within it have one byte.
+const REACH: i64 = 128;
+/// How many operations ahead accesses are looked for.
+const AHEAD: usize = 16;
+
+/// An address as a value and a distance from it; no value: from the start of the block's page.
+type Place = (Val, i64);
+
+/// A window.
+#[derive(Clone, Copy, Debug)]
+pub struct Window {
+    /// Holds the host address of its first byte, or 0.
+    pub reg: u8,
+    /// What it is of.
+    pub span: Span,
+}
+
+/// The windows there are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Windows {
+    /// Of loads, and of stores.
+    of: [Option<Window>; 2],
+    /// Their registers, a bit each.
+    pub regs: u16,
+}
+
+impl Windows {
+    /// One more.
+    pub fn open(&mut self, write: bool, window: Window) {
+        self.of[usize::from(write)] = Some(window);
+        self.regs |= 1 << window.reg;
+    }
+    /// Some end.
+    fn keep(&mut self, f: impl Fn(&Window) -> bool) {
+        for w in &mut self.of {
+            *w = w.filter(&f);
+        }
+        self.regs = self.of.iter().flatten().fold(0, |set, w| set | 1 << w.reg);
+    }
+    /// A register has other use: a window there ends.
+    #[inline]
+    pub fn close(&mut self, reg: u8) {
+        if self.regs & 1 << reg != 0 {
+            self.keep(|w| w.reg != reg);
+        }
+    }
+    /// Those whose last access was operation `i` end.
+    #[inline]
+    pub fn age(&mut self, i: usize) {
+        if self.regs != 0 {
+            self.keep(|w| w.span.end > i);
+        }
+    }
+}
+
+/// The accesses of a window.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    root: Val,
+    first: i64,
+    /// How many bytes.
+    pub bytes: i64,
+    /// log2 of the alignment that was checked.
+    align: u8,
+    idx: u8,
+    /// The last operation that it is for.
+    end: usize,
+    /// How far before the first access's address it starts.
+    pub before: i64,
+}
+
+impl Span {
+    /// The distance from the window's start of an access that it is good for.
+    fn distance(&self, (root, at): Place, mem: Mem) -> Option<i8> {
+        let from = at.wrapping_sub(self.first);
+        let aligned = mem.align <= self.align && from % (1 << mem.align) == 0;
+        let inside = from >= 0 && from + i64::from(mem.bytes()) <= self.bytes;
+        (root == self.root && mem.idx == self.idx && aligned && inside).then_some(from as i8)
+    }
+}
+
+/// Whether an access can be made inline, and at any address.
+pub fn plain(ty: Ty, mem: Mem) -> bool {
+    mem.swap == 0 && if ty.is_int() { mem.size < 4 } else { mem.size >= 2 }
+}
+
+impl Emit<'_> {
+    /// What an address is relative to.
+    fn place_of(&self, addr: Val) -> Place {
+        let (mut v, mut distance) = (addr, 0i64);
+        let narrow = self.b.ty(addr) == Ty::I32;
+        for _ in 0..4 {
+            match self.b.insts[v.index()].op {
+                Op::Add { a, b } => {
+                    let Some(c) = self.b.constant(b) else { break };
+                    (v, distance) = (a, distance.wrapping_add(c as i64));
+                }
+                Op::PcRel { offset } => {
+                    (v, distance) = (Val::NONE, distance.wrapping_add(offset.into()));
+                    break;
+                }
+                _ => break,
+            }
+        }
+        (v, if narrow { distance as i32 as i64 } else { distance })
+    }
+    /// The window that has this access: its register, which then stays, and the access's place in it.
+    pub fn in_window(&mut self, addr: Val, mem: Mem, write: bool) -> Option<(u8, i8)> {
+        let Window { reg, span } = self.windows.of[usize::from(write)]?;
+        let at = span.distance(self.place_of(addr), mem)?;
+        self.locked |= 1 << reg;
+        Some((reg, at))
+    }
+    /// What accesses close to this one, which is not in a window, are to come.
+    pub fn span(&self, addr: Val, mem: Mem, write: bool) -> Option<Span> {
+        if self.windows.of[usize::from(write)].is_some() {
+            return None;
+        }
+        let next = self.i + 1;
+        let ahead = (next..self.b.insts.len()).take(AHEAD);
+        let accesses = ahead
+            .map_while(|k| (!ends(&self.b.insts[k].op)).then_some(k))
+            .filter_map(|k| match self.b.insts[k] {
+                Inst {
+                    op: Op::Load { addr, mem },
+                    ty,
+                } if !write && plain(ty, mem) => Some((k, addr, mem)),
+                Inst {
+                    op: Op::Store { addr, mem, .. },
+                    ty,
+                } if write && plain(ty, mem) => Some((k, addr, mem)),
+                _ => None,
+            });
+        let mut accesses = accesses.filter(|&(k, ..)| self.lives.vals[k].needed()).peekable();
+        accesses.peek()?;
+        let (root, here) = self.place_of(addr);
+        let (mut first, mut past, mut end) = (here, here + i64::from(mem.bytes()), self.i);
+        for (k, other, m) in accesses {
+            let (of, at) = self.place_of(other);
+            let (low, high) = (first.min(at), past.max(at + i64::from(m.bytes())));
+            let alike = of == root && m.idx == mem.idx && m.align <= mem.align;
+            if alike && high - low <= REACH && (at - here) % (1 << mem.align) == 0 {
+                (first, past, end) = (low, high, k);
+            }
+        }
+        (end != self.i).then_some(Span {
+            root,
+            first,
+            bytes: past - first,
+            align: mem.align,
+            idx: mem.idx,
+            end,
+            before: here - first,
+        })
+    }
+}
+
+/// Whether an operation ends windows: it may change what addresses mean, or is where paths meet or part.
+fn ends(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Cas { .. }
+            | Op::Swap { .. }
+            | Op::Barrier { .. }
+            | Op::Call { .. }
+            | Op::Place { .. }
+            | Op::Br { .. }
+            | Op::BrIf { .. }
+            | Op::Goto { .. }
+            | Op::GotoVal { .. }
+            | Op::Exit { .. }
+    )
+}
