@@ -150,6 +150,23 @@ fn breakpoints_stop_before_their_instruction_in_code_that_has_run() {
 }
 
 #[test]
+fn a_loop_that_rewrites_its_own_branch_ends() {
+    let code = arm(&[
+        0xe585_4000, // 0: str r4, [r5]
+        0xe280_0001, // 4: add r0, r0, #1
+        0xeaff_fffc, // 8: b 0
+    ]);
+    for mut bench in benches(&code) {
+        let cpu = bench.v.state_mut();
+        (cpu.r[4], cpu.r[5]) = (WFI, CODE + 8);
+
+        assert_eq!(bench.v.run(), Exit::Wait);
+
+        assert_eq!(bench.r(0), 2, "the new code runs from the next turn on");
+    }
+}
+
+#[test]
 fn breakpoints_in_other_pages_do_not_stop() {
     for mut bench in benches(&counting()) {
         let elsewhere = [0u32, 4, 8, 12].map(|at| u64::from(BASE + 0x5000 + at));

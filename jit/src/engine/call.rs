@@ -5,6 +5,7 @@ use super::Vcpu;
 use crate::interp::{self, Memory, Stopped, extend, peek};
 use crate::x64::{self, Site, What, context::Context, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
+use std::sync::atomic::Ordering::Release;
 
 /// Tell a vCPU's translated code where these functions are.
 pub fn connect<G: Guest>(v: &mut Vcpu<G>) {
@@ -87,6 +88,10 @@ impl<G: Guest> Vcpu<G> {
             } => self.mmu.swap(at, addr, mem, low(args[0], mem)),
             other => unreachable!("{} is no memory access", other.op.name()),
         };
+        if std::mem::take(&mut self.mmu.code.rewritten) {
+            // Perhaps this very block, which goes to its own start without asking whether it is still there.
+            self.shared.context.attention().now.fetch_or(1, Release);
+        }
         match done {
             Ok(v) => {
                 self.shared.context.set_result(&mut self.own, v);

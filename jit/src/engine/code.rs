@@ -85,6 +85,8 @@ pub struct Code {
     alone: bool,
     /// Branches to other pages go straight to blocks that are there.
     chained: bool,
+    /// Blocks were forgotten since bytes that they were made from changed: who runs one may want to leave it.
+    pub rewritten: bool,
 }
 
 impl Code {
@@ -109,6 +111,7 @@ impl Code {
             era: 0,
             alone,
             chained: true,
+            rewritten: false,
         })
     }
     /// Executable address of the cache's start.
@@ -336,6 +339,7 @@ impl Code {
             start < to && from < end
         };
         let dead: Vec<u32> = page.members.iter().copied().filter(hit).collect();
+        self.rewritten |= !dead.is_empty();
         for n in dead {
             self.remove(n);
         }
