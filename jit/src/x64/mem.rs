@@ -7,22 +7,30 @@ use super::window::{Window, Windows, plain};
 use super::{Cold, Emit, What};
 use crate::tlb::{DATA_BITS, ENTRY_SHIFT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Fence, Inst, Mem, Ty, Val};
+use emu_ir::{Fence, Inst, Mem, Op, Ty, Val};
 
-/// A memory operation's slow path: what it needs to know of the registers at that point.
-pub struct Slow {
+/// A memory operation: where its address is, and the ways to its slow path and back.
+#[derive(Clone, Copy)]
+struct Access {
+    mem: Mem,
+    write: bool,
+    addr: u8,
+    wide: bool,
     from: DynamicLabel,
     back: DynamicLabel,
     site: u32,
-    addr: u8,
-    wide: bool,
+}
+
+/// Its slow path: what it needs to know of the registers at that point.
+pub struct Slow {
+    access: Access,
     /// Operands to pass: register or constant, and type.
     args: [Option<(Place, Ty)>; 2],
     /// Where the result goes.
     result: Option<(Place, Ty)>,
     saved: Saved,
-    /// Where the access is made inline after all, since only its window's check failed: with two registers to work in.
-    again: Option<(Mem, u8, u8)>,
+    /// The access is made inline after all, since only its window's check failed: two registers to work in.
+    again: Option<(u8, u8)>,
     /// Registers of windows, which end here.
     closed: u16,
 }
@@ -126,42 +134,71 @@ impl Emit<'_> {
         }
     }
 
-    /// The inline check of a page: afterwards `[t + addr]` is the host memory, or control went to `slow`.
-    fn check(&mut self, addr: u8, wide: bool, mem: Mem, write: bool, slow: DynamicLabel) -> u8 {
+    /// Start a memory operation.
+    fn access(&mut self, inst: Inst, addr: Val, mem: Mem) -> Access {
+        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
+        let site = self.site(What::Mem(inst));
+        Access {
+            mem,
+            write: !matches!(inst.op, Op::Load { .. }),
+            addr: self.reg(addr),
+            wide: self.b.ty(addr) == Ty::I64,
+            from,
+            back,
+            site,
+        }
+    }
+    /// Its inline part ends here: note its slow path, and what that passes and makes.
+    fn end_access(
+        &mut self,
+        access: Access,
+        args: [Option<(Place, Ty)>; 2],
+        result: Option<(Val, Place, Ty)>,
+        again: Option<(u8, u8)>,
+    ) {
+        let back = access.back;
+        dynasm!(self.a ; .arch x64 ; =>back);
+        let mut saved = self.saved(result.map(|(v, ..)| v));
+        // A slow access may change what the guest's memory is.
+        let closed = self.windows.regs;
+        saved.gpr &= !closed;
+        self.w.cold.push(Cold::Mem(Slow {
+            access,
+            args,
+            result: result.map(|(_, place, ty)| (place, ty)),
+            saved,
+            again,
+            closed,
+        }));
+    }
+
+    /// The inline check of a page: afterwards `[t + addr]` is the host memory, or control went to the slow path.
+    fn check(&mut self, access: &Access) -> u8 {
         let u = self.temp();
-        self.check_with(u, addr, wide, mem, write, slow)
+        self.check_with(u, access)
     }
     /// The same with a register to work in.
-    fn check_with(&mut self, u: u8, addr: u8, wide: bool, mem: Mem, write: bool, slow: DynamicLabel) -> u8 {
+    fn check_with(&mut self, u: u8, access: &Access) -> u8 {
         let t = self.temp();
-        self.check_bytes((t, u), addr, wide, mem, mem.bytes().into(), write, slow);
+        let bytes = access.mem.bytes().into();
+        self.check_bytes((t, u), access.addr, bytes, access, access.from);
         t
     }
-    /// The same of so many bytes, with both registers given.
-    #[allow(clippy::too_many_arguments)]
-    fn check_bytes(
-        &mut self,
-        (t, u): (u8, u8),
-        addr: u8,
-        wide: bool,
-        mem: Mem,
-        bytes: i64,
-        write: bool,
-        slow: DynamicLabel,
-    ) {
-        let tag = if write { 8 } else { 0 };
+    /// The same of so many bytes from `first` on, with both registers given.
+    fn check_bytes(&mut self, (t, u): (u8, u8), first: u8, bytes: i64, access: &Access, slow: DynamicLabel) {
+        let tag = if access.write { 8 } else { 0 };
         // The last unit that must be aligned as the first: if it is, and in the same page, all is.
-        let unit = 1i32 << mem.align;
+        let unit = 1i32 << access.mem.align;
         let last = (bytes as i32 - 1) & -unit;
         let mask = -4096 | (unit - 1);
         dynasm!(self.a ; .arch x64
-            ; rorx Rq(t), Rq(addr), (12 - ENTRY_SHIFT) as i8
+            ; rorx Rq(t), Rq(first), (12 - ENTRY_SHIFT) as i8
             ; and Rd(t), DATA_MASK
-            ; add Rq(t), [r15 + DATA + 8 * mem.idx as i32]);
+            ; add Rq(t), [r15 + DATA + 8 * access.mem.idx as i32]);
         if last != 0 {
-            self.add_to(u, addr, wide, last);
+            self.add_to(u, first, access.wide, last);
         } else {
-            self.mov(Ty::I64, u, addr);
+            self.mov(Ty::I64, u, first);
         }
         dynasm!(self.a ; .arch x64
             ; and Rq(u), mask
@@ -177,28 +214,27 @@ impl Emit<'_> {
             dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(addr) + by]);
         }
     }
-    /// The inline check of a [`plain`] access at the address `v` in register `r`: where it goes then, and what its slow path
-    /// may work with.
-    fn reach(&mut self, v: Val, r: u8, mem: Mem, write: bool, slow: DynamicLabel) -> (At, Option<(Mem, u8, u8)>) {
-        let wide = self.b.ty(v) == Ty::I64;
+    /// The inline check of a [`plain`] access at the address `v`: where it goes then, and what its slow path may work with.
+    fn reach(&mut self, v: Val, access: &Access) -> (At, Option<(u8, u8)>) {
+        let &Access { mem, write, addr, .. } = access;
         if let Some((w, at)) = self.in_window(v, mem, write) {
+            let slow = access.from;
             dynasm!(self.a ; .arch x64 ; test Rq(w), Rq(w) ; jz =>slow);
-            return (At::Within(w, at), self.spare().map(|u| (mem, w, u)));
+            return (At::Within(w, at), self.spare().map(|u| (w, u)));
         }
         let Some(span) = self.span(v, mem, write) else {
-            let t = self.check(r, wide, mem, write, slow);
-            return (At::Index(t, r), None);
+            return (At::Index(self.check(access), addr), None);
         };
         let (t, u) = (self.temp(), self.temp());
-        let mut first = r;
+        let mut first = addr;
         if span.before != 0 {
             first = self.temp();
-            self.add_to(first, r, wide, -span.before as i32);
+            self.add_to(first, addr, access.wide, -span.before as i32);
         }
-        self.check_bytes((t, u), first, wide, mem, span.bytes, write, slow);
+        self.check_bytes((t, u), first, span.bytes, access, access.from);
         dynasm!(self.a ; .arch x64 ; add Rq(t), Rq(first));
         self.windows.open(write, Window { reg: t, span });
-        (At::Within(t, span.before as i8), Some((mem, t, u)))
+        (At::Within(t, span.before as i8), Some((t, u)))
     }
 
     fn operand(&mut self, v: Val) -> Place {
@@ -215,10 +251,7 @@ impl Emit<'_> {
     pub fn load(&mut self, v: Val, inst: Inst, addr: Val, mem: Mem) {
         self.clobber();
         let ty = inst.ty;
-        let wide = self.b.ty(addr) == Ty::I64;
-        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        let site = self.site(What::Mem(inst));
-        let r = self.reg(addr);
+        let access = self.access(inst, addr, mem);
         let result = if ty.is_int() {
             Place::Gpr(self.dst(v, None))
         } else {
@@ -227,41 +260,23 @@ impl Emit<'_> {
         let mut again = None;
         if plain(ty, mem) {
             let at;
-            (at, again) = self.reach(addr, r, mem, false, from);
+            (at, again) = self.reach(addr, &access);
             self.load_from(at, result, ty, mem);
         } else if let Place::Gpr(d) = result
             && mem.swap == mem.size
             && mem.size < 4
         {
-            let t = self.check(r, wide, mem, false, from);
-            self.load_swapped(d, t, r, ty, mem);
+            let t = self.check(&access);
+            self.load_swapped(d, t, access.addr, ty, mem);
         } else {
-            dynasm!(self.a ; .arch x64 ; jmp =>from);
+            self.only_slow(&access);
         }
-        dynasm!(self.a ; .arch x64 ; =>back);
-        self.cold_access(
-            Slow {
-                from,
-                back,
-                site,
-                addr: r,
-                wide,
-                args: [None; 2],
-                result: Some((result, ty)),
-                saved: Saved::default(),
-                again,
-                closed: 0,
-            },
-            Some(v),
-        );
+        self.end_access(access, [None; 2], Some((v, result, ty)), again);
     }
-    /// Note an access's slow path; `v`: what it makes.
-    fn cold_access(&mut self, mut slow: Slow, v: Option<Val>) {
-        slow.saved = self.saved(v);
-        // A slow access may change what the guest's memory is.
-        slow.closed = self.windows.regs;
-        slow.saved.gpr &= !slow.closed;
-        self.w.cold.push(Cold::Mem(slow));
+    /// Nothing of an access is made inline.
+    fn only_slow(&mut self, access: &Access) {
+        let from = access.from;
+        dynasm!(self.a ; .arch x64 ; jmp =>from);
     }
     fn load_from(&mut self, at: At, to: Place, ty: Ty, mem: Mem) {
         match (to, mem.size) {
@@ -311,35 +326,17 @@ impl Emit<'_> {
     pub fn store(&mut self, inst: Inst, addr: Val, a: Val, mem: Mem) {
         self.clobber();
         let ty = self.b.ty(a);
-        let wide = self.b.ty(addr) == Ty::I64;
-        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        let site = self.site(What::Mem(inst));
-        let r = self.reg(addr);
+        let access = self.access(inst, addr, mem);
         let value = self.operand(a);
         let mut again = None;
         if plain(ty, mem) && !matches!(value, Place::Imm(c) if mem.size == 3 && i32::try_from(c as i64).is_err()) {
             let at;
-            (at, again) = self.reach(addr, r, mem, true, from);
+            (at, again) = self.reach(addr, &access);
             self.store_to(at, value, mem);
         } else {
-            self.store_hard(r, wide, value, ty, mem, from);
+            self.store_hard(value, ty, &access);
         }
-        dynasm!(self.a ; .arch x64 ; =>back);
-        self.cold_access(
-            Slow {
-                from,
-                back,
-                site,
-                addr: r,
-                wide,
-                args: [Some((value, ty)), None],
-                result: None,
-                saved: Saved::default(),
-                again,
-                closed: 0,
-            },
-            None,
-        );
+        self.end_access(access, [Some((value, ty)), None], None, again);
     }
     fn store_to(&mut self, at: At, value: Place, mem: Mem) {
         match (value, mem.size) {
@@ -357,18 +354,17 @@ impl Emit<'_> {
         }
     }
     /// Big-endian and other rare stores.
-    fn store_hard(&mut self, r: u8, wide: bool, value: Place, ty: Ty, mem: Mem, from: DynamicLabel) {
+    fn store_hard(&mut self, value: Place, ty: Ty, access: &Access) {
+        let &Access { mem, addr: r, .. } = access;
         let Place::Gpr(s) = value else {
-            dynasm!(self.a ; .arch x64 ; jmp =>from);
-            return;
+            return self.only_slow(access);
         };
         if mem.swap != mem.size || !ty.is_int() || mem.size > 3 {
-            dynasm!(self.a ; .arch x64 ; jmp =>from);
-            return;
+            return self.only_slow(access);
         }
         // No register is claimed after the check: what that spills would not be there if control came by the slow path.
         let u = self.temp();
-        let t = self.check_with(u, r, wide, mem, true, from);
+        let t = self.check_with(u, access);
         self.mov(Ty::I64, u, s);
         match mem.size {
             1 => dynasm!(self.a ; .arch x64 ; rol Rw(u), 8 ; mov [Rq(t) + Rq(r)], Rw(u)),
@@ -382,15 +378,13 @@ impl Emit<'_> {
         self.windows = Windows::default();
         self.claim(0);
         let ty = inst.ty;
-        let wide = self.b.ty(addr) == Ty::I64;
-        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        let site = self.site(What::Mem(inst));
-        let r = self.reg(addr);
+        let access = self.access(inst, addr, mem);
+        let r = access.addr;
         let (o, n) = (self.reg(old), self.reg(new));
         if mem.swap != 0 {
-            dynasm!(self.a ; .arch x64 ; jmp =>from);
+            self.only_slow(&access);
         } else {
-            let t = self.check_with(0, r, wide, mem, true, from);
+            let t = self.check_with(0, &access);
             self.mov(Ty::I64, 0, o);
             if !self.t.alone {
                 self.a.push(LOCK);
@@ -402,24 +396,8 @@ impl Emit<'_> {
                 _ => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rq(n)),
             }
         }
-        dynasm!(self.a ; .arch x64 ; =>back);
         let args = [o, n].map(|r| Some((Place::Gpr(r), ty)));
-        let result = Some((Place::Gpr(0), ty));
-        self.cold_access(
-            Slow {
-                from,
-                back,
-                site,
-                addr: r,
-                wide,
-                args,
-                result,
-                saved: Saved::default(),
-                again: None,
-                closed: 0,
-            },
-            Some(v),
-        );
+        self.end_access(access, args, Some((v, Place::Gpr(0), ty)), None);
         self.locked = 1;
         let d = self.dst(v, None);
         self.mov(ty, d, 0);
@@ -428,16 +406,14 @@ impl Emit<'_> {
         self.clobber();
         self.windows = Windows::default();
         let ty = inst.ty;
-        let wide = self.b.ty(addr) == Ty::I64;
-        let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        let site = self.site(What::Mem(inst));
-        let r = self.reg(addr);
+        let access = self.access(inst, addr, mem);
+        let r = access.addr;
         let s = self.reg(a);
         let u = self.temp();
         if mem.swap != 0 {
-            dynasm!(self.a ; .arch x64 ; jmp =>from);
+            self.only_slow(&access);
         } else {
-            let t = self.check_with(u, r, wide, mem, true, from);
+            let t = self.check_with(u, &access);
             self.mov(Ty::I64, u, s);
             match mem.size {
                 0 => dynasm!(self.a ; .arch x64 ; xchg [Rq(t) + Rq(r)], Rb(u) ; movzx Rd(u), Rb(u)),
@@ -446,23 +422,8 @@ impl Emit<'_> {
                 _ => dynasm!(self.a ; .arch x64 ; xchg [Rq(t) + Rq(r)], Rq(u)),
             }
         }
-        dynasm!(self.a ; .arch x64 ; =>back);
-        let (args, result) = ([Some((Place::Gpr(s), ty)), None], Some((Place::Gpr(u), ty)));
-        self.cold_access(
-            Slow {
-                from,
-                back,
-                site,
-                addr: r,
-                wide,
-                args,
-                result,
-                saved: Saved::default(),
-                again: None,
-                closed: 0,
-            },
-            Some(v),
-        );
+        let args = [Some((Place::Gpr(s), ty)), None];
+        self.end_access(access, args, Some((v, Place::Gpr(u), ty)), None);
         self.locked = 1 << u;
         let d = self.dst(v, None);
         self.mov(ty, d, u);
@@ -477,18 +438,18 @@ impl Emit<'_> {
     }
 
     pub fn slow_path(&mut self, s: Slow) {
-        let from = s.from;
+        let Access {
+            mem, addr, from, back, ..
+        } = s.access;
         dynasm!(self.a ; .arch x64 ; =>from);
-        if let Some((mem, t, u)) = s.again {
+        if let Some((t, u)) = s.again {
             let miss = self.a.new_dynamic_label();
-            let write = s.result.is_none();
-            self.check_bytes((t, u), s.addr, s.wide, mem, mem.bytes().into(), write, miss);
+            self.check_bytes((t, u), addr, mem.bytes().into(), &s.access, miss);
             match (s.result, s.args[0]) {
-                (Some((to, ty)), _) => self.load_from(At::Index(t, s.addr), to, ty, mem),
-                (None, Some((value, _))) => self.store_to(At::Index(t, s.addr), value, mem),
+                (Some((to, ty)), _) => self.load_from(At::Index(t, addr), to, ty, mem),
+                (None, Some((value, _))) => self.store_to(At::Index(t, addr), value, mem),
                 (None, None) => {}
             }
-            let back = s.back;
             dynasm!(self.a ; .arch x64 ; xor Rd(t), Rd(t) ; jmp =>back ; =>miss);
         }
         self.save(&s.saved);
@@ -499,21 +460,21 @@ impl Emit<'_> {
                 Place::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r)),
                 Place::Imm(c) => {
                     // The address may be in any register but for those the thunk takes: rdx is one it takes.
-                    let t = if s.addr == 2 { 1 } else { 2 };
-                    if s.addr == 2 {
+                    let t = if addr == 2 { 1 } else { 2 };
+                    if addr == 2 {
                         dynasm!(self.a ; .arch x64 ; mov [rsp + SAVE_AT + 256 + 40], rcx);
                     }
                     self.imm(t, c);
                     dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(t));
-                    if s.addr == 2 {
+                    if addr == 2 {
                         dynasm!(self.a ; .arch x64 ; mov rcx, [rsp + SAVE_AT + 256 + 40]);
                     }
                 }
             }
         }
-        self.mov(if s.wide { Ty::I64 } else { Ty::I32 }, 6, s.addr);
+        self.mov(if s.access.wide { Ty::I64 } else { Ty::I32 }, 6, addr);
         let thunk = self.thunk(self.t.thunks.slow);
-        dynasm!(self.a ; .arch x64 ; mov edx, s.site as i32 ; call extern thunk);
+        dynasm!(self.a ; .arch x64 ; mov edx, s.access.site as i32 ; call extern thunk);
         self.restore(&s.saved);
         match s.result {
             Some((Place::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
@@ -523,7 +484,6 @@ impl Emit<'_> {
         for w in bits(s.closed) {
             dynasm!(self.a ; .arch x64 ; xor Rd(w), Rd(w));
         }
-        let back = s.back;
         dynasm!(self.a ; .arch x64 ; jmp =>back);
     }
 }

@@ -5,7 +5,7 @@
 //! window ends before whatever may change what the guest's addresses mean, and its register is the first to be given away.
 
 use super::Emit;
-use emu_ir::{Inst, Mem, Op, Ty, Val};
+use emu_ir::{Effect, Inst, Mem, Op, Ty, Val};
 
 /// Bytes that a window has at most: displacements within it have one byte.
 const REACH: i64 = 128;
@@ -125,21 +125,10 @@ impl Emit<'_> {
         if self.windows.of[usize::from(write)].is_some() {
             return None;
         }
-        let next = self.i + 1;
-        let ahead = (next..self.b.insts.len()).take(AHEAD);
-        let accesses = ahead
-            .map_while(|k| (!ends(&self.b.insts[k].op)).then_some(k))
-            .filter_map(|k| match self.b.insts[k] {
-                Inst {
-                    op: Op::Load { addr, mem },
-                    ty,
-                } if !write && plain(ty, mem) => Some((k, addr, mem)),
-                Inst {
-                    op: Op::Store { addr, mem, .. },
-                    ty,
-                } if write && plain(ty, mem) => Some((k, addr, mem)),
-                _ => None,
-            });
+        let (insts, next) = (&self.b.insts, self.i + 1);
+        let ahead = (next..insts.len()).take(AHEAD);
+        let ahead = ahead.take_while(|&k| !ends(&insts[k].op));
+        let accesses = ahead.filter_map(|k| access(&insts[k], write).map(|(addr, mem)| (k, addr, mem)));
         let mut accesses = accesses.filter(|&(k, ..)| self.lives.vals[k].needed()).peekable();
         accesses.peek()?;
         let (root, here) = self.place_of(addr);
@@ -164,19 +153,22 @@ impl Emit<'_> {
     }
 }
 
+/// The address and manner of a load or a store that may be in a window.
+fn access(inst: &Inst, write: bool) -> Option<(Val, Mem)> {
+    let (addr, mem, stores) = match inst.op {
+        Op::Load { addr, mem } => (addr, mem, false),
+        Op::Store { addr, mem, .. } => (addr, mem, true),
+        _ => return None,
+    };
+    (stores == write && plain(inst.ty, mem)).then_some((addr, mem))
+}
+
 /// Whether an operation ends windows: it may change what addresses mean, or is where paths meet or part.
 fn ends(op: &Op) -> bool {
-    matches!(
-        op,
-        Op::Cas { .. }
-            | Op::Swap { .. }
-            | Op::Barrier { .. }
-            | Op::Call { .. }
-            | Op::Place { .. }
-            | Op::Br { .. }
-            | Op::BrIf { .. }
-            | Op::Goto { .. }
-            | Op::GotoVal { .. }
-            | Op::Exit { .. }
-    )
+    match op.effect() {
+        Effect::Pure | Effect::Fp | Effect::Get | Effect::Set => false,
+        Effect::Mem => !matches!(op, Op::Load { .. } | Op::Store { .. }),
+        Effect::Call => true,
+        Effect::Flow => !matches!(op, Op::Insn { .. }),
+    }
 }
