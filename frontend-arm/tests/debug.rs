@@ -429,6 +429,13 @@ impl Bench {
         (cpu.cp15.dbgdscr, cpu.cp15.dbgoslock) = (MONITOR, 0);
         cpu
     }
+    /// Start with r4 to r6 as given and the debug registers open to the program.
+    fn start_unlocked(&mut self, [r4, r5, r6]: [u32; 3]) {
+        self.start();
+        let cpu = self.v.state_mut();
+        cpu.cp15.dbgoslock = 0;
+        (cpu.r[4], cpu.r[5], cpu.r[6]) = (r4, r5, r6);
+    }
     /// The method of entry, and IFSR's or DFSR's kind of fault if it is a debug event's.
     fn entered(&self) -> (u32, u32) {
         let c = &self.v.state().cp15;
@@ -486,10 +493,7 @@ fn the_guests_breakpoints_follow_its_own_writes() {
             (MONITOR, ANY_MODE & !4, 1),
             (MONITOR, ANY_MODE & !2, 10),
         ] {
-            bench.start();
-            let cpu = bench.v.state_mut();
-            cpu.cp15.dbgoslock = 0;
-            (cpu.r[4], cpu.r[5], cpu.r[6]) = (monitor, CODE + 0x14, control);
+            bench.start_unlocked([monitor, CODE + 0x14, control]);
 
             assert_eq!(bench.v.run(), Exit::Wait);
 
@@ -526,14 +530,11 @@ fn the_guest_catches_a_vector_wherever_it_moves_them() {
     const IRQ: u32 = 1 << 6;
     for mut bench in benches(&code) {
         for (vbar, catch, caught) in [(VECTORS, SVC, true), (VECTORS, IRQ, false), (DATA, SVC, true)] {
-            bench.start();
+            bench.start_unlocked([MONITOR, catch, vbar]);
             for vector in [VECTORS, DATA] {
                 bench.ram.put(vector + 8, &WFI.to_le_bytes());
                 bench.ram.put(vector + 0xc, &WFI.to_le_bytes());
             }
-            let cpu = bench.v.state_mut();
-            cpu.cp15.dbgoslock = 0;
-            (cpu.r[4], cpu.r[5], cpu.r[6]) = (MONITOR, catch, vbar);
 
             assert_eq!(bench.v.run(), Exit::Wait);
 

@@ -121,20 +121,17 @@ fn comes_back(block: &Block) -> bool {
     !block.insts.iter().any(|i| matches!(i.op, Op::Goto { offset: 0, .. }))
 }
 
-fn compare(bench: &mut Bench, case: &Case, how: Operands, block: Block, state: &State, entry: u64) {
-    let prepared = Prepared::new(block);
-    let want = interpreted(bench, &prepared, state);
-    let got = bench.run(entry, state);
-    if got == want {
-        return;
-    }
+/// That a block leaves the same by translated code at `entry` as by the interpreter; how it is left.
+fn compare(bench: &mut Bench, entry: u64, prepared: &Prepared, state: &State, what: std::fmt::Arguments) -> Left {
+    let (want, got) = (interpreted(bench, prepared, state), bench.run(entry, state));
     let listing = emu_ir::print::Listing {
         block: prepared.block(),
         layout: TestGuest::LAYOUT,
     };
-    assert_eq!(got.2, want.2, "{} {how:?}\n{listing}", case.name);
-    assert_eq!(got.0, want.0, "{} {how:?}\nstart {state:x?}\n{listing}", case.name);
-    assert!(got.1 == want.1, "{} {how:?}: memory differs\n{listing}", case.name);
+    assert_eq!(got.2, want.2, "{what}\n{listing}");
+    assert_eq!(got.0, want.0, "{what}\nstart {state:x?}\n{listing}");
+    assert!(got.1 == want.1, "{what}: memory differs\n{listing}");
+    want.2
 }
 
 #[test]
@@ -160,7 +157,8 @@ fn every_operation_emitted_equals_interpreted() {
                 };
                 shared = Some(entry);
                 let state = case.state(row, n as u32);
-                compare(&mut bench, &case, how, block, &state, entry);
+                let (prepared, what) = (Prepared::new(block), format_args!("{} {how:?}", case.name));
+                compare(&mut bench, entry, &prepared, &state, what);
             }
         }
     }
@@ -218,17 +216,7 @@ fn random_blocks_emitted_equal_interpreted() {
                 // Every access takes the slow path once.
                 bench.v.mmu.tlb.flush(emu_ir::Flush::All);
             }
-            let (want, got) = (interpreted(&bench, &prepared, &state), bench.run(entry, &state));
-            if got == want {
-                continue;
-            }
-            let listing = emu_ir::print::Listing {
-                block: prepared.block(),
-                layout: TestGuest::LAYOUT,
-            };
-            assert_eq!(got.2, want.2, "block {n}\n{listing}");
-            assert_eq!(got.0, want.0, "block {n}\nstart {state:x?}\n{listing}");
-            assert!(got.1 == want.1, "block {n}: memory differs\n{listing}");
+            compare(&mut bench, entry, &prepared, &state, format_args!("block {n}"));
         }
     }
 }
@@ -282,11 +270,8 @@ fn an_access_keeps_the_values_around_it_by_either_path() {
                 if path == "slow" {
                     bench.v.mmu.tlb.flush(emu_ir::Flush::All);
                 }
-
-                let (want, got) = (interpreted(&bench, &prepared, &state), bench.run(entry, &state));
-
-                assert_eq!(got.0, want.0, "{kind} {mem:?} among {live}, {path}");
-                assert!(got.1 == want.1, "{kind} {mem:?} among {live}, {path}: memory");
+                let what = format_args!("{kind} {mem:?} among {live}, {path}");
+                compare(&mut bench, entry, &prepared, &state, what);
             }
         }
     }
@@ -441,18 +426,8 @@ fn accesses_close_together_equal_interpreted() {
             if seed != 0 {
                 bench.v.mmu.tlb.flush(emu_ir::Flush::All);
             }
-            let (want, got) = (interpreted(&bench, &prepared, &state), bench.run(entry, &state));
-            faults += u32::from(want.2 == Left::Fault);
-            let listing = emu_ir::print::Listing {
-                block: prepared.block(),
-                layout: TestGuest::LAYOUT,
-            };
-            assert_eq!(got.2, want.2, "block {n}\nstart {state:x?}\n{listing}");
-            assert_eq!(got.0, want.0, "block {n}\nstart {state:x?}\n{listing}");
-            assert!(
-                got.1 == want.1,
-                "block {n}: memory differs\nstart {state:x?}\n{listing}"
-            );
+            let left = compare(&mut bench, entry, &prepared, &state, format_args!("block {n}"));
+            faults += u32::from(left == Left::Fault);
         }
     }
     assert!((2000..10_000).contains(&faults), "{faults} of 16,000 fault");
