@@ -38,7 +38,7 @@ impl CallEffect {
 }
 
 /// Working memory, used again and again.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Scratch {
     forward: forward::Tables,
     lives: Lives,

@@ -37,9 +37,3 @@ impl Pins {
         (layout.pins[p as usize].ty == slot.ty).then_some(p)
     }
 }
-
-impl std::fmt::Debug for Pins {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.layout.iter().flat_map(|l| l.pins)).finish()
-    }
-}

@@ -52,7 +52,7 @@ impl Pipeline {
             let lives = opt::improve(block, Arm::LAYOUT, CallEffect::of::<Arm>, &mut self.passes);
             let target = Target {
                 layout: Arm::LAYOUT,
-                state_helper: &x64::is_state::<Arm>,
+                effect: CallEffect::of::<Arm>,
                 thunks: &Thunks::default(),
                 at: 0x1000,
                 alone: true,

@@ -5,7 +5,6 @@ use super::Vcpu;
 use crate::interp::{self, Memory, Stopped, extend, peek};
 use crate::x64::{self, Site, What, context::Context, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
-use std::sync::atomic::Ordering::Release;
 
 /// Tell a vCPU's translated code where these functions are.
 pub fn connect<G: Guest>(v: &mut Vcpu<G>) {
@@ -90,7 +89,7 @@ impl<G: Guest> Vcpu<G> {
         };
         if std::mem::take(&mut self.mmu.code.rewritten) {
             // Perhaps this very block, which goes to its own start without asking whether it is still there.
-            self.shared.context.attention().now.fetch_or(1, Release);
+            self.shared.context.attention().look();
         }
         match done {
             Ok(v) => {

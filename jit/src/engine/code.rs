@@ -2,7 +2,7 @@
 
 use crate::cache::{Cache, Offset};
 use crate::interp::Prepared;
-use crate::opt::Lives;
+use crate::opt::{CallEffect, Lives};
 use crate::tlb::{PAGE, Tlb};
 use crate::x64::{self, Site, Target, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
@@ -221,7 +221,7 @@ impl Code {
         let cache = self.cache.as_mut()?;
         let target = Target {
             layout: self.layout,
-            state_helper: &x64::is_state::<G>,
+            effect: CallEffect::of::<G>,
             thunks: &self.thunks,
             at: cache.next(),
             alone: self.alone,

@@ -15,7 +15,6 @@ use crate::interp::{Prepared, peek};
 use crate::tlb::PAGE;
 pub use emu_ir::Watch;
 use emu_ir::{Access, Block, Builder, Env, Flush, Guest, Label, Leave, Op, Traps, Ty};
-use std::sync::atomic::Ordering::Release;
 
 /// The access that a watchpoint kept from being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,7 +168,7 @@ impl<G: Guest> Vcpu<G> {
     /// The guest's debug registers changed: see to it soon.
     pub(super) fn look_at_traps(&self) {
         if self.mmu.traps_changed {
-            self.shared.context.attention().now.fetch_or(1, Release);
+            self.shared.context.attention().look();
         }
     }
     /// Look for what the guest's debug registers now ask for, if they changed.

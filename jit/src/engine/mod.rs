@@ -81,7 +81,7 @@ impl<S: Send> Target for Shared<S> {
         let a = self.context.attention();
         if level {
             a.lines.fetch_or(bits, AcqRel);
-            a.now.fetch_or(1, Release);
+            a.look();
         } else {
             a.lines.fetch_and(!bits, AcqRel);
         }
@@ -91,7 +91,7 @@ impl<S: Send> Target for Shared<S> {
     }
     fn invalidate(&self, phys: u64, len: u64) {
         self.invalid.push((phys, len));
-        self.context.attention().now.fetch_or(1, Release);
+        self.context.attention().look();
     }
 }
 

@@ -35,7 +35,7 @@ impl Life {
 }
 
 /// What the pass finds out about a block.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Lives {
     /// For each operation.
     pub(crate) vals: Vec<Life>,

@@ -5,9 +5,12 @@
 //! label and call.
 
 use super::{Emit, PINS, TEMPS, cond, thunks::SPILLS, window::Windows};
-use crate::pins::NONE;
+use crate::pins;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Inst, Op, Slot, Ty, Val};
+use emu_ir::{Inst, Label, Op, Slot, Ty, Val};
+
+/// No spill slot.
+const NONE: u8 = u8::MAX;
 
 /// Where a value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +201,7 @@ impl Emit<'_> {
     /// that dies here, or a fresh one. Whatever was there is saved first; operands that die here can still be read.
     pub fn dst(&mut self, v: Val, reuse: Option<Val>) -> u8 {
         let p = self.lives.vals[v.index()].hint;
-        if p != NONE {
+        if p != pins::NONE {
             self.vacate(p);
             self.w.pinned[p as usize].push(v);
             self.set_loc(v, Loc::Pin(p));
@@ -414,8 +417,9 @@ impl Emit<'_> {
 
     // ---- joins
 
-    /// Before a branch to a label placed at operation `place`: what is used past it goes to memory.
-    pub fn settle(&mut self, place: usize) {
+    /// Before a branch to a label: what is used past that goes to memory.
+    pub fn settle(&mut self, label: Label) {
+        let place = self.lives.places[label.0 as usize] as usize;
         self.bury();
         for k in 0..self.w.live.len() {
             let v = self.w.live[k];

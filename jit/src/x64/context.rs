@@ -51,6 +51,10 @@ pub struct Attention {
 }
 
 impl Attention {
+    /// Have the vCPU come back and look.
+    pub fn look(&self) {
+        self.now.fetch_or(1, std::sync::atomic::Ordering::Release);
+    }
     /// Both words as the one that translated code compares with zero at polls.
     pub fn both(&self) -> u64 {
         use std::sync::atomic::Ordering::Acquire;

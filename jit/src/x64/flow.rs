@@ -144,25 +144,22 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; =>l);
     }
     pub fn br(&mut self, label: Label) {
-        self.settle(self.lives.places[label.0 as usize] as usize);
+        self.settle(label);
         let l = self.w.labels[label.0 as usize];
         dynasm!(self.a ; .arch x64 ; jmp =>l);
     }
     pub fn br_if(&mut self, c: Val, label: Label) {
-        let (l, place) = (
-            self.w.labels[label.0 as usize],
-            self.lives.places[label.0 as usize] as usize,
-        );
+        let l = self.w.labels[label.0 as usize];
         match self.loc(c) {
             Loc::Imm => {
-                self.settle(place);
+                self.settle(label);
                 if self.b.constant(c) != Some(0) {
                     dynasm!(self.a ; .arch x64 ; jmp =>l);
                 }
             }
             _ => {
                 let cc = self.condition(c);
-                self.settle(place);
+                self.settle(label);
                 cond::jcc(self.a, cc, l);
             }
         }

@@ -3,7 +3,7 @@
 use super::alloc::{Flags, Loc, Src};
 use super::context::PAGE_BASE;
 use super::{Emit, cond};
-use crate::pins::NONE;
+use crate::pins;
 use dynasmrt::{DynasmApi, dynasm};
 use emu_ir::{Inst, Op, Ty, Val};
 
@@ -159,7 +159,7 @@ impl Emit<'_> {
     /// Whether all uses of `v` are comparisons with zero right after it, so that it need not exist.
     fn only_flags(&self, v: Val) -> bool {
         let mut near = 0;
-        self.lives.vals[v.index()].hint == NONE
+        self.lives.vals[v.index()].hint == pins::NONE
             && self.ahead(self.end(v)).all(|n| {
                 near += 1;
                 near <= 8

@@ -28,12 +28,12 @@ mod window;
 
 use crate::cache::Offset;
 use crate::classes::{fp_ops, pure_ops};
-use crate::opt::Lives;
+use crate::opt::{CallEffect, Lives};
 use crate::pins::PINNED;
 use alloc::{Flags, Home, Loc};
 use asm::Asm;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Block, BlockKey, HelperFn, Inst, Layout, Op, Rule, Ty, Val};
+use emu_ir::{Block, BlockKey, Inst, Layout, Op, Rule, Ty, Val};
 use thunks::Thunks;
 use window::Windows;
 
@@ -103,8 +103,8 @@ pub enum What {
 pub struct Target<'a> {
     /// The guest's layout.
     pub layout: &'static Layout,
-    /// Whether helper `i` may read or change the guest's state.
-    pub state_helper: &'a dyn Fn(u16) -> bool,
+    /// [`CallEffect::of`] its guest.
+    pub effect: fn(u16) -> CallEffect,
     /// The thunks, in the same cache.
     pub thunks: &'a Thunks,
     /// Where in the cache the code will be put.
@@ -404,7 +404,7 @@ impl Emit<'_> {
     }
     fn helper(&mut self, v: Val, ty: Ty, helper: u16, args: [Val; 4]) {
         let n = args.iter().take_while(|a| a.is_some()).count();
-        let state = (self.t.state_helper)(helper);
+        let state = (self.t.effect)(helper) == CallEffect::State;
         self.call(v, ty, What::Helper(helper, ty, n as u8), &args[..n], state);
     }
     /// Leave an operation to the interpreter.
@@ -443,9 +443,4 @@ impl Emit<'_> {
             self.a.extend(v.to_le_bytes());
         }
     }
-}
-
-/// Whether a guest's helper may touch its state.
-pub fn is_state<G: emu_ir::Guest>(helper: u16) -> bool {
-    !matches!(G::HELPERS[helper as usize].f, HelperFn::Pure(_) | HelperFn::Flags(_))
 }
