@@ -1,61 +1,20 @@
 //! Breakpoints, watchpoints and single steps of the engine, on ARM code, in both accelerators.
 
+mod ram;
+
 use emu_frontend_arm::guest::Arm;
 use emu_frontend_arm::state::{Cpu, mode, psr};
 use emu_frontend_arm::{MODELS, sys::sctlr};
-use emu_ir::{Bus, RamPage};
 use emu_jit::engine::debug::Watch;
 use emu_jit::engine::{Accel, Exit, Vcpu};
-use std::sync::{Arc, Mutex};
+use ram::{BASE, Ram};
 
-const BASE: u32 = 0x4000_0000;
 const VECTORS: u32 = BASE + 0x1000;
 const CODE: u32 = BASE + 0x2000;
 const DATA: u32 = BASE + 0x8000;
 const TABLE: u32 = BASE + 0x1_0000;
-/// Bytes of RAM.
-const SIZE: usize = 0x2_0000;
 
 const WFI: u32 = 0xe320_f003;
-
-/// Memory that outlives its vCPU.
-#[derive(Clone)]
-struct Ram(Arc<Mutex<Box<[u128]>>>);
-
-impl Ram {
-    fn at(phys: u64, len: u64) -> Option<usize> {
-        let at = phys.checked_sub(BASE.into())?;
-        (at + len <= SIZE as u64).then_some(at as usize)
-    }
-    fn bytes(&self, at: u32, len: usize) -> Vec<u8> {
-        let at = (at - BASE) as usize;
-        bytemuck::cast_slice::<u128, u8>(&self.0.lock().unwrap())[at..at + len].to_vec()
-    }
-    fn put(&self, at: u32, bytes: &[u8]) {
-        let at = (at - BASE) as usize;
-        bytemuck::cast_slice_mut::<u128, u8>(&mut self.0.lock().unwrap())[at..at + bytes.len()].copy_from_slice(bytes);
-    }
-}
-
-impl Bus for Ram {
-    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        Ram::at(phys, size.into())?;
-        let bytes = self.bytes(phys as u32, size.into());
-        Some(bytes.iter().rev().fold(0, |v, b| v << 8 | u64::from(*b)))
-    }
-    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        Ram::at(phys, size.into())?;
-        self.put(phys as u32, &value.to_le_bytes()[..size.into()]);
-        Some(())
-    }
-    fn ram(&mut self, page: u64) -> Option<RamPage> {
-        let at = Ram::at(page, 0x1000)? as u64;
-        Some(RamPage {
-            host: self.0.lock().unwrap().as_ptr() as u64 + at,
-            writable: true,
-        })
-    }
-}
 
 struct Bench {
     v: Vcpu<Arm>,
@@ -66,7 +25,7 @@ struct Bench {
 impl Bench {
     /// With this code, an idle loop at every vector, and a section of ordinary memory over all of it.
     fn new(accel: Accel, code: &[u8]) -> Option<Bench> {
-        let ram = Ram(Arc::new(Mutex::new(vec![0; SIZE / 16].into())));
+        let ram = Ram::new();
         for vector in 0..8 {
             ram.put(VECTORS + 4 * vector, &WFI.to_le_bytes());
         }

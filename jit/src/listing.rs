@@ -88,6 +88,7 @@ fn emit<G: Guest>(key: BlockKey, block: &Block, lives: &Lives) -> Option<x64::Co
         effect: CallEffect::of::<G>,
         thunks: &THUNKS,
         at: AT,
+        next_page: None,
         alone: false,
         first_site: 0,
     };

@@ -55,6 +55,7 @@ impl Pipeline {
                 effect: CallEffect::of::<Arm>,
                 thunks: &Thunks::default(),
                 at: 0x1000,
+                next_page: None,
                 alone: true,
                 first_site: 0,
             };

@@ -169,7 +169,8 @@ pub trait Fetch {
     /// Two bytes (little-endian) at `offset` bytes from the start of the block's page; from 4096 on, the next virtual page.
     ///
     /// # Errors
-    /// The fault of fetching there (only past the page's end).
+    /// The fault of fetching there (only past the page's end); any fault for an instruction that is not to be in this
+    /// block, as one that crosses into the next page is a block of its own.
     fn u16(&mut self, offset: u32) -> Result<u16, Fault>;
     /// Four bytes (little-endian).
     ///
@@ -267,7 +268,8 @@ pub trait Guest: Sized + Send + 'static {
     const HELPERS: &'static [Helper<Self>];
 
     /// Translate the block at `key`, whose first instruction is `offset` bytes into its page (0..4096), up to a branch
-    /// that cannot be followed, the page's end (an instruction may cross it), or `limit` instructions (>= 1).
+    /// that cannot be followed, the page's end (an instruction may cross it), or `limit` instructions (>= 1). An instruction
+    /// that cannot be fetched, and is not the first, ends the block before it.
     ///
     /// `b` is empty, or holds what the engine wants to happen first; on return it holds a complete block, with
     /// `guest_insns` and `guest_bytes` set. Depends on nothing but the key and the bytes.

@@ -46,10 +46,19 @@ struct Entry {
     /// The next page it reaches into, if it does.
     next_page: Option<u64>,
     made: Made,
-    /// The next block at the same place, of another mode.
+    /// The next block at the same place, of another mode or with another next page.
     chain: u32,
     /// Sites whose branches go to it, and where they go while they are not linked.
     incoming: Vec<(u32, Offset)>,
+}
+
+impl Entry {
+    /// Where its bytes lie, as physical address and length: in its page, and in the next.
+    fn parts(&self) -> impl Iterator<Item = (u64, u32)> {
+        let here = 4096 - (self.phys & 0xfff) as u32;
+        let next = self.next_page.map(|p| (p, self.len.saturating_sub(here).max(1)));
+        std::iter::once((self.phys, self.len.min(here))).chain(next)
+    }
 }
 
 struct Page {
@@ -158,14 +167,15 @@ impl Code {
     pub fn table(&mut self, phys: u64) -> u64 {
         self.page(phys).table.as_ptr() as u64
     }
-    /// The block for a key.
-    pub fn lookup(&mut self, key: BlockKey) -> Option<Found> {
+    /// The block for a key, and with that next page if one is given: see [`Code::crosses`].
+    pub fn lookup(&mut self, key: BlockKey, next_page: Option<u64>) -> Option<Found> {
         let slot = self.slot(key.phys);
         let page = self.pages.get_mut(&(key.phys & PAGE))?;
         let mut at = page.heads[slot];
         while at != NONE {
             let e = &self.entries[at as usize];
-            if e.phys == key.phys && key.mode & e.kept == e.mode {
+            let there = e.phys == key.phys && key.mode & e.kept == e.mode;
+            if there && (next_page.is_none() || e.next_page == next_page) {
                 if let Made::Host { checked, .. } = e.made
                     && self.chained
                 {
@@ -186,6 +196,11 @@ impl Code {
     pub fn extent(&self, b: Found) -> (u64, u32, Option<u64>, u32) {
         let e = &self.entries[b.0 as usize];
         (e.phys, e.len, e.next_page, e.insns)
+    }
+    /// Whether a block is an instruction that reaches into the next page: it may run only where that page is the one it was
+    /// made from. Its host code looks by itself; who has it otherwise must.
+    pub fn crosses(&self, b: Found) -> bool {
+        self.entries[b.0 as usize].next_page.is_some()
     }
     /// A block's IR, if it is to be interpreted.
     pub fn ir(&self, b: Found) -> Option<Arc<Prepared>> {
@@ -224,6 +239,7 @@ impl Code {
             effect: CallEffect::of::<G>,
             thunks: &self.thunks,
             at: cache.next(),
+            next_page,
             alone: self.alone,
             first_site: self.sites.len() as u32,
         };
@@ -243,23 +259,14 @@ impl Code {
             Made::Host { checked, .. } if self.chained => Some(checked),
             Made::Host { .. } | Made::Ir(_) => None,
         };
-        let first = (key.phys & 0xfff) as u32;
         let page = self.page(key.phys);
         let chain = std::mem::replace(&mut page.heads[slot], number);
         if let Some(checked) = checked {
             page.table[slot] = checked;
         }
-        page.members.push(number);
-        page.pieces |= pieces(first, (first + len).min(4096) - first);
-        if let Some(next) = next_page {
-            let page = self.page(next);
-            page.members.push(number);
-            page.pieces |= pieces(0, (first + len).saturating_sub(4096).max(1));
-        }
-        let (phys, mode) = (key.phys, key.mode & kept);
-        self.entries.push(Entry {
-            phys,
-            mode,
+        let entry = Entry {
+            phys: key.phys,
+            mode: key.mode & kept,
             kept,
             len,
             insns: block.guest_insns,
@@ -267,7 +274,15 @@ impl Code {
             made,
             chain,
             incoming: Vec::new(),
-        });
+        };
+        for (phys, len) in entry.parts() {
+            let page = self.page(phys);
+            if page.members.last() != Some(&number) {
+                page.members.push(number);
+            }
+            page.pieces |= pieces(phys, len);
+        }
+        self.entries.push(entry);
         Found(number)
     }
     /// Let the branch at a site, which is not linked, go straight to a block: past its check if the site's mode answers it.
@@ -294,7 +309,7 @@ impl Code {
         let Some(page) = self.pages.get(&(phys & PAGE)) else {
             return false;
         };
-        page.pieces & pieces((phys & 0xfff) as u32, len.max(1)) != 0
+        page.pieces & pieces(phys, len.max(1)) != 0
     }
     /// Whether stores to a page are to be looked at: it has blocks, or had some lately.
     pub fn guards(&self, phys: u64) -> bool {
@@ -330,13 +345,8 @@ impl Code {
         let page = &self.pages[&(phys & PAGE)];
         let (from, to) = (phys, phys + len as u64);
         let hit = |&n: &u32| {
-            let e = &self.entries[n as usize];
-            let inside = (e.phys & 0xfff) as u32 + e.len;
-            let (start, end) = match e.next_page {
-                Some(p) if p == phys & PAGE => (p, p + inside.saturating_sub(4096) as u64),
-                _ => (e.phys, e.phys + e.len as u64),
-            };
-            start < to && from < end
+            let mut parts = self.entries[n as usize].parts();
+            parts.any(|(start, len)| start < to && from < start + u64::from(len))
         };
         let dead: Vec<u32> = page.members.iter().copied().filter(hit).collect();
         self.rewritten |= !dead.is_empty();
@@ -400,12 +410,9 @@ impl Code {
     fn recount(&mut self, page: u64) {
         let mut bits = 0;
         for &m in &self.pages[&page].members {
-            let e = &self.entries[m as usize];
-            let first = (e.phys & 0xfff) as u32;
-            bits |= match e.next_page {
-                Some(p) if p == page => pieces(0, (first + e.len).saturating_sub(4096).max(1)),
-                _ => pieces(first, (first + e.len).min(4096) - first),
-            };
+            let parts = self.entries[m as usize].parts();
+            let here = parts.filter(|(phys, _)| phys & PAGE == page);
+            bits |= here.fold(0, |bits, (phys, len)| bits | pieces(phys, len));
         }
         self.page(page).pieces = bits;
     }
@@ -430,8 +437,9 @@ impl Code {
     }
 }
 
-/// The 64-byte pieces of a page that `len >= 1` bytes from `first` touch.
-fn pieces(first: u32, len: u32) -> u64 {
+/// The 64-byte pieces of a page that `len >= 1` bytes at a physical address touch.
+fn pieces(phys: u64, len: u32) -> u64 {
+    let first = (phys & 0xfff) as u32;
     let (a, b) = (first >> 6, (first + len - 1).min(4095) >> 6);
     (u64::MAX >> (63 - (b - a))) << a
 }
@@ -488,5 +496,64 @@ mod tests {
         let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
         translated(&mut code);
         assert!((0..5000).all(|_| !code.relax(AT | 0x800)));
+    }
+
+    /// A block of four bytes that starts two bytes before its page's end.
+    fn crossing(code: &mut Code, next_page: u64) -> BlockKey {
+        let key = BlockKey { phys: 0x5ffe, mode: 0 };
+        let block = Block {
+            guest_bytes: 4,
+            ..Block::default()
+        };
+        code.install_ir(key, &block, Some(next_page));
+        key
+    }
+
+    #[test]
+    fn a_block_that_crosses_is_forgotten_by_a_store_to_either_part() {
+        for next_page in [0x6000, 0x9000, 0x5000] {
+            for (store, gone) in [
+                (0x5ffc, false),
+                (0x5ffe, true),
+                (next_page, true),
+                (next_page + 1, true),
+                (next_page + 2, false),
+            ] {
+                let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+                let key = crossing(&mut code, next_page);
+
+                code.invalidate(store, 1);
+
+                let left = code.lookup(key, None);
+                assert_eq!(left.is_none(), gone, "{store:#x} of {next_page:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_block_that_crosses_is_seen_in_both_parts_when_another_is_forgotten() {
+        for next_page in [0x6000, 0x5000] {
+            let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+            crossing(&mut code, next_page);
+            for phys in [0x5800, next_page + 0x400] {
+                code.install_ir(BlockKey { phys, mode: 0 }, &Block::default(), None);
+                code.invalidate(phys, 1);
+            }
+
+            assert!(code.covers(0x5ffe, 2) && code.covers(next_page, 2), "{next_page:#x}");
+            assert!(!code.covers(0x5800, 1) && !code.covers(next_page + 0x400, 1));
+        }
+    }
+
+    #[test]
+    fn blocks_that_cross_into_different_pages_are_told_apart() {
+        let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+        let key = crossing(&mut code, 0x6000);
+        crossing(&mut code, 0x9000);
+
+        let [six, nine] = [0x6000, 0x9000].map(|page| code.lookup(key, Some(page)));
+
+        assert!(six.is_some() && nine.is_some() && six != nine);
+        assert_eq!(code.lookup(key, Some(0x7000)), None);
     }
 }

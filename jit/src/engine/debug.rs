@@ -244,13 +244,14 @@ impl<G: Guest> Vcpu<G> {
         let key = self.place(pc)?;
         self.builder.block.clear();
         let state = self.shared.context.state(&self.own);
-        let mut fetch = self.mmu.fetch::<G>((&self.guest, state), pc, key.phys);
-        let done = self
-            .guest
-            .translate(key, offset(key.phys), 1, &mut fetch, &mut self.builder);
-        let next_page = fetch.next_page;
+        let (guest, builder) = (&self.guest, &mut self.builder);
+        let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, true);
+        let done = fetch.and_then(|mut fetch| {
+            guest.translate(key, offset(key.phys), 1, &mut fetch, builder)?;
+            Ok(fetch.next_page)
+        });
         match done {
-            Ok(()) => {
+            Ok(next_page) => {
                 self.tell_single(key.phys, self.builder.block.guest_bytes, next_page);
                 Some(Prepared::new(self.builder.block.clone()))
             }

@@ -6,7 +6,7 @@ use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
 use crate::interp::{Memory, Now};
 use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host};
-use emu_ir::{Access, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Stop};
+use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Stop};
 
 /// Contexts whose translations are kept at once.
 const CONTEXTS: usize = 24;
@@ -128,6 +128,18 @@ impl Mmu {
         };
         Ok(page.phys)
     }
+    /// The block at `pc`, if there is one for its key. One that crosses into the next page is there only where that page
+    /// is the one it was made from; the error is the fault of fetching from it.
+    pub fn block<G: Guest>(&mut self, at: Now<G>, pc: u64, key: BlockKey) -> Result<Option<Found>, Fault> {
+        let Some(found) = self.code.lookup(key, None) else {
+            return Ok(None);
+        };
+        if !self.code.crosses(found) {
+            return Ok(Some(found));
+        }
+        let next = self.fetch_page::<G>(at, page_after::<G>(pc))?;
+        Ok(self.code.lookup(key, Some(next)))
+    }
     /// The bytes of a block, its physical address, and how many instructions it has.
     pub fn read_block(&mut self, block: Found, out: &mut Vec<u8>) -> (u64, u32) {
         let (phys, len, next_page, insns) = self.code.extent(block);
@@ -143,17 +155,25 @@ impl Mmu {
             out.push(host.map_or(0, |h| host::load(h + (offset & 0xfff), 1) as u8));
         }
     }
-    /// The bytes around `pc`, which lies at `phys`.
-    pub fn fetch<'a, G: Guest>(&'a mut self, at: Now<'a, G>, pc: u64, phys: u64) -> Bytes<'a, G> {
-        let first = self.bus.ram(phys & PAGE).map_or(0, |p| p.host);
-        Bytes {
+    /// The bytes from `pc` on, which lies at `phys`: all of one instruction (`single`), or of several up to the page's end.
+    pub fn fetch<'a, G: Guest>(
+        &'a mut self,
+        at: Now<'a, G>,
+        pc: u64,
+        phys: u64,
+        single: bool,
+    ) -> Result<Bytes<'a, G>, Fault> {
+        let first = self.bus.ram(phys & PAGE).ok_or(nothing_there(pc))?.host;
+        Ok(Bytes {
             mmu: self,
             at,
-            page: pc & PAGE,
+            next: page_after::<G>(pc),
             first,
             second: None,
+            single,
+            refused: false,
             next_page: None,
-        }
+        })
     }
 
     // ---- data
@@ -473,32 +493,57 @@ impl Env for Mmu {
     }
 }
 
+/// The virtual page after the one that `va` lies in.
+fn page_after<G: Guest>(va: u64) -> u64 {
+    (va & PAGE).wrapping_add(4096) & G::LAYOUT.pc.ty.mask() as u64
+}
+
 /// Code bytes for a translator.
 pub struct Bytes<'a, G: Guest> {
     mmu: &'a mut Mmu,
     at: Now<'a, G>,
-    page: u64,
+    /// The next virtual page.
+    next: u64,
+    /// Host addresses of the page, and of the next.
     first: u64,
     second: Option<u64>,
+    single: bool,
+    /// Bytes past the page's end were asked for, and not given.
+    pub refused: bool,
     /// The physical page of the next virtual page, if bytes of it were read.
     pub next_page: Option<u64>,
 }
 
-impl<G: Guest> Fetch for Bytes<'_, G> {
-    fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
+impl<G: Guest> Bytes<'_, G> {
+    /// The host address of the byte at an offset.
+    fn host(&mut self, offset: u32) -> Result<u64, Fault> {
         if offset < 4096 {
-            return Ok(host::load(self.first + offset as u64, 2) as u16);
+            return Ok(self.first + u64::from(offset));
+        }
+        if !self.single {
+            self.refused = true;
+            return Err(nothing_there(self.next));
         }
         let second = match self.second {
-            Some(s) => s,
+            Some(second) => second,
             None => {
-                let va = self.page.wrapping_add(4096) & G::LAYOUT.pc.ty.mask() as u64;
-                let page = self.mmu.walk(self.at, va, Access::Execute, 0)?;
-                let host = self.mmu.bus.ram(page.phys).ok_or(nothing_there(va))?.host;
-                self.next_page = Some(page.phys);
+                let phys = self.mmu.fetch_page::<G>(self.at, self.next)?;
+                let host = self.mmu.bus.ram(phys).ok_or(nothing_there(self.next))?.host;
+                self.next_page = Some(phys);
                 *self.second.insert(host)
             }
         };
-        Ok(host::load(second + (offset & 0xfff) as u64, 2) as u16)
+        Ok(second + u64::from(offset & 0xfff))
+    }
+}
+
+impl<G: Guest> Fetch for Bytes<'_, G> {
+    fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
+        let host = self.host(offset)?;
+        if offset & 0xfff != 0xfff {
+            return Ok(host::load(host, 2) as u16);
+        }
+        let high = self.host(offset + 1)?;
+        Ok(host::load(host, 1) as u16 | (host::load(high, 1) as u16) << 8)
     }
 }

@@ -309,10 +309,15 @@ impl<G: Guest> Vcpu<G> {
     fn find(&mut self) -> Option<Found> {
         let pc = self.pc();
         let key = self.place(pc)?;
-        if let Some(found) = self.mmu.code.lookup(key) {
-            return Some(found);
+        let at = (&self.guest, self.shared.context.state(&self.own));
+        match self.mmu.block::<G>(at, pc, key) {
+            Ok(Some(found)) => Some(found),
+            Ok(None) => self.translate(key, pc),
+            Err(fault) => {
+                self.raise_fetch(fault);
+                None
+            }
         }
-        self.translate(key, pc)
     }
     /// Where the instruction at the pc lies. `None` as for [`Vcpu::find`].
     fn place(&mut self, pc: u64) -> Option<BlockKey> {
@@ -335,13 +340,26 @@ impl<G: Guest> Vcpu<G> {
             let start = (key.phys & 0xfff) as u32;
             let trap = self.breakpoints.check::<G>(&mut self.builder, start);
             let state = self.shared.context.state(&self.own);
-            let mut fetch = self.mmu.fetch::<G>((&self.guest, state), pc, key.phys);
-            let done = self.guest.translate(key, start, limit, &mut fetch, &mut self.builder);
-            let next_page = fetch.next_page;
-            if let Err(fault) = done {
-                self.raise_fetch(fault);
-                return None;
-            }
+            let (guest, builder) = (&self.guest, &mut self.builder);
+            let mut refused = false;
+            let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, limit == 1);
+            let done = fetch.and_then(|mut fetch| {
+                let done = guest.translate(key, start, limit, &mut fetch, builder);
+                refused = fetch.refused;
+                done.map(|()| fetch.next_page)
+            });
+            let next_page = match done {
+                Ok(next_page) => next_page,
+                // The first instruction crosses into the next page: it is a block of its own.
+                Err(_) if refused => {
+                    limit = 1;
+                    continue;
+                }
+                Err(fault) => {
+                    self.raise_fetch(fault);
+                    return None;
+                }
+            };
             if let Some(before) = self.breakpoints.limit(&self.builder.block, start) {
                 limit = before;
                 continue;

@@ -4,7 +4,7 @@ use super::alloc::{Loc, Src};
 use super::context::{ATTENTION, CODE, CODE_BASE, MXCSR, PAGE_BASE};
 use super::{Cold, Emit, PINS, STATE, What, cond, thunks::Reason};
 use crate::cache::Offset;
-use crate::tlb::{CODE_BITS, ENTRY_SHIFT};
+use crate::tlb::{CODE_BITS, CodeEntry, ENTRY_SHIFT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Label, Leave, Slot, Ty, Val};
 
@@ -27,9 +27,30 @@ impl Emit<'_> {
         }
         let entry = self.entry;
         dynasm!(self.a ; .arch x64 ; =>entry);
-        self.w.cold.push(Cold::Mode { from });
+        self.w.cold.push(Cold::Elsewhere { from });
     }
-    pub fn wrong_mode(&mut self, from: DynamicLabel) {
+    /// For all who come: the page after the block's own must be the one that it was made from, if it reaches into that.
+    pub fn check_next_page(&mut self) {
+        let Some(phys) = self.t.next_page else { return };
+        let from = self.a.new_dynamic_label();
+        if self.layout.pc.ty == Ty::I64 {
+            dynasm!(self.a ; .arch x64 ; mov rax, [r15 + PAGE_BASE] ; add rax, 0x1000);
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov eax, [r15 + PAGE_BASE] ; add eax, 0x1000);
+        }
+        dynasm!(self.a ; .arch x64
+            ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
+            ; and ecx, CODE_MASK
+            ; add rcx, [r15 + CODE]
+            ; cmp [rcx], rax
+            ; jne =>from
+            ; mov rdx, QWORD phys as i64
+            ; xor rdx, [rcx + std::mem::offset_of!(CodeEntry, phys) as i32]
+            ; cmp rdx, 0xfff
+            ; ja =>from);
+        self.w.cold.push(Cold::Elsewhere { from });
+    }
+    pub fn elsewhere(&mut self, from: DynamicLabel) {
         let (pc, lookup) = (self.layout.pc, self.thunk(self.t.thunks.lookup));
         let here = (self.key.phys & 0xfff) as i32;
         dynasm!(self.a ; .arch x64 ; =>from ; mov rax, [r15 + PAGE_BASE] ; add rax, here);

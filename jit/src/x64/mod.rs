@@ -109,6 +109,8 @@ pub struct Target<'a> {
     pub thunks: &'a Thunks,
     /// Where in the cache the code will be put.
     pub at: Offset,
+    /// The physical page after the block's own that it reaches into, if it does.
+    pub next_page: Option<u64>,
     /// No other vCPU shares the guest's memory: barriers and locked operations need not be.
     pub alone: bool,
     /// The number of the first site.
@@ -144,8 +146,8 @@ enum Cold {
         site: u32,
         thunk: Offset,
     },
-    /// The state's mode is another: look up what fits.
-    Mode { from: DynamicLabel },
+    /// The state's mode or the next page is another: look up what fits.
+    Elsewhere { from: DynamicLabel },
 }
 
 /// The emitter's working memory, used again for the next block.
@@ -235,6 +237,7 @@ pub fn emit<'s>(
     e.start();
     e.prologue();
     code.fast = e.a.offset().0 as Offset;
+    e.check_next_page();
     for (i, (inst, life)) in b.insts.iter().zip(&lives.vals).enumerate() {
         if life.needed() {
             e.i = i;
@@ -425,7 +428,7 @@ impl Emit<'_> {
                     let thunk = self.thunk(thunk);
                     dynasm!(self.a ; .arch x64 ; =>from ; mov ecx, site as i32 ; jmp extern thunk);
                 }
-                Cold::Mode { from } => self.wrong_mode(from),
+                Cold::Elsewhere { from } => self.elsewhere(from),
             }
         }
         self.w.cold = cold;
