@@ -1,18 +1,16 @@
-//! The functions that translated code calls: one table, to which several files contribute a part each.
+//! The functions that translated code calls: several files contribute a part each to the table, [`crate::guest::CALLS`].
 //!
-//! A part is made with [`calls!`](crate::calls!): it gives each helper a constant, its index in the whole table. The
+//! A part is made with `calls!`: it gives each helper a constant, its index in the whole table. The
 //! engine restores pc and IT before it raises what a helper returns, so most need no address.
 
-use crate::a32::neon::calls::SIMD;
-use crate::exception::{UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
-use crate::guest::{Arm, Conduit, FirmwareResult};
+use crate::fault::{UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
+use crate::platform::{Arm, Conduit, FirmwareResult};
 use crate::state::{Cpu, mode, psr};
 use crate::sys;
-use emu_ir::{Env, Fault, Helper, HelperFn};
+use emu_ir::{Env, Fault};
 
 /// Makes a part of the table: `calls! { PART at BASE; /// doc NAME kind function; … }` with kind `State`, `Pure` or
 /// `Flags`. Each `NAME` becomes a `u16` constant: the helper's index.
-#[macro_export]
 macro_rules! calls {
     ($part:ident at $base:expr; $( $(#[$d:meta])* $name:ident $kind:ident $f:expr; )*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
@@ -20,11 +18,12 @@ macro_rules! calls {
         enum Index { $($name),* }
         $( $(#[$d])* pub const $name: u16 = $base + Index::$name as u16; )*
         /// This file's part of the table of helpers.
-        pub const $part: &[emu_ir::Helper<$crate::guest::Arm>] = &[ $(
+        pub const $part: &[emu_ir::Helper<$crate::platform::Arm>] = &[ $(
             emu_ir::Helper { name: stringify!($name), f: emu_ir::HelperFn::$kind($f) },
         )* ];
     };
 }
+pub(crate) use calls;
 
 calls! { SYSTEM at 0;
     /// Takes the Undefined Instruction exception.
@@ -88,41 +87,6 @@ calls! { SYSTEM at 0;
 
 /// Parts after this file's start here.
 pub const NEXT: u16 = SYSTEM.len() as u16;
-
-/// The whole table, in the order of the parts' bases.
-pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() + SIMD.len() }>(&[SYSTEM, SIMD]);
-
-/// The parts one after the other.
-const fn concat<const N: usize>(parts: &[&[Helper<Arm>]]) -> [Helper<Arm>; N] {
-    let mut all = [const {
-        Helper {
-            name: "",
-            f: HelperFn::Pure(|_| 0),
-        }
-    }; N];
-    let (mut part, mut at) = (0, 0);
-    while part < parts.len() {
-        let mut i = 0;
-        while i < parts[part].len() {
-            let h = &parts[part][i];
-            all[at].name = h.name;
-            all[at].f = match h.f {
-                HelperFn::Pure(f) => HelperFn::Pure(f),
-                HelperFn::Flags(f) => HelperFn::Flags(f),
-                HelperFn::State(f) => HelperFn::State(f),
-            };
-            (i, at) = (i + 1, at + 1);
-        }
-        part += 1;
-    }
-    assert!(at == N, "the table's length is that of its parts");
-    all
-}
-
-/// The name of a helper, for listings.
-pub fn name(index: u16) -> &'static str {
-    CALLS.get(index as usize).map_or("?", |h| h.name)
-}
 
 type Answer = Result<u128, Fault>;
 
@@ -234,17 +198,5 @@ fn return_to(s: &mut Cpu, env: &mut dyn Env, pc: u32, status: u32) {
 fn note_privilege(s: &Cpu, env: &mut dyn Env, was_user: bool) {
     if s.is_user() != was_user {
         env.context_changed();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn indices_name_their_helpers() {
-        assert_eq!(name(UNDEFINED), "UNDEFINED");
-        assert_eq!(name(FPSCR_WRITE), "FPSCR_WRITE");
-        assert_eq!(name(NEXT + 9999), "?");
     }
 }

@@ -3,8 +3,8 @@
 //! The numbers are the places in one list: the core registers, which GDB reads at every stop, those of VFP and Advanced
 //! SIMD, the modes' own registers, and the system control registers by their rows in [`sys`](crate::sys).
 
-use crate::guest::Arm;
-use crate::psr::mode_name;
+use crate::names;
+use crate::platform::Arm;
 use crate::state::{Cpu, mode, psr};
 use crate::sys::table::Reg;
 use crate::{mmu, sys};
@@ -154,7 +154,7 @@ fn quads() -> Vec<Register> {
 fn banked() -> Vec<Register> {
     let mut all = vec![register("spsr", 32, Place::Spsr(None))];
     for m in [psr::USR, psr::FIQ, psr::IRQ, psr::SVC, psr::ABT, psr::UND] {
-        let mode = mode_name(m);
+        let mode = names::mode(m);
         if m == psr::USR || m == psr::FIQ {
             all.extend((8..13).map(|n| register(format!("r{n}_{mode}"), 32, Place::Banked(m, n))));
         }
@@ -273,7 +273,7 @@ impl Inspect for Arm {
     }
 
     fn doing(&self, s: &Cpu) -> &'static str {
-        mode_name(s.current_mode())
+        names::mode(s.current_mode())
     }
 
     fn show(&self, s: &Cpu) -> String {

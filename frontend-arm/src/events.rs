@@ -1,8 +1,7 @@
 //! Software debug events (Arm ARM DDI 0406C, C3): what the breakpoints, watchpoints and vector catches of CP14 make of
 //! instructions and accesses. In Monitor debug-mode each is an exception; there is no Halting debug-mode here.
 
-use crate::exception::Class;
-use crate::mmu::Status;
+use crate::fault::{Class, Status};
 use crate::state::{Cpu, psr};
 use emu_ir::{Access, Fault, Traps, Watch};
 
@@ -267,7 +266,7 @@ mod tests {
                 "{pc:#x}"
             );
         }
-        cpu.cp15.sctlr |= crate::sys::sctlr::V;
+        cpu.cp15.sctlr |= crate::cp15::sctlr::V;
         assert_eq!(cpu.traps().at[1], 0xffff_0004);
     }
 

@@ -1,71 +1,10 @@
 //! Exception entry (Arm ARM DDI 0406C, B1.8 and B1.9).
 
-use crate::guest::{FIQ, IRQ};
-use crate::mmu::{Status, status_of};
+use crate::cp15::sctlr;
+use crate::fault::{Class, Status, abort, status_of};
+use crate::platform::{FIQ, IRQ};
 use crate::state::{Cpu, mode, psr};
-use crate::sys::sctlr;
-use emu_ir::{Access, Fault};
-
-/// What [`Fault::Guest`]'s class means here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Class {
-    /// Undefined Instruction; no syndrome.
-    Undefined = 1,
-    /// Supervisor Call; no syndrome.
-    Svc = 2,
-    /// Prefetch Abort; the syndrome is a [`Status`].
-    PrefetchAbort = 3,
-    /// Data Abort; the syndrome is a [`Status`].
-    DataAbort = 4,
-    /// Prefetch Abort of a breakpoint; the syndrome is a [`Status`].
-    Breakpoint = 5,
-    /// Data Abort of a watchpoint; the syndrome is a [`Status`].
-    Watchpoint = 6,
-    /// Prefetch Abort of BKPT; the syndrome is a [`Status`].
-    Bkpt = 7,
-    /// Prefetch Abort of a vector catch; the syndrome is a [`Status`].
-    VectorCatch = 8,
-}
-
-/// The Undefined Instruction exception as a fault.
-pub const UNDEFINED: Fault = Fault::Guest {
-    class: Class::Undefined as u32,
-    addr: 0,
-    info: 0,
-};
-
-/// The Supervisor Call exception as a fault.
-pub const fn svc_fault() -> Fault {
-    Fault::Guest {
-        class: Class::Svc as u32,
-        addr: 0,
-        info: 0,
-    }
-}
-
-/// BKPT without a debugger: a Prefetch Abort with a debug event's status.
-pub const fn bkpt_fault() -> Fault {
-    Fault::Guest {
-        class: Class::Bkpt as u32,
-        addr: 0,
-        info: Status::DEBUG.bits(),
-    }
-}
-
-/// An abort found by a page walk for an access to `va`.
-pub fn abort(va: u32, access: Access, status: Status) -> Fault {
-    let (class, info) = match access {
-        Access::Execute => (Class::PrefetchAbort, status.bits()),
-        Access::Read => (Class::DataAbort, status.bits()),
-        Access::Write => (Class::DataAbort, status.write().bits()),
-    };
-    Fault::Guest {
-        class: class as u32,
-        addr: va.into(),
-        info,
-    }
-}
+use emu_ir::Fault;
 
 /// An exception's vector: offset from the base, mode, the masks it sets, and what LR is ahead of the pc in ARM and
 /// Thumb state (tables B1-3, B1-4 and B1-6).
@@ -217,8 +156,10 @@ impl Cpu {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cp15::ttbcr;
+    use crate::fault::{UNDEFINED, bkpt_fault, svc_fault};
     use crate::model::MODELS;
-    use crate::sys::ttbcr;
+    use emu_ir::Access;
 
     /// A CPU in User mode with interrupts enabled, about to execute at 0x8000.
     fn user(thumb: bool) -> Cpu {

@@ -1,6 +1,6 @@
 //! VFP's and Advanced SIMD's system registers and what they enable (Arm ARM DDI 0406C, B4.1.58 and A2.6).
 
-use crate::Model;
+use crate::model::Model;
 use crate::state::{Cpu, mode};
 use emu_ir::{FP_DENORMAL, FP_DIVZERO, FP_INEXACT, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW, Round};
 

@@ -1,110 +1,48 @@
 //! ARM as the engine sees it: [`Arm`] implements [`emu_ir::Guest`] by delegation.
 
+use crate::a32::neon::calls::SIMD;
+use crate::calls::SYSTEM;
+use crate::mmu;
+use crate::platform::{Arm, FIQ, IRQ};
 use crate::state::{self, Cpu, mode};
-use crate::{Model, calls, mmu};
-use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Stop, Traps};
+use crate::translate::translate;
+use emu_ir::{
+    Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Slot, Traps,
+};
 
-/// Pending line of [`Guest::interrupt`]: IRQ.
-pub const IRQ: u32 = 1 << 0;
-/// Pending line of [`Guest::interrupt`]: FIQ.
-pub const FIQ: u32 = 1 << 1;
+/// The whole table, in the order of the parts' bases.
+pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() + SIMD.len() }>(&[SYSTEM, SIMD]);
 
-/// A source of interrupts inside the CPU, as seen without Security and Virtualization extensions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Timer {
-    /// The (Non-secure PL1) physical timer: PPI 30.
-    Physical,
-    /// The virtual timer: PPI 27.
-    Virtual,
-    /// The performance monitors' overflow interrupt: PPI 23.
-    Pmu,
-}
-
-/// What a timer's output line does from now on, until something else is said of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TimerOutput {
-    /// It is low and stays so.
-    Low,
-    /// It is high and stays so.
-    High,
-    /// It is low, and goes high when the virtual time reaches this many nanoseconds.
-    HighAt(u64),
-}
-
-/// The instruction that calls firmware.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Conduit {
-    /// HVC.
-    Hvc,
-    /// SMC.
-    Smc,
-}
-
-/// What a firmware call (SMC calling convention, PSCI) did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FirmwareResult {
-    /// It returned these values for r0 to r3.
-    Return([u32; 4]),
-    /// The vCPU stops.
-    Stop(Stop),
-    /// The instruction is Undefined: no firmware listens there.
-    Undefined,
-}
-
-/// What the CPU asks of the machine.
-pub trait Platform: Send {
-    /// The virtual time in nanoseconds: what the generic timers and the cycle counter count by.
-    fn now_ns(&self) -> u64;
-    /// A timer's output as it now is: told whenever the guest programs the timer.
-    fn timer(&mut self, which: Timer, output: TimerOutput);
-    /// The interrupt lines that are now asserted: [`IRQ`], [`FIQ`].
-    fn pending(&self) -> u32;
-    /// HVC or SMC with r0 to r3.
-    fn firmware_call(&mut self, conduit: Conduit, args: [u32; 4]) -> FirmwareResult;
-    /// Which CPU of the machine this is: MPIDR's affinity level 0, with four (or more) CPUs in a cluster.
-    fn cpu_index(&self) -> u32;
-    /// How many CPUs the cluster has: 1 to 4 in L2CTLR.
-    fn cpu_count(&self) -> u32;
-}
-
-/// An ARMv7-A CPU: its model and its way to the machine. The architectural state is a [`Cpu`].
-pub struct Arm {
-    /// The CPU model.
-    pub model: &'static Model,
-    /// The machine around it.
-    pub platform: Box<dyn Platform>,
-}
-
-/// No machine around a CPU: time stands still, nothing interrupts, HVC and SMC are undefined.
-pub struct NoPlatform;
-
-impl Platform for NoPlatform {
-    fn now_ns(&self) -> u64 {
-        0
-    }
-    fn timer(&mut self, _: Timer, _: TimerOutput) {}
-    fn pending(&self) -> u32 {
-        0
-    }
-    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
-        FirmwareResult::Undefined
-    }
-    fn cpu_index(&self) -> u32 {
-        0
-    }
-    fn cpu_count(&self) -> u32 {
-        1
-    }
-}
-
-impl Arm {
-    /// A CPU of a model on its own.
-    pub fn alone(model: &'static Model) -> Arm {
-        Arm {
-            model,
-            platform: Box::new(NoPlatform),
+/// The parts one after the other.
+const fn concat<const N: usize>(parts: &[&[Helper<Arm>]]) -> [Helper<Arm>; N] {
+    let mut all = [const {
+        Helper {
+            name: "",
+            f: HelperFn::Pure(|_| 0),
         }
+    }; N];
+    let (mut part, mut at) = (0, 0);
+    while part < parts.len() {
+        let mut i = 0;
+        while i < parts[part].len() {
+            let h = &parts[part][i];
+            all[at].name = h.name;
+            all[at].f = match h.f {
+                HelperFn::Pure(f) => HelperFn::Pure(f),
+                HelperFn::Flags(f) => HelperFn::Flags(f),
+                HelperFn::State(f) => HelperFn::State(f),
+            };
+            (i, at) = (i + 1, at + 1);
+        }
+        part += 1;
     }
+    assert!(at == N, "the table's length is that of its parts");
+    all
+}
+
+/// The name of a helper, for listings.
+pub fn name(index: u16) -> &'static str {
+    CALLS.get(index as usize).map_or("?", |h| h.name)
 }
 
 /// Where things are in [`Cpu`].
@@ -116,7 +54,7 @@ pub static LAYOUT: Layout = Layout {
     insn_shift: 1,
     pins: &PINS,
     names: &NAMES,
-    helper: calls::name,
+    helper: name,
 };
 
 /// Registers by how often compiled code uses them.
@@ -163,7 +101,7 @@ const NAMES: [(Slot, &str); 128 + state::NAMES.len()] = {
 impl Guest for Arm {
     type State = Cpu;
     const LAYOUT: &'static Layout = &LAYOUT;
-    const HELPERS: &'static [Helper<Arm>] = calls::CALLS;
+    const HELPERS: &'static [Helper<Arm>] = CALLS;
 
     fn translate(
         &self,
@@ -173,7 +111,7 @@ impl Guest for Arm {
         fetch: &mut dyn Fetch,
         b: &mut Builder,
     ) -> Result<(), Fault> {
-        crate::translate::translate(self.model, key, offset, limit, fetch, b)
+        translate(self.model, key, offset, limit, fetch, b)
     }
 
     fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
@@ -212,5 +150,18 @@ impl Guest for Arm {
 
     fn data_trap(&self, s: &Cpu, addr: u64, len: u32, access: Access, idx: u8) -> Option<Fault> {
         s.data_trap(addr as u32, len, access, idx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calls::{FPSCR_WRITE, NEXT, UNDEFINED};
+
+    #[test]
+    fn indices_name_their_helpers() {
+        assert_eq!(name(UNDEFINED), "UNDEFINED");
+        assert_eq!(name(FPSCR_WRITE), "FPSCR_WRITE");
+        assert_eq!(name(NEXT + 9999), "?");
     }
 }

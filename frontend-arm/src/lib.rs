@@ -5,9 +5,11 @@
 
 pub mod a32;
 pub mod calls;
+pub mod cp15;
 pub mod debug;
 mod events;
 pub mod exception;
+pub mod fault;
 pub mod fpstatus;
 pub mod guest;
 #[cfg(test)]
@@ -15,6 +17,7 @@ mod machine_for_tests;
 pub mod mmu;
 pub mod model;
 pub mod names;
+pub mod platform;
 pub mod psr;
 pub mod reset;
 pub mod state;
@@ -22,6 +25,6 @@ pub mod sys;
 pub mod translate;
 pub mod tx;
 
-pub use guest::Arm;
 pub use model::{MODELS, Model};
+pub use platform::Arm;
 pub use state::Cpu;

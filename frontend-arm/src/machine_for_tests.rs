@@ -1,7 +1,7 @@
 //! A machine for tests: memory, and a platform and an engine that note what they are told.
 
-use crate::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use crate::model::MODELS;
+use crate::platform::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_ir::{Bus, Env, Flush, RamPage, Stop};
 use std::sync::{Arc, Mutex};
 

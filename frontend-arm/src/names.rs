@@ -1,7 +1,6 @@
 //! What modes, exceptions, faults and registers are called: for logs of what a CPU does.
 
-use crate::exception::Class;
-use crate::mmu::{Kind, Status};
+use crate::fault::{Class, Kind, Status};
 use crate::state::{Cpu, mode, psr};
 use emu_ir::{Access, Fault};
 use std::fmt;
@@ -119,10 +118,54 @@ pub fn changes(before: &Cpu, after: &Cpu, mut changed: impl FnMut(fmt::Arguments
     note(format_args!("fpexc"), before.fpexc.into(), after.fpexc.into(), 8);
 }
 
+impl Cpu {
+    /// The registers as a table, for a person: of a panic, a trace, a monitor.
+    pub fn show(&self) -> String {
+        let mut out = String::new();
+        for (i, r) in self.r.iter().enumerate() {
+            let name = ["sp", "lr", "pc"]
+                .get(i.wrapping_sub(13))
+                .map_or_else(|| format!("r{i}"), |n| n.to_string());
+            let end = if i % 4 == 3 { "\n" } else { "  " };
+            out += &format!("{name:>4} {r:08x}{end}");
+        }
+        let cpsr = self.cpsr();
+        let flag = |at: u32, c: char| if cpsr >> at & 1 != 0 { c } else { '-' };
+        let flags: String = [(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V'), (27, 'Q')]
+            .map(|(b, c)| flag(b, c))
+            .iter()
+            .collect();
+        let masks: String = [(9, 'E'), (8, 'A'), (7, 'I'), (6, 'F'), (5, 'T')]
+            .map(|(b, c)| flag(b, c))
+            .iter()
+            .collect();
+        let name = mode(self.current_mode());
+        out += &format!(
+            "cpsr {cpsr:08x} {flags} {masks} {name} it={:02x} mode={:06x}\n",
+            self.it(),
+            self.mode
+        );
+        if let Some(spsr) = self.spsr() {
+            out += &format!("spsr {spsr:08x}\n");
+        }
+        let c = &self.cp15;
+        out += &format!(
+            "sctlr {:08x} ttbcr {:08x} ttbr0 {:x} ttbr1 {:x} ",
+            c.sctlr, c.ttbcr, c.ttbr0, c.ttbr1
+        );
+        out += &format!("dacr {:08x} contextidr {:08x}\n", c.dacr, c.contextidr);
+        out += &format!(
+            "dfsr {:08x} dfar {:08x} ifsr {:08x} ifar {:08x} vbar {:08x}\n",
+            c.dfsr, c.dfar, c.ifsr, c.ifar, c.vbar
+        );
+        out
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exception::{UNDEFINED, abort, svc_fault};
+    use crate::fault::{UNDEFINED, abort, svc_fault};
     use crate::model::MODELS;
 
     #[test]
@@ -208,5 +251,14 @@ mod tests {
             [0x10, 0x11, 0x12, 0x13, 0x17, 0x1b, 0x1f, 0].map(mode),
             ["usr", "fiq", "irq", "svc", "abt", "und", "sys", "?"]
         );
+    }
+
+    #[test]
+    fn show_names_mode_and_flags() {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        cpu.set_cpsr(0x6000_01f3);
+        let text = cpu.show();
+        assert!(text.contains("-ZC-- -AIFT svc"), "{text}");
+        assert_eq!(text.lines().count(), 8, "{text}");
     }
 }

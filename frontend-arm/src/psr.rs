@@ -1,5 +1,6 @@
 //! Program status registers, modes and banked registers (Arm ARM DDI 0406C, B1.3).
 
+use crate::cp15::sctlr;
 use crate::state::{Bank, Cpu, mode, psr};
 
 /// Index into [`Cpu::banks`] of the User and System modes.
@@ -34,6 +35,22 @@ const fn bytes(mask: u32) -> u32 {
 }
 
 impl Cpu {
+    /// Brings the mode word in step with what it is made from: CPSR.M, SCTLR, CPACR, FPEXC, FPSCR. CPSR.T, E and IT
+    /// live in it and stay.
+    pub fn update_mode(&mut self) {
+        let mut bits = self.mode & (mode::T | mode::E | mode::IT) | self.fp_mode();
+        if self.is_user() {
+            bits |= mode::USER;
+        }
+        if self.cp15.sctlr & sctlr::A != 0 {
+            bits |= mode::ALIGN;
+        }
+        if self.cp15.sctlr & sctlr::SW != 0 {
+            bits |= mode::SWP;
+        }
+        self.mode = bits;
+    }
+
     /// CPSR.M.
     pub fn current_mode(&self) -> u32 {
         self.psr & psr::M
@@ -226,48 +243,6 @@ impl Cpu {
         (!own).then(|| self.reg_of(m, n))
     }
 
-    /// The registers as a table, for a person: of a panic, a trace, a monitor.
-    pub fn show(&self) -> String {
-        let mut out = String::new();
-        for (i, r) in self.r.iter().enumerate() {
-            let name = ["sp", "lr", "pc"]
-                .get(i.wrapping_sub(13))
-                .map_or_else(|| format!("r{i}"), |n| n.to_string());
-            let end = if i % 4 == 3 { "\n" } else { "  " };
-            out += &format!("{name:>4} {r:08x}{end}");
-        }
-        let cpsr = self.cpsr();
-        let flag = |at: u32, c: char| if cpsr >> at & 1 != 0 { c } else { '-' };
-        let flags: String = [(31, 'N'), (30, 'Z'), (29, 'C'), (28, 'V'), (27, 'Q')]
-            .map(|(b, c)| flag(b, c))
-            .iter()
-            .collect();
-        let masks: String = [(9, 'E'), (8, 'A'), (7, 'I'), (6, 'F'), (5, 'T')]
-            .map(|(b, c)| flag(b, c))
-            .iter()
-            .collect();
-        let name = mode_name(self.current_mode());
-        out += &format!(
-            "cpsr {cpsr:08x} {flags} {masks} {name} it={:02x} mode={:06x}\n",
-            self.it(),
-            self.mode
-        );
-        if let Some(spsr) = self.spsr() {
-            out += &format!("spsr {spsr:08x}\n");
-        }
-        let c = &self.cp15;
-        out += &format!(
-            "sctlr {:08x} ttbcr {:08x} ttbr0 {:x} ttbr1 {:x} ",
-            c.sctlr, c.ttbcr, c.ttbr0, c.ttbr1
-        );
-        out += &format!("dacr {:08x} contextidr {:08x}\n", c.dacr, c.contextidr);
-        out += &format!(
-            "dfsr {:08x} dfar {:08x} ifsr {:08x} ifar {:08x} vbar {:08x}\n",
-            c.dfsr, c.dfar, c.ifsr, c.ifar, c.vbar
-        );
-        out
-    }
-
     /// The SPSR of mode `m`; `None` for User and System mode, and if there is no mode `m`.
     pub(crate) fn spsr_of(&mut self, m: u32) -> Option<&mut u32> {
         match bank(m)? {
@@ -284,20 +259,6 @@ impl Cpu {
             lr: *self.reg_of(m, 14),
             spsr,
         })
-    }
-}
-
-/// A mode's name as the manual abbreviates it.
-pub fn mode_name(m: u32) -> &'static str {
-    match m {
-        psr::USR => "usr",
-        psr::FIQ => "fiq",
-        psr::IRQ => "irq",
-        psr::SVC => "svc",
-        psr::ABT => "abt",
-        psr::UND => "und",
-        psr::SYS => "sys",
-        _ => "?",
     }
 }
 
@@ -439,14 +400,5 @@ mod tests {
             cpu.advance_it();
             assert_eq!(cpu.it(), after, "{before:08b}");
         }
-    }
-
-    #[test]
-    fn show_names_mode_and_flags() {
-        let mut cpu = filled();
-        cpu.set_cpsr(0x6000_01f3);
-        let text = cpu.show();
-        assert!(text.contains("-ZC-- -AIFT svc"), "{text}");
-        assert_eq!(text.lines().count(), 8, "{text}");
     }
 }

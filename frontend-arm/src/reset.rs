@@ -1,6 +1,6 @@
 //! The state at reset, and the state in a snapshot.
 
-use crate::Model;
+use crate::model::Model;
 use crate::state::{Cpu, psr};
 use crate::sys;
 use bytemuck::Zeroable;

@@ -4,7 +4,7 @@
 //! CPSR is kept in pieces (flags a byte each, so that translated code reads and writes them singly); [`Cpu::cpsr`] puts it
 //! together. Bits that change what code bytes mean are in the mode word, [`mode`].
 
-use crate::sys::Cp15;
+use crate::cp15::Cp15;
 use bytemuck::{Pod, Zeroable};
 use emu_ir::{Slot, Ty};
 use serde::{Deserialize, Serialize};

@@ -2,9 +2,9 @@
 
 mod ram;
 
-use emu_frontend_arm::guest::Arm;
+use emu_frontend_arm::Arm;
 use emu_frontend_arm::state::{Cpu, mode, psr};
-use emu_frontend_arm::{MODELS, sys::sctlr};
+use emu_frontend_arm::{MODELS, cp15::sctlr};
 use emu_jit::engine::debug::Watch;
 use emu_jit::engine::{Accel, Exit, Vcpu};
 use ram::{BASE, Ram};
@@ -230,7 +230,7 @@ fn steps_keep_an_exclusive_and_do_not_wait() {
 fn a_step_takes_an_interrupt_only_where_it_may() {
     for mut bench in benches(&counting()) {
         bench.v.state_mut().psr &= !psr::I;
-        bench.v.kick().set_line(emu_frontend_arm::guest::IRQ, true);
+        bench.v.kick().set_line(emu_frontend_arm::platform::IRQ, true);
 
         assert_eq!(bench.v.step(false), Exit::Stepped);
         assert!(bench.at(4));

@@ -3,9 +3,9 @@
 
 mod ram;
 
-use emu_frontend_arm::guest::Arm;
+use emu_frontend_arm::Arm;
 use emu_frontend_arm::state::{Cpu, psr};
-use emu_frontend_arm::{MODELS, sys::sctlr};
+use emu_frontend_arm::{MODELS, cp15::sctlr};
 use emu_ir::{Env, Flush};
 use emu_jit::engine::{Accel, Exit, Vcpu};
 use ram::{BASE, Ram};

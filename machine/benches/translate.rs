@@ -4,8 +4,8 @@
 //! many batches and in the median.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use emu_frontend_arm::Arm;
 use emu_frontend_arm::MODELS;
-use emu_frontend_arm::guest::Arm;
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::translate::translate;
 use emu_ir::{Access, BlockKey, Builder, Fault, Fetch, Guest};

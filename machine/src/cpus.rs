@@ -71,8 +71,8 @@ pub struct Port {
 /// The bit of an interrupt input in [`Port::lines`] and in the engine's pending word.
 fn line_bit(line: CpuLine) -> u32 {
     match line {
-        CpuLine::Irq => emu_frontend_arm::guest::IRQ,
-        CpuLine::Fiq => emu_frontend_arm::guest::FIQ,
+        CpuLine::Irq => emu_frontend_arm::platform::IRQ,
+        CpuLine::Fiq => emu_frontend_arm::platform::FIQ,
     }
 }
 

@@ -12,18 +12,13 @@ pub mod multiply;
 pub mod neon;
 pub mod parallel;
 pub mod system;
+pub mod table;
 pub mod thumb;
 pub mod vfp;
 
-use crate::tx::Tx;
-pub use emu_ir::pattern::Row;
 use emu_ir::pattern::{Decoder, assert_unambiguous};
 use std::sync::LazyLock;
-
-/// What a row runs: translates the instruction, given as its word.
-pub type Insn = fn(&mut Tx, u32);
-/// A table of rows.
-pub type Table = &'static [Row<Insn>];
+pub use table::{Insn, Row, Table};
 
 /// VFP and Advanced SIMD rows of A32, with a condition.
 const SIMD_CONDITIONAL: &[Table] = vfp::TABLES;

@@ -121,7 +121,7 @@ fn no_two_rows_of_a_decoder_are_ambiguous() {
 fn acts(word: u32) -> Vec<&'static str> {
     let b = block(0, encode(Set::A32, word));
     let act = |i: &emu_ir::Inst| match i.op {
-        emu_ir::Op::Call { helper, .. } => Some(crate::calls::name(helper)),
+        emu_ir::Op::Call { helper, .. } => Some(crate::guest::name(helper)),
         emu_ir::Op::Load { .. } | emu_ir::Op::Store { .. } => Some(i.op.name()),
         emu_ir::Op::Set { slot, .. } if slot == crate::state::R[1].off => Some("r1"),
         _ => None,

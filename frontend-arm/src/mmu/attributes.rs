@@ -1,7 +1,7 @@
 //! Memory types, cacheability and shareability (Arm ARM DDI 0406C, B3.8).
 
+use crate::cp15::sctlr;
 use crate::state::Cpu;
-use crate::sys::sctlr;
 
 /// Memory attributes: type and cacheability as a byte of MAIR, and shareability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

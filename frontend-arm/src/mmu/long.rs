@@ -1,8 +1,10 @@
 //! Long-descriptor translation tables: the Large Physical Address Extension (Arm ARM DDI 0406C, B3.6).
 
-use super::{Attributes, Kind, Rights, Status, Translation, descriptor, permissions};
+use super::attributes::Attributes;
+use super::translation::{Rights, Translation, descriptor, permissions};
+use crate::cp15::ttbcr;
+use crate::fault::{Kind, Status};
 use crate::state::Cpu;
-use crate::sys::ttbcr;
 use emu_ir::Bus;
 
 /// Physical addresses have 40 bits.

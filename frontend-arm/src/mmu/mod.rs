@@ -6,61 +6,22 @@
 mod attributes;
 mod long;
 mod short;
-mod status;
 #[cfg(test)]
 mod tests;
+mod translation;
 
 pub use attributes::Attributes;
-pub use status::{Kind, Status, status_of};
+pub use translation::Translation;
 
-use crate::exception::abort;
+use crate::cp15::{sctlr, ttbcr};
+use crate::fault::{Status, abort};
 use crate::state::{Cpu, mode};
-use crate::sys::{sctlr, ttbcr};
 use emu_ir::{Access, Bus, Context, Fault, Page};
 
 /// Accesses as the current mode makes them.
 pub const CURRENT: u8 = 0;
 /// Accesses as User mode makes them (LDRT, STRT).
 pub const UNPRIVILEGED: u8 = 1;
-
-/// What the tables say of an address, for one privilege.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Translation {
-    /// Physical address of the byte: 40 bits.
-    pub phys: u64,
-    /// Loads are allowed.
-    pub read: bool,
-    /// Stores are allowed.
-    pub write: bool,
-    /// Fetches are allowed.
-    pub exec: bool,
-    /// Not tagged by ASID.
-    pub global: bool,
-    /// log2 of the bytes that the descriptor maps: 12 to 30; 24 is a supersection.
-    pub size: u8,
-    /// The memory's type, cacheability and shareability.
-    pub attributes: Attributes,
-}
-
-/// What a descriptor grants, before control bits apply; by default nothing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Rights {
-    /// Read and write at PL0.
-    user: (bool, bool),
-    /// Read and write at PL1.
-    kernel: (bool, bool),
-    xn: bool,
-    pxn: bool,
-}
-
-/// Read, write and execute for a privilege, with SCTLR.WXN and UWXN applied (B3.7.2).
-fn permissions(s: &Cpu, r: Rights, user: bool) -> (bool, bool, bool) {
-    let (read, write) = if user { r.user } else { r.kernel };
-    let wxn = s.cp15.sctlr & sctlr::WXN != 0 && write;
-    let uwxn = s.cp15.sctlr & sctlr::UWXN != 0 && r.user.1 && !user;
-    let never = r.xn || r.pxn && !user || wxn || uwxn;
-    (read, write, read && !never)
-}
 
 /// Whether accesses to address space `idx` are unprivileged.
 fn unprivileged(s: &Cpu, idx: u8) -> bool {
@@ -179,14 +140,4 @@ pub fn asid(s: &Cpu) -> u32 {
     }
     let base = if c.ttbcr & ttbcr::A1 != 0 { c.ttbr1 } else { c.ttbr0 };
     (base >> 48) as u32 & 0xff
-}
-
-/// Loads a descriptor of `size` bytes, in SCTLR.EE's byte order.
-fn descriptor(s: &Cpu, bus: &mut dyn Bus, phys: u64, size: u8, level: u32) -> Result<u64, Status> {
-    let raw = bus.load(phys, size).ok_or(Status::new(Kind::ExternalOnWalk, level))?;
-    Ok(match (s.cp15.sctlr & sctlr::EE != 0, size) {
-        (false, _) => raw,
-        (true, 4) => (raw as u32).swap_bytes().into(),
-        (true, _) => raw.swap_bytes(),
-    })
 }

@@ -1,8 +1,10 @@
 //! Short-descriptor translation tables (Arm ARM DDI 0406C, B3.5).
 
-use super::{Attributes, Kind, Rights, Status, Translation, descriptor, permissions};
+use super::attributes::Attributes;
+use super::translation::{Rights, Translation, descriptor, permissions};
+use crate::cp15::{sctlr, ttbcr};
+use crate::fault::{Kind, Status};
 use crate::state::Cpu;
-use crate::sys::{sctlr, ttbcr};
 use emu_ir::Bus;
 
 /// A leaf of the tables, its fields gathered from where the format scatters them.

@@ -1,7 +1,8 @@
 //! The walk against the manual's tables: permissions, faults, formats.
 
 use super::*;
-use crate::exception::Class;
+use crate::cp15::{sctlr, ttbcr};
+use crate::fault::Class;
 use crate::machine_for_tests::{Ram, Random};
 use crate::model::MODELS;
 

@@ -1,8 +1,9 @@
 //! TLB maintenance and address translation operations (Arm ARM DDI 0406C, B4.2).
 
-use super::{Io, ttbcr};
-use crate::exception::abort;
-use crate::mmu::{self, Attributes, Kind, Status, Translation};
+use super::table::Io;
+use crate::cp15::ttbcr;
+use crate::fault::{Kind, Status, abort};
+use crate::mmu::{self, Attributes, Translation};
 use emu_ir::{Access, Flush};
 
 /// log2 of the bytes of a supersection.

@@ -12,139 +12,13 @@ pub mod table;
 mod tests;
 pub mod timer;
 
-use crate::exception::UNDEFINED;
-use crate::guest::Arm;
-use crate::state::{Cpu, mode};
-use bytemuck::{Pod, Zeroable};
+use crate::cp15::{Cp15, sctlr};
+use crate::fault::UNDEFINED;
+use crate::platform::Arm;
+use crate::state::Cpu;
+use bytemuck::Zeroable;
 use emu_ir::{Env, Fault};
-use serde::{Deserialize, Serialize};
-use table::{Act, After, Gate, Reg};
-
-/// Bits of the SCTLR (B4.1.130).
-pub mod sctlr {
-    /// MMU enable.
-    pub const M: u32 = 1 << 0;
-    /// Alignment check enable.
-    pub const A: u32 = 1 << 1;
-    /// CP15 barrier operations enable.
-    pub const CP15BEN: u32 = 1 << 5;
-    /// SWP and SWPB enable.
-    pub const SW: u32 = 1 << 10;
-    /// High vectors.
-    pub const V: u32 = 1 << 13;
-    /// Writable memory is never executable.
-    pub const WXN: u32 = 1 << 19;
-    /// Memory that User mode can write is never executable at PL1.
-    pub const UWXN: u32 = 1 << 20;
-    /// CPSR.E on exceptions, and the byte order of translation tables.
-    pub const EE: u32 = 1 << 25;
-    /// TEX remap enable.
-    pub const TRE: u32 = 1 << 28;
-    /// Access flag enable.
-    pub const AFE: u32 = 1 << 29;
-    /// Exceptions are taken in Thumb state.
-    pub const TE: u32 = 1 << 30;
-    /// What software can change: as above, with C, Z, I.
-    pub const WRITABLE: u32 = M | A | 1 << 2 | CP15BEN | SW | 1 << 11 | 1 << 12 | V | WXN | UWXN | EE | TRE | AFE | TE;
-}
-
-/// Bits of the TTBCR (B4.1.153).
-pub mod ttbcr {
-    /// No walks through TTBR0 (short descriptors).
-    pub const PD0: u32 = 1 << 4;
-    /// No walks through TTBR1 (short descriptors).
-    pub const PD1: u32 = 1 << 5;
-    /// No walks through TTBR0 (long descriptors).
-    pub const EPD0: u32 = 1 << 7;
-    /// TTBR1 has the ASID (long descriptors).
-    pub const A1: u32 = 1 << 22;
-    /// No walks through TTBR1 (long descriptors).
-    pub const EPD1: u32 = 1 << 23;
-    /// Long descriptors.
-    pub const EAE: u32 = 1 << 31;
-}
-
-/// The system control registers, named as in the manual.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
-#[repr(C, align(8))]
-#[allow(missing_docs)]
-pub struct Cp15 {
-    pub sctlr: u32,
-    /// The thread pointer that User mode reads.
-    pub tpidruro: u32,
-    /// The thread pointer that User mode reads and writes.
-    pub tpidrurw: u32,
-    /// The thread pointer of privileged modes.
-    pub tpidrprw: u32,
-    pub dacr: u32,
-    pub contextidr: u32,
-    /// The high half belongs to long descriptors.
-    pub ttbr0: u64,
-    /// The high half belongs to long descriptors.
-    pub ttbr1: u64,
-    pub ttbcr: u32,
-    /// PRRR, and MAIR0 with long descriptors.
-    pub prrr: u32,
-    /// NMRR, and MAIR1 with long descriptors.
-    pub nmrr: u32,
-    pub amair: [u32; 2],
-    pub vbar: u32,
-    pub actlr: u32,
-    pub cpacr: u32,
-    pub dfsr: u32,
-    pub dfar: u32,
-    pub ifsr: u32,
-    pub ifar: u32,
-    pub adfsr: u32,
-    pub aifsr: u32,
-    pub csselr: u32,
-    pub cntkctl: u32,
-    pub par: u64,
-    /// The 64-bit physical timer's compare value.
-    pub cntp_cval: u64,
-    /// The virtual timer's compare value.
-    pub cntv_cval: u64,
-    pub cntp_ctl: u32,
-    pub cntv_ctl: u32,
-    pub cntfrq: u32,
-    pub l2ctlr: u32,
-    pub l2ectlr: u32,
-    pub teecr: u32,
-    pub teehbr: u32,
-    pub dbgdscr: u32,
-    pub dbgvcr: u32,
-    pub dbgosdlr: u32,
-    pub dbgoslock: u32,
-    /// DBGBVR0 to 5.
-    pub dbgbvr: [u32; 6],
-    /// DBGBCR0 to 5.
-    pub dbgbcr: [u32; 6],
-    /// DBGWVR0 to 3.
-    pub dbgwvr: [u32; 4],
-    /// DBGWCR0 to 3.
-    pub dbgwcr: [u32; 4],
-    /// DBGBXVR of the two context-aware breakpoints.
-    pub dbgbxvr: [u32; 2],
-    pub dbgclaim: u32,
-    /// Zero: keeps the size a multiple of 16.
-    pub reserved: [u32; 2],
-    /// The performance monitors.
-    pub pmu: pmu::Pmu,
-}
-
-/// What an access works on.
-pub struct Io<'a> {
-    /// The CPU: its model and the machine.
-    pub arm: &'a mut Arm,
-    /// Its state.
-    pub cpu: &'a mut Cpu,
-    /// The engine.
-    pub env: &'a mut dyn Env,
-    /// The register's CRm and opc2, for rows of more than one register.
-    pub which: u32,
-    /// Set by a write that ends in an exception.
-    pub fault: Option<Fault>,
-}
+use table::{Act, After, Gate, Io, Reg};
 
 /// The fields of a coprocessor instruction in A32 form.
 #[derive(Clone, Copy, Debug)]
@@ -386,23 +260,5 @@ pub(crate) fn reset(cp15: &mut Cp15) {
         if let Act::Word { field, reset, .. } = row.act {
             *field(cp15) = reset;
         }
-    }
-}
-
-impl Cpu {
-    /// Brings the mode word in step with what it is made from: CPSR.M, SCTLR, CPACR, FPEXC, FPSCR. CPSR.T, E and IT
-    /// live in it and stay.
-    pub fn update_mode(&mut self) {
-        let mut bits = self.mode & (mode::T | mode::E | mode::IT) | self.fp_mode();
-        if self.is_user() {
-            bits |= mode::USER;
-        }
-        if self.cp15.sctlr & sctlr::A != 0 {
-            bits |= mode::ALIGN;
-        }
-        if self.cp15.sctlr & sctlr::SW != 0 {
-            bits |= mode::SWP;
-        }
-        self.mode = bits;
     }
 }

@@ -1,13 +1,10 @@
 //! The performance monitors, version 2 (Arm ARM DDI 0406C, C12): the cycle counter, and six event counters that count
 //! cycles and software increments. A cycle is a nanosecond of virtual time; filtering by privilege is not counted by.
 
-use super::Io;
-use crate::guest::{Timer, TimerOutput};
-use bytemuck::{Pod, Zeroable};
-use serde::{Deserialize, Serialize};
+use super::table::Io;
+use crate::cp15::{EVENTS, Pmu};
+use crate::platform::{Timer, TimerOutput};
 
-/// Event counters at most: the model's PMCR.N says how many there are.
-pub const EVENTS: usize = 6;
 /// Event: software increment.
 const SW_INCR: u32 = 0x00;
 /// Event: cycle.
@@ -24,36 +21,6 @@ const C: u32 = 1 << 2;
 const D: u32 = 1 << 3;
 /// PMCR's bits that are kept: E, D, X, DP.
 const KEPT: u32 = E | D | 1 << 4 | 1 << 5;
-
-/// The performance monitors' state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
-#[repr(C, align(8))]
-pub struct Pmu {
-    /// PMCCNTR as of `at`, with the bits that overflowed.
-    pub ccntr: u64,
-    /// When the counters were last brought up to date, in nanoseconds of virtual time.
-    pub at: u64,
-    /// PMCR.E, D, X and DP.
-    pub pmcr: u32,
-    /// PMCNTENSET.
-    pub cnten: u32,
-    /// PMOVSR.
-    pub ovsr: u32,
-    /// PMINTENSET.
-    pub inten: u32,
-    /// PMSELR.
-    pub selr: u32,
-    /// PMUSERENR.
-    pub userenr: u32,
-    /// PMCCFILTR: the filter of the cycle counter.
-    pub ccfiltr: u32,
-    /// Zero: keeps the size a multiple of eight.
-    pub reserved: u32,
-    /// The event counters' types.
-    pub evtyper: [u32; EVENTS],
-    /// The event counters.
-    pub evcntr: [u32; EVENTS],
-}
 
 impl Pmu {
     fn counts_cycles(&self, i: usize) -> bool {

@@ -1,11 +1,12 @@
 //! The registers: one row each, by coprocessor and CRn (Arm ARM DDI 0406C, tables B3-42 to B3-45 and C6-2; Cortex-A15
 //! MPCore TRM DDI 0438, tables 4-2 to 4-17; Cortex-A7 MPCore TRM DDI 0464).
 
-use super::table::{Act, After, At, Gate, R, Reg, W};
+use super::table::{Act, After, At, Gate, Io, R, Reg, W};
 use super::timer::{physical, virt};
-use super::{Cp15, Io, maintenance, pmu, sctlr, timer};
-use crate::Model;
-use crate::guest::{FIQ, IRQ};
+use super::{maintenance, pmu, timer};
+use crate::cp15::{Cp15, sctlr};
+use crate::model::Model;
+use crate::platform::{FIQ, IRQ};
 use crate::state::psr;
 
 /// Rights: of User mode, of privileged modes.

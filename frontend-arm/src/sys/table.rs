@@ -1,7 +1,24 @@
 //! What a row of the register table says.
 
-use super::{Cp15, Io};
-use crate::Model;
+use crate::cp15::Cp15;
+use crate::model::Model;
+use crate::platform::Arm;
+use crate::state::Cpu;
+use emu_ir::{Env, Fault};
+
+/// What an access works on.
+pub struct Io<'a> {
+    /// The CPU: its model and the machine.
+    pub arm: &'a mut Arm,
+    /// Its state.
+    pub cpu: &'a mut Cpu,
+    /// The engine.
+    pub env: &'a mut dyn Env,
+    /// The register's CRm and opc2, for rows of more than one register.
+    pub which: u32,
+    /// Set by a write that ends in an exception.
+    pub fault: Option<Fault>,
+}
 
 /// Right to read.
 pub const R: u8 = 1;

@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::calls;
-use crate::guest::{FirmwareResult, IRQ, Timer, TimerOutput};
 use crate::machine_for_tests::{Engine, Random, arm};
 use crate::model::{MODELS, Model};
-use crate::state::psr;
+use crate::platform::{FirmwareResult, IRQ, Timer, TimerOutput};
+use crate::state::{mode, psr};
 use emu_ir::{Flush, HelperFn};
 
 /// MRC or MCR of CP`cp`, in A32 form.
@@ -366,7 +366,7 @@ fn pending_lines_show_in_isr() {
 #[test]
 fn firmware_calls() {
     let mut bench = Bench::new();
-    let HelperFn::State(hvc) = calls::CALLS[calls::HVC as usize].f else {
+    let HelperFn::State(hvc) = crate::guest::CALLS[calls::HVC as usize].f else {
         panic!()
     };
     bench.cpu.r[..4].copy_from_slice(&[0x8400_0000, 1, 2, 3]);
@@ -398,8 +398,8 @@ fn firmware_calls() {
 }
 
 fn call(bench: &mut Bench, index: u16, args: [u128; 4]) -> Result<u128, Fault> {
-    let HelperFn::State(f) = calls::CALLS[index as usize].f else {
-        panic!("{} takes no state", calls::name(index))
+    let HelperFn::State(f) = crate::guest::CALLS[index as usize].f else {
+        panic!("{} takes no state", crate::guest::name(index))
     };
     f(&mut bench.arm, &mut bench.cpu, &mut bench.engine, &args)
 }

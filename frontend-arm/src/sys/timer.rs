@@ -1,8 +1,8 @@
 //! The generic timers: the physical and the virtual one of PL1 (Arm ARM DDI 0406C, B8). Without Virtualization
 //! Extensions CNTVOFF is zero: both count the same.
 
-use super::Io;
-use crate::guest::{Platform, Timer, TimerOutput};
+use super::table::Io;
+use crate::platform::{Platform, Timer, TimerOutput};
 use crate::state::Cpu;
 
 /// Ticks per second: 62.5 MHz.

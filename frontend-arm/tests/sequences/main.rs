@@ -12,7 +12,7 @@ mod random;
 mod watchdog;
 
 use capstone::prelude::*;
-use emu_frontend_arm::guest::Arm;
+use emu_frontend_arm::Arm;
 use emu_frontend_arm::{Cpu, MODELS, names};
 use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};

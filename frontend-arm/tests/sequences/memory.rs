@@ -1,6 +1,6 @@
 //! Physical memory: 96 KiB of RAM, and a device that notes what is done to it and raises an interrupt.
 
-use emu_frontend_arm::guest::IRQ;
+use emu_frontend_arm::platform::IRQ;
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::Kick;
 use std::sync::{Arc, Mutex};

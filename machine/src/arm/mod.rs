@@ -5,7 +5,7 @@ mod psci;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use emu_devices::bus::{self, Clock, Irq};
-use emu_frontend_arm::guest::{Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::platform::{Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::sys::timer::program_all;
 use emu_frontend_arm::{Arm, Cpu};

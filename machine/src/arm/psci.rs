@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use emu_frontend_arm::guest::FirmwareResult;
+use emu_frontend_arm::platform::FirmwareResult;
 use emu_ir::Stop;
 
 use crate::cpus::{Cpus, Power, Start};

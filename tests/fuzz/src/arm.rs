@@ -1,7 +1,7 @@
 //! What a guest's code and tables hold.
 
-use emu_frontend_arm::calls::CALLS;
-use emu_frontend_arm::guest::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::guest::CALLS;
+use emu_frontend_arm::platform::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_frontend_arm::state::psr;
 use emu_frontend_arm::{Cpu, MODELS, mmu, sys};
 use emu_ir::{Access, BlockKey, Bus, Env, Flush, Guest, Op, RamPage, Stop};

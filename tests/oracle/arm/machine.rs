@@ -4,10 +4,10 @@ use super::record::{
     CODE, CODE_SIZE, CPSR, DATA, DATA_SIZE, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code,
     initial_data,
 };
+use emu_frontend_arm::Arm;
 use emu_frontend_arm::MODELS;
-use emu_frontend_arm::guest::Arm;
+use emu_frontend_arm::cp15::sctlr;
 use emu_frontend_arm::state::{Cpu, psr};
-use emu_frontend_arm::sys::sctlr;
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -3,7 +3,7 @@
 use super::super::{Random, Row, vectors};
 use super::record::{CODE_WORDS, DATA, DATA_SIZE, Record, T, initial_data};
 use super::{Arm as Instructions, machine, runs};
-use emu_frontend_arm::guest::Arm;
+use emu_frontend_arm::Arm;
 use emu_frontend_arm::state::{Cpu, mode};
 use emu_ir::{Access, Block, BlockKey, Builder, Bus, Env, Fault, Fetch, Flush, Guest, Mem, RamPage, Stop};
 use emu_jit::interp::{self, Memory, Now, Prepared, Scratch, Stopped};

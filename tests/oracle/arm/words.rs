@@ -6,7 +6,7 @@ use super::record::{CODE, CODE_WORDS, Record, T, UDF, UDF_NARROW};
 use bytemuck::Zeroable;
 use emu_frontend_arm::MODELS;
 use emu_frontend_arm::a32::{Set, decoders};
-use emu_frontend_arm::calls::CALLS;
+use emu_frontend_arm::guest::CALLS;
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::translate::translate;
 use emu_ir::{BlockKey, Builder, Effect, Fault, Fetch, HelperFn, Op};

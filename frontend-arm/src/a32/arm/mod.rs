@@ -5,7 +5,7 @@ pub mod data_processing;
 pub mod load_store;
 pub mod media;
 
-use super::Table;
+use crate::a32::table::Table;
 
 /// Rows that have a condition in bits 31 to 28.
 pub const CONDITIONAL: &[Table] = &[

@@ -2,11 +2,12 @@
 
 use super::estimate;
 use super::polynomial;
-use crate::a32::vfp;
+use crate::a32::vfp::vcvt_to_fixed16;
+use crate::calls::{NEXT, calls};
 
-crate::calls! { SIMD at crate::calls::NEXT;
+calls! { SIMD at NEXT;
     /// VCVT from float to 16-bit fixed point: arguments float bits, control (see the function).
-    VCVT_TO_FIXED16 Flags vfp::vcvt_to_fixed16;
+    VCVT_TO_FIXED16 Flags vcvt_to_fixed16;
     /// VMUL.P8: arguments two vectors.
     VMUL_P8 Pure polynomial::vmul_p8;
     /// VMULL.P8: arguments two V64; a V128.

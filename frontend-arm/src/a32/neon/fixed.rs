@@ -1,7 +1,7 @@
 //! Conversions of single-precision lanes: integers, fixed point, half precision (Arm ARM DDI 0406C, A8.8.305 to
 //! A8.8.312). To integers they round toward zero, from integers to nearest.
 
-use super::{convert, two};
+use super::operands::{convert, two};
 use crate::state::mode;
 use crate::tx::Tx;
 use emu_ir::{Fenv, Lane, Op, Round, Ty, Val, insns};

@@ -2,7 +2,8 @@
 //! DDI 0406C, A2.7.7 and A7.4).
 
 use super::multiply::{scalar, scalar_accumulate};
-use super::{accumulate, calls, every, int, same, two, zero};
+use super::operands::{accumulate, every, same, two, zero};
+use super::{calls, int};
 use crate::tx::Tx;
 use emu_ir::{Builder, Fenv, Lane, Ty, Val, insns};
 

@@ -1,6 +1,6 @@
 //! One register and a modified immediate (Arm ARM DDI 0406C, A7.4.6).
 
-use super::reg;
+use super::operands::reg;
 use crate::tx::Tx;
 use emu_ir::insns;
 

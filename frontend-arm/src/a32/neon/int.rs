@@ -1,6 +1,6 @@
 //! Addition, subtraction, comparison, minimum, maximum and absolute difference of integers (Arm ARM DDI 0406C, A7.4).
 
-use super::{accumulate, lane, same, shift_right, two, zero};
+use super::operands::{accumulate, lane, same, shift_right, two, zero};
 use crate::tx::Tx;
 use emu_ir::{Builder, Lane, Op, Val, insns};
 

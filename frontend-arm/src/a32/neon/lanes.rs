@@ -1,6 +1,6 @@
 //! VDUP of a scalar, VEXT, VTBL and VTBX (Arm ARM DDI 0406C, A7.4).
 
-use super::{enabled, every, reg, require, same, zero};
+use super::operands::{choose, enabled, every, reg, require, same, zero};
 use crate::state;
 use crate::tx::Tx;
 use emu_ir::{Lane, Op, Slot, Ty, Val, insns};
@@ -40,7 +40,7 @@ fn vtbx(t: &mut Tx, l: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let end = every(t.b, Ty::V64, Lane::I8, u64::from(8 * (l + 1)));
     let inside = t.b.vgt_u(Lane::I8, end, idx);
     let old = t.b.get(state::dv(d));
-    let r = super::choose(t.b, inside, found, old);
+    let r = choose(t.b, inside, found, old);
     t.b.set(state::dv(d), r);
     Some(())
 }

@@ -1,6 +1,6 @@
 //! Bitwise operations and counts (Arm ARM DDI 0406C, A7.4).
 
-use super::{accumulate, choose, every, lane, require, same, two};
+use super::operands::{accumulate, choose, every, lane, require, same, two};
 use crate::tx::Tx;
 use emu_ir::{Builder, Lane, Op, Val, insns};
 

@@ -1,9 +1,10 @@
 //! Results of twice the operands' width (Arm ARM DDI 0406C, A7.4: three registers of different lengths).
 
+use super::calls;
 use super::int::difference;
 use super::multiply::scalar_operand;
+use super::operands::{enabled, lane, reg, require, saturated_unless_equal, widen};
 use super::saturate::doubled_products;
-use super::{calls, enabled, lane, reg, require, saturated_unless_equal, widen};
 use crate::tx::Tx;
 use emu_ir::{Builder, Lane, Op, Ty, Val, insns};
 

@@ -1,6 +1,7 @@
 //! Integer and polynomial multiplication of the operands' width, also by scalars (Arm ARM DDI 0406C, A7.4).
 
-use super::{accumulate, calls, enabled, lane, reg, require, same};
+use super::calls;
+use super::operands::{accumulate, enabled, lane, reg, require, same};
 use crate::state;
 use crate::tx::Tx;
 use emu_ir::{Lane, Slot, Ty, Val, insns};

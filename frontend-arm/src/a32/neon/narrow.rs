@@ -1,6 +1,6 @@
 //! Results of half the operands' width (Arm ARM DDI 0406C, A7.4 and A8.8): high halves, moves, shifts.
 
-use super::{every, lane, reg, saturated_unless_equal, shift_right, shift_right_rounded, widen};
+use super::operands::{every, lane, reg, saturated_unless_equal, shift_right, shift_right_rounded, widen};
 use crate::tx::Tx;
 use emu_ir::{Lane, Op, Ty, Val, insns};
 

@@ -1,6 +1,6 @@
 //! VREV, VTRN, VUZP, VZIP and VSWP (Arm ARM DDI 0406C, A7.4).
 
-use super::{reg, require, two};
+use super::operands::{reg, require, two};
 use crate::tx::Tx;
 use emu_ir::{Ty, insns};
 

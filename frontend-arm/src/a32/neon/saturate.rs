@@ -1,7 +1,7 @@
 //! Saturating arithmetic of the operands' width: FPSCR.QC gathers what saturated (Arm ARM DDI 0406C, A7.4).
 
 use super::multiply::scalar;
-use super::{every, lane, require, same, saturated_unless_equal, two, zero};
+use super::operands::{every, lane, require, same, saturated_unless_equal, two, zero};
 use crate::tx::Tx;
 use emu_ir::{Builder, Lane, Op, Ty, Val, insns};
 

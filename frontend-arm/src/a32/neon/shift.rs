@@ -1,6 +1,8 @@
 //! Shifts of the operands' width, by immediates and by registers, and VSHLL (Arm ARM DDI 0406C, A7.4).
 
-use super::{choose, convert, every, lane, same, saturated_if, shift_right, shift_right_rounded, two, widen, zero};
+use super::operands::{
+    choose, convert, every, lane, same, saturated_if, shift_right, shift_right_rounded, two, widen, zero,
+};
 use crate::tx::Tx;
 use emu_ir::{Builder, Lane, Val, insns};
 

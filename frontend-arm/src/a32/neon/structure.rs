@@ -1,6 +1,6 @@
 //! Loads and stores of one structure, to or from one lane: VLD1 to VLD4, VST1 to VST4 (Arm ARM DDI 0406C, A7.7).
 
-use super::require;
+use super::operands::require;
 use super::structures::{Place, check};
 use crate::state;
 use crate::tx::Tx;

@@ -1,7 +1,7 @@
 //! Loads and stores of whole structures: VLD1 to VLD4, VST1 to VST4 (multiple), and to all lanes (Arm ARM DDI 0406C,
 //! A7.7). Elements are interleaved in memory; each has the endianness of data.
 
-use super::{enabled, require};
+use super::operands::{enabled, require};
 use crate::state::{self, mode};
 use crate::tx::Tx;
 use emu_ir::{Lane, Mem, Ty, Val, insns};

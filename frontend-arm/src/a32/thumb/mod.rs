@@ -5,7 +5,7 @@ pub mod data_processing;
 pub mod load_store;
 pub mod narrow;
 
-use super::Table;
+use crate::a32::table::Table;
 
 /// Rows of 16-bit instructions.
 pub const T16: &[Table] = &[narrow::T16];

@@ -1,6 +1,6 @@
 //! VFP arithmetic and comparison (Arm ARM DDI 0406C, A7.5).
 
-use super::{enabled, enabled_scalar, reg};
+use super::operands::{enabled, enabled_scalar, reg};
 use crate::state::FP_NZCV;
 use crate::tx::Tx;
 use emu_ir::{Builder, Fenv, Ty, Val, insns};

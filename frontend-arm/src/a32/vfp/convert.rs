@@ -1,6 +1,6 @@
 //! VFP conversions: VCVT, VCVTR, VCVTB, VCVTT (Arm ARM DDI 0406C, A8.8.305 to A8.8.315).
 
-use super::{enabled, reg, require, single};
+use super::operands::{enabled, reg, require, single};
 use crate::a32::neon::calls;
 use crate::state::mode;
 use crate::tx::Tx;

@@ -1,6 +1,6 @@
 //! VFP loads and stores (Arm ARM DDI 0406C, A7.6). Addresses are word aligned whatever SCTLR.A says.
 
-use super::{enabled, reg, require};
+use super::operands::{enabled, reg, require};
 use crate::tx::Tx;
 use emu_ir::{Mem, Slot, Ty, Val, insns};
 

@@ -1,6 +1,6 @@
 //! Transfers between core registers and VFP or Advanced SIMD registers (Arm ARM DDI 0406C, A7.8 and A7.9).
 
-use super::{enabled, require, single};
+use super::operands::{enabled, require, single};
 use crate::calls;
 use crate::state::{self, FP_NZCV, mode};
 use crate::tx::{FlagSource, Tx};

@@ -1,7 +1,70 @@
-//! Fault status: what went wrong, and its two encodings (Arm ARM DDI 0406C, tables B3-23 and B3-24).
+//! Faults: the exceptions that instructions end in, what went wrong, and the two encodings of that (Arm ARM DDI 0406C,
+//! tables B3-23 and B3-24).
 
+use crate::cp15::ttbcr;
 use crate::state::Cpu;
-use crate::sys::ttbcr;
+use emu_ir::{Access, Fault};
+
+/// What [`Fault::Guest`]'s class means here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Class {
+    /// Undefined Instruction; no syndrome.
+    Undefined = 1,
+    /// Supervisor Call; no syndrome.
+    Svc = 2,
+    /// Prefetch Abort; the syndrome is a [`Status`].
+    PrefetchAbort = 3,
+    /// Data Abort; the syndrome is a [`Status`].
+    DataAbort = 4,
+    /// Prefetch Abort of a breakpoint; the syndrome is a [`Status`].
+    Breakpoint = 5,
+    /// Data Abort of a watchpoint; the syndrome is a [`Status`].
+    Watchpoint = 6,
+    /// Prefetch Abort of BKPT; the syndrome is a [`Status`].
+    Bkpt = 7,
+    /// Prefetch Abort of a vector catch; the syndrome is a [`Status`].
+    VectorCatch = 8,
+}
+
+/// The Undefined Instruction exception as a fault.
+pub const UNDEFINED: Fault = Fault::Guest {
+    class: Class::Undefined as u32,
+    addr: 0,
+    info: 0,
+};
+
+/// The Supervisor Call exception as a fault.
+pub const fn svc_fault() -> Fault {
+    Fault::Guest {
+        class: Class::Svc as u32,
+        addr: 0,
+        info: 0,
+    }
+}
+
+/// BKPT without a debugger: a Prefetch Abort with a debug event's status.
+pub const fn bkpt_fault() -> Fault {
+    Fault::Guest {
+        class: Class::Bkpt as u32,
+        addr: 0,
+        info: Status::DEBUG.bits(),
+    }
+}
+
+/// An abort found by a page walk for an access to `va`.
+pub fn abort(va: u32, access: Access, status: Status) -> Fault {
+    let (class, info) = match access {
+        Access::Execute => (Class::PrefetchAbort, status.bits()),
+        Access::Read => (Class::DataAbort, status.bits()),
+        Access::Write => (Class::DataAbort, status.write().bits()),
+    };
+    Fault::Guest {
+        class: class as u32,
+        addr: va.into(),
+        info,
+    }
+}
 
 /// What went wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
