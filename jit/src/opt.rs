@@ -11,6 +11,7 @@ mod forward;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use backward::Lives;
 use emu_ir::{Block, Guest, HelperFn, Layout, Val};

@@ -1,6 +1,6 @@
 //! Identities of pure operations: one step from an operation to a simpler one.
 
-use super::forward::Forward;
+use super::values::Values;
 use emu_ir::block::Inst;
 use emu_ir::{Op, Rule, Ty, Val};
 
@@ -16,7 +16,7 @@ pub(super) enum Rewrite {
 use Rewrite::{Inst as Become, Keep, Value};
 
 /// One step; `first`: the first operand is a constant (and not all are). Constants come second where operations commute.
-pub(super) fn simplify(f: &mut Forward, inst: &Inst, first: bool) -> Rewrite {
+pub(super) fn simplify(f: &mut Values, inst: &Inst, first: bool) -> Rewrite {
     let ty = inst.ty;
     if first && let Some(op) = commuted(f, &inst.op) {
         return Become(Inst { op, ty });
@@ -64,7 +64,7 @@ pub(super) fn simplify(f: &mut Forward, inst: &Inst, first: bool) -> Rewrite {
     }
 }
 
-fn is(f: &Forward, v: Val, bits: u64) -> bool {
+fn is(f: &Values, v: Val, bits: u64) -> bool {
     f.constant(v) == Some(bits)
 }
 
@@ -73,17 +73,17 @@ fn ones(ty: Ty) -> u64 {
     ty.mask() as u64
 }
 
-fn zero(f: &mut Forward, ty: Ty) -> Rewrite {
+fn zero(f: &mut Values, ty: Ty) -> Rewrite {
     Value(f.make(ty, 0))
 }
 
 /// Whether a value is 0 or 1 by the operation that made it.
-fn is_bool(f: &Forward, v: Val) -> bool {
+fn is_bool(f: &Values, v: Val) -> bool {
     f.def(v).op.rule() == Rule::Bool
 }
 
 /// A boolean's opposite.
-fn inverted(f: &mut Forward, a: Val) -> Rewrite {
+fn inverted(f: &mut Values, a: Val) -> Rewrite {
     let b = f.make(Ty::I8, 1);
     Become(Inst {
         op: Op::Xor { a, b },
@@ -92,7 +92,7 @@ fn inverted(f: &mut Forward, a: Val) -> Rewrite {
 }
 
 /// The operation with a constant first operand moved second.
-fn commuted(f: &Forward, op: &Op) -> Option<Op> {
+fn commuted(f: &Values, op: &Op) -> Option<Op> {
     let swap = |a, b| f.constant(a).is_some() && f.constant(b).is_none();
     Some(match *op {
         Op::Add { a, b } if swap(a, b) => Op::Add { a: b, b: a },
@@ -112,7 +112,7 @@ fn commuted(f: &Forward, op: &Op) -> Option<Op> {
 }
 
 /// An address relative to the page stays one when a constant is added; an addition takes a scale along.
-fn add(f: &Forward, ty: Ty, a: Val, b: Val) -> Rewrite {
+fn add(f: &Values, ty: Ty, a: Val, b: Val) -> Rewrite {
     for (a, b) in [(a, b), (b, a)] {
         if let Op::Shl { a: b, b: n } = f.def(b).op
             && let Some(n @ 1..=3) = f.constant(n)
@@ -136,7 +136,7 @@ fn add(f: &Forward, ty: Ty, a: Val, b: Val) -> Rewrite {
     }
 }
 
-fn mul(f: &mut Forward, ty: Ty, a: Val, b: Val) -> Rewrite {
+fn mul(f: &mut Values, ty: Ty, a: Val, b: Val) -> Rewrite {
     match f.constant(b) {
         Some(0) => zero(f, ty),
         Some(1) => Value(a),
@@ -151,7 +151,7 @@ fn mul(f: &mut Forward, ty: Ty, a: Val, b: Val) -> Rewrite {
     }
 }
 
-fn bitwise(f: &mut Forward, inst: &Inst) -> Rewrite {
+fn bitwise(f: &mut Values, inst: &Inst) -> Rewrite {
     let ty = inst.ty;
     match inst.op {
         Op::And { a, b } | Op::Or { a, b } if a == b => Value(a),
@@ -184,7 +184,7 @@ fn bitwise(f: &mut Forward, inst: &Inst) -> Rewrite {
     }
 }
 
-fn shift(f: &mut Forward, inst: &Inst) -> Rewrite {
+fn shift(f: &mut Values, inst: &Inst) -> Rewrite {
     let (ty, width) = (inst.ty, inst.ty.bits() as u64);
     let (Op::Shl { a, b } | Op::ShrU { a, b } | Op::ShrS { a, b } | Op::Rotr { a, b }) = inst.op else {
         return Keep;
@@ -210,7 +210,7 @@ fn shift(f: &mut Forward, inst: &Inst) -> Rewrite {
     }
 }
 
-fn compare(f: &mut Forward, inst: &Inst) -> Rewrite {
+fn compare(f: &mut Values, inst: &Inst) -> Rewrite {
     let ty = inst.ty;
     match inst.op {
         Op::Eq { a, b } | Op::Ule { a, b } | Op::Sle { a, b } if a == b => Value(f.make(Ty::I8, 1)),
@@ -236,7 +236,7 @@ fn compare(f: &mut Forward, inst: &Inst) -> Rewrite {
 }
 
 /// `d == c` (or `!=`) for what `d` was made from.
-fn equal(f: &mut Forward, d: Inst, c: u64, equal: bool) -> Rewrite {
+fn equal(f: &mut Values, d: Inst, c: u64, equal: bool) -> Rewrite {
     let (a, b, ty) = match d.op {
         Op::Zext { a } if c <= ones(f.ty(a)) => {
             let ty = f.ty(a);
@@ -249,7 +249,7 @@ fn equal(f: &mut Forward, d: Inst, c: u64, equal: bool) -> Rewrite {
     Become(Inst { op, ty })
 }
 
-fn select(f: &mut Forward, ty: Ty, c: Val, a: Val, b: Val) -> Rewrite {
+fn select(f: &mut Values, ty: Ty, c: Val, a: Val, b: Val) -> Rewrite {
     match f.constant(c) {
         Some(0) => return Value(b),
         Some(_) => return Value(a),
@@ -267,7 +267,7 @@ fn select(f: &mut Forward, ty: Ty, c: Val, a: Val, b: Val) -> Rewrite {
     }
 }
 
-fn represent(f: &Forward, inst: &Inst) -> Rewrite {
+fn represent(f: &Values, inst: &Inst) -> Rewrite {
     let ty = inst.ty;
     let (Op::Zext { a } | Op::Sext { a } | Op::Trunc { a } | Op::Bitcast { a }) = inst.op else {
         return Keep;
@@ -313,7 +313,7 @@ fn represent(f: &Forward, inst: &Inst) -> Rewrite {
     }
 }
 
-fn lanes(f: &Forward, inst: &Inst) -> Rewrite {
+fn lanes(f: &Values, inst: &Inst) -> Rewrite {
     match inst.op {
         Op::VHalf { a, hi } => match f.def(a).op {
             Op::VConcat { lo, hi: high } => Value(if hi { high } else { lo }),
