@@ -7,6 +7,7 @@ mod debian;
 mod explain;
 mod gdb;
 mod guest;
+mod imports;
 mod listings;
 mod machine;
 mod oracle;
