@@ -72,7 +72,7 @@ impl Bus for OnePage {
     fn ram(&mut self, page: u64) -> Option<RamPage> {
         // The loop's own code stays apart from its data, or writing one would forget the other.
         let host = self.0.0.as_mut_ptr() as u64;
-        (page <= 0x1000).then_some(RamPage { host, writable: true })
+        (page <= 0x1000).then_some(RamPage::plain(host, page))
     }
 }
 

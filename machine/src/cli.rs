@@ -210,7 +210,7 @@ struct Cli {
 impl Cli {
     fn config(self) -> Result<Config, Error> {
         let memory = memory_size(self.board, &self.memory)?;
-        let cpu = cpu_model(self.arch, self.cpu)?;
+        let cpu = self.arch.cpu_model(self.cpu)?;
         let cpus = cpu_count(self.board, &self.smp)?;
         if (&self.serial, &self.virtio_console) == (&ConsoleHost::Stdio, &ConsoleHost::Stdio) {
             let reason = "the serial port has standard input and output; give it another place by --serial";
@@ -288,7 +288,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
             .map_err(|e| Error::host("cannot write the manual page", e));
     }
     if cli.cpu.as_deref() == Some("help") {
-        return Ok(Request::Print(cpu_list(cli.arch).into_bytes()));
+        return Ok(Request::Print(cli.arch.cpu_list().into_bytes()));
     }
     cli.config().map(|config| Request::Run(Box::new(config)))
 }
@@ -306,30 +306,6 @@ fn rendered(text: &clap::Error) -> Vec<u8> {
 /// Whether what is written to standard output is to have colours (https://no-color.org).
 fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
-}
-
-/// The CPU models, a line each.
-pub fn cpu_list(arch: Arch) -> String {
-    let models = arch.cpu_models().into_iter().enumerate();
-    models
-        .map(|(i, name)| format!("{name}{}\n", if i == 0 { " (default)" } else { "" }))
-        .collect()
-}
-
-/// The CPU model of that name, or the default.
-///
-/// # Errors
-/// [`Error::Input`] for an unknown one.
-pub fn cpu_model(arch: Arch, name: Option<String>) -> Result<String, Error> {
-    let models = arch.cpu_models();
-    match name {
-        None => Ok(models[0].to_owned()),
-        Some(name) if models.contains(&name.as_str()) => Ok(name),
-        Some(name) => {
-            let reason = format!("unknown CPU model; --arch {arch} has: {}", models.join(", "));
-            Err(Error::input("--cpu", name, reason))
-        }
-    }
 }
 
 fn memory_size(board: BoardName, text: &str) -> Result<u64, Error> {

@@ -9,7 +9,10 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::arch::Architecture;
+use crate::arm::Arm32;
 use crate::board::{Board, VIRT};
+use crate::error::Error;
 use crate::gdb::address::Address;
 use crate::trace::Trace;
 use emu_firmware::fdt::Region;
@@ -95,10 +98,40 @@ impl Arch {
     /// Architectures that emu will have.
     pub const PLANNED: &'static [&'static str] = &["aarch64", "i386", "x86_64"];
 
+    /// What the machine asks of it.
+    pub fn architecture(self) -> &'static dyn Architecture {
+        match self {
+            Arch::Arm => &Arm32,
+        }
+    }
+
     /// CPU models of this architecture, the default first.
     pub fn cpu_models(self) -> Vec<&'static str> {
-        match self {
-            Arch::Arm => emu_frontend_arm::MODELS.iter().map(|model| model.name).collect(),
+        self.architecture().models()
+    }
+
+    /// The CPU models, a line each.
+    pub fn cpu_list(self) -> String {
+        let models = self.cpu_models().into_iter().enumerate();
+        models
+            .map(|(i, name)| format!("{name}{}\n", if i == 0 { " (default)" } else { "" }))
+            .collect()
+    }
+
+    /// The CPU model of that name, or the default.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] for an unknown one.
+    pub fn cpu_model(self, name: Option<String>) -> Result<String, Error> {
+        let models = self.cpu_models();
+        match name {
+            None => Ok(models[0].to_owned()),
+            Some(name) if models.contains(&name.as_str()) => Ok(name),
+            Some(name) => {
+                let reason = format!("unknown CPU model; --arch {self} has: {}", models.join(", "));
+                Err(Error::input("--cpu", name, reason))
+            }
         }
     }
 }

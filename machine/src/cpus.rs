@@ -9,30 +9,16 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
 use emu_devices::bus::{CpuInputs, CpuLine, RamWatch};
-use emu_jit::engine::Kick;
 
-use crate::gdb::control::DebugPort;
-
-/// How a CPU starts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// At its reset vector.
-    Vector,
-    /// At an address, as the architecture's branches take it, with values in its first argument registers.
-    At {
-        /// The first instruction's address.
-        pc: u64,
-        /// The registers.
-        args: [u64; 3],
-    },
-}
+use crate::hold::{DebugPort, Pace};
+use crate::processor::{Processor, Start, Waker};
 
 /// What a vCPU's thread is told to do, between two instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Reset the CPU and run.
     Start(Start),
-    /// Stop running; acknowledged by [`Event::Halted`](crate::lifecycle::Event).
+    /// Stop running; acknowledged by [`Event::Halted`](crate::events::Event).
     Halt,
     /// Leave the thread.
     End,
@@ -52,13 +38,13 @@ pub enum Power {
 
 /// What wakes a vCPU.
 struct Engine {
-    kick: Kick,
+    waker: Box<dyn Waker>,
     thread: Thread,
 }
 
 /// One vCPU, as others see it.
 pub struct Port {
-    /// Levels of the interrupt inputs, a bit each: see [`line_bit`].
+    /// Levels of the interrupt inputs, a bit each, as the architecture numbers them.
     lines: AtomicU32,
     power: AtomicU8,
     standby: AtomicBool,
@@ -66,14 +52,6 @@ pub struct Port {
     engine: OnceLock<Engine>,
     /// The debugger's hold on the CPU.
     pub debug: DebugPort,
-}
-
-/// The bit of an interrupt input in [`Port::lines`] and in the engine's pending word.
-fn line_bit(line: CpuLine) -> u32 {
-    match line {
-        CpuLine::Irq => emu_frontend_arm::platform::IRQ,
-        CpuLine::Fiq => emu_frontend_arm::platform::FIQ,
-    }
 }
 
 impl Port {
@@ -89,10 +67,10 @@ impl Port {
     }
 
     /// Connects the vCPU's engine and thread. Once; lines and orders that came before reach it now.
-    pub fn attach(&self, kick: Kick, thread: Thread) {
-        let engine = self.engine.get_or_init(|| Engine { kick, thread });
-        engine.kick.set_line(self.lines(), true);
-        engine.kick.request_exit();
+    pub fn attach(&self, waker: Box<dyn Waker>, thread: Thread) {
+        let engine = self.engine.get_or_init(|| Engine { waker, thread });
+        engine.waker.set_line(self.lines(), true);
+        engine.waker.request_exit();
         engine.thread.unpark();
     }
 
@@ -150,7 +128,7 @@ impl Port {
     pub fn enter_standby(&self) {
         self.standby.store(true, Ordering::Release);
         if let Some(engine) = self.engine.get() {
-            engine.kick.request_exit();
+            engine.waker.request_exit();
         }
     }
 
@@ -166,7 +144,7 @@ impl Port {
     /// Makes the CPU's thread look for what it is to do.
     pub fn interrupt(&self) {
         if let Some(engine) = self.engine.get() {
-            engine.kick.request_exit();
+            engine.waker.request_exit();
             engine.thread.unpark();
         }
     }
@@ -178,7 +156,7 @@ impl Port {
             self.lines.fetch_and(!bit, Ordering::AcqRel);
         }
         if let Some(engine) = self.engine.get() {
-            engine.kick.set_line(bit, level);
+            engine.waker.set_line(bit, level);
             if level {
                 engine.thread.unpark();
             }
@@ -186,35 +164,69 @@ impl Port {
     }
 }
 
+/// The side of who holds the vCPU.
+impl Port {
+    /// Tells the vCPU to rest.
+    pub fn hold(&self) {
+        self.debug.hold();
+        self.interrupt();
+    }
+
+    /// Waits until it does.
+    pub fn wait_held(&self) {
+        self.debug.wait_held();
+    }
+
+    /// Lets it go on.
+    pub fn release(&self, pace: Pace) {
+        self.debug.release(pace);
+        self.interrupt();
+    }
+
+    /// Has the resting vCPU do something. `None`: it does not rest, or is gone.
+    pub fn ask<R: Send + 'static>(&self, job: impl FnOnce(&mut dyn Processor) -> R + Send + 'static) -> Option<R> {
+        let answer = self.debug.ask(job)?;
+        self.interrupt();
+        answer.recv().ok()
+    }
+}
+
 /// All vCPUs of a machine.
-pub struct Cpus(Box<[Port]>);
+pub struct Cpus {
+    ports: Box<[Port]>,
+    /// The bit of an interrupt input in a CPU's word of pending lines.
+    line_bit: Box<dyn Fn(CpuLine) -> u32 + Send + Sync>,
+}
 
 impl Cpus {
-    /// `count` CPUs, all off.
-    pub fn new(count: usize) -> Cpus {
-        Cpus((0..count).map(|_| Port::new()).collect())
+    /// `count` CPUs, all off. `line_bit` says which bit an interrupt input has in a CPU's word of pending lines.
+    pub fn new(count: usize, line_bit: impl Fn(CpuLine) -> u32 + Send + Sync + 'static) -> Cpus {
+        Cpus {
+            ports: (0..count).map(|_| Port::new()).collect(),
+            line_bit: Box::new(line_bit),
+        }
     }
 
     /// The CPU with this number.
     pub fn get(&self, cpu: usize) -> Option<&Port> {
-        self.0.get(cpu)
+        self.ports.get(cpu)
     }
 
     /// Every CPU, by number.
     pub fn iter(&self) -> impl Iterator<Item = &Port> {
-        self.0.iter()
+        self.ports.iter()
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.ports.len()
     }
 }
 
 impl CpuInputs for Cpus {
     fn set(&self, cpu: usize, line: CpuLine, level: bool) {
         if let Some(port) = self.get(cpu) {
-            port.set_line(line_bit(line), level);
+            port.set_line((self.line_bit)(line), level);
         }
     }
 }
@@ -223,7 +235,7 @@ impl CpuInputs for Cpus {
 impl RamWatch for Cpus {
     fn written(&self, address: u64, length: u64) {
         for engine in self.iter().filter_map(|port| port.engine.get()) {
-            engine.kick.invalidate(address, length);
+            engine.waker.written(address, length);
         }
     }
 }
@@ -234,22 +246,20 @@ mod tests {
 
     #[test]
     fn lines_are_the_levels_last_set() {
-        let cpus = Cpus::new(2);
+        let bit = |line| if line == CpuLine::Fiq { 8 } else { 1 };
+        let cpus = Cpus::new(2, bit);
 
         cpus.set(1, CpuLine::Irq, true);
         cpus.set(1, CpuLine::Fiq, true);
         cpus.set(1, CpuLine::Irq, false);
         cpus.set(2, CpuLine::Irq, true);
 
-        assert_eq!(
-            cpus.iter().map(Port::lines).collect::<Vec<_>>(),
-            [0, line_bit(CpuLine::Fiq)]
-        );
+        assert_eq!(cpus.iter().map(Port::lines).collect::<Vec<_>>(), [0, 8]);
     }
 
     #[test]
     fn a_cpu_is_started_once() {
-        let cpus = Cpus::new(1);
+        let cpus = Cpus::new(1, |_| 1);
         let port = cpus.get(0).unwrap();
 
         assert_eq!(port.power_on(Start::Vector), Ok(()));

@@ -1,24 +1,18 @@
 //! `emu explain`: what becomes of guest instructions, stage by stage.
 
-mod assembler;
-mod code;
 mod colour;
+mod hex;
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Parser;
-use emu_frontend_arm::calls::UNDEFINED;
-use emu_frontend_arm::state::mode;
-use emu_frontend_arm::{Arm, model};
 use emu_ir::{Block, BlockKey, Op};
-use emu_jit::listing::{self, Stages};
+use emu_jit::listing::Stages;
 
-use crate::cli;
+use crate::arch::{Code, Kind, Language};
 use crate::config::Arch;
-use crate::disassembly::{Disassembler, number};
 use crate::error::{Error, shown};
-use code::{Code, Kind};
 
 const ABOUT: &str = "\
 CODE is bytes if it has nothing but hexadecimal digits, spaces and 0x: in memory order, so that `1eff2fe1` is BX LR.
@@ -72,26 +66,24 @@ impl Explain {
     /// [`Error::Input`] for code that is none.
     pub fn text(self, coloured: bool) -> Result<String, Error> {
         if self.cpu.as_deref() == Some("help") {
-            return Ok(cli::cpu_list(self.arch));
+            return Ok(self.arch.cpu_list());
         }
-        let (code, option) = self.code()?;
-        let strict = self.elf.is_none();
-        let name = cli::cpu_model(self.arch, self.cpu)?;
+        let name = self.arch.cpu_model(self.cpu.clone())?;
         let unknown = || Error::input("--cpu", &name, "unknown CPU model");
-        let guest = Arm::alone(model::find(&name).ok_or_else(unknown)?);
-        let listed = Listed::new(&guest, &code, strict);
+        let language = self.arch.architecture().language(&name).ok_or_else(unknown)?;
+        let (code, option) = self.code(&*language)?;
+        let listed = Listed::new(&*language, &code, self.elf.is_none());
         let text = listed.map_err(|reason| Error::Input { option, reason })?.text();
         Ok(if coloured { colour::coloured(&text) } else { text })
     }
 
     /// What is to be explained, and the option that says so.
-    fn code(&self) -> Result<(Code, String), Error> {
+    fn code(&self, language: &dyn Language) -> Result<(Code, String), Error> {
         if let (Some(path), Some(symbol)) = (&self.elf, &self.symbol) {
             let file = std::fs::read(path).map_err(|e| Error::refused("--elf", path.display(), &e))?;
             let option = shown("--elf", path.display());
             let option = format!("{option} {}", shown("--symbol", symbol));
-            let code = Code::of_symbol(&file, symbol);
-            return match code {
+            return match language.symbol(&file, symbol) {
                 Ok(code) => Ok((code, option)),
                 Err(reason) => Err(Error::Input { option, reason }),
             };
@@ -104,11 +96,11 @@ impl Explain {
                 reason: missing.into(),
             });
         }
-        let kind = if self.thumb { Kind::Thumb } else { Kind::Arm };
-        let code = if code::is_hex(&text) {
-            Code::from_hex(&text, kind)
+        let mode = language.mode(self.thumb);
+        let code = if hex::is_hex(&text) {
+            hex::code(&text, Kind::Insns(mode))
         } else {
-            assembler::object(&text, self.thumb).and_then(|object| Code::of_object(&object, kind))
+            language.assemble(&text, mode)
         };
         match code {
             Ok(code) => Ok((code, shown("CODE", text))),
@@ -120,133 +112,95 @@ impl Explain {
 /// A block, or data between blocks.
 enum Piece<'a> {
     Block {
-        address: u32,
+        address: u64,
         mode: u32,
         bytes: &'a [u8],
         stages: Box<Stages>,
     },
     Data {
-        address: u32,
+        address: u64,
         bytes: &'a [u8],
     },
 }
 
 /// Code, translated.
-struct Listed<'a>(Vec<Piece<'a>>);
+struct Listed<'a> {
+    language: &'a dyn Language,
+    pieces: Vec<Piece<'a>>,
+}
 
 impl<'a> Listed<'a> {
     /// Translates block by block. `strict`: an undefined instruction is an error.
-    fn new(guest: &Arm, code: &'a Code, strict: bool) -> Result<Listed<'a>, String> {
-        let mut pieces = Vec::new();
+    fn new(language: &'a dyn Language, code: &'a Code, strict: bool) -> Result<Listed<'a>, String> {
+        let mut listed = Listed {
+            language,
+            pieces: Vec::new(),
+        };
         for (start, kind, bytes) in code.parts() {
-            let address = code.address.wrapping_add(start as u32);
-            let mode = mode::VFP | mode::NEON | mode::USER;
+            let address = code.address.wrapping_add(start as u64);
             match kind {
-                Kind::Data => pieces.push(Piece::Data { address, bytes }),
-                Kind::Arm => blocks(guest, address, mode, bytes, strict, &mut pieces)?,
-                Kind::Thumb => blocks(guest, address, mode | mode::T, bytes, strict, &mut pieces)?,
+                Kind::Data => listed.pieces.push(Piece::Data { address, bytes }),
+                Kind::Insns(mode) => listed.add_blocks(address, mode, bytes, strict)?,
             }
         }
-        match pieces.iter().any(|p| matches!(p, Piece::Block { .. })) {
-            true => Ok(Listed(pieces)),
+        match listed.pieces.iter().any(|p| matches!(p, Piece::Block { .. })) {
+            true => Ok(listed),
             false => Err("it is data".into()),
         }
     }
 
+    /// The blocks of one run of instructions.
+    fn add_blocks(&mut self, address: u64, mode: u32, bytes: &'a [u8], strict: bool) -> Result<(), String> {
+        let (mut at, mut state) = (0, mode);
+        while at < bytes.len() {
+            let rest = &bytes[at..];
+            let here = address.wrapping_add(at as u64);
+            let key = BlockKey {
+                phys: here,
+                mode: state,
+            };
+            let incomplete = || {
+                format!(
+                    "{} at {here:#x}, where no whole instruction is",
+                    count(rest.len(), "byte")
+                )
+            };
+            let stages = Box::new(self.language.stages(key, rest).ok_or_else(incomplete)?);
+            let len = (stages.ir.guest_bytes as usize).clamp(1, rest.len());
+            let (bytes, page) = (&rest[..len], here & !0xfff);
+            if let Some(offset) = self.language.undefined(&stages.ir).filter(|_| strict) {
+                let insn = page + u64::from(offset);
+                let complaint = self.language.complaint(&bytes[(insn - here) as usize..], insn, mode);
+                complaint.map_or(Ok(()), Err)?;
+            }
+            state = following(&stages.ir, (here & 0xfff) as u32 + len as u32).unwrap_or(mode);
+            self.pieces.push(Piece::Block {
+                address: here,
+                mode: key.mode,
+                bytes,
+                stages,
+            });
+            at += len;
+        }
+        Ok(())
+    }
+
     fn text(&self) -> String {
-        let blocks: Vec<&Stages> = self.0.iter().filter_map(Piece::stages).collect();
+        let blocks: Vec<&Stages> = self.pieces.iter().filter_map(Piece::stages).collect();
         let guest = blocks.iter().map(|s| s.ir.guest_insns as usize).sum();
-        let host = blocks.iter().map(|s| listing::host::<Arm>(s).insns).sum();
+        let host = blocks.iter().map(|s| self.language.host(s).insns).sum();
         let mut out = counts(guest, host);
         if blocks.len() > 1 {
             let _ = write!(out, ", {} blocks", blocks.len());
         }
         out.push('\n');
-        let disassembler = Disassembler::arm();
-        for piece in &self.0 {
-            if self.0.len() > 1 {
-                let _ = write!(out, "\n{}", piece.heading());
+        for piece in &self.pieces {
+            if self.pieces.len() > 1 {
+                let _ = write!(out, "\n{}", piece.heading(self.language));
             }
-            piece.text(&disassembler, &mut out);
+            piece.text(self.language, &mut out);
         }
         out
-    }
-}
-
-/// The blocks of one run of instructions.
-fn blocks<'a>(
-    guest: &Arm,
-    address: u32,
-    mode: u32,
-    bytes: &'a [u8],
-    strict: bool,
-    pieces: &mut Vec<Piece<'a>>,
-) -> Result<(), String> {
-    let (mut at, mut state) = (0, mode);
-    while at < bytes.len() {
-        let rest = &bytes[at..];
-        let here = address.wrapping_add(at as u32);
-        let key = BlockKey {
-            phys: here.into(),
-            mode: state,
-        };
-        let incomplete = |_| {
-            format!(
-                "{} at {here:#x}, where no whole instruction is",
-                count(rest.len(), "byte")
-            )
-        };
-        let stages = Box::new(listing::stages(guest, key, rest).map_err(incomplete)?);
-        let len = (stages.ir.guest_bytes as usize).clamp(1, rest.len());
-        let (bytes, page) = (&rest[..len], here & !0xfff);
-        if let Some(offset) = undefined(&stages.ir).filter(|_| strict) {
-            let insn = &bytes[(page + offset - here) as usize..];
-            let thumb = mode & mode::T != 0;
-            complain_of(
-                &insn[..crate::disassembly::length(insn, thumb).unwrap_or(0)],
-                page + offset,
-                thumb,
-            )?;
-        }
-        state = following(&stages.ir, (here & 0xfff) + len as u32).unwrap_or(mode);
-        pieces.push(Piece::Block {
-            address: here,
-            mode: key.mode,
-            bytes,
-            stages,
-        });
-        at += len;
-    }
-    Ok(())
-}
-
-/// The page offset of the first instruction that is translated as an undefined one.
-fn undefined(ir: &Block) -> Option<u32> {
-    let mut offset = 0;
-    for inst in &ir.insts {
-        match inst.op {
-            Op::Insn { offset: at, .. } => offset = at.into(),
-            Op::Call { helper: UNDEFINED, .. } => return Some(offset),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// The complaint about an undefined instruction, unless it is UDF, which is meant to be one.
-fn complain_of(insn: &[u8], address: u32, thumb: bool) -> Result<(), String> {
-    let word = insn.iter().rev().fold(0u32, |word, b| word << 8 | u32::from(*b));
-    let udf = match (thumb, insn.len()) {
-        (true, 2) => word >> 8 == 0xde,
-        (true, _) => word & 0xf000_fff0 == 0xa000_f7f0,
-        (false, _) => word & 0x0ff0_00f0 == 0x07f0_00f0,
-    };
-    match udf {
-        true => Ok(()),
-        false => Err(format!(
-            "{} at {address:#x} is an undefined instruction",
-            number(insn, thumb)
-        )),
     }
 }
 
@@ -267,10 +221,10 @@ impl Piece<'_> {
     }
 
     /// The line that tells it from others.
-    fn heading(&self) -> String {
+    fn heading(&self, language: &dyn Language) -> String {
         match self {
             Piece::Block { address, stages, .. } => {
-                let host = listing::host::<Arm>(stages).insns;
+                let host = language.host(stages).insns;
                 format!(
                     "block at {address:#x}: {}\n",
                     counts(stages.ir.guest_insns as usize, host)
@@ -280,7 +234,7 @@ impl Piece<'_> {
         }
     }
 
-    fn text(&self, disassembler: &Disassembler, out: &mut String) {
+    fn text(&self, language: &dyn Language, out: &mut String) {
         match self {
             Piece::Data { address, bytes } => {
                 for (i, word) in bytes.chunks(4).enumerate() {
@@ -295,13 +249,12 @@ impl Piece<'_> {
                 stages,
             } => {
                 out.push_str("guest:\n");
-                for line in disassembler.lines(bytes, *address, *mode) {
+                for line in language.lines(bytes, *address, *mode) {
                     let _ = writeln!(out, "    {:4x}  {}", *address as usize + line.at, line.text);
                 }
-                let _ = write!(out, "ir:\n{}", listing::ir::<Arm>(&stages.ir));
-                let _ = write!(out, "optimised:\n{}", listing::ir::<Arm>(&stages.optimised));
-                let host = listing::host::<Arm>(stages).text;
-                let _ = write!(out, "host: {}\n{host}", listing::registers::<Arm>());
+                let _ = write!(out, "ir:\n{}", language.ir(&stages.ir));
+                let _ = write!(out, "optimised:\n{}", language.ir(&stages.optimised));
+                let _ = write!(out, "host: {}\n{}", language.registers(), language.host(stages).text);
             }
         }
     }

@@ -63,8 +63,9 @@ pub struct Placed<'a> {
     pub dtb_address: u64,
     /// The device tree blob.
     pub dtb: Vec<u8>,
-    /// Program counter (bit 0 set means Thumb) and r0 to r2; none when the CPU starts at its reset vector.
-    pub entry: Option<(u32, [u32; 3])>,
+    /// Program counter (on ARM, bit 0 set means Thumb) and the first argument registers; none when the CPU starts at its
+    /// reset vector.
+    pub entry: Option<(u64, [u64; 3])>,
 }
 
 impl Images {
@@ -172,7 +173,7 @@ impl Images {
                 size: place.size,
             });
         }
-        let entry = Some((layout.entry, layout.registers));
+        let entry = Some((layout.entry.into(), layout.registers.map(u64::from)));
         Ok(Placed {
             pieces: layout.kernel,
             dtb_address: layout.dtb.base,
@@ -373,7 +374,7 @@ mod tests {
         assert_eq!(blob.property("/chosen", "stdout-path"), Some(b"/uart\0".as_slice()));
         assert_eq!(
             placed.entry,
-            Some((0x4000_8000, [0, u32::MAX, placed.dtb_address as u32]))
+            Some((0x4000_8000, [0, u32::MAX.into(), placed.dtb_address]))
         );
     }
 

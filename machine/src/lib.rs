@@ -2,6 +2,7 @@
 //!
 //! `cli` makes a [`Config`] from the command line, [`run`] runs the machine that it describes.
 
+mod arch;
 mod arm;
 pub mod board;
 mod cli;
@@ -9,14 +10,17 @@ pub mod config;
 mod consoles;
 mod cpus;
 pub mod debian;
-mod disassembly;
 mod error;
+mod events;
 mod explain;
 pub mod gdb;
+mod hold;
 pub mod images;
 mod lifecycle;
 mod log;
+mod processor;
 mod signals;
+mod soft;
 mod space;
 pub mod trace;
 mod vcpu;
@@ -26,35 +30,8 @@ use std::process::ExitCode;
 
 pub use config::Config;
 pub use error::Error;
+pub use lifecycle::Outcome;
 use lifecycle::Plan;
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// The guest powered its machine off.
-    PoweredOff,
-    /// The guest asked for a reboot under [`Config::no_reboot`].
-    Rebooted,
-    /// The user pressed the escape key.
-    Escaped,
-    /// The debugger ended the run.
-    Killed,
-    /// A signal of this number told emu to end.
-    Signal(u8),
-    /// What was asked for was written; no machine was started.
-    Written,
-}
-
-impl Outcome {
-    /// The program's exit status, as `emu --help` has it.
-    pub fn exit_status(self) -> u8 {
-        match self {
-            Self::PoweredOff | Self::Rebooted | Self::Written => 0,
-            Self::Escaped | Self::Killed => 3,
-            Self::Signal(number) => 128 + (number & 0x7f),
-        }
-    }
-}
 
 /// Runs the machine that `config` describes, until the guest or the user ends it.
 ///
@@ -65,7 +42,7 @@ impl Outcome {
 pub fn run(config: Config) -> Result<Outcome, Error> {
     log::start(config.verbose);
     let images = images::Images::read(&config)?;
-    let plan = Plan::new(&config, &images)?;
+    let plan = Plan::new(&config, &images);
     if let Some(path) = &config.dump_dtb {
         // Without a seed: the same machine makes the same file.
         images::dump_device_tree(path, &plan.place(None)?.dtb)?;

@@ -10,25 +10,24 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use emu_devices::bus::{Clock, GuestMemory};
+use emu_devices::bus::{Clock, GuestMemory, Wiring};
 use emu_firmware::boot::Piece;
 use emu_firmware::fdt::{Chosen, Node};
-use emu_frontend_arm::{Arm, Cpu, Model, model};
-use emu_jit::engine::{self, Vcpu};
+use emu_jit::engine;
 
-use crate::Outcome;
-use crate::arm::{self, ArmPlatform};
+use crate::arch::{Architecture, CpuWiring, Fitting};
 use crate::board::Board;
 use crate::board::build::{Devices, Surroundings};
-use crate::board::tree::Fitting;
 use crate::config::{Accel, Boot, Config};
 use crate::consoles::Consoles;
-use crate::cpus::{Cpus, Order, Start};
+use crate::cpus::{Cpus, Order};
 use crate::error::Error;
+use crate::events::Event;
 use crate::gdb;
 use crate::images::{Images, Placed};
+use crate::processor::Start;
 use crate::signals;
-use crate::trace::{ArmTracer, Logs};
+use crate::trace::Logs;
 
 /// How long vCPU threads are waited for at the end.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -37,29 +36,32 @@ const DRAIN_STEP: Duration = Duration::from_millis(50);
 /// Bytes of zeros written at once.
 const ZEROS: [u8; 4096] = [0; 4096];
 
-/// What the main thread waits for.
-#[derive(Clone, Debug)]
-pub enum Event {
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
     /// The guest powered its machine off.
-    PowerOff,
-    /// The guest asked for a reset.
-    Reset,
-    /// This CPU has followed [`Order::Halt`].
-    Halted(usize),
-    /// The thread of this CPU has ended.
-    Ended(usize),
+    PoweredOff,
+    /// The guest asked for a reboot under [`Config::no_reboot`].
+    Rebooted,
     /// The user pressed the escape key.
-    Escape,
-    /// A signal that ends the run.
-    Signal(u8),
-    /// The user presses the guest's power key.
-    PowerKey,
-    /// A log cannot be written any more.
-    TraceFailed,
-    /// The debugger wants a reset, and to be told when it is done.
-    ResetWanted(Sender<()>),
-    /// The debugger ends the run.
+    Escaped,
+    /// The debugger ended the run.
     Killed,
+    /// A signal of this number told emu to end.
+    Signal(u8),
+    /// What was asked for was written; no machine was started.
+    Written,
+}
+
+impl Outcome {
+    /// The program's exit status, as `emu --help` has it.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::PoweredOff | Self::Rebooted | Self::Written => 0,
+            Self::Escaped | Self::Killed => 3,
+            Self::Signal(number) => 128 + (number & 0x7f),
+        }
+    }
 }
 
 /// The machine that a [`Config`] describes, before it exists.
@@ -67,23 +69,18 @@ pub struct Plan<'a> {
     config: &'a Config,
     images: &'a Images,
     board: &'static Board,
-    model: &'static Model,
+    arch: &'static dyn Architecture,
 }
 
 impl<'a> Plan<'a> {
     /// The machine for this configuration and its files.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Input`] for an unknown CPU model.
-    pub fn new(config: &'a Config, images: &'a Images) -> Result<Plan<'a>, Error> {
-        let unknown = || Error::input("--cpu", &config.cpu, "unknown CPU model");
-        Ok(Plan {
+    pub fn new(config: &'a Config, images: &'a Images) -> Plan<'a> {
+        Plan {
             config,
             images,
             board: config.board.board(),
-            model: model::find(&config.cpu).ok_or_else(unknown)?,
-        })
+            arch: config.arch.architecture(),
+        }
     }
 
     /// What goes where in memory. `rng_seed` is for the kernel's generator.
@@ -93,7 +90,7 @@ impl<'a> Plan<'a> {
     /// [`Error::Input`] naming the option whose file does not fit.
     pub fn place(&self, rng_seed: Option<[u8; 32]>) -> Result<Placed<'a>, Error> {
         let chosen = Chosen {
-            stdout_path: self.board.console(),
+            stdout_path: self.arch.console(self.board),
             rng_seed,
             ..Chosen::default()
         };
@@ -105,9 +102,9 @@ impl<'a> Plan<'a> {
         let fitting = Fitting {
             memory: self.config.memory,
             cpus: self.config.cpus,
-            model: self.model,
+            model: &self.config.cpu,
         };
-        self.board.tree(fitting, chosen)
+        self.arch.tree(self.board, fitting, chosen)
     }
 
     /// Runs it to its end.
@@ -168,21 +165,25 @@ impl<'a> Plan<'a> {
 
     /// The machine, without threads for its CPUs.
     fn machine(&self, consoles: &Arc<Consoles>, events: Receiver<Event>) -> Result<Machine<'_>, Error> {
-        let cpus = Arc::new(Cpus::new(self.config.cpus as usize));
+        let arch = self.arch;
+        let cpus = Arc::new(Cpus::new(self.config.cpus as usize, move |line| arch.line_bit(line)));
+        let (wiring, clock) = (Wiring::new(), Clock::real());
         let around = Surroundings {
             memory: self.config.memory,
             cpus: cpus.clone(),
-            clock: Clock::real(),
+            interrupts: arch.interrupts(&wiring, &cpus),
+            wiring,
+            clock: clock.clone(),
             serial: consoles.serial.clone(),
             virtio_console: consoles.virtio.clone(),
             firmware: self.images.firmware().into(),
         };
-        let devices = Devices::new(self.board, &around)?;
+        let devices = Devices::new(self.board, around)?;
         Ok(Machine {
             plan: self,
             devices,
             cpus,
-            clock: around.clock,
+            clock,
             consoles: consoles.clone(),
             events,
             threads: Vec::new(),
@@ -231,35 +232,32 @@ impl Machine<'_> {
 
     /// Starts the thread of CPU number `cpu`, which is off.
     fn spawn(&mut self, cpu: usize, logs: &Logs, events: Sender<Event>) -> Result<(), Error> {
-        let lines = self.devices.private_lines(self.plan.board, cpu);
-        let platform = ArmPlatform::new(cpu, &self.cpus, &self.clock, lines);
-        let model = self.plan.model;
-        let guest = Arm {
-            model,
-            platform: Box::new(platform),
-        };
         let accel = match self.plan.config.accel {
             Accel::Jit => engine::Accel::Jit,
             Accel::Interp => engine::Accel::Interp,
         };
-        let bus = Box::new(self.devices.space.view(cpu));
+        let around = CpuWiring {
+            cpu,
+            cpus: &self.cpus,
+            clock: &self.clock,
+            private: &|n| self.devices.private_line(cpu, n),
+            bus: self.devices.space.view(cpu),
+            log: logs.writer(&events),
+        };
         let cannot = |e| Error::host("cannot start a virtual CPU", e);
-        let alone = self.cpus.count() == 1;
-        let mut vcpu = Vcpu::new(guest, Cpu::reset(model), bus, accel, alone).map_err(cannot)?;
-        if let Some(writer) = logs.writer(&events) {
-            vcpu.set_tracer(Some(Box::new(ArmTracer::new(writer))));
-        }
-        let kick = vcpu.kick();
+        let vcpu = self.plan.arch.processor(&self.plan.config.cpu, accel, around);
+        let mut vcpu = vcpu.map_err(cannot)?;
+        let waker = vcpu.waker();
         let cpus = self.cpus.clone();
         let body = move || {
             if let Some(port) = cpus.get(cpu) {
-                crate::vcpu::run(cpu, vcpu, port, &events, arm::start);
+                crate::vcpu::run(cpu, &mut *vcpu, port, &events);
             }
         };
         let thread = thread::Builder::new().name(format!("emu-cpu{cpu}"));
         let handle = thread.spawn(body).map_err(cannot)?;
         if let Some(port) = self.cpus.get(cpu) {
-            port.attach(kick, handle.thread().clone());
+            port.attach(waker, handle.thread().clone());
         }
         self.threads.push(Some(handle));
         Ok(())
@@ -283,10 +281,7 @@ impl Machine<'_> {
         })?;
         let start = match placed.entry {
             None => Start::Vector,
-            Some((pc, args)) => Start::At {
-                pc: pc.into(),
-                args: args.map(u64::from),
-            },
+            Some((pc, args)) => Start::At { pc, args },
         };
         if let Some(first) = self.cpus.get(0) {
             first.order(Order::Start(start));
@@ -419,7 +414,7 @@ mod tests {
             payload: Payload::Firmware(Vec::new()),
             dtb: None,
         };
-        let plan = Plan::new(&config, &images).unwrap();
+        let plan = Plan::new(&config, &images);
         let consoles = Arc::new(Consoles::open(&config, || {}).unwrap());
         let (sender, events) = unbounded();
         let mut machine = plan.machine(&consoles, events).unwrap();

@@ -8,7 +8,7 @@ use crossbeam::channel::Sender;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::lifecycle::Event;
+use crate::events::Event;
 
 /// Power failure, by which init systems ask for a shutdown. Linux's number on x86 and Arm.
 const SIGPWR: c_int = 30;

@@ -194,6 +194,8 @@ impl Bus for CpuBus {
         if let Some(offset) = self.space.in_ram(page, PAGE) {
             return Some(RamPage {
                 host: here(&self.space.memory, offset),
+                phys: page,
+                readable: true,
                 writable: true,
             });
         }
@@ -201,6 +203,8 @@ impl Bus for CpuBus {
         let (code, offset) = (window.code.as_ref()?, page.checked_sub(window.place.base)?);
         code.contains(offset, PAGE).then(|| RamPage {
             host: here(code, offset),
+            phys: page,
+            readable: false,
             writable: false,
         })
     }

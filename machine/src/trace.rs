@@ -1,7 +1,5 @@
 //! `--trace`: logs of what the CPU does, a line an event.
 
-mod arm;
-
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
@@ -15,8 +13,7 @@ use emu_jit::engine::trace::Wants;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, shown};
-use crate::lifecycle::Event;
-pub use arm::ArmTracer;
+use crate::events::Event;
 
 /// How long the end of a run waits for a CPU that is in the middle of writing a line.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -183,7 +180,7 @@ pub struct Writer {
 
 impl Writer {
     /// What anybody wants to hear of.
-    fn wants(&self) -> Wants {
+    pub fn wants(&self) -> Wants {
         let any = |kind| self.sinks.iter().any(|(kinds, _)| kinds.contains(&kind));
         Wants {
             blocks: any(Kind::Blocks),
@@ -194,7 +191,7 @@ impl Writer {
     }
 
     /// Writes a line, which ends with a line feed, where lines of that kind go.
-    fn line(&self, kind: Kind, line: &str) {
+    pub fn line(&self, kind: Kind, line: &str) {
         for (_, log) in self.sinks.iter().filter(|(kinds, _)| kinds.contains(&kind)) {
             let mut out = lock(&log.out);
             if out.failed.is_some() {

@@ -4,12 +4,13 @@
 use std::thread;
 
 use crossbeam::channel::Sender;
-use emu_ir::{Inspect, Stop};
-use emu_jit::engine::{Exit, Vcpu};
+use emu_ir::Stop;
+use emu_jit::engine::Exit;
 
-use crate::cpus::{Order, Port, Power, Start};
-use crate::gdb::control::{Pace, Why};
-use crate::lifecycle::Event;
+use crate::cpus::{Order, Port, Power};
+use crate::events::Event;
+use crate::hold::{Pace, Why};
+use crate::processor::Processor;
 
 /// Tells the lifecycle that the thread of a vCPU has ended, by order or by a panic.
 pub struct Farewell<'a> {
@@ -43,14 +44,8 @@ struct Work {
     pace: Pace,
 }
 
-/// Runs vCPU number `cpu`, which is off at first, until it is told to end. `start` resets its state.
-pub fn run<G: Inspect>(
-    cpu: usize,
-    mut vcpu: Vcpu<G>,
-    port: &Port,
-    events: &Sender<Event>,
-    mut start: impl FnMut(&mut Vcpu<G>, Start),
-) {
+/// Runs vCPU number `cpu`, which is off at first, until it is told to end.
+pub fn run(cpu: usize, vcpu: &mut dyn Processor, port: &Port, events: &Sender<Event>) {
     let _farewell = Farewell { cpu, events };
     let _closing = Closing(port);
     let mut work = Work {
@@ -67,7 +62,7 @@ pub fn run<G: Inspect>(
                 let _ = events.send(Event::Halted(cpu));
             }
             Some(Order::Start(how)) => {
-                start(&mut vcpu, how);
+                vcpu.start(how);
                 port.take_standby();
                 port.set_power(Power::On);
                 (work.running, work.waits_for_machine) = (true, false);
@@ -77,12 +72,12 @@ pub fn run<G: Inspect>(
                 }
             }
             None if port.debug.is_held() => {
-                let go_on = port.debug.serve(&mut vcpu, || port.has_orders());
+                let go_on = port.debug.serve(vcpu, || port.has_orders());
                 work.pace = go_on.unwrap_or(work.pace);
             }
             None if work.running => {
-                let exit = work.pace.advance(&mut vcpu, port);
-                work.follow(exit, cpu, &vcpu, port, events);
+                let exit = advance(vcpu, work.pace, port);
+                work.follow(exit, cpu, vcpu, port, events);
             }
             // A CPU that is off has nothing to step through.
             None if work.pace != Pace::Run && !work.waits_for_machine => port.debug.stop(cpu, Why::Stepped),
@@ -93,7 +88,7 @@ pub fn run<G: Inspect>(
 
 impl Work {
     /// Does what the engine came back for.
-    fn follow<G: Inspect>(&mut self, exit: Exit, cpu: usize, vcpu: &Vcpu<G>, port: &Port, events: &Sender<Event>) {
+    fn follow(&mut self, exit: Exit, cpu: usize, vcpu: &dyn Processor, port: &Port, events: &Sender<Event>) {
         let tell = |event| {
             let _ = events.send(event);
         };
@@ -121,8 +116,24 @@ impl Work {
     }
 }
 
+/// Lets the engine go on at this pace.
+fn advance(vcpu: &mut dyn Processor, pace: Pace, port: &Port) -> Exit {
+    let Pace::Step { range, interrupts } = pace else {
+        return vcpu.run();
+    };
+    loop {
+        let exit = vcpu.step(interrupts);
+        if exit != Exit::Stepped || !(range.0..range.1).contains(&vcpu.pc()) {
+            return exit;
+        }
+        if port.has_orders() || port.debug.is_held() {
+            return Exit::Requested;
+        }
+    }
+}
+
 /// Sleeps until an interrupt or an order comes. Either unparks this thread, whether it sleeps already or not.
-fn wait<G: Inspect>(vcpu: &Vcpu<G>, port: &Port) {
+fn wait(vcpu: &dyn Processor, port: &Port) {
     while !vcpu.wakes() && !port.has_orders() {
         thread::park();
     }
@@ -131,11 +142,11 @@ fn wait<G: Inspect>(vcpu: &Vcpu<G>, port: &Port) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arm;
+    use crate::processor::Start;
     use crate::space::AddressSpace;
     use emu_devices::bus::{GuestMemory, Ram, RamWindow, order_with_guest};
     use emu_frontend_arm::{Arm, Cpu, MODELS};
-    use emu_jit::engine::Accel;
+    use emu_jit::engine::{Accel, Vcpu};
     use std::sync::Arc;
     use std::time::{Duration, Instant};
 
@@ -189,7 +200,7 @@ mod tests {
             eprintln!("SKIPPED: this host cannot run translated code");
             return;
         };
-        arm::start(&mut vcpu, Start::At { pc: RAM, args: [0; 3] });
+        vcpu.start(Start::At { pc: RAM, args: [0; 3] });
         let kick = vcpu.kick();
         let cpu = thread::spawn(move || vcpu.run());
 

@@ -45,9 +45,6 @@ impl Bus for Ram {
     }
     fn ram(&mut self, page: u64) -> Option<RamPage> {
         let at = Ram::at(page, 0x1000)? as u64;
-        Some(RamPage {
-            host: self.0.lock().unwrap().as_ptr() as u64 + at,
-            writable: true,
-        })
+        Some(RamPage::plain(self.0.lock().unwrap().as_ptr() as u64 + at, page))
     }
 }

@@ -83,6 +83,6 @@ impl Bus for Memory {
     fn ram(&mut self, page: u64) -> Option<RamPage> {
         let number = (page >> 12) as usize;
         let host = self.pages.lock().unwrap().get(number)?.as_ptr() as u64;
-        Some(RamPage { host, writable: true })
+        Some(RamPage::plain(host, page))
     }
 }

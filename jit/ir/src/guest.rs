@@ -127,6 +127,11 @@ pub trait Bus {
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()>;
     /// The host memory behind a 4 KiB page, if it is plain memory.
     fn ram(&mut self, page: u64) -> Option<RamPage>;
+    /// Whether [`Bus::ram`] may answer differently than before, for any page, since this was last asked. Asked after each
+    /// store to a device, and when another thread says so.
+    fn remapped(&mut self) -> bool {
+        false
+    }
 }
 
 /// Host memory behind a guest page.
@@ -134,9 +139,25 @@ pub trait Bus {
 pub struct RamPage {
     /// Host address of the page's first byte; stays valid as long as the machine.
     pub host: u64,
-    /// Loads and stores go to memory directly; else (flash, ROM) they go to [`Bus::load`] and [`Bus::store`], and only
-    /// code is fetched from memory.
+    /// The physical address that this memory is known by: where it shows at several, one of them.
+    pub phys: u64,
+    /// Loads go to memory directly; else (flash that answers a command) to [`Bus::load`], and only code is fetched from
+    /// memory.
+    pub readable: bool,
+    /// Stores go to memory directly; else (flash, ROM) to [`Bus::store`]. Only of memory that is readable.
     pub writable: bool,
+}
+
+impl RamPage {
+    /// Memory at `host` that is loaded from and stored to directly, and shows at one physical address.
+    pub const fn plain(host: u64, phys: u64) -> RamPage {
+        RamPage {
+            host,
+            phys,
+            readable: true,
+            writable: true,
+        }
+    }
 }
 
 /// What a helper may do besides changing the guest's state and calling the guest.

@@ -79,6 +79,13 @@ impl Mmu {
         self.code.forget_all(&mut self.tlb);
         self.dirty = true;
     }
+    /// Forget where memory is, if it has moved.
+    pub fn follow_bus(&mut self) {
+        if self.bus.remapped() {
+            self.tlb.flush(Flush::All);
+            self.dirty = true;
+        }
+    }
     /// Stores to a physical page are to be looked at: it has code.
     pub fn protect(&mut self, phys: u64) {
         if self.code.guard(phys) {
@@ -116,8 +123,8 @@ impl Mmu {
         if e.tag == va & PAGE {
             return Ok(e.phys & PAGE);
         }
-        let page = self.walk(at, va, Access::Execute, 0)?;
-        self.bus.ram(page.phys).ok_or(nothing_there(va))?;
+        let mut page = self.walk(at, va, Access::Execute, 0)?;
+        page.phys = self.bus.ram(page.phys).ok_or(nothing_there(va))?.phys;
         let table = self.code.table(page.phys);
         let phys = self.marked(self.spaces[0], va, &page);
         *self.tlb.code(self.spaces[0], va) = CodeEntry {
@@ -189,9 +196,10 @@ impl Mmu {
         if tag != INVALID && tag & PAGE == va & PAGE {
             return Ok(have);
         }
-        let page = self.walk(at, va, access, idx)?;
-        // Data in memory that is not writable (flash, ROM) is the device's: only it knows how it reads at present.
-        let ram = self.bus.ram(page.phys).filter(|r| r.writable);
+        let mut page = self.walk(at, va, access, idx)?;
+        // Some memory (flash that answers a command) is for fetches alone.
+        let ram = self.bus.ram(page.phys).filter(|r| r.readable);
+        page.phys = ram.map_or(page.phys, |r| r.phys);
         let slow = if ram.is_none() || page.strict { SLOW } else { 0 };
         let keep = |other: u64| {
             if other & PAGE == va & PAGE && have.phys & PAGE == page.phys {
@@ -292,6 +300,7 @@ impl Mmu {
                     let piece = (value >> (8 * k)) as u64 & (u64::MAX >> (64 - 8 * size as u32));
                     self.bus.store(phys + k as u64, size, piece).ok_or(fault)?;
                 }
+                self.follow_bus();
             }
         }
         Ok(())

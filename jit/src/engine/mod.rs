@@ -74,6 +74,7 @@ trait Target: Send + Sync {
     fn set_line(&self, bits: u32, level: bool);
     fn request_exit(&self);
     fn invalidate(&self, phys: u64, len: u64);
+    fn remapped(&self);
 }
 
 impl<S: Send> Target for Shared<S> {
@@ -91,6 +92,9 @@ impl<S: Send> Target for Shared<S> {
     }
     fn invalidate(&self, phys: u64, len: u64) {
         self.invalid.push((phys, len));
+        self.context.attention().look();
+    }
+    fn remapped(&self) {
         self.context.attention().look();
     }
 }
@@ -111,6 +115,10 @@ impl Kick {
     /// Physical memory was written behind the vCPU's back: forget what was translated from it.
     pub fn invalidate(&self, phys: u64, len: u64) {
         self.0.invalidate(phys, len);
+    }
+    /// [`Bus::remapped`] has an answer: the vCPU is to ask soon.
+    pub fn remapped(&self) {
+        self.0.remapped();
     }
 }
 
@@ -260,8 +268,9 @@ impl<G: Guest> Vcpu<G> {
         self.take_interrupt();
         None
     }
-    /// Forget the code that others have written over.
+    /// Forget the code that others have written over, and where memory was that has moved.
     fn forget_written(&mut self) {
+        self.mmu.follow_bus();
         while let Some((phys, len)) = self.shared.invalid.pop() {
             self.mmu.code.invalidate_range(phys, len);
         }

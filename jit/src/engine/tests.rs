@@ -19,10 +19,7 @@ impl Bus for OnePage {
         None
     }
     fn ram(&mut self, page: u64) -> Option<RamPage> {
-        (page == 0).then_some(RamPage {
-            host: self.0.0.as_mut_ptr() as u64,
-            writable: true,
-        })
+        (page == 0).then_some(RamPage::plain(self.0.0.as_mut_ptr() as u64, page))
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use emu_devices::backend::CharBackend;
 use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, RamWindow, Shared, Wiring};
 use emu_devices::char::pl011::Pl011;
-use emu_devices::irq::gicv2::{CPU_INTERFACE, GicV2};
 use emu_devices::misc::fw_cfg::{self, FwCfg};
 use emu_devices::misc::gpio_key::GpioKey;
 use emu_devices::misc::pl061::Pl061;
@@ -16,8 +15,8 @@ use emu_devices::virtio::console::Console;
 use emu_devices::virtio::mmio::{EmptySlot, Mmio};
 use emu_devices::virtio::rng::Rng;
 
-use super::{Board, Chip, Place, Virtio};
-use crate::arm::PrivateLines;
+use super::interrupts::Interrupts;
+use super::table::{Board, Chip, Fitted, Virtio};
 use crate::cpus::Cpus;
 use crate::error::Error;
 use crate::space::{AddressSpace, Overlap};
@@ -33,6 +32,10 @@ pub struct Surroundings {
     pub memory: u64,
     /// The CPUs, which get the interrupts.
     pub cpus: Arc<Cpus>,
+    /// What the devices' lines belong to.
+    pub wiring: Arc<Wiring>,
+    /// The interrupt controller.
+    pub interrupts: Box<dyn Interrupts>,
     /// The machine's clock.
     pub clock: Clock,
     /// The UART's host side.
@@ -51,7 +54,7 @@ pub struct Devices {
     pub memory: RamWindow,
     /// Every device once, interrupt controllers last.
     all: Vec<Shared<dyn Device>>,
-    gic: Shared<GicV2>,
+    interrupts: Box<dyn Interrupts>,
     uart: Option<Shared<Pl011>>,
     power_key: Option<GpioKey>,
 }
@@ -62,42 +65,37 @@ impl Devices {
     /// # Errors
     ///
     /// [`Error::Host`] where the host has not that much memory to give.
-    pub fn new(board: &Board, around: &Surroundings) -> Result<Devices, Error> {
+    pub fn new(board: &Board, around: Surroundings) -> Result<Devices, Error> {
         let ram = Ram::new(around.memory).map_err(|e| Error::host("cannot get memory for the guest", e))?;
         let ram = Arc::new(ram);
-        let wiring = Wiring::new();
-        let gic = GicV2::new(&wiring, around.cpus.count(), around.cpus.clone());
-        wiring.connect(vec![gic.controller()]);
+        around.wiring.connect(vec![around.interrupts.controller()]);
         let mut assembly = Assembly {
-            around,
-            wiring,
+            around: &around,
             space: AddressSpace::new(board.ram, ram.clone()),
             memory: RamWindow::new(board.ram, ram, Some(around.cpus.clone())),
             all: Vec::new(),
-            gic,
             uart: None,
             power_key: None,
         };
-        for place in board.devices {
-            for n in 0..place.count {
-                assembly.add(place, n)?;
+        for fitted in board.devices {
+            for n in 0..fitted.count {
+                assembly.add(fitted, n)?;
             }
         }
         let Assembly {
             space,
             memory,
             mut all,
-            gic,
             uart,
             power_key,
             ..
         } = assembly;
-        all.push(gic.erase());
+        all.push(around.interrupts.device());
         Ok(Devices {
             space: Arc::new(space),
             memory,
             all,
-            gic,
+            interrupts: around.interrupts,
             uart,
             power_key,
         })
@@ -108,14 +106,9 @@ impl Devices {
         self.all.iter().for_each(Shared::reset);
     }
 
-    /// The lines of the private interrupts of CPU number `cpu` on `board`.
-    pub fn private_lines(&self, board: &Board, cpu: usize) -> PrivateLines {
-        let ppi = |n: u32| self.gic.with(|gic| gic.ppi(cpu, 16 + n as usize));
-        PrivateLines {
-            physical: ppi(board.private.physical),
-            virt: ppi(board.private.virt),
-            pmu: ppi(board.private.pmu),
-        }
+    /// The line of a private interrupt of CPU number `cpu`.
+    pub fn private_line(&self, cpu: usize, n: u32) -> Irq {
+        self.interrupts.private(cpu, n)
     }
 
     /// Whether the console's UART has handed on all that the guest has sent.
@@ -136,25 +129,24 @@ impl Devices {
 /// A board that is being put together.
 struct Assembly<'a> {
     around: &'a Surroundings,
-    wiring: Arc<Wiring>,
     space: AddressSpace,
     memory: RamWindow,
     all: Vec<Shared<dyn Device>>,
-    gic: Shared<GicV2>,
     uart: Option<Shared<Pl011>>,
     power_key: Option<GpioKey>,
 }
 
 impl Assembly<'_> {
     /// Makes device number `n` of a row.
-    fn add(&mut self, place: &Place, n: u32) -> Result<(), Error> {
+    fn add(&mut self, fitted: &Fitted, n: u32) -> Result<(), Error> {
         let Surroundings { clock, serial, .. } = self.around;
-        let wiring = self.wiring.clone();
-        let irq = self.irq(place.spi(n));
-        let device = match place.chip {
-            Chip::Flash => return self.flash(place, n),
-            Chip::GicDistributor => return self.map(place, n, 0, self.gic.erase()),
-            Chip::GicCpuInterface => return self.map(place, n, CPU_INTERFACE, self.gic.erase()),
+        let wiring = self.around.wiring.clone();
+        let irq = self.irq(fitted.line(n));
+        let device = match fitted.chip {
+            Chip::Flash => return self.flash(fitted, n),
+            Chip::Interrupts { offset, .. } => {
+                return self.map(fitted, n, offset, self.around.interrupts.device());
+            }
             Chip::Pl011 => {
                 let uart = Pl011::new(&wiring, clock, irq, serial.clone());
                 self.uart = Some(uart.clone());
@@ -162,7 +154,7 @@ impl Assembly<'_> {
             }
             Chip::Pl031 => Pl031::new(&wiring, clock, irq).erase(),
             Chip::FwCfg => Shared::new(&wiring, self.fw_cfg()).erase(),
-            Chip::VirtioMmio { .. } => self.virtio(place.virtio(n), irq),
+            Chip::VirtioMmio { .. } => self.virtio(fitted.virtio(n), irq),
             Chip::Pl061 { power_key } => {
                 let gpio = Pl061::new(&wiring, irq, [const { Irq::unconnected() }; 8]);
                 self.power_key = Some(GpioKey::new(clock, &gpio, power_key));
@@ -170,11 +162,11 @@ impl Assembly<'_> {
             }
         };
         self.all.push(device.clone());
-        self.map(place, n, 0, device)
+        self.map(fitted, n, 0, device)
     }
 
-    fn flash(&mut self, place: &Place, n: u32) -> Result<(), Error> {
-        let region = place.region(n);
+    fn flash(&mut self, fitted: &Fitted, n: u32) -> Result<(), Error> {
+        let region = fitted.region(n);
         let image = if n == 0 {
             self.around.firmware.clone()
         } else {
@@ -187,20 +179,20 @@ impl Assembly<'_> {
         let flash = Pflash::new(region.size, image, watch);
         let flash = flash.map_err(|e| Error::host("cannot get memory for the flash", e))?;
         let array = flash.array().clone();
-        let flash = Shared::new(&self.wiring, flash).erase();
+        let flash = Shared::new(&self.around.wiring, flash).erase();
         self.all.push(flash.clone());
         let mapped = self.space.map_with_code(region, flash, array);
         mapped.map_err(overlap)
     }
 
-    fn map(&mut self, place: &Place, n: u32, offset: u64, device: Shared<dyn Device>) -> Result<(), Error> {
-        let mapped = self.space.map(place.region(n), offset, device);
+    fn map(&mut self, fitted: &Fitted, n: u32, offset: u64, device: Shared<dyn Device>) -> Result<(), Error> {
+        let mapped = self.space.map(fitted.region(n), offset, device);
         mapped.map_err(overlap)
     }
 
     /// A virtio transport with what is behind it.
     fn virtio(&self, behind: Option<Virtio>, irq: Irq) -> Shared<dyn Device> {
-        let (wiring, memory) = (&self.wiring, Arc::new(self.memory.clone()));
+        let (wiring, memory) = (&self.around.wiring, Arc::new(self.memory.clone()));
         match behind {
             None => Shared::new(wiring, EmptySlot::default()).erase(),
             Some(Virtio::Rng) => Mmio::new(wiring, irq, memory, Rng::new()).erase(),
@@ -208,11 +200,8 @@ impl Assembly<'_> {
         }
     }
 
-    fn irq(&self, spi: Option<u32>) -> Irq {
-        match spi {
-            Some(n) => self.gic.with(|gic| gic.spi(n as usize)),
-            None => Irq::unconnected(),
-        }
+    fn irq(&self, line: Option<u32>) -> Irq {
+        line.map_or_else(Irq::unconnected, |n| self.around.interrupts.shared(n))
     }
 
     fn fw_cfg(&self) -> FwCfg {

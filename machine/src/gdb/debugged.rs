@@ -12,10 +12,11 @@ use gdbstub::common::{Signal, Tid};
 use gdbstub::stub::MultiThreadStopReason;
 use gdbstub::target::ext::breakpoints::WatchKind;
 
-use super::control::{Debuggee, Pace, Stopped, Why};
 use crate::board::Board;
 use crate::cpus::{Cpus, Port};
-use crate::lifecycle::Event;
+use crate::events::Event;
+use crate::hold::{Pace, Stopped, Why};
+use crate::processor::Processor;
 use crate::space::AddressSpace;
 
 /// Bytes of the smallest page.
@@ -181,7 +182,7 @@ impl Debugged {
     pub(super) fn ask<R: Send + 'static>(
         &self,
         tid: Tid,
-        job: impl FnOnce(&mut dyn Debuggee) -> R + Send + 'static,
+        job: impl FnOnce(&mut dyn Processor) -> R + Send + 'static,
     ) -> Option<R> {
         self.port(tid)?.ask(job)
     }

@@ -8,15 +8,17 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{Receiver, unbounded};
 use emu_devices::bus::{Clock, GuestMemory, Irq, Ram, RamWindow};
-use emu_frontend_arm::{Arm, Cpu, MODELS};
-use emu_jit::engine::{Accel, Vcpu};
+use emu_jit::engine::Accel;
 
 use super::debugged::{Debugged, Machine};
 use super::session;
 use super::wire::Stream;
-use crate::arm::{self, ArmPlatform, PrivateLines};
+use crate::arch::CpuWiring;
 use crate::board::VIRT;
-use crate::cpus::{Cpus, Order, Start};
+use crate::config::Arch;
+use crate::cpus::{Cpus, Order};
+use crate::hold::Stopped;
+use crate::processor::Start;
 use crate::space::AddressSpace;
 
 const BASE: u64 = 0x4000_0000;
@@ -36,12 +38,12 @@ struct Small {
     threads: Vec<JoinHandle<()>>,
     memory: RamWindow,
     debugged: Debugged,
-    stops: Receiver<super::Stopped>,
+    stops: Receiver<Stopped>,
 }
 
 impl Small {
     fn new(count: usize) -> std::io::Result<Small> {
-        let cpus = Arc::new(Cpus::new(count));
+        let cpus = Arc::new(Cpus::new(count, |line| Arch::Arm.architecture().line_bit(line)));
         let ram = Arc::new(Ram::new(SIZE)?);
         let memory = RamWindow::new(BASE, ram.clone(), Some(cpus.clone()));
         for (at, word) in (BASE..).step_by(4).zip(CODE) {
@@ -102,26 +104,25 @@ impl Small {
 /// Starts a CPU, interpreted.
 fn start(machine: &Machine, cpu: usize) -> std::io::Result<JoinHandle<()>> {
     let cpus = machine.cpus.clone();
-    let lines = PrivateLines {
-        physical: Irq::unconnected(),
-        virt: Irq::unconnected(),
-        pmu: Irq::unconnected(),
+    let around = CpuWiring {
+        cpu,
+        cpus: &cpus,
+        clock: &machine.clock,
+        private: &|_| Irq::unconnected(),
+        bus: machine.space.view(cpu),
+        log: None,
     };
-    let guest = Arm {
-        model: &MODELS[0],
-        platform: Box::new(ArmPlatform::new(cpu, &cpus, &machine.clock, lines)),
-    };
-    let bus = Box::new(machine.space.view(cpu));
-    let vcpu = Vcpu::new(guest, Cpu::reset(&MODELS[0]), bus, Accel::Interp, cpus.count() == 1)?;
-    let (kick, events) = (vcpu.kick(), machine.events.clone());
+    let arch = Arch::Arm.architecture();
+    let mut vcpu = arch.processor(arch.models()[0], Accel::Interp, around)?;
+    let (waker, events) = (vcpu.waker(), machine.events.clone());
     let own = cpus.clone();
     let thread = thread::spawn(move || {
         if let Some(port) = own.get(cpu) {
-            crate::vcpu::run(cpu, vcpu, port, &events, arm::start);
+            crate::vcpu::run(cpu, &mut *vcpu, port, &events);
         }
     });
     if let Some(port) = cpus.get(cpu) {
-        port.attach(kick, thread.thread().clone());
+        port.attach(waker, thread.thread().clone());
         port.order(Order::Start(Start::At {
             pc: BASE,
             args: [0, COUNTS + 4 * cpu as u64, 0],

@@ -1,11 +1,10 @@
 //! Debugging by GDB's remote protocol.
 //!
 //! A thread listens, another serves one client after the other: a [`session`] runs the protocol (`gdbstub`) on the machine
-//! as GDB sees it ([`target`]), whose vCPUs it holds through their ports ([`debugged`], [`control`]). A client finds the machine running
+//! as GDB sees it ([`target`]), whose vCPUs it holds through their ports ([`debugged`], [`crate::hold`]). A client finds the machine running
 //! and stops it; one that leaves, whichever way, leaves it running.
 
 pub mod address;
-pub mod control;
 mod debugged;
 #[cfg(any(test, feature = "fuzz"))]
 pub mod fuzz;
@@ -27,9 +26,9 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded}
 use crossbeam::select;
 
 use crate::error::Error;
-use crate::lifecycle::Event;
+use crate::events::Event;
+use crate::hold::Stopped;
 use address::Address;
-use control::Stopped;
 use debugged::Debugged;
 pub use debugged::Machine;
 use session::End;

@@ -7,10 +7,10 @@ use crossbeam::channel::bounded;
 use emu_devices::bus::GuestMemory;
 use emu_ir::Bus;
 
-use super::control::Debuggee;
 use super::debugged::{Debugged, Quiet, thread};
 use crate::cpus::Power;
-use crate::lifecycle::Event;
+use crate::events::Event;
+use crate::processor::Processor;
 
 const HELP: &str = "\
 help                           this list
@@ -121,7 +121,7 @@ fn memory(debugged: &Debugged) -> String {
 }
 
 /// Every page of a 32-bit address space, neighbours that go on from one another together.
-fn mappings(cpu: &dyn Debuggee, bus: &mut Quiet) -> Option<Vec<Mapping>> {
+fn mappings(cpu: &dyn Processor, bus: &mut Quiet) -> Option<Vec<Mapping>> {
     let mut all: Vec<Mapping> = Vec::new();
     if cpu.address_bits() > 32 {
         return None;

@@ -11,9 +11,9 @@ use gdbstub::conn::Connection;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStubError, MultiThreadStopReason};
 
-use super::control::Stopped;
 use super::debugged::Debugged;
 use super::wire::{Cutter, PACKET, Reply, Stream, TooLong};
+use crate::hold::Stopped;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 0x1000;

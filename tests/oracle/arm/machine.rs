@@ -128,7 +128,7 @@ impl Bus for Ram {
     }
     fn ram(&mut self, page: u64) -> Option<RamPage> {
         let host = self.0.lock().unwrap().page(page)?.as_ptr() as u64;
-        Some(RamPage { host, writable: true })
+        Some(RamPage::plain(host, page))
     }
 }
 

@@ -9,8 +9,8 @@ use emu_ir::{Access, Flush, Page};
 use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
 use serde_json::Value;
 
-use super::{Kind, Writer};
-use crate::disassembly::{Disassembler, number};
+use super::disassembly::{Disassembler, number};
+use crate::trace::{Kind, Writer};
 
 /// Disassembled instructions that are kept.
 const KEPT: usize = 1 << 16;
@@ -20,7 +20,7 @@ type Place = (u32, [u8; 4], u32);
 
 thread_local! {
     /// A disassembler stays on the thread that made it.
-    static DISASSEMBLER: Disassembler = Disassembler::arm();
+    static DISASSEMBLER: Disassembler = Disassembler::new();
 }
 
 /// Writes what one CPU does.

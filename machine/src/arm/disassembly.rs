@@ -1,28 +1,19 @@
-//! Guest instructions as text.
+//! ARM instructions as text.
 
 use capstone::prelude::*;
 use emu_frontend_arm::state::mode;
 
-/// The instruction sets of a guest.
+use crate::arch::Line;
+
+/// A32 and T32.
 pub struct Disassembler {
     arm: Option<Capstone>,
     thumb: Option<Capstone>,
 }
 
-/// An instruction as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
-    /// Bytes from the start of the code.
-    pub at: usize,
-    /// How many bytes it has.
-    pub len: usize,
-    /// The instruction; its bytes as a number where it has no name.
-    pub text: String,
-}
-
 impl Disassembler {
-    /// For ARM's instruction sets.
-    pub fn arm() -> Disassembler {
+    /// For both instruction sets.
+    pub fn new() -> Disassembler {
         let made = |mode| Capstone::new().arm().mode(mode).build().ok();
         Disassembler {
             arm: made(arch::arm::ArchMode::Arm),
@@ -108,7 +99,7 @@ mod tests {
         // An undefined instruction of the media space between two that are known.
         let code = [0x01, 0x00, 0x80, 0xe0, 0x10, 0x00, 0x00, 0xe6, 0x1e, 0xff, 0x2f, 0xe1];
 
-        let lines = Disassembler::arm().lines(&code, 0, 0);
+        let lines = Disassembler::new().lines(&code, 0, 0);
 
         let texts: Vec<&str> = lines.iter().map(|l| l.text.as_str()).collect();
         assert_eq!(texts.len(), 3);
@@ -120,7 +111,7 @@ mod tests {
     fn an_it_block_says_its_conditions() {
         let code = [0x0c, 0xbf, 0x01, 0x21, 0x02, 0x21];
 
-        let lines = Disassembler::arm().lines(&code, 0, mode::T);
+        let lines = Disassembler::new().lines(&code, 0, mode::T);
 
         let texts: Vec<&str> = lines.iter().map(|l| l.text.as_str()).collect();
         assert_eq!(texts, ["ite eq", "moveq r1, #1", "movne r1, #2"]);
@@ -128,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_cut_instruction_is_left_out() {
-        let lines = Disassembler::arm().lines(&[0x70, 0x47, 0x00, 0xf0], 0x100, mode::T);
+        let lines = Disassembler::new().lines(&[0x70, 0x47, 0x00, 0xf0], 0x100, mode::T);
 
         assert_eq!(
             lines,

@@ -1,4 +1,4 @@
-//! Code to explain: where it comes from, and which of its bytes are instructions.
+//! Code in ELF files for 32-bit ARM: where a function is, and which of its bytes are instructions.
 
 use elf::ElfBytes;
 use elf::abi::{
@@ -10,137 +10,64 @@ use elf::section::SectionHeader;
 use elf::string_table::StringTable;
 use elf::symbol::Symbol;
 use emu_firmware::identify::FileKind;
+use emu_frontend_arm::state::mode;
 
-/// Most bytes that are explained at once.
-pub const LIMIT: usize = 1 << 20;
+use crate::arch::{Code, Kind};
 
-/// What bytes are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
-    /// A32 instructions.
-    Arm,
-    /// T32 instructions.
-    Thumb,
-    /// Data between them: literals, tables.
-    Data,
+/// A32 instructions.
+pub const A32: Kind = Kind::Insns(MODE);
+/// T32 instructions.
+pub const T32: Kind = Kind::Insns(MODE | mode::T);
+/// User mode, with VFP and Advanced SIMD enabled.
+pub const MODE: u32 = mode::VFP | mode::NEON | mode::USER;
+
+/// The function of this name in an ELF file.
+///
+/// # Errors
+/// Why there is none, for the user.
+pub fn symbol(file: &[u8], name: &str) -> Result<Code, String> {
+    let file = File::parse(file)?;
+    let symbol = file.symbol(name)?;
+    let (section, bytes) = file.section(symbol.st_shndx)?;
+    let address = symbol.st_value & 0xffff_ffff & !u64::from(is_function(symbol));
+    let start = address.checked_sub(section.sh_addr);
+    let start = start
+        .filter(|&at| at < bytes.len() as u64)
+        .ok_or("its symbol table is damaged")? as usize;
+    let end = match symbol.st_size {
+        0 => file
+            .next(symbol)
+            .map_or(bytes.len(), |next| (next - section.sh_addr) as usize),
+        size => start.saturating_add(size as usize),
+    };
+    let kind = match is_function(symbol) && symbol.st_value & 1 != 0 {
+        true => T32,
+        false => A32,
+    };
+    Code {
+        bytes: bytes[start..end.min(bytes.len())].to_vec(),
+        address,
+        parts: file.parts(symbol.st_shndx, section.sh_addr, (start, end), kind),
+    }
+    .checked()
 }
 
-/// Code to explain.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Code {
-    /// The bytes, at most [`LIMIT`].
-    pub bytes: Vec<u8>,
-    /// The address of the first.
-    pub address: u32,
-    /// Where in `bytes` each part starts; the first at 0.
-    pub parts: Vec<(usize, Kind)>,
-}
-
-impl Code {
-    /// Instructions in memory order, at address 0.
-    ///
-    /// # Errors
-    /// What is wrong with the digits, for the user.
-    pub fn from_hex(text: &str, kind: Kind) -> Result<Code, String> {
-        let digits: Vec<u8> = text
-            .split_whitespace()
-            .flat_map(|word| without_prefix(word).bytes())
-            .collect();
-        if !digits.len().is_multiple_of(2) {
-            return Err("an odd number of hexadecimal digits: a byte has two".into());
-        }
-        let value = |c: u8| char::from(c).to_digit(16).unwrap_or_default() as u8;
-        let bytes = digits
-            .chunks(2)
-            .map(|pair| value(pair[0]) << 4 | value(pair[1]))
-            .collect();
-        Code {
-            bytes,
-            address: 0,
-            parts: vec![(0, kind)],
-        }
-        .checked()
+/// The code that an assembler made.
+///
+/// # Errors
+/// Why there is none, for the user.
+pub fn object(file: &[u8], kind: Kind) -> Result<Code, String> {
+    let file = File::parse(file)?;
+    let (index, bytes) = file.text().ok_or("the assembler made no code")?;
+    let mut bytes = bytes.to_vec();
+    let parts = file.parts(index, 0, (0, bytes.len()), kind);
+    file.resolve(index, &mut bytes)?;
+    Code {
+        bytes,
+        address: 0,
+        parts,
     }
-
-    /// The function of this name in an ELF file.
-    ///
-    /// # Errors
-    /// Why there is none, for the user.
-    pub fn of_symbol(file: &[u8], name: &str) -> Result<Code, String> {
-        let file = File::parse(file)?;
-        let symbol = file.symbol(name)?;
-        let (section, bytes) = file.section(symbol.st_shndx)?;
-        let address = symbol.st_value as u32 & !u32::from(is_function(symbol));
-        let start = u64::from(address).checked_sub(section.sh_addr);
-        let start = start
-            .filter(|&at| at < bytes.len() as u64)
-            .ok_or("its symbol table is damaged")? as usize;
-        let end = match symbol.st_size {
-            0 => file
-                .next(symbol)
-                .map_or(bytes.len(), |next| (next - section.sh_addr) as usize),
-            size => start.saturating_add(size as usize),
-        };
-        let kind = match is_function(symbol) && symbol.st_value & 1 != 0 {
-            true => Kind::Thumb,
-            false => Kind::Arm,
-        };
-        Code {
-            bytes: bytes[start..end.min(bytes.len())].to_vec(),
-            address,
-            parts: file.parts(symbol.st_shndx, section.sh_addr, (start, end), kind),
-        }
-        .checked()
-    }
-
-    /// The code that an assembler made.
-    ///
-    /// # Errors
-    /// Why there is none, for the user.
-    pub fn of_object(file: &[u8], kind: Kind) -> Result<Code, String> {
-        let file = File::parse(file)?;
-        let (index, bytes) = file.text().ok_or("the assembler made no code")?;
-        let mut bytes = bytes.to_vec();
-        let parts = file.parts(index, 0, (0, bytes.len()), kind);
-        file.resolve(index, &mut bytes)?;
-        Code {
-            bytes,
-            address: 0,
-            parts,
-        }
-        .checked()
-    }
-
-    fn checked(self) -> Result<Code, String> {
-        match self.bytes.len() {
-            0 => Err("no code at all".into()),
-            len if len > LIMIT => Err(format!(
-                "{} KiB of code; at most {} KiB are explained",
-                len >> 10,
-                LIMIT >> 10
-            )),
-            _ => Ok(self),
-        }
-    }
-
-    /// Each part: where it starts, what it is, its bytes.
-    pub fn parts(&self) -> impl Iterator<Item = (usize, Kind, &[u8])> {
-        let ends = self.parts.iter().skip(1).map(|p| p.0).chain([self.bytes.len()]);
-        self.parts
-            .iter()
-            .zip(ends)
-            .map(|(&(start, kind), end)| (start, kind, &self.bytes[start..end]))
-    }
-}
-
-/// Whether text is bytes: nothing but hexadecimal digits, spaces and 0x.
-pub fn is_hex(text: &str) -> bool {
-    let digits = |word: &str| without_prefix(word).bytes().all(|c| c.is_ascii_hexdigit());
-    text.split_whitespace().all(digits)
-}
-
-fn without_prefix(word: &str) -> &str {
-    word.strip_prefix("0x").or(word.strip_prefix("0X")).unwrap_or(word)
+    .checked()
 }
 
 /// An ELF file for 32-bit ARM with its symbols (System V ABI; ELF for the Arm Architecture, Arm IHI 0044).
@@ -309,8 +236,8 @@ fn is_function(symbol: &Symbol) -> bool {
 /// What follows a mapping symbol (Arm IHI 0044, 5.5.5).
 fn mapped(name: &str) -> Option<Kind> {
     let kind = match name.get(..2)? {
-        "$a" => Kind::Arm,
-        "$t" => Kind::Thumb,
+        "$a" => A32,
+        "$t" => T32,
         "$d" => Kind::Data,
         _ => return None,
     };
@@ -354,26 +281,6 @@ fn call_thumb(insn: &mut [u8; 4], at: u32, target: u32) {
 mod tests {
     use super::*;
 
-    #[test]
-    fn hexadecimal_is_told_from_assembly() {
-        for hex in ["00", "0x00 0X01", " ab cd\n", "adc", ""] {
-            assert!(is_hex(hex), "{hex:?}");
-        }
-        for text in ["add r0, r1", "nop", "0x", "00;00", "x0"] {
-            assert_eq!(is_hex(text), text == "0x", "{text:?}");
-        }
-    }
-
-    #[test]
-    fn bytes_that_are_none() {
-        assert!(Code::from_hex("0", Kind::Arm).is_err());
-        assert!(Code::from_hex("0x 0x", Kind::Arm).is_err());
-        assert_eq!(
-            Code::from_hex("0x1E ff", Kind::Arm).map(|c| c.bytes),
-            Ok(vec![0x1e, 0xff])
-        );
-    }
-
     /// What `bl` and `blx` to 0x20 are in GNU's assembler, which leaves nothing to a linker, from LLVM's, which does.
     #[test]
     fn calls_are_resolved() {
@@ -390,8 +297,8 @@ mod tests {
 
     #[test]
     fn mapping_symbols() {
-        assert_eq!(mapped("$a"), Some(Kind::Arm));
-        assert_eq!(mapped("$t.12"), Some(Kind::Thumb));
+        assert_eq!(mapped("$a"), Some(A32));
+        assert_eq!(mapped("$t.12"), Some(T32));
         assert_eq!(mapped("$d"), Some(Kind::Data));
         for name in ["", "$", "$x", "$about", "main"] {
             assert_eq!(mapped(name), None, "{name}");
@@ -403,7 +310,7 @@ mod tests {
         let mut file = b"\x7fELF\x01\x01\x01\0\0\0\0\0\0\0\0\0\x01\0\x28\0\x01".to_vec();
         file.resize(0x400, 0xff);
         for len in 0..file.len() {
-            assert!(Code::of_symbol(&file[..len], "main").is_err());
+            assert!(symbol(&file[..len], "main").is_err());
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 
-use super::code::LIMIT;
+use crate::arch::MOST_CODE;
 
 /// An assembler and how it is called: it reads its standard input and writes the object file that is its last argument.
 struct Assembler {
@@ -137,7 +137,7 @@ fn run(assembler: &Assembler, source: &str) -> io::Result<(Vec<u8>, String)> {
     let complaints = String::from_utf8_lossy(&output.stderr).into_owned();
     let mut object = Vec::new();
     if output.status.success() {
-        let most = 4 * LIMIT as u64;
+        let most = 4 * MOST_CODE as u64;
         std::fs::File::open(&path)?.take(most).read_to_end(&mut object)?;
     }
     Ok((object, complaints))

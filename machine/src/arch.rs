@@ -1,0 +1,157 @@
+//! What the machine asks of a guest's architecture. Everything else in this crate names none.
+
+use std::io;
+use std::sync::Arc;
+
+use emu_devices::bus::{Clock, CpuLine, Irq, Wiring};
+use emu_firmware::fdt::{Chosen, Node};
+use emu_ir::{Block, BlockKey};
+use emu_jit::engine::Accel;
+use emu_jit::listing::{Host, Stages};
+
+use crate::board::{Board, Interrupts};
+use crate::cpus::Cpus;
+use crate::processor::Processor;
+use crate::space::CpuBus;
+use crate::trace::Writer;
+
+/// What a run adds to a board's device tree.
+#[derive(Clone, Copy, Debug)]
+pub struct Fitting<'a> {
+    /// RAM in bytes.
+    pub memory: u64,
+    /// Number of CPUs.
+    pub cpus: u32,
+    /// The CPUs' model.
+    pub model: &'a str,
+}
+
+/// The machine around one CPU.
+pub struct CpuWiring<'a> {
+    /// Its number.
+    pub cpu: usize,
+    /// All CPUs.
+    pub cpus: &'a Arc<Cpus>,
+    /// The machine's clock.
+    pub clock: &'a Clock,
+    /// The interrupt controller's line for a private interrupt of this CPU, by number.
+    pub private: &'a dyn Fn(u32) -> Irq,
+    /// Physical memory.
+    pub bus: CpuBus,
+    /// Who is told what the CPU does.
+    pub log: Option<Writer>,
+}
+
+/// A guest's architecture.
+pub trait Architecture: Sync {
+    /// Names of the CPU models, the default first.
+    fn models(&self) -> Vec<&'static str>;
+    /// The bit that an interrupt input has in a CPU's word of pending lines.
+    fn line_bit(&self, line: CpuLine) -> u32;
+    /// The interrupt controller of its boards, with its outputs connected to the CPUs.
+    fn interrupts(&self, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts>;
+    /// A CPU that the engine runs.
+    ///
+    /// # Errors
+    /// The host's; [`InvalidInput`](io::ErrorKind::InvalidInput) for an unknown model.
+    fn processor(&self, model: &str, accel: Accel, around: CpuWiring) -> io::Result<Box<dyn Processor>>;
+    /// Path of the console in the device tree.
+    fn console(&self, board: &Board) -> Option<String>;
+    /// A board's device tree, with what the boot loader says.
+    fn tree(&self, board: &Board, fitting: Fitting, chosen: Chosen) -> Node;
+    /// Its instructions, for `emu explain`, as a CPU of this model has them. `None`: an unknown model.
+    fn language(&self, model: &str) -> Option<Box<dyn Language>>;
+}
+
+/// Most bytes of code that are explained at once.
+pub const MOST_CODE: usize = 1 << 20;
+
+/// What bytes are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Instructions, in this mode.
+    Insns(u32),
+    /// Data between them: literals, tables.
+    Data,
+}
+
+/// Code to explain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Code {
+    /// The bytes, 1 to [`MOST_CODE`].
+    pub bytes: Vec<u8>,
+    /// The address of the first.
+    pub address: u64,
+    /// Where in `bytes` each part starts; the first at 0.
+    pub parts: Vec<(usize, Kind)>,
+}
+
+impl Code {
+    /// The same, if it is not too much, nor nothing.
+    ///
+    /// # Errors
+    /// What is wrong, for the user.
+    pub fn checked(self) -> Result<Code, String> {
+        match self.bytes.len() {
+            0 => Err("no code at all".into()),
+            len if len > MOST_CODE => Err(format!(
+                "{} KiB of code; at most {} KiB are explained",
+                len >> 10,
+                MOST_CODE >> 10
+            )),
+            _ => Ok(self),
+        }
+    }
+
+    /// Each part: where it starts, what it is, its bytes.
+    pub fn parts(&self) -> impl Iterator<Item = (usize, Kind, &[u8])> {
+        let ends = self.parts.iter().skip(1).map(|p| p.0).chain([self.bytes.len()]);
+        self.parts
+            .iter()
+            .zip(ends)
+            .map(|(&(start, kind), end)| (start, kind, &self.bytes[start..end]))
+    }
+}
+
+/// An instruction as text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// Bytes from the start of the code.
+    pub at: usize,
+    /// How many bytes it has.
+    pub len: usize,
+    /// The instruction; its bytes as a number where it has no name.
+    pub text: String,
+}
+
+/// An architecture's instructions, as `emu explain` takes and shows them.
+pub trait Language {
+    /// The mode of code of the main instruction set, or of the compact one.
+    fn mode(&self, compact: bool) -> u32;
+    /// Assembly to code, by an assembler of the host's.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or with the host's assembler, for the user.
+    fn assemble(&self, text: &str, mode: u32) -> Result<Code, String>;
+    /// The function of this name in an ELF file.
+    ///
+    /// # Errors
+    /// Why there is none, for the user.
+    fn symbol(&self, file: &[u8], name: &str) -> Result<Code, String>;
+
+    /// The first block of `code`, stage by stage. `None`: no whole instruction is there.
+    fn stages(&self, key: BlockKey, code: &[u8]) -> Option<Stages>;
+    /// The page offset of the first instruction that is translated as an undefined one.
+    fn undefined(&self, ir: &Block) -> Option<u32>;
+    /// The complaint about the undefined instruction at the start of `code`, unless it is meant to be one.
+    fn complaint(&self, code: &[u8], address: u64, mode: u32) -> Option<String>;
+
+    /// The instructions of `code` as text. Bytes at the end that make no whole instruction are left out.
+    fn lines(&self, code: &[u8], address: u64, mode: u32) -> Vec<Line>;
+    /// A block of IR as text.
+    fn ir(&self, block: &Block) -> String;
+    /// The host code of a block.
+    fn host(&self, stages: &Stages) -> Host;
+    /// Which guest registers live where in host code.
+    fn registers(&self) -> String;
+}

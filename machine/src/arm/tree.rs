@@ -1,0 +1,89 @@
+//! The device tree of a board with ARM CPUs, from its table.
+
+use emu_firmware::fdt::arm::{self, Conduit, Interrupt, Platform};
+use emu_firmware::fdt::{Chosen, Node, Region};
+
+use super::private;
+use crate::arch::Fitting;
+use crate::board::{Board, Chip, Fitted, Trigger};
+
+fn sampled(trigger: Trigger) -> arm::Trigger {
+    match trigger {
+        Trigger::EdgeRising => arm::Trigger::EdgeRising,
+        Trigger::LevelHigh => arm::Trigger::LevelHigh,
+    }
+}
+
+fn interrupt(fitted: &Fitted, n: u32) -> Interrupt {
+    let (first, trigger) = fitted.lines.unwrap_or((0, Trigger::LevelHigh));
+    Interrupt::Spi(first + n, sampled(trigger))
+}
+
+/// The GICv2's node, which the distributor's row stands for: its registers come first.
+fn gic(board: &Board, offset: u64, distributor: Region) -> Vec<Node> {
+    let is_interface = |fitted: &&Fitted| matches!(fitted.chip, Chip::Interrupts { offset: 1.., .. });
+    let interface = board.devices.iter().find(is_interface);
+    let interface = interface.map_or(Region::new(0, 0), |other| other.region(0));
+    match offset {
+        0 => vec![arm::gic_v2(distributor, interface)],
+        _ => vec![],
+    }
+}
+
+/// The nodes of a row.
+fn nodes(fitted: &Fitted, board: &Board) -> Vec<Node> {
+    let place = fitted.region(0);
+    let line = interrupt(fitted, 0);
+    let all = 0..fitted.count;
+    match fitted.chip {
+        Chip::Flash => vec![arm::flash(&all.map(|n| fitted.region(n)).collect::<Vec<_>>())],
+        Chip::Interrupts { offset, .. } => gic(board, offset, place),
+        Chip::Pl011 => vec![arm::pl011(place, line)],
+        Chip::Pl031 => vec![arm::pl031(place, line)],
+        Chip::FwCfg => vec![arm::fw_cfg(place)],
+        Chip::VirtioMmio { .. } => all
+            .map(|n| arm::virtio_mmio(fitted.region(n), interrupt(fitted, n)))
+            .collect(),
+        Chip::Pl061 { power_key } => vec![arm::pl061(place, line), arm::power_key(power_key)],
+    }
+}
+
+/// Path of the console's node.
+pub fn console(board: &Board) -> Option<String> {
+    let node = nodes(board.find(Chip::Pl011)?, board).into_iter().next()?;
+    Some(format!("/{}", node.name))
+}
+
+/// The device tree, with what the boot loader says. `compatible` is the CPUs' name in it.
+pub fn tree(board: &Board, fitting: Fitting, compatible: &str, chosen: Chosen) -> Node {
+    let cpus = fitting.cpus;
+    let ppi = |n| Interrupt::Ppi {
+        n,
+        trigger: arm::Trigger::LevelHigh,
+        cpus,
+    };
+    let timers = [
+        private::SECURE_TIMER,
+        private::PHYSICAL_TIMER,
+        private::VIRTUAL_TIMER,
+        private::HYP_TIMER,
+    ];
+    let mut devices = vec![
+        arm::timer(timers, cpus),
+        arm::pmu(&format!("{compatible}-pmu"), ppi(private::PMU)),
+    ];
+    devices.extend(board.devices.iter().flat_map(|fitted| nodes(fitted, board)));
+    let affinities: Vec<u32> = (0..cpus).collect();
+    let serial0 = console(board);
+    let platform = Platform {
+        name: board.compatible,
+        memory: board.ram(fitting.memory),
+        cpu: compatible,
+        affinities: &affinities,
+        psci: Conduit::Hvc,
+        chosen,
+        serial0: serial0.as_deref(),
+        devices,
+    };
+    platform.tree()
+}

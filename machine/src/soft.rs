@@ -1,0 +1,96 @@
+//! vCPUs that the engine runs, interpreting or translating.
+
+use emu_devices::bus::{LoadError, Saved};
+use emu_ir::{Bus, Inspect};
+use emu_jit::engine::debug::Watch;
+use emu_jit::engine::{Exit, Kick, Vcpu};
+
+use crate::processor::{Processor, Start, Waker};
+
+/// A guest whose CPUs the engine can run in a machine.
+pub trait Core: Inspect {
+    /// The state at reset, about to start as told; the CPU's own devices hear of it.
+    fn start(&mut self, how: Start) -> Self::State;
+    /// The state for a snapshot.
+    fn save(&self, state: &Self::State) -> Saved;
+    /// The state from a snapshot; the CPU's own devices hear of it.
+    ///
+    /// # Errors
+    /// [`LoadError`]; nothing has changed then.
+    fn load(&mut self, saved: &Saved) -> Result<Self::State, LoadError>;
+}
+
+impl Waker for Kick {
+    fn set_line(&self, bits: u32, level: bool) {
+        Kick::set_line(self, bits, level);
+    }
+    fn request_exit(&self) {
+        Kick::request_exit(self);
+    }
+    fn written(&self, address: u64, length: u64) {
+        self.invalidate(address, length);
+    }
+    fn remapped(&self) {
+        Kick::remapped(self);
+    }
+}
+
+impl<G: Core> Processor for Vcpu<G> {
+    fn waker(&self) -> Box<dyn Waker> {
+        Box::new(self.kick())
+    }
+    fn start(&mut self, how: Start) {
+        *self.state_mut() = self.guest_mut().start(how);
+        self.reset_caches();
+    }
+    fn run(&mut self) -> Exit {
+        Vcpu::run(self)
+    }
+    fn step(&mut self, interrupts: bool) -> Exit {
+        Vcpu::step(self, interrupts)
+    }
+    fn wakes(&self) -> bool {
+        Vcpu::wakes(self)
+    }
+    fn pc(&self) -> u64 {
+        Vcpu::pc(self)
+    }
+
+    fn save(&self) -> Saved {
+        self.guest().save(self.state())
+    }
+    fn load(&mut self, saved: &Saved) -> Result<(), LoadError> {
+        *self.state_mut() = self.guest_mut().load(saved)?;
+        self.reset_caches();
+        Ok(())
+    }
+
+    fn description(&self) -> String {
+        self.guest().description()
+    }
+    fn general_registers(&self) -> usize {
+        self.guest().general_registers()
+    }
+    fn register(&mut self, number: usize) -> Option<Vec<u8>> {
+        self.inspect(|guest, state, env| guest.register(state, env, number))
+    }
+    fn set_register(&mut self, number: usize, value: &[u8]) -> Option<()> {
+        self.inspect(|guest, state, env| guest.set_register(state, env, number, value))
+    }
+    fn physical(&self, bus: &mut dyn Bus, va: u64) -> Option<u64> {
+        self.guest().physical(self.state(), bus, va)
+    }
+    fn doing(&self) -> &'static str {
+        self.guest().doing(self.state())
+    }
+    fn show(&self) -> String {
+        self.guest().show(self.state())
+    }
+    fn address_bits(&self) -> u32 {
+        G::LAYOUT.pc.ty.bytes() * 8
+    }
+    fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]) {
+        self.set_breakpoints(breakpoints.iter().copied());
+        self.set_watchpoints(watchpoints);
+    }
+}
