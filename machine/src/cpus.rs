@@ -9,9 +9,11 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 
 use emu_devices::bus::{CpuInputs, CpuLine, RamWatch};
+use emu_firmware::fdt::Region;
 
 use crate::hold::{DebugPort, Pace};
 use crate::processor::{Processor, Start, Waker};
+use crate::space::MapWatch;
 
 /// What a vCPU's thread is told to do, between two instructions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,6 +238,17 @@ impl RamWatch for Cpus {
     fn written(&self, address: u64, length: u64) {
         for engine in self.iter().filter_map(|port| port.engine.get()) {
             engine.waker.written(address, length);
+        }
+    }
+}
+
+/// vCPUs look at the new map soon, and forget what they translated from memory that has gone.
+impl MapWatch for Cpus {
+    fn remapped(&self, gone: &[Region]) {
+        for engine in self.iter().filter_map(|port| port.engine.get()) {
+            gone.iter()
+                .for_each(|region| engine.waker.written(region.base, region.size));
+            engine.waker.remapped();
         }
     }
 }

@@ -1,347 +1,560 @@
-//! The physical address space: RAM, and the windows of devices.
+//! Physical address spaces: which memory and which devices' registers lie where, now.
 //!
-//! One [`AddressSpace`] is made when the board is wired and never changes; every vCPU has a [`CpuBus`] on it, which
-//! knows the vCPU's number for banked registers. Nothing is locked but the device that an access reaches.
+//! A [`Map`] is a snapshot that never changes; an [`AddressSpace`] has the present one, and replaces it whole
+//! ([`AddressSpace::change`]). Every vCPU has a [`CpuBus`], which takes up the new map with its next access and has its
+//! translations of addresses forgotten. Nothing is locked but the device that an access reaches.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-use emu_devices::bus::{self, Device, Ram, Shared};
+use emu_devices::bus::{self, Device, GuestMemory, OutOfRange, Ram, RamWatch, Shared};
 use emu_firmware::fdt::Region;
 use emu_ir::{Bus, RamPage};
 
 /// Bytes of the pages that vCPUs map.
 const PAGE: u64 = 0x1000;
 
-/// A device's registers, or a part of them, at a physical address.
+/// What lies in a region.
 #[derive(Clone)]
-struct Window {
-    place: Region,
-    /// Offset of the window's start in the device's registers, in bytes.
-    offset: u64,
-    device: Shared<dyn Device>,
-    /// Memory that the device is backed by, from the window's start on: code is fetched from it, all else goes through
-    /// the device.
-    code: Option<Arc<Ram>>,
+pub enum What {
+    /// Memory, from `offset` bytes on.
+    Ram {
+        /// The memory.
+        memory: Arc<Ram>,
+        /// Where in it the region starts, in bytes.
+        offset: u64,
+    },
+    /// Memory that is written through its device: flash. Code is fetched from it.
+    Rom {
+        /// The memory.
+        memory: Arc<Ram>,
+        /// Where in it, and in the device's registers, the region starts, in bytes.
+        offset: u64,
+        /// The device that takes writes.
+        device: Shared<dyn Device>,
+        /// Loads read the memory; else the device answers them as well.
+        readable: bool,
+    },
+    /// A device's registers, from `offset` bytes on.
+    Device {
+        /// The device.
+        device: Shared<dyn Device>,
+        /// Where in its registers the region starts, in bytes.
+        offset: u64,
+    },
+    /// What lies at another address.
+    Alias {
+        /// The physical address that the region's start stands for.
+        of: u64,
+    },
 }
 
-impl Window {
-    /// The device access behind `size` bytes at `address`; `None` where they are not all inside.
-    fn access(&self, address: u64, size: u8, cpu: usize) -> Option<bus::Access> {
-        let at = address.checked_sub(self.place.base)?;
-        let inside = at.checked_add(size.into())? <= self.place.size;
-        inside.then(|| bus::Access::new(self.offset + at, size).by(cpu))
+impl What {
+    /// The same from `bytes` further on.
+    fn from(&self, bytes: u64) -> What {
+        let mut what = self.clone();
+        match &mut what {
+            What::Ram { offset, .. } | What::Rom { offset, .. } | What::Device { offset, .. } => *offset += bytes,
+            What::Alias { of } => *of = of.wrapping_add(bytes),
+        }
+        what
+    }
+
+    /// Its memory, and where in it the region starts.
+    fn memory(&self) -> Option<(&Arc<Ram>, u64)> {
+        match self {
+            What::Ram { memory, offset } | What::Rom { memory, offset, .. } => Some((memory, *offset)),
+            What::Device { .. } | What::Alias { .. } => None,
+        }
+    }
+
+    /// The device that answers, and where in its registers the region starts.
+    fn device(&self) -> Option<(&Shared<dyn Device>, u64)> {
+        match self {
+            What::Rom { device, offset, .. } | What::Device { device, offset } => Some((device, *offset)),
+            What::Ram { .. } | What::Alias { .. } => None,
+        }
     }
 }
 
-/// Two windows, or a window and RAM, at the same address.
+/// A part of an address space.
+#[derive(Clone)]
+struct Part {
+    place: Region,
+    what: What,
+}
+
+/// Something else is at the place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("two devices at physical address {0:#x}")]
 pub struct Overlap(pub u64);
 
-/// Who answers at which physical address.
+/// Who answers at which physical address, at one time.
+#[derive(Clone, Default)]
+pub struct Map {
+    /// By address; no two meet.
+    parts: Vec<Part>,
+    /// How many maps came before.
+    generation: u64,
+}
+
+/// `length` bytes at `address` in a part that is no alias.
+struct Found<'a> {
+    what: &'a What,
+    /// The part's number.
+    index: usize,
+    /// Bytes from the part's start.
+    at: u64,
+    /// Bytes from there to the part's end.
+    left: u64,
+    /// The address without aliases.
+    address: u64,
+}
+
+impl Map {
+    /// The part that an address lies in.
+    fn part(&self, address: u64) -> Option<usize> {
+        let at = self.parts.partition_point(|part| part.place.end() <= address);
+        (self.parts.get(at)?.place.base <= address).then_some(at)
+    }
+
+    /// What lies at an address: an alias of an alias is nothing.
+    fn find(&self, address: u64) -> Option<Found<'_>> {
+        let found = self.within(self.part(address)?, address)?;
+        let What::Alias { of } = found.what else {
+            return Some(found);
+        };
+        let address = of.wrapping_add(found.at);
+        let behind = self.within(self.part(address)?, address)?;
+        let left = found.left.min(behind.left);
+        (!matches!(behind.what, What::Alias { .. })).then_some(Found { left, ..behind })
+    }
+
+    /// The same where the address lies in part number `index`.
+    fn within(&self, index: usize, address: u64) -> Option<Found<'_>> {
+        let part = self.parts.get(index)?;
+        let at = address.checked_sub(part.place.base)?;
+        Some(Found {
+            what: &part.what,
+            index,
+            at,
+            left: part.place.size.checked_sub(at).filter(|left| *left != 0)?,
+            address,
+        })
+    }
+
+    /// The memory at an address, writable or not: the bytes that lie there together, at most `length`.
+    fn memory(&self, address: u64, length: u64) -> Option<(&Arc<Ram>, u64, u64)> {
+        let found = self.find(address)?;
+        let (memory, offset) = found.what.memory()?;
+        Some((memory, offset + found.at, found.left.min(length)))
+    }
+
+    /// RAM at an address: the memory, where in it, how many bytes of `length` lie there together, and the address without
+    /// aliases.
+    fn ram(&self, address: u64, length: u64) -> Option<(&Arc<Ram>, u64, u64, u64)> {
+        let found = self.find(address)?;
+        let What::Ram { memory, offset } = found.what else {
+            return None;
+        };
+        Some((memory, offset + found.at, found.left.min(length), found.address))
+    }
+
+    /// Goes through RAM piece by piece. `None`: not all of it is RAM, or `each` has had enough.
+    fn each_ram(&self, address: u64, length: u64, mut each: impl FnMut(RamPiece) -> Option<()>) -> Option<()> {
+        address.checked_add(length)?;
+        let mut done = 0;
+        while done < length {
+            let (memory, offset, here, canonical) = self.ram(address + done, length - done)?;
+            each(RamPiece {
+                memory,
+                offset,
+                from: done as usize,
+                length: here,
+                address: canonical,
+            })?;
+            done += here;
+        }
+        Some(())
+    }
+
+    fn is_ram(&self, address: u64, length: u64) -> bool {
+        self.each_ram(address, length, |_| Some(())).is_some()
+    }
+
+    /// Where RAM is, by address.
+    pub fn ram_regions(&self) -> Vec<Region> {
+        let ram = |part: &&Part| matches!(part.what, What::Ram { .. });
+        self.parts.iter().filter(ram).map(|part| part.place).collect()
+    }
+}
+
+/// A piece of an access to RAM.
+struct RamPiece<'a> {
+    memory: &'a Arc<Ram>,
+    /// Where in the memory.
+    offset: u64,
+    /// Where in the access.
+    from: usize,
+    length: u64,
+    /// The piece's address without aliases.
+    address: u64,
+}
+
+/// The next map, while it is being made.
+pub struct Edit {
+    parts: Vec<Part>,
+    /// Where memory was that is now elsewhere, or nowhere.
+    gone: Vec<Region>,
+}
+
+impl Edit {
+    /// Maps something where nothing is.
+    ///
+    /// # Errors
+    ///
+    /// [`Overlap`]; nothing is then mapped.
+    pub fn map(&mut self, place: Region, what: What) -> Result<(), Overlap> {
+        let at = self.parts.partition_point(|part| part.place.base < place.base);
+        let around = self.parts[at.saturating_sub(1)..].iter().take(2);
+        let meets = |other: &Region| place.base < other.end() && other.base < place.end();
+        if let Some(other) = around.map(|part| part.place).find(meets) {
+            return Err(Overlap(place.base.max(other.base)));
+        }
+        self.parts.insert(at, Part { place, what });
+        Ok(())
+    }
+
+    /// Takes away whatever is at a place: of what is partly there, the rest stays.
+    pub fn unmap(&mut self, place: Region) {
+        for part in std::mem::take(&mut self.parts) {
+            let Part { place: old, what } = part;
+            let (first, last) = (old.base.max(place.base), old.end().min(place.end()));
+            if first >= last {
+                self.parts.push(Part { place: old, what });
+                continue;
+            }
+            if what.memory().is_some() {
+                self.gone.push(Region::new(first, last - first));
+            }
+            let after = what.from(last - old.base);
+            if old.base < first {
+                let place = Region::new(old.base, first - old.base);
+                self.parts.push(Part { place, what });
+            }
+            if last < old.end() {
+                let place = Region::new(last, old.end() - last);
+                self.parts.push(Part { place, what: after });
+            }
+        }
+    }
+
+    /// Whether loads read the memory of the ROM parts at a place, or are answered by its device.
+    pub fn set_readable(&mut self, place: Region, read: bool) {
+        for part in &mut self.parts {
+            let inside = place.base <= part.place.base && part.place.end() <= place.end();
+            if let What::Rom { readable, .. } = &mut part.what
+                && inside
+            {
+                *readable = read;
+            }
+        }
+    }
+}
+
+/// Hears of what has changed in an address space. A leaf: it is called with the space's lock held.
+pub trait MapWatch: Send + Sync {
+    /// There is a new map. Where memory was that is now elsewhere, or nowhere, is in `gone`.
+    fn remapped(&self, gone: &[Region]);
+}
+
+/// An address space.
+#[derive(Default)]
 pub struct AddressSpace {
-    ram: Region,
-    memory: Arc<Ram>,
-    /// By address.
-    windows: Vec<Window>,
+    map: RwLock<Arc<Map>>,
+    /// Of the map, for who only wants to know whether it is new.
+    generation: AtomicU64,
+    /// All memory that was ever mapped: vCPUs use a map's until they have heard of the next.
+    kept: Mutex<Vec<Arc<Ram>>>,
+    watch: OnceLock<Arc<dyn MapWatch>>,
 }
 
 impl AddressSpace {
-    /// A space with `memory` at physical `base`, and nothing else.
-    pub fn new(base: u64, memory: Arc<Ram>) -> AddressSpace {
-        AddressSpace {
-            ram: Region::new(base, memory.len()),
-            memory,
-            windows: Vec::new(),
-        }
+    /// A space with nothing in it.
+    pub fn new() -> AddressSpace {
+        AddressSpace::default()
     }
 
-    /// Maps a device's registers from `offset` on at `place`.
+    /// From now on `watch` hears of changes. Once.
+    pub fn connect(&self, watch: Arc<dyn MapWatch>) {
+        let _ = self.watch.set(watch);
+    }
+
+    /// Replaces the map by one that `edit` makes of it. vCPUs take it up before their next instruction, or soon if they are
+    /// running; the one whose access leads to the change, at once.
     ///
     /// # Errors
     ///
-    /// [`Overlap`] where something else is at that place; nothing is then mapped.
-    pub fn map(&mut self, place: Region, offset: u64, device: Shared<dyn Device>) -> Result<(), Overlap> {
-        self.insert(Window {
-            place,
-            offset,
-            device,
-            code: None,
-        })
+    /// What `edit` says; nothing has changed then.
+    pub fn change<R, E>(&self, edit: impl FnOnce(&mut Edit) -> Result<R, E>) -> Result<R, E> {
+        let mut map = self.map.write().unwrap_or_else(PoisonError::into_inner);
+        let mut next = Edit {
+            parts: map.parts.clone(),
+            gone: Vec::new(),
+        };
+        let result = edit(&mut next)?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        for (memory, _) in next.parts.iter().filter_map(|part| part.what.memory()) {
+            if !kept.iter().any(|other| Arc::ptr_eq(other, memory)) {
+                kept.push(memory.clone());
+            }
+        }
+        let generation = map.generation + 1;
+        *map = Arc::new(Map {
+            parts: next.parts,
+            generation,
+        });
+        self.generation.store(generation, Ordering::Release);
+        if let Some(watch) = self.watch.get() {
+            watch.remapped(&next.gone);
+        }
+        Ok(result)
     }
 
-    /// Maps a device that is backed by memory, which code is fetched from: flash.
+    /// Maps something where nothing is.
     ///
     /// # Errors
     ///
-    /// As [`map`](AddressSpace::map).
-    pub fn map_with_code(&mut self, place: Region, device: Shared<dyn Device>, code: Arc<Ram>) -> Result<(), Overlap> {
-        self.insert(Window {
-            place,
-            offset: 0,
-            device,
-            code: Some(code),
-        })
+    /// [`Overlap`]; nothing is then mapped.
+    pub fn map(&self, place: Region, what: What) -> Result<(), Overlap> {
+        self.change(|edit| edit.map(place, what))
     }
 
-    fn insert(&mut self, window: Window) -> Result<(), Overlap> {
-        let place = window.place;
-        let meets = |other: Region| place.base < other.end() && other.base < place.end();
-        if meets(self.ram) {
-            return Err(Overlap(place.base.max(self.ram.base)));
-        }
-        let at = self.windows.partition_point(|w| w.place.base < place.base);
-        let around = self.windows[at.saturating_sub(1)..].iter().take(2);
-        if let Some(other) = around.map(|w| w.place).find(|&other| meets(other)) {
-            return Err(Overlap(place.base.max(other.base)));
-        }
-        self.windows.insert(at, window);
-        Ok(())
+    /// Whether loads from the ROM parts at a place read the memory, or are answered by its device.
+    pub fn set_readable(&self, place: Region, readable: bool) {
+        let changed: Result<(), Infallible> = self.change(|edit| {
+            edit.set_readable(place, readable);
+            Ok(())
+        });
+        let Ok(()) = changed;
+    }
+
+    /// The present map.
+    pub fn now(&self) -> Arc<Map> {
+        self.read().clone()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Arc<Map>> {
+        self.map.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The view of vCPU number `cpu`.
     pub fn view(self: &Arc<Self>, cpu: usize) -> CpuBus {
+        let map = self.now();
         CpuBus {
+            told: map.generation,
+            map,
             space: self.clone(),
             cpu,
             last: 0,
         }
     }
 
-    /// Where RAM is.
-    pub fn ram(&self) -> Region {
-        self.ram
-    }
-
     /// Bytes of memory, RAM or what code is fetched from (flash), without any device's noticing. `None`, and `out` is not
     /// to be used, where there is none.
     pub fn peek(&self, address: u64, out: &mut [u8]) -> Option<()> {
-        if let Some(offset) = self.in_ram(address, out.len() as u64) {
-            return self.memory.copy_out(offset, out);
+        let map = self.read();
+        address.checked_add(out.len() as u64)?;
+        let mut done = 0;
+        while done < out.len() {
+            let (memory, offset, here) = map.memory(address + done as u64, (out.len() - done) as u64)?;
+            memory.copy_out(offset, &mut out[done..done + here as usize])?;
+            done += here as usize;
         }
-        let window = &self.windows[self.find(address)?];
-        window.code.as_ref()?.copy_out(address - window.place.base, out)
-    }
-
-    /// Index of the window that an address lies in.
-    fn find(&self, address: u64) -> Option<usize> {
-        let at = self.windows.partition_point(|w| w.place.end() <= address);
-        (self.windows.get(at)?.place.base <= address).then_some(at)
-    }
-
-    /// Offset in RAM of `size` bytes at `address`, if all are RAM.
-    #[inline]
-    fn in_ram(&self, address: u64, size: u64) -> Option<u64> {
-        let offset = address.checked_sub(self.ram.base)?;
-        self.memory.contains(offset, size).then_some(offset)
+        Some(())
     }
 }
 
-/// The physical address space as one vCPU sees it.
+/// RAM of an address space, for devices and loaders. Writes are told to a watch by addresses without aliases.
+#[derive(Clone)]
+pub struct SystemMemory {
+    space: Arc<AddressSpace>,
+    watch: Arc<dyn RamWatch>,
+}
+
+impl SystemMemory {
+    /// The RAM of `space`; `watch` hears of writes.
+    pub fn new(space: Arc<AddressSpace>, watch: Arc<dyn RamWatch>) -> SystemMemory {
+        SystemMemory { space, watch }
+    }
+}
+
+impl GuestMemory for SystemMemory {
+    fn read(&self, address: u64, out: &mut [u8]) -> Result<(), OutOfRange> {
+        let (map, length) = (self.space.read(), out.len() as u64);
+        let refused = OutOfRange { address, length };
+        if !map.is_ram(address, length) {
+            return Err(refused);
+        }
+        let read = map.each_ram(address, length, |piece| {
+            let end = piece.from + piece.length as usize;
+            piece.memory.copy_out(piece.offset, &mut out[piece.from..end])
+        });
+        read.ok_or(refused)
+    }
+
+    fn write(&self, address: u64, data: &[u8]) -> Result<(), OutOfRange> {
+        let (map, length) = (self.space.read(), data.len() as u64);
+        let refused = OutOfRange { address, length };
+        if !map.is_ram(address, length) {
+            return Err(refused);
+        }
+        let written = map.each_ram(address, length, |piece| {
+            let end = piece.from + piece.length as usize;
+            piece.memory.copy_in(piece.offset, &data[piece.from..end])?;
+            self.watch.written(piece.address, piece.length);
+            Some(())
+        });
+        written.ok_or(refused)
+    }
+
+    fn contains(&self, address: u64, length: u64) -> bool {
+        self.space.read().is_ram(address, length)
+    }
+
+    fn load_u16(&self, address: u64) -> Result<u16, OutOfRange> {
+        let map = self.space.read();
+        if let Some((memory, offset, 2, _)) = map.ram(address, 2)
+            && let Some(value) = memory.load::<u16>(offset)
+        {
+            return Ok(u16::from_le(value));
+        }
+        drop(map);
+        let mut bytes = [0; 2];
+        self.read(address, &mut bytes)?;
+        Ok(u16::from_le_bytes(bytes))
+    }
+
+    fn store_u16(&self, address: u64, value: u16) -> Result<(), OutOfRange> {
+        let map = self.space.read();
+        if let Some((memory, offset, 2, canonical)) = map.ram(address, 2)
+            && memory.store(offset, value.to_le()).is_some()
+        {
+            self.watch.written(canonical, 2);
+            return Ok(());
+        }
+        drop(map);
+        self.write(address, &value.to_le_bytes())
+    }
+}
+
+/// An address space as one vCPU sees it.
 pub struct CpuBus {
     space: Arc<AddressSpace>,
+    map: Arc<Map>,
+    /// The generation that the vCPU knows of.
+    told: u64,
     cpu: usize,
-    /// The window of the last device access: drivers poll.
+    /// The part of the last device access: drivers poll.
     last: usize,
 }
 
 impl CpuBus {
-    fn device(&mut self, address: u64, size: u8) -> Option<(&Shared<dyn Device>, bus::Access)> {
-        let near = self.space.windows.get(self.last);
-        if near.is_none_or(|w| address < w.place.base || w.place.end() <= address) {
-            self.last = self.space.find(address)?;
+    /// Takes up the present map.
+    #[inline]
+    fn follow(&mut self) {
+        if self.space.generation.load(Ordering::Acquire) != self.map.generation {
+            self.map = self.space.now();
         }
-        let window = &self.space.windows[self.last];
-        Some((&window.device, window.access(address, size, self.cpu)?))
+    }
+
+    /// The part that `size` bytes at an address lie in as a whole.
+    fn find(&self, address: u64, size: u8) -> Option<Found<'_>> {
+        let near = self.map.within(self.last, address);
+        let found = match near.filter(|near| !matches!(near.what, What::Alias { .. })) {
+            Some(near) => near,
+            None => self.map.find(address)?,
+        };
+        (found.left >= size.into()).then_some(found)
     }
 }
 
 impl Bus for CpuBus {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let memory = &self.space.memory;
-        let Some(offset) = self.space.in_ram(phys, size.into()) else {
-            let (device, access) = self.device(phys, size)?;
-            return Some(device.read(access));
+        self.follow();
+        let found = self.find(phys, size)?;
+        let (index, at) = (found.index, found.at);
+        let value = match found.what {
+            What::Ram { memory, offset }
+            | What::Rom {
+                memory,
+                offset,
+                readable: true,
+                ..
+            } => match size {
+                1 => memory.load::<u8>(offset + at).map(u64::from),
+                2 => memory.load::<u16>(offset + at).map(u64::from),
+                4 => memory.load::<u32>(offset + at).map(u64::from),
+                8 => memory.load::<u64>(offset + at),
+                _ => None,
+            },
+            what => {
+                let (device, offset) = what.device()?;
+                Some(device.read(bus::Access::new(offset + at, size).by(self.cpu)))
+            }
         };
-        match size {
-            1 => memory.load::<u8>(offset).map(u64::from),
-            2 => memory.load::<u16>(offset).map(u64::from),
-            4 => memory.load::<u32>(offset).map(u64::from),
-            8 => memory.load::<u64>(offset),
-            _ => None,
-        }
+        self.last = index;
+        value
     }
 
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let memory = &self.space.memory;
-        let Some(offset) = self.space.in_ram(phys, size.into()) else {
-            let (device, access) = self.device(phys, size)?;
-            device.write(access, value);
-            return Some(());
+        self.follow();
+        let found = self.find(phys, size)?;
+        let (index, at) = (found.index, found.at);
+        let done = match found.what {
+            What::Ram { memory, offset } => match size {
+                1 => memory.store(offset + at, value as u8),
+                2 => memory.store(offset + at, value as u16),
+                4 => memory.store(offset + at, value as u32),
+                8 => memory.store(offset + at, value),
+                _ => None,
+            },
+            what => {
+                let (device, offset) = what.device()?;
+                device.write(bus::Access::new(offset + at, size).by(self.cpu), value);
+                Some(())
+            }
         };
-        match size {
-            1 => memory.store(offset, value as u8),
-            2 => memory.store(offset, value as u16),
-            4 => memory.store(offset, value as u32),
-            8 => memory.store(offset, value),
-            _ => None,
-        }
+        self.last = index;
+        done
     }
 
     fn ram(&mut self, page: u64) -> Option<RamPage> {
-        let page = page & !(PAGE - 1);
-        let here = |memory: &Ram, offset| memory.base() as u64 + offset;
-        if let Some(offset) = self.space.in_ram(page, PAGE) {
-            return Some(RamPage {
-                host: here(&self.space.memory, offset),
-                phys: page,
-                readable: true,
-                writable: true,
-            });
-        }
-        let window = &self.space.windows[self.space.find(page)?];
-        let (code, offset) = (window.code.as_ref()?, page.checked_sub(window.place.base)?);
-        code.contains(offset, PAGE).then(|| RamPage {
-            host: here(code, offset),
-            phys: page,
-            readable: false,
-            writable: false,
+        self.follow();
+        let found = self.map.find(page & !(PAGE - 1))?;
+        let (memory, offset) = found.what.memory()?;
+        let offset = offset + found.at;
+        let whole = found.left >= PAGE && memory.contains(offset, PAGE);
+        let (readable, writable) = match found.what {
+            What::Rom { readable, .. } => (*readable, false),
+            _ => (true, true),
+        };
+        whole.then(|| RamPage {
+            host: memory.base() as u64 + offset,
+            phys: found.address,
+            readable,
+            writable,
         })
+    }
+
+    fn remapped(&mut self) -> bool {
+        self.follow();
+        std::mem::replace(&mut self.told, self.map.generation) != self.map.generation
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use emu_devices::bus::{LoadError, Saved, Wiring};
-
-    const BASE: u64 = 0x4000_0000;
-
-    /// Reads as the access that reached it; remembers the last write.
-    #[derive(Default)]
-    struct Probe(u64);
-
-    fn number(access: bus::Access) -> u64 {
-        access.offset << 16 | u64::from(access.size) << 8 | access.cpu as u64
-    }
-
-    impl Device for Probe {
-        fn model(&self) -> &'static str {
-            "probe"
-        }
-        fn read(&mut self, access: bus::Access) -> u64 {
-            number(access)
-        }
-        fn write(&mut self, access: bus::Access, value: u64) {
-            self.0 = value + number(access);
-        }
-        fn reset(&mut self) {}
-        fn save(&self) -> Saved {
-            Saved::new("probe", 1, &self.0)
-        }
-        fn load(&mut self, _: &Saved) -> Result<(), LoadError> {
-            Ok(())
-        }
-    }
-
-    fn probe() -> Shared<dyn Device> {
-        Shared::new(&Wiring::new(), Probe::default()).erase()
-    }
-
-    /// A MiB of RAM, and two windows on one device.
-    fn space() -> AddressSpace {
-        let mut space = AddressSpace::new(BASE, Arc::new(Ram::new(1 << 20).unwrap()));
-        let device = probe();
-        space.map(Region::new(0x1000, 0x100), 0x1_0000, device.clone()).unwrap();
-        space.map(Region::new(0x800, 0x10), 0, device).unwrap();
-        space
-    }
-
-    #[test]
-    fn accesses_reach_the_window_they_lie_in() {
-        let mut bus = Arc::new(space()).view(3);
-
-        assert_eq!(bus.load(0x1004, 4), Some(0x1_0004 << 16 | 4 << 8 | 3));
-        assert_eq!(bus.load(0x808, 8), Some(8 << 16 | 8 << 8 | 3));
-        assert_eq!(bus.store(0x10ff, 1, 0), Some(()));
-        assert_eq!(bus.load(0x1000, 4), Some(0x1_0000 << 16 | 4 << 8 | 3));
-    }
-
-    #[test]
-    fn nothing_answers_elsewhere() {
-        let mut bus = Arc::new(space()).view(0);
-        bus.load(0x1000, 4);
-
-        let absent = [0, 0x7ff, 0x810, 0xfff, 0x1100, BASE - 1, BASE + (1 << 20), u64::MAX];
-        for address in absent {
-            assert_eq!(bus.load(address, 1), None, "{address:#x}");
-            assert_eq!(bus.store(address, 1, 0), None, "{address:#x}");
-            assert_eq!(bus.ram(address), None, "{address:#x}");
-        }
-        for straddling in [0x80c, 0x10fc, BASE + (1 << 20) - 4] {
-            assert_eq!(bus.load(straddling, 8), None, "{straddling:#x}");
-        }
-    }
-
-    #[test]
-    fn ram_reads_what_was_stored() {
-        let mut bus = Arc::new(space()).view(0);
-
-        for size in [1, 2, 4, 8] {
-            bus.store(BASE + 0x100, size, 0x1122_3344_5566_7788).unwrap();
-            let mask = u64::MAX >> (64 - 8 * size);
-            assert_eq!(bus.load(BASE + 0x100, size), Some(0x1122_3344_5566_7788 & mask));
-        }
-        assert_eq!(bus.load(BASE, 3), None);
-        let (first, second) = (bus.ram(BASE).unwrap(), bus.ram(BASE + 0x1fff).unwrap());
-        assert_eq!((second.host - first.host, second.writable), (0x1000, true));
-    }
-
-    #[test]
-    fn flash_is_fetched_from_memory_and_accessed_through_its_device() {
-        let mut space = space();
-        let array = Arc::new(Ram::new(0x2000).unwrap());
-        space
-            .map_with_code(Region::new(0x10_0000, 0x2000), probe(), array.clone())
-            .unwrap();
-        let mut bus = Arc::new(space).view(0);
-
-        let page = bus.ram(0x10_1ffc).unwrap();
-
-        assert_eq!((page.host, page.writable), (array.base() as u64 + 0x1000, false));
-        assert_eq!(bus.load(0x10_0004, 4), Some(4 << 16 | 4 << 8));
-        assert_eq!(bus.ram(0x10_2000), None);
-    }
-
-    #[test]
-    fn peeking_finds_memory_and_leaves_devices_alone() {
-        let mut space = space();
-        let array = Arc::new(Ram::new(0x2000).unwrap());
-        array.copy_in(0x10, &[7; 4]).unwrap();
-        space
-            .map_with_code(Region::new(0x10_0000, 0x2000), probe(), array)
-            .unwrap();
-        let space = Arc::new(space);
-        space.view(0).store(BASE + 4, 4, 0x0908_0706).unwrap();
-        let peek = |at| {
-            let mut bytes = [0; 4];
-            space.peek(at, &mut bytes).map(|()| bytes)
-        };
-
-        assert_eq!(peek(BASE + 4), Some([6, 7, 8, 9]));
-        assert_eq!(peek(0x10_0010), Some([7; 4]));
-        for nothing in [0x1000, 0x800, 0x10_1ffe, BASE + (1 << 20) - 2, u64::MAX] {
-            assert_eq!(peek(nothing), None, "{nothing:#x}");
-        }
-    }
-
-    #[test]
-    fn places_are_taken_once() {
-        let mut space = space();
-
-        for (base, size) in [(0x7f8, 0x10), (0x80f, 1), (0x10ff, 2), (0, 0x2000), (BASE + 0x1000, 1)] {
-            assert!(space.map(Region::new(base, size), 0, probe()).is_err(), "{base:#x}");
-        }
-        assert_eq!(space.map(Region::new(0x810, 0x7f0), 0, probe()), Ok(()));
-    }
-}
+mod guest_tests;
+#[cfg(test)]
+mod tests;

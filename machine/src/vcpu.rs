@@ -142,9 +142,11 @@ fn wait(vcpu: &dyn Processor, port: &Port) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpus::Cpus;
     use crate::processor::Start;
-    use crate::space::AddressSpace;
-    use emu_devices::bus::{GuestMemory, Ram, RamWindow, order_with_guest};
+    use crate::space::{AddressSpace, SystemMemory, What};
+    use emu_devices::bus::{GuestMemory, Ram, order_with_guest};
+    use emu_firmware::fdt::Region;
     use emu_frontend_arm::{Arm, Cpu, MODELS};
     use emu_jit::engine::{Accel, Vcpu};
     use std::sync::Arc;
@@ -188,14 +190,19 @@ mod tests {
 
     #[test]
     fn a_cpu_that_runs_alone_and_a_device_do_not_miss_each_other() {
-        let ram = Arc::new(Ram::new(2 << 20).unwrap());
-        let memory = RamWindow::new(RAM, ram.clone(), None);
+        let space = Arc::new(AddressSpace::new());
+        let what = What::Ram {
+            memory: Arc::new(Ram::new(2 << 20).unwrap()),
+            offset: 0,
+        };
+        space.map(Region::new(RAM, 2 << 20), what).unwrap();
+        let memory = SystemMemory::new(space.clone(), Arc::new(Cpus::new(1, |_| 1)));
         let put = |at: u64, word: u32| memory.write(at, &word.to_le_bytes()).unwrap();
         let get = |at: u64| memory.load_u16(at).unwrap();
         PROGRAM.iter().zip(0u64..).for_each(|(&word, n)| put(RAM + 4 * n, word));
         put(RAM + 0x10_0000 + 4 * (RAM >> 20), SECTION);
         let guest = Arm::alone(&MODELS[0]);
-        let bus = Box::new(Arc::new(AddressSpace::new(RAM, ram)).view(0));
+        let bus = Box::new(space.view(0));
         let Ok(mut vcpu) = Vcpu::new(guest, Cpu::reset(&MODELS[0]), bus, Accel::Jit, true) else {
             eprintln!("SKIPPED: this host cannot run translated code");
             return;

@@ -1,10 +1,10 @@
 //! A board's devices, made from its table and wired to each other.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use emu_devices::backend::CharBackend;
-use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, RamWindow, Shared, Wiring};
+use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, Shared, Wiring};
 use emu_devices::char::pl011::Pl011;
 use emu_devices::misc::fw_cfg::{self, FwCfg};
 use emu_devices::misc::gpio_key::GpioKey;
@@ -14,12 +14,13 @@ use emu_devices::timer::pl031::Pl031;
 use emu_devices::virtio::console::Console;
 use emu_devices::virtio::mmio::{EmptySlot, Mmio};
 use emu_devices::virtio::rng::Rng;
+use emu_firmware::fdt::Region;
 
 use super::interrupts::Interrupts;
 use super::table::{Board, Chip, Fitted, Virtio};
 use crate::cpus::Cpus;
 use crate::error::Error;
-use crate::space::{AddressSpace, Overlap};
+use crate::space::{AddressSpace, Overlap, SystemMemory, What};
 
 /// UARTFR, the UART's flags (PL011 TRM 3.3.3).
 const UARTFR: u64 = 0x18;
@@ -51,7 +52,7 @@ pub struct Devices {
     /// Who answers at which physical address.
     pub space: Arc<AddressSpace>,
     /// RAM by physical address, for who loads images into it.
-    pub memory: RamWindow,
+    pub memory: SystemMemory,
     /// Every device once, interrupt controllers last.
     all: Vec<Shared<dyn Device>>,
     interrupts: Box<dyn Interrupts>,
@@ -67,12 +68,18 @@ impl Devices {
     /// [`Error::Host`] where the host has not that much memory to give.
     pub fn new(board: &Board, around: Surroundings) -> Result<Devices, Error> {
         let ram = Ram::new(around.memory).map_err(|e| Error::host("cannot get memory for the guest", e))?;
-        let ram = Arc::new(ram);
+        let space = Arc::new(AddressSpace::new());
+        space.connect(around.cpus.clone());
+        let what = What::Ram {
+            memory: Arc::new(ram),
+            offset: 0,
+        };
+        space.map(board.ram(around.memory), what).map_err(overlap)?;
         around.wiring.connect(vec![around.interrupts.controller()]);
         let mut assembly = Assembly {
             around: &around,
-            space: AddressSpace::new(board.ram, ram.clone()),
-            memory: RamWindow::new(board.ram, ram, Some(around.cpus.clone())),
+            memory: SystemMemory::new(space.clone(), around.cpus.clone()),
+            space,
             all: Vec::new(),
             uart: None,
             power_key: None,
@@ -92,7 +99,7 @@ impl Devices {
         } = assembly;
         all.push(around.interrupts.device());
         Ok(Devices {
-            space: Arc::new(space),
+            space,
             memory,
             all,
             interrupts: around.interrupts,
@@ -129,8 +136,8 @@ impl Devices {
 /// A board that is being put together.
 struct Assembly<'a> {
     around: &'a Surroundings,
-    space: AddressSpace,
-    memory: RamWindow,
+    space: Arc<AddressSpace>,
+    memory: SystemMemory,
     all: Vec<Shared<dyn Device>>,
     uart: Option<Shared<Pl011>>,
     power_key: Option<GpioKey>,
@@ -173,20 +180,26 @@ impl Assembly<'_> {
             Arc::default()
         };
         let watch = Arc::new(FlashCode {
-            base: region.base,
+            region,
+            space: Arc::downgrade(&self.space),
             cpus: self.around.cpus.clone(),
         });
         let flash = Pflash::new(region.size, image, watch);
         let flash = flash.map_err(|e| Error::host("cannot get memory for the flash", e))?;
-        let array = flash.array().clone();
-        let flash = Shared::new(&self.around.wiring, flash).erase();
-        self.all.push(flash.clone());
-        let mapped = self.space.map_with_code(region, flash, array);
-        mapped.map_err(overlap)
+        let (memory, readable) = (flash.array().clone(), flash.is_array());
+        let device = Shared::new(&self.around.wiring, flash).erase();
+        self.all.push(device.clone());
+        let what = What::Rom {
+            memory,
+            offset: 0,
+            device,
+            readable,
+        };
+        self.space.map(region, what).map_err(overlap)
     }
 
     fn map(&mut self, fitted: &Fitted, n: u32, offset: u64, device: Shared<dyn Device>) -> Result<(), Error> {
-        let mapped = self.space.map(fitted.region(n), offset, device);
+        let mapped = self.space.map(fitted.region(n), What::Device { device, offset });
         mapped.map_err(overlap)
     }
 
@@ -218,17 +231,22 @@ fn overlap(error: Overlap) -> Error {
     Error::host("cannot wire the board", io::Error::other(error))
 }
 
-/// Drops translations of flash that has changed. How the bank answers reads does not matter here: data accesses always
-/// go to the device, and code that runs in flash while the bank answers commands is lost on hardware too.
+/// Has a flash bank read as memory while it does not answer a command, and drops translations of what has changed in it.
 struct FlashCode {
-    base: u64,
+    region: Region,
+    /// It has the bank, which has this.
+    space: Weak<AddressSpace>,
     cpus: Arc<Cpus>,
 }
 
 impl FlashWatch for FlashCode {
-    fn array_mode(&self, _: bool) {}
+    fn array_mode(&self, array: bool) {
+        if let Some(space) = self.space.upgrade() {
+            space.set_readable(self.region, array);
+        }
+    }
 
     fn written(&self, offset: u64, length: u64) {
-        self.cpus.written(self.base + offset, length);
+        self.cpus.written(self.region.base + offset, length);
     }
 }

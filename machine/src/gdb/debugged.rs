@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crossbeam::channel::Sender;
-use emu_devices::bus::{Clock, GuestMemory, RamWindow};
+use emu_devices::bus::{Clock, GuestMemory};
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::debug::Watch;
 use gdbstub::common::{Signal, Tid};
@@ -17,7 +17,7 @@ use crate::cpus::{Cpus, Port};
 use crate::events::Event;
 use crate::hold::{Pace, Stopped, Why};
 use crate::processor::Processor;
-use crate::space::AddressSpace;
+use crate::space::{AddressSpace, SystemMemory};
 
 /// Bytes of the smallest page.
 const PAGE: u64 = 0x1000;
@@ -31,7 +31,7 @@ pub struct Machine {
     /// Physical addresses.
     pub space: Arc<AddressSpace>,
     /// RAM, to be written.
-    pub memory: RamWindow,
+    pub memory: SystemMemory,
     /// What is where.
     pub board: &'static Board,
     /// The lifecycle.

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{Receiver, unbounded};
-use emu_devices::bus::{Clock, GuestMemory, Irq, Ram, RamWindow};
+use emu_devices::bus::{Clock, GuestMemory, Irq, Ram};
+use emu_firmware::fdt::Region;
 use emu_jit::engine::Accel;
 
 use super::debugged::{Debugged, Machine};
@@ -19,7 +20,7 @@ use crate::config::Arch;
 use crate::cpus::{Cpus, Order};
 use crate::hold::Stopped;
 use crate::processor::Start;
-use crate::space::AddressSpace;
+use crate::space::{AddressSpace, SystemMemory, What};
 
 const BASE: u64 = 0x4000_0000;
 const SIZE: u64 = 0x1_0000;
@@ -36,7 +37,7 @@ const COUNTS: u64 = BASE + 0x100;
 struct Small {
     cpus: Arc<Cpus>,
     threads: Vec<JoinHandle<()>>,
-    memory: RamWindow,
+    memory: SystemMemory,
     debugged: Debugged,
     stops: Receiver<Stopped>,
 }
@@ -44,14 +45,20 @@ struct Small {
 impl Small {
     fn new(count: usize) -> std::io::Result<Small> {
         let cpus = Arc::new(Cpus::new(count, |line| Arch::Arm.architecture().line_bit(line)));
-        let ram = Arc::new(Ram::new(SIZE)?);
-        let memory = RamWindow::new(BASE, ram.clone(), Some(cpus.clone()));
+        let space = Arc::new(AddressSpace::new());
+        let what = What::Ram {
+            memory: Arc::new(Ram::new(SIZE)?),
+            offset: 0,
+        };
+        space
+            .map(Region::new(BASE, SIZE), what)
+            .map_err(std::io::Error::other)?;
+        let memory = SystemMemory::new(space.clone(), cpus.clone());
         for (at, word) in (BASE..).step_by(4).zip(CODE) {
             // Inside.
             let _ = memory.write(at, &word.to_le_bytes());
         }
         let clock = Clock::real();
-        let space = Arc::new(AddressSpace::new(BASE, ram));
         let (events, _) = unbounded();
         let (stops_in, stops) = unbounded();
         let machine = Machine {

@@ -94,15 +94,19 @@ fn registers(debugged: &Debugged, only: Option<usize>) -> String {
 
 fn devices(debugged: &Debugged) -> String {
     let machine = &debugged.machine;
-    machine.board.listing(machine.space.ram().size)
+    let ram = machine.space.now().ram_regions();
+    machine.board.listing(ram.iter().map(|region| region.size).sum())
 }
 
 /// A range of virtual addresses that is mapped to physical ones in order: first, last, physical first.
 type Mapping = (u64, u64, u64);
 
 fn memory(debugged: &Debugged) -> String {
-    let ram = debugged.machine.space.ram();
-    let mut text = format!("RAM {:#x} to {:#x}\n", ram.base, ram.end() - 1);
+    let mut text = String::new();
+    for ram in debugged.machine.space.now().ram_regions() {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "RAM {:#x} to {:#x}", ram.base, ram.end() - 1);
+    }
     let mut bus = Quiet(debugged.machine.space.clone());
     let mapped = debugged.ask(thread(0), move |cpu| mappings(cpu, &mut bus));
     match mapped.flatten() {
