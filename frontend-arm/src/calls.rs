@@ -5,6 +5,7 @@
 
 use crate::fault::{UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
 use crate::platform::{Arm, Conduit, FirmwareResult};
+use crate::pmu;
 use crate::state::{Cpu, mode, psr};
 use crate::sys;
 use emu_ir::{Env, Fault};
@@ -83,6 +84,8 @@ calls! { SYSTEM at 0;
     FPSCR_READ State |_, s: &mut Cpu, _, _| Ok(s.fpscr().into());
     /// Sets the FPSCR: argument its value; without access checks. The mode word may change.
     FPSCR_WRITE State |_, s: &mut Cpu, _, a| { s.set_fpscr(a[0] as u32); Ok(0) };
+    /// The performance monitors are to be looked at: see `pmu`. The mode word may change.
+    PMU_DUE State |g: &mut Arm, s: &mut Cpu, _, _| { pmu::due(g, s); Ok(0) };
 }
 
 /// Parts after this file's start here.
@@ -118,10 +121,11 @@ fn firmware(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, conduit: Conduit, next:
     Ok(0)
 }
 
-fn cpsr_write(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+fn cpsr_write(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     let user = s.is_user();
     s.write_cpsr_by_instr(a[0] as u32, a[1] as u32, false);
     note_privilege(s, env, user);
+    pmu::turned(g, s, user);
     Ok(0)
 }
 
@@ -145,7 +149,7 @@ fn banked_write(g: &mut Arm, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Ans
     })
 }
 
-fn cps(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+fn cps(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     if s.is_user() {
         return Ok(0);
     }
@@ -161,12 +165,13 @@ fn cps(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     }
     s.write_cpsr_by_instr(new, 0b0011, false);
     note_privilege(s, env, false);
+    pmu::turned(g, s, false);
     Ok(0)
 }
 
-fn exception_return(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+fn exception_return(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     let spsr = s.spsr().ok_or(UNDEFINED_FAULT)?;
-    return_to(s, env, a[0] as u32, spsr);
+    return_to(g, s, env, a[0] as u32, spsr);
     Ok(0)
 }
 
@@ -178,20 +183,21 @@ fn eret(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     }
 }
 
-fn rfe(_: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+fn rfe(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     if s.is_user() {
         return Err(UNDEFINED_FAULT);
     }
-    return_to(s, env, a[0] as u32, a[1] as u32);
+    return_to(g, s, env, a[0] as u32, a[1] as u32);
     Ok(0)
 }
 
 /// The common end of exception returns: status, then the branch, aligned for the new instruction set.
-fn return_to(s: &mut Cpu, env: &mut dyn Env, pc: u32, status: u32) {
+fn return_to(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, pc: u32, status: u32) {
     s.write_cpsr_by_instr(status, 0b1111, true);
     s.r[15] = if s.mode & mode::T != 0 { pc & !1 } else { pc & !3 };
     s.excl_armed = 0;
     note_privilege(s, env, false);
+    pmu::returned(g, s, false);
 }
 
 /// Tells the engine if the privilege changed, which the translation context holds.

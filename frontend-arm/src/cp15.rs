@@ -112,8 +112,6 @@ pub struct Cp15 {
     /// DBGBXVR of the two context-aware breakpoints.
     pub dbgbxvr: [u32; 2],
     pub dbgclaim: u32,
-    /// Zero: keeps the size a multiple of 16.
-    pub reserved: [u32; 2],
     /// The performance monitors.
     pub pmu: Pmu,
 }
@@ -140,8 +138,20 @@ pub struct Pmu {
     pub userenr: u32,
     /// PMCCFILTR: the filter of the cycle counter.
     pub ccfiltr: u32,
-    /// Zero: keeps the size a multiple of eight.
-    pub reserved: u32,
+    /// Cycles that PMCR.D's divider by 64 has in it.
+    pub rest: u32,
+    /// What is counted, as [`crate::pmu`] has it.
+    pub counting: u32,
+    /// Instructions until the counters must be looked at: translated code counts it down.
+    pub slack: u32,
+    /// What `slack` was when the counters were last brought up to date.
+    pub armed: u32,
+    /// Loads since then.
+    pub reads: u32,
+    /// Stores since then.
+    pub writes: u32,
+    /// Branches taken since then.
+    pub branches: u32,
     /// The event counters' types.
     pub evtyper: [u32; EVENTS],
     /// The event counters.

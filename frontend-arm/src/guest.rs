@@ -2,8 +2,10 @@
 
 use crate::a32::neon::calls::SIMD;
 use crate::calls::SYSTEM;
+use crate::fault::Class;
 use crate::mmu;
 use crate::platform::{Arm, FIQ, IRQ};
+use crate::pmu;
 use crate::state::{self, Cpu, mode};
 use crate::translate::translate;
 use emu_ir::{
@@ -126,14 +128,26 @@ impl Guest for Arm {
     fn restore(&self, s: &mut Cpu, pc: u64, aux: u32) {
         s.r[15] = pc as u32;
         s.mode = s.mode & !mode::IT | (aux << mode::IT_SHIFT) & mode::IT;
+        if s.mode & mode::COUNT != 0 {
+            // It was counted when it began.
+            s.cp15.pmu.slack = s.cp15.pmu.slack.wrapping_add(1);
+        }
     }
 
     fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+        let was_user = s.is_user();
         s.raise(fault);
+        let called = matches!(fault, Fault::Guest { class, .. } if class == Class::Svc as u32);
+        pmu::exception(self, s, was_user, called);
     }
 
     fn interrupt(&mut self, s: &mut Cpu, pending: u32) -> bool {
-        s.interrupt(pending)
+        let was_user = s.is_user();
+        let taken = s.interrupt(pending);
+        if taken {
+            pmu::exception(self, s, was_user, false);
+        }
+        taken
     }
 
     fn wakes(&self, _: &Cpu, pending: u32) -> bool {

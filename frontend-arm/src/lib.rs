@@ -18,6 +18,7 @@ pub mod mmu;
 pub mod model;
 pub mod names;
 pub mod platform;
+pub mod pmu;
 pub mod psr;
 pub mod reset;
 pub mod state;

@@ -89,6 +89,7 @@ pub struct World {
     pub calls: Vec<(Conduit, [u32; 4])>,
     pub answer: Option<FirmwareResult>,
     pub pending: u32,
+    pub uncounted: Vec<u32>,
 }
 
 struct Board(Arc<Mutex<World>>);
@@ -110,6 +111,9 @@ impl Platform for Board {
     }
     fn cpu_index(&self) -> u32 {
         1
+    }
+    fn uncounted(&mut self, event: u32) {
+        self.0.lock().unwrap().uncounted.push(event);
     }
     fn cpu_count(&self) -> u32 {
         2

@@ -25,6 +25,8 @@ pub struct Model {
     pub ccsidr: [u32; 3],
     /// Implementer, identification code and number of event counters (up to six).
     pub pmcr: u32,
+    /// The performance monitors' events, of the model's those that are counted: see [`crate::pmu`].
+    pub events: &'static [u8],
     pub dbgdidr: u32,
     pub dbgdevid: u32,
     pub dbgdevid1: u32,
@@ -55,6 +57,10 @@ pub const MODELS: &[Model] = &[
         clidr: 0x0a20_0023,
         ccsidr: [0x701f_e00a, 0x201f_e00a, 0x711f_e07a],
         pmcr: 0x410f_3000,
+        events: &[
+            0x00, 0x03, 0x04, 0x08, 0x09, 0x0a, 0x0b, 0x10, 0x11, 0x13, 0x1b, 0x1c, 0x1d, 0x40, 0x41, 0x42, 0x43, 0x66,
+            0x67, 0x76,
+        ],
         dbgdidr: 0x3515_f021,
         dbgdevid: 0x0111_0f13,
         dbgdevid1: 0,
@@ -79,6 +85,7 @@ pub const MODELS: &[Model] = &[
         clidr: 0x0a20_0023,
         ccsidr: [0x701f_e00a, 0x201f_e00a, 0x711f_e07a],
         pmcr: 0x4107_2000,
+        events: &[0x00, 0x03, 0x04, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x10, 0x11, 0x13, 0x1d],
         dbgdidr: 0x3515_f005,
         dbgdevid: 0x0111_0f13,
         dbgdevid1: 1,

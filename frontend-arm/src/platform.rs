@@ -64,6 +64,9 @@ pub trait Platform: Send {
     fn cpu_index(&self) -> u32;
     /// How many CPUs the cluster has: 1 to 4 in L2CTLR.
     fn cpu_count(&self) -> u32;
+    /// The guest has a performance monitor count an event that is not counted: it will read zero, which somebody should
+    /// be told.
+    fn uncounted(&mut self, event: u32);
 }
 
 /// An ARMv7-A CPU: its model and its way to the machine. The architectural state is a [`Cpu`](crate::state::Cpu).
@@ -94,6 +97,7 @@ impl Platform for NoPlatform {
     fn cpu_count(&self) -> u32 {
         1
     }
+    fn uncounted(&mut self, _: u32) {}
 }
 
 impl Arm {

@@ -48,6 +48,9 @@ impl Cpu {
         if self.cp15.sctlr & sctlr::SW != 0 {
             bits |= mode::SWP;
         }
+        if self.cp15.pmu.counts(self.is_user()) {
+            bits |= mode::COUNT;
+        }
         self.mode = bits;
     }
 

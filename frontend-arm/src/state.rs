@@ -4,7 +4,7 @@
 //! CPSR is kept in pieces (flags a byte each, so that translated code reads and writes them singly); [`Cpu::cpsr`] puts it
 //! together. Bits that change what code bytes mean are in the mode word, [`mode`].
 
-use crate::cp15::Cp15;
+use crate::cp15::{Cp15, Pmu};
 use bytemuck::{Pod, Zeroable};
 use emu_ir::{Slot, Ty};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub mod mode {
     pub const SHORT_VECTORS: u32 = 1 << 17;
     /// SCTLR.SW: SWP and SWPB are enabled.
     pub const SWP: u32 = 1 << 18;
+    /// A performance monitor counts what translated code counts.
+    pub const COUNT: u32 = 1 << 19;
 }
 
 /// Bits of [`Cpu::psr`] and of the CPSR.
@@ -203,6 +205,17 @@ pub const TPIDRURO: Slot = word(offset_of!(Cpu, cp15) + offset_of!(Cp15, tpidrur
 pub const TPIDRURW: Slot = word(offset_of!(Cpu, cp15) + offset_of!(Cp15, tpidrurw));
 /// TPIDRPRW, which Linux keeps its per-CPU offset in.
 pub const TPIDRPRW: Slot = word(offset_of!(Cpu, cp15) + offset_of!(Cp15, tpidrprw));
+const fn pmu(off: usize) -> Slot {
+    word(offset_of!(Cpu, cp15) + offset_of!(Cp15, pmu) + off)
+}
+/// The performance monitors' count of instructions: see [`Pmu::slack`].
+pub const PMU_SLACK: Slot = pmu(offset_of!(Pmu, slack));
+/// Their count of loads.
+pub const PMU_READS: Slot = pmu(offset_of!(Pmu, reads));
+/// Their count of stores.
+pub const PMU_WRITES: Slot = pmu(offset_of!(Pmu, writes));
+/// Their count of branches.
+pub const PMU_BRANCHES: Slot = pmu(offset_of!(Pmu, branches));
 /// FPSCR bits AHP, DN, FZ, Stride and Len.
 pub const FPSCR: Slot = word(offset_of!(Cpu, fpscr));
 /// FPEXC.
@@ -228,7 +241,7 @@ pub const fn qv(i: u32) -> Slot {
 }
 
 /// Names of the slots other than R0 to R15 and Q0 to Q15, for listings.
-pub const NAMES: [(Slot, &str); 26] = [
+pub const NAMES: [(Slot, &str); 30] = [
     (N, "n"),
     (Z, "z"),
     (C, "c"),
@@ -252,6 +265,10 @@ pub const NAMES: [(Slot, &str); 26] = [
     (TPIDRURO, "tpidruro"),
     (TPIDRURW, "tpidrurw"),
     (TPIDRPRW, "tpidrprw"),
+    (PMU_SLACK, "pmu_slack"),
+    (PMU_READS, "pmu_reads"),
+    (PMU_WRITES, "pmu_writes"),
+    (PMU_BRANCHES, "pmu_branches"),
     (word(offset_of!(Cpu, cp15) + offset_of!(Cp15, sctlr)), "sctlr"),
     (word(offset_of!(Cpu, cp15) + offset_of!(Cp15, dacr)), "dacr"),
     (word(offset_of!(Cpu, cp15) + offset_of!(Cp15, contextidr)), "contextidr"),

@@ -104,9 +104,16 @@ impl Driver<'_> {
             _ => AL,
         };
         // Before the instruction's own mark: what skips the region must come by the mark.
-        self.leave(cond);
+        if self.t.counts() {
+            self.close();
+        } else {
+            self.leave(cond);
+        }
         let t = &mut self.t;
         t.b.insn(t.offset as u16, t.it as u32);
+        if t.counts() {
+            t.count_insn();
+        }
         if first && t.it != 0 {
             // Within the block the mode slot has no IT bits: see `Tx::mode`.
             let word = t.b.i32(t.mode_with_it(0));

@@ -3,7 +3,7 @@
 use crate::calls;
 use crate::model::Model;
 use crate::state::{self, mode};
-use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Round, Ty, Val};
+use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Round, Slot, Ty, Val};
 
 /// How the flags were last set in this block, so that conditions become one comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,6 +286,61 @@ impl Tx<'_> {
     }
 }
 
+// Memory, and what the performance monitors count.
+impl Tx<'_> {
+    /// Load a `ty` from memory.
+    pub fn load(&mut self, ty: Ty, addr: Val, mem: Mem) -> Val {
+        let v = self.b.load(ty, addr, mem);
+        self.count(state::PMU_READS);
+        v
+    }
+    /// Store the low bytes of `a`.
+    pub fn store(&mut self, addr: Val, a: Val, mem: Mem) {
+        self.b.store(addr, a, mem);
+        self.count(state::PMU_WRITES);
+    }
+    /// Compare and swap: the old value.
+    pub fn cas(&mut self, addr: Val, old: Val, new: Val, mem: Mem) -> Val {
+        let found = self.b.cas(addr, old, new, mem);
+        self.count(state::PMU_WRITES);
+        found
+    }
+    /// Exchange: the old value.
+    pub fn swap(&mut self, addr: Val, a: Val, mem: Mem) -> Val {
+        let old = self.b.swap(addr, a, mem);
+        self.count(state::PMU_READS);
+        self.count(state::PMU_WRITES);
+        old
+    }
+    /// Count one more, where translated code counts.
+    fn count(&mut self, slot: Slot) {
+        if self.counts() {
+            let (n, one) = (self.b.get(slot), self.b.i32(1));
+            let n = self.b.add(n, one);
+            self.b.set(slot, n);
+        }
+    }
+    /// Whether the block counts: see [`crate::pmu`].
+    pub fn counts(&self) -> bool {
+        self.mode & mode::COUNT != 0
+    }
+    /// Count the current instruction before it does anything; leave the block if the counters are to be looked at first.
+    pub fn count_insn(&mut self) {
+        let (left, zero, go) = (self.b.get(state::PMU_SLACK), self.b.i32(0), self.b.label());
+        let some = self.b.ne(left, zero);
+        self.b.br_if(some, go);
+        self.sync_it(self.it);
+        let here = self.b.pc_rel(Ty::I32, self.offset as i32);
+        self.b.set(state::R[15], here);
+        self.b.call(Ty::I32, calls::PMU_DUE, &[]);
+        self.b.exit(Leave::Sync);
+        self.b.place(go);
+        let one = self.b.i32(1);
+        let left = self.b.sub(left, one);
+        self.b.set(state::PMU_SLACK, left);
+    }
+}
+
 // Where control goes.
 impl Tx<'_> {
     /// The address of the next instruction, as an offset from the start of the page.
@@ -347,8 +402,14 @@ impl Tx<'_> {
     }
     /// Go on at `offset` bytes from the start of the page, in the block's mode outside any IT block.
     pub fn goto(&mut self, offset: i32, hint: Hint) {
+        self.count(state::PMU_BRANCHES);
         self.b.goto(offset, self.mode & !mode::IT, hint, false);
         self.ended = true;
+    }
+    /// Go on at `offset` bytes from the start of the page in the other instruction set.
+    pub fn goto_exchange(&mut self, offset: i32, hint: Hint) {
+        self.count(state::PMU_BRANCHES);
+        self.goto_mode(offset, self.mode & !mode::IT ^ mode::T, hint);
     }
     /// Go on at `offset` bytes from the start of the page in another mode.
     pub fn goto_mode(&mut self, offset: i32, mode: u32, hint: Hint) {
@@ -359,6 +420,7 @@ impl Tx<'_> {
     }
     /// BranchWritePC: stay in the instruction set.
     pub fn branch_write_pc(&mut self, addr: Val, hint: Hint) {
+        self.count(state::PMU_BRANCHES);
         let mask = self.b.i32(if self.thumb() { !1 } else { !3 });
         let addr = self.b.and(addr, mask);
         self.b.goto_val(addr, hint);
@@ -366,6 +428,7 @@ impl Tx<'_> {
     }
     /// BXWritePC and LoadWritePC: bit 0 of the address chooses the instruction set.
     pub fn bx_write_pc(&mut self, addr: Val, hint: Hint) {
+        self.count(state::PMU_BRANCHES);
         let one = self.b.i32(mode::T);
         let rest = self.b.i32(self.mode & !(mode::T | mode::IT));
         let thumb = self.b.and(addr, one);

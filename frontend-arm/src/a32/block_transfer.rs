@@ -51,7 +51,7 @@ fn load(t: &mut Tx, order: Order, w: u32, n: u32, list: u32) {
     let (mut at, mut loaded_base, mut pc) = (0, None, None);
     for r in registers(list) {
         let addr = offset(t, low, at);
-        let v = t.b.load(Ty::I32, addr, t.mem_aligned(2));
+        let v = t.load(Ty::I32, addr, t.mem_aligned(2));
         match r {
             15 => pc = Some(v),
             r if r == n => loaded_base = Some(v),
@@ -76,7 +76,7 @@ fn store(t: &mut Tx, order: Order, w: u32, n: u32, list: u32) {
     let mut at = 0;
     for r in registers(list) {
         let (addr, v) = (offset(t, low, at), t.reg(r));
-        t.b.store(addr, v, t.mem_aligned(2));
+        t.store(addr, v, t.mem_aligned(2));
         at += 4;
     }
     if w != 0 {
@@ -118,7 +118,7 @@ pub fn ldm_user(t: &mut Tx, p: u32, n: u32, l: u32) {
     let loaded: Vec<_> = (registers(l).zip((0..).step_by(4)))
         .map(|(r, at)| {
             let addr = offset(t, low, at);
-            (r, t.b.load(Ty::I32, addr, t.mem_aligned(2)))
+            (r, t.load(Ty::I32, addr, t.mem_aligned(2)))
         })
         .collect();
     for (r, v) in loaded {
@@ -146,7 +146,7 @@ pub fn stm_user(t: &mut Tx, p: u32, n: u32, l: u32) {
             t.b.call(Ty::I32, calls::USER_REG_READ, &[r])
         };
         let addr = offset(t, low, at);
-        t.b.store(addr, v, t.mem_aligned(2));
+        t.store(addr, v, t.mem_aligned(2));
     }
 }
 
@@ -160,7 +160,7 @@ pub fn ldm_exception(t: &mut Tx, p: u32, w: u32, n: u32, l: u32) {
     let (mut at, mut loaded_base) = (0, None);
     for r in registers(l) {
         let addr = offset(t, low, at);
-        let v = t.b.load(Ty::I32, addr, t.mem_aligned(2));
+        let v = t.load(Ty::I32, addr, t.mem_aligned(2));
         if r == n {
             loaded_base = Some(v);
         } else {
@@ -169,7 +169,7 @@ pub fn ldm_exception(t: &mut Tx, p: u32, w: u32, n: u32, l: u32) {
         at += 4;
     }
     let addr = offset(t, low, at);
-    let pc = t.b.load(Ty::I32, addr, t.mem_aligned(2));
+    let pc = t.load(Ty::I32, addr, t.mem_aligned(2));
     if let Some(v) = loaded_base.or((w != 0).then_some(end)) {
         t.set(n, v);
     }
@@ -183,9 +183,9 @@ pub fn rfe(t: &mut Tx, p: u32, w: u32, n: u32) {
     }
     let base = t.reg(n);
     let (low, end) = span(t, base, order(p), 2);
-    let pc = t.b.load(Ty::I32, low, t.mem_aligned(2));
+    let pc = t.load(Ty::I32, low, t.mem_aligned(2));
     let addr = offset(t, low, 4);
-    let status = t.b.load(Ty::I32, addr, t.mem_aligned(2));
+    let status = t.load(Ty::I32, addr, t.mem_aligned(2));
     if w != 0 {
         t.set(n, end);
     }
@@ -202,9 +202,9 @@ pub fn srs(t: &mut Tx, p: u32, w: u32, m: u32) {
     let status = t.b.call(Ty::I32, calls::SPSR_READ, &[]);
     let (low, end) = span(t, base, order(p), 2);
     let lr = t.reg(14);
-    t.b.store(low, lr, t.mem_aligned(2));
+    t.store(low, lr, t.mem_aligned(2));
     let addr = offset(t, low, 4);
-    t.b.store(addr, status, t.mem_aligned(2));
+    t.store(addr, status, t.mem_aligned(2));
     if w != 0 {
         t.b.call(Ty::I32, calls::SRS_WRITEBACK, &[mode, end]);
     }

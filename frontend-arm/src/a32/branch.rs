@@ -1,6 +1,5 @@
 //! Branch instructions (Arm ARM DDI 0406C, A4.3 and A8.8).
 
-use crate::state::mode;
 use crate::tx::Tx;
 use emu_ir::{Hint, Ty};
 
@@ -106,7 +105,7 @@ pub fn bl_wide(t: &mut Tx, i: u32) {
 pub fn blx_imm(t: &mut Tx, i: u32, h: u32) {
     let to = target(t, signed(i, 24) << 2 | (h << 1) as i32);
     link(t);
-    t.goto_mode(to, t.mode & !mode::IT | mode::T, Hint::Call);
+    t.goto_exchange(to, Hint::Call);
 }
 
 /// BLX (immediate) of T32: `i` as in [`b_wide`]; to A32 code.
@@ -116,7 +115,7 @@ pub fn blx_wide(t: &mut Tx, i: u32) {
     }
     let to = target(t, wide_offset(i)) & !3;
     link(t);
-    t.goto_mode(to, t.mode & !(mode::IT | mode::T), Hint::Call);
+    t.goto_exchange(to, Hint::Call);
 }
 
 /// BLX (register).
@@ -141,7 +140,7 @@ pub fn bxj(t: &mut Tx, m: u32) {
 pub fn tbb(t: &mut Tx, n: u32, m: u32) {
     let (base, index) = (t.reg(n), t.reg(m));
     let addr = t.b.add(base, index);
-    let v = t.b.load(Ty::I32, addr, t.mem(0, 0));
+    let v = t.load(Ty::I32, addr, t.mem(0, 0));
     table(t, v);
 }
 
@@ -150,7 +149,7 @@ pub fn tbh(t: &mut Tx, n: u32, m: u32) {
     let (base, index, one) = (t.reg(n), t.reg(m), t.b.i32(1));
     let index = t.b.shl(index, one);
     let addr = t.b.add(base, index);
-    let v = t.b.load(Ty::I32, addr, t.mem(1, 0));
+    let v = t.load(Ty::I32, addr, t.mem(1, 0));
     table(t, v);
 }
 

@@ -31,7 +31,7 @@ fn mem(t: &Tx, size: u8) -> Mem {
 
 /// Load and arm the monitor; the value, of the access's own type.
 fn load(t: &mut Tx, size: u8, addr: Val) -> Val {
-    let v = t.b.load(TYPES[size as usize], addr, mem(t, size));
+    let v = t.load(TYPES[size as usize], addr, mem(t, size));
     let (wide, one) = (t.b.zext(Ty::I64, v), t.b.i32(1));
     t.b.set(EXCL_VALUE, wide);
     t.b.set(EXCL_ADDR, addr);
@@ -49,7 +49,7 @@ fn store(t: &mut Tx, size: u8, addr: Val, v: Val, d: u32) {
     let read = t.b.trunc(TYPES[size as usize], read);
     let (fails, done) = (t.b.label(), t.b.label());
     t.b.br_if(lost, fails);
-    let found = t.b.cas(addr, read, v, mem(t, size));
+    let found = t.cas(addr, read, v, mem(t, size));
     let differs = t.b.ne(found, read);
     let status = t.b.zext(Ty::I32, differs);
     t.set(d, status);
@@ -170,6 +170,6 @@ fn swap(t: &mut Tx, size: u8, n: u32, d: u32, m: u32) {
     }
     let (addr, v) = (t.reg(n), t.reg(m));
     let v = t.b.trunc(TYPES[size as usize], v);
-    let old = t.b.swap(addr, v, mem(t, size));
+    let old = t.swap(addr, v, mem(t, size));
     set(t, d, old);
 }

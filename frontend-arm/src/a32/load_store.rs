@@ -67,7 +67,7 @@ fn load(t: &mut Tx, kind: Kind, unprivileged: bool, x: u32, n: u32, d: u32, offs
     }
     let (addr, back) = address(t, x, n, offset);
     let mem = how(t, kind, unprivileged);
-    let v = t.b.load(Ty::I32, addr, mem);
+    let v = t.load(Ty::I32, addr, mem);
     if let Some(base) = back {
         t.set(n, base);
     }
@@ -82,7 +82,7 @@ fn load(t: &mut Tx, kind: Kind, unprivileged: bool, x: u32, n: u32, d: u32, offs
 fn store(t: &mut Tx, kind: Kind, unprivileged: bool, x: u32, n: u32, d: u32, offset: Offset) {
     let (addr, back) = address(t, x, n, offset);
     let (v, mem) = (t.reg(d), how(t, kind, unprivileged));
-    t.b.store(addr, v, mem);
+    t.store(addr, v, mem);
     if let Some(base) = back {
         t.set(n, base);
     }
@@ -128,9 +128,9 @@ fn second(t: &mut Tx, addr: Val) -> Val {
 fn load_dual(t: &mut Tx, x: u32, n: u32, d: u32, e: u32, offset: Offset) {
     let (addr, back) = address(t, x, n, offset);
     let mem = t.mem_aligned(2);
-    let lo = t.b.load(Ty::I32, addr, mem);
+    let lo = t.load(Ty::I32, addr, mem);
     let addr = second(t, addr);
-    let hi = t.b.load(Ty::I32, addr, mem);
+    let hi = t.load(Ty::I32, addr, mem);
     t.set(d, lo);
     t.set(e, hi);
     if let Some(base) = back {
@@ -142,9 +142,9 @@ fn store_dual(t: &mut Tx, x: u32, n: u32, d: u32, e: u32, offset: Offset) {
     let (addr, back) = address(t, x, n, offset);
     let mem = t.mem_aligned(2);
     let (lo, hi) = (t.reg(d), t.reg(e));
-    t.b.store(addr, lo, mem);
+    t.store(addr, lo, mem);
     let addr = second(t, addr);
-    t.b.store(addr, hi, mem);
+    t.store(addr, hi, mem);
     if let Some(base) = back {
         t.set(n, base);
     }
@@ -216,7 +216,7 @@ pub fn stc(t: &mut Tx, p: u32, u: u32, w: u32, n: u32, i: u32) {
     };
     let word = t.b.i32(CHANNEL_READ);
     let v = t.b.call(Ty::I32, calls::COPROC_READ, &[word]);
-    t.b.store(addr, v, t.mem_aligned(2));
+    t.store(addr, v, t.mem_aligned(2));
     if let Some(base) = back {
         t.set(n, base);
     }
@@ -227,7 +227,7 @@ pub fn ldc(t: &mut Tx, p: u32, u: u32, w: u32, n: u32, i: u32) {
     let Some((addr, back)) = channel_address(t, [p, u, w, n, i]) else {
         return;
     };
-    let v = t.b.load(Ty::I32, addr, t.mem_aligned(2));
+    let v = t.load(Ty::I32, addr, t.mem_aligned(2));
     let word = t.b.i32(CHANNEL_WRITE);
     t.b.call(Ty::I32, calls::COPROC_WRITE, &[word, v]);
     if let Some(base) = back {

@@ -5,7 +5,7 @@
 
 mod index;
 mod maintenance;
-pub mod pmu;
+mod monitors;
 mod rows;
 pub mod table;
 #[cfg(test)]
@@ -15,6 +15,7 @@ pub mod timer;
 use crate::cp15::{Cp15, sctlr};
 use crate::fault::UNDEFINED;
 use crate::platform::Arm;
+use crate::pmu;
 use crate::state::Cpu;
 use bytemuck::Zeroable;
 use emu_ir::{Env, Fault};
@@ -169,6 +170,10 @@ fn get(io: &mut Io, row: &Reg) -> u64 {
 }
 
 fn put(io: &mut Io, row: &Reg, value: u64) {
+    if let Some(event) = row.event {
+        let user = io.cpu.is_user();
+        pmu::note(io.arm, io.cpu, event, user);
+    }
     match row.act {
         Act::Const(_) | Act::Model(_) => {}
         Act::Word { field, mask, after, .. } => {

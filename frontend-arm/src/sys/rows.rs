@@ -3,10 +3,11 @@
 
 use super::table::{Act, After, At, Gate, Io, R, Reg, W};
 use super::timer::{physical, virt};
-use super::{maintenance, pmu, timer};
+use super::{maintenance, monitors, timer};
 use crate::cp15::{Cp15, sctlr};
 use crate::model::Model;
 use crate::platform::{FIQ, IRQ};
+use crate::pmu::Source;
 use crate::state::psr;
 
 /// Rights: of User mode, of privileged modes.
@@ -36,6 +37,7 @@ const fn reg(name: &'static str, (cp, crn, opc1, crm, opc2): (u8, u8, u8, u8, u8
         user: rights.0,
         kernel: rights.1,
         gate: Gate::None,
+        event: None,
         act,
     }
 }
@@ -56,6 +58,7 @@ const fn wide(name: &'static str, (cp, opc1, crm): (u8, u8, u8), rights: Rights,
         user: rights.0,
         kernel: rights.1,
         gate: Gate::None,
+        event: None,
         act,
     }
 }
@@ -64,6 +67,13 @@ impl Reg {
     /// Depends on something else.
     const fn when(self, gate: Gate) -> Reg {
         Reg { gate, ..self }
+    }
+    /// Writes are an event of the performance monitors.
+    const fn counted(self, event: Source) -> Reg {
+        Reg {
+            event: Some(event),
+            ..self
+        }
     }
     /// Answers up to this CRm and opc2.
     const fn to(self, crm: u8, opc2: u8) -> Reg {
@@ -190,11 +200,11 @@ pub(super) const ROWS: &[Reg] = &[
     reg("ACTLR", (15, 1, 0, 0, 1), RW, word(|c| &mut c.actlr, ALL)),
     reg("CPACR", (15, 1, 0, 0, 2), RW, control(|c| &mut c.cpacr, 0x80f0_0000, 0)),
     // ---- c2, c3: translation tables, domains
-    reg("TTBR0", (15, 2, 0, 0, 0), RW, base(|c| &mut c.ttbr0, 0xffff_ffff)),
-    reg("TTBR1", (15, 2, 0, 0, 1), RW, base(|c| &mut c.ttbr1, 0xffff_ffff)),
+    reg("TTBR0", (15, 2, 0, 0, 0), RW, base(|c| &mut c.ttbr0, 0xffff_ffff)).counted(Source::Tables),
+    reg("TTBR1", (15, 2, 0, 0, 1), RW, base(|c| &mut c.ttbr1, 0xffff_ffff)).counted(Source::Tables),
     reg("TTBCR", (15, 2, 0, 0, 2), RW, context(|c| &mut c.ttbcr, 0xbfc7_3fb7, 0)),
-    wide("TTBR0", (15, 0, 2), RW, base(|c| &mut c.ttbr0, 0x00ff_00ff_ffff_ffff)),
-    wide("TTBR1", (15, 1, 2), RW, base(|c| &mut c.ttbr1, 0x00ff_00ff_ffff_ffff)),
+    wide("TTBR0", (15, 0, 2), RW, base(|c| &mut c.ttbr0, 0x00ff_00ff_ffff_ffff)).counted(Source::Tables),
+    wide("TTBR1", (15, 1, 2), RW, base(|c| &mut c.ttbr1, 0x00ff_00ff_ffff_ffff)).counted(Source::Tables),
     reg("DACR", (15, 3, 0, 0, 0), RW, context(|c| &mut c.dacr, ALL, 0)),
     // ---- c5, c6: faults
     reg("DFSR", (15, 5, 0, 0, 0), RW, word(|c| &mut c.dfsr, 0x3fff)),
@@ -231,21 +241,21 @@ pub(super) const ROWS: &[Reg] = &[
     reg("DTLBI", (15, 8, 0, 6, 0), WO, write(maintenance::tlbi)).to(6, 2),
     reg("TLBI", (15, 8, 0, 7, 0), WO, write(maintenance::tlbi)).to(7, 3),
     // ---- c9: performance monitors, L2 cache
-    reg("PMCR", (15, 9, 0, 12, 0), URW, both(pmu::pmcr, pmu::set_pmcr)).when(Gate::Pmu),
-    reg("PMCNTENSET", (15, 9, 0, 12, 1), URW, both(pmu::cnten, pmu::set_cnten)).when(Gate::Pmu),
-    reg("PMCNTENCLR", (15, 9, 0, 12, 2), URW, both(pmu::cnten, pmu::clear_cnten)).when(Gate::Pmu),
-    reg("PMOVSR", (15, 9, 0, 12, 3), URW, both(pmu::ovsr, pmu::clear_ovsr)).when(Gate::Pmu),
-    reg("PMSWINC", (15, 9, 0, 12, 4), UWO, write(pmu::swinc)).when(Gate::Pmu),
+    reg("PMCR", (15, 9, 0, 12, 0), URW, both(monitors::pmcr, monitors::set_pmcr)).when(Gate::Pmu),
+    reg("PMCNTENSET", (15, 9, 0, 12, 1), URW, both(monitors::cnten, monitors::set_cnten)).when(Gate::Pmu),
+    reg("PMCNTENCLR", (15, 9, 0, 12, 2), URW, both(monitors::cnten, monitors::clear_cnten)).when(Gate::Pmu),
+    reg("PMOVSR", (15, 9, 0, 12, 3), URW, both(monitors::ovsr, monitors::clear_ovsr)).when(Gate::Pmu),
+    reg("PMSWINC", (15, 9, 0, 12, 4), UWO, write(monitors::swinc)).when(Gate::Pmu),
     reg("PMSELR", (15, 9, 0, 12, 5), URW, word(|c| &mut c.pmu.selr, 0x1f)).when(Gate::Pmu),
-    reg("PMCEID0", (15, 9, 0, 12, 6), UR, Act::Const(pmu::PMCEID0)).when(Gate::Pmu),
+    reg("PMCEID0", (15, 9, 0, 12, 6), UR, read(monitors::ceid0)).when(Gate::Pmu),
     reg("PMCEID1", (15, 9, 0, 12, 7), UR, NOTHING).when(Gate::Pmu),
-    reg("PMCCNTR", (15, 9, 0, 13, 0), URW, both(pmu::ccntr, pmu::set_ccntr)).when(Gate::Pmu),
-    reg("PMXEVTYPER", (15, 9, 0, 13, 1), URW, both(pmu::xevtyper, pmu::set_xevtyper)).when(Gate::Pmu),
-    reg("PMXEVCNTR", (15, 9, 0, 13, 2), URW, both(pmu::xevcntr, pmu::set_xevcntr)).when(Gate::Pmu),
+    reg("PMCCNTR", (15, 9, 0, 13, 0), URW, both(monitors::ccntr, monitors::set_ccntr)).when(Gate::Pmu),
+    reg("PMXEVTYPER", (15, 9, 0, 13, 1), URW, both(monitors::xevtyper, monitors::set_xevtyper)).when(Gate::Pmu),
+    reg("PMXEVCNTR", (15, 9, 0, 13, 2), URW, both(monitors::xevcntr, monitors::set_xevcntr)).when(Gate::Pmu),
     reg("PMUSERENR", (15, 9, 0, 14, 0), URO, word(|c| &mut c.pmu.userenr, 1)),
-    reg("PMINTENSET", (15, 9, 0, 14, 1), RW, both(pmu::inten, pmu::set_inten)),
-    reg("PMINTENCLR", (15, 9, 0, 14, 2), RW, both(pmu::inten, pmu::clear_inten)),
-    reg("PMOVSSET", (15, 9, 0, 14, 3), URW, both(pmu::ovsr, pmu::set_ovsr)).when(Gate::Pmu),
+    reg("PMINTENSET", (15, 9, 0, 14, 1), RW, both(monitors::inten, monitors::set_inten)),
+    reg("PMINTENCLR", (15, 9, 0, 14, 2), RW, both(monitors::inten, monitors::clear_inten)),
+    reg("PMOVSSET", (15, 9, 0, 14, 3), URW, both(monitors::ovsr, monitors::set_ovsr)).when(Gate::Pmu),
     reg("L2CTLR", (15, 9, 1, 0, 2), RW, both(l2ctlr, |io, v| io.cpu.cp15.l2ctlr = v as u32 & 0xfc)),
     reg("L2ECTLR", (15, 9, 1, 0, 3), RW, word(|c| &mut c.l2ectlr, ALL)),
     // ---- c10: memory remapping (MAIR0 and MAIR1 with long descriptors)
@@ -258,7 +268,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("ISR", (15, 12, 0, 1, 0), RO, read(isr)),
     // ---- c13: process, context and thread
     reg("FCSEIDR", (15, 13, 0, 0, 0), RW, NOTHING),
-    reg("CONTEXTIDR", (15, 13, 0, 0, 1), RW, context(|c| &mut c.contextidr, ALL, 0)),
+    reg("CONTEXTIDR", (15, 13, 0, 0, 1), RW, context(|c| &mut c.contextidr, ALL, 0)).counted(Source::ContextIds),
     reg("TPIDRURW", (15, 13, 0, 0, 2), URW, word(|c| &mut c.tpidrurw, ALL)),
     reg("TPIDRURO", (15, 13, 0, 0, 3), URO, word(|c| &mut c.tpidruro, ALL)),
     reg("TPIDRPRW", (15, 13, 0, 0, 4), RW, word(|c| &mut c.tpidrprw, ALL)),

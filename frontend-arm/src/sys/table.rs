@@ -3,6 +3,7 @@
 use crate::cp15::Cp15;
 use crate::model::Model;
 use crate::platform::Arm;
+use crate::pmu::Source;
 use crate::state::Cpu;
 use emu_ir::{Env, Fault};
 
@@ -131,6 +132,8 @@ pub struct Reg {
     pub kernel: u8,
     /// What else an access depends on.
     pub gate: Gate,
+    /// The event of the performance monitors that a write is.
+    pub event: Option<Source>,
     /// What it is.
     pub act: Act,
 }

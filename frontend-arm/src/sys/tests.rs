@@ -356,6 +356,118 @@ fn event_counters_count_increments() {
     assert_eq!(bench.read(PMCR), Ok(0x410f_3001));
 }
 
+const PMSELR: (u32, u32, u32, u32, u32) = (15, 9, 0, 12, 5);
+const PMXEVTYPER: (u32, u32, u32, u32, u32) = (15, 9, 0, 13, 1);
+const PMXEVCNTR: (u32, u32, u32, u32, u32) = (15, 9, 0, 13, 2);
+
+#[test]
+fn pmceid_tells_the_events_that_a_model_has() {
+    let ceid = MODELS.iter().map(|model| {
+        let mut bench = Bench::new();
+        bench.arm.model = model;
+        (bench.read((15, 9, 0, 12, 6)), bench.read((15, 9, 0, 12, 7)))
+    });
+    let want = [(Ok(0x380b_0f19), Ok(0)), (Ok(0x200b_1f19), Ok(0))];
+    assert_eq!(ceid.collect::<Vec<_>>(), want);
+}
+
+#[test]
+fn an_event_that_is_not_counted_is_told() {
+    let mut bench = Bench::new();
+    for event in [0x08, 0x14, 0x76, 0x77] {
+        bench.write(PMXEVTYPER, event).unwrap();
+    }
+    assert_eq!(bench.world.lock().unwrap().uncounted, [0x14, 0x77]);
+}
+
+/// Where a register is: coprocessor, CRn, opc1, CRm, opc2.
+type At = (u32, u32, u32, u32, u32);
+
+/// The counter of an event after some writes: mode, register, value.
+fn counter(event: u32, writes: &[(u32, At, u32)]) -> u32 {
+    let mut bench = Bench::new();
+    bench.write(PMSELR, 3).unwrap();
+    bench.write(PMXEVTYPER, event).unwrap();
+    bench.write(PMCNTENSET, 1 << 3).unwrap();
+    bench.write(PMCR, 1).unwrap();
+    bench.cpu.cp15.pmu.userenr = 1;
+    for &(mode, at, value) in writes {
+        bench.cpu.switch_mode(mode);
+        bench.write(at, value).unwrap();
+    }
+    bench.read(PMXEVCNTR).unwrap()
+}
+
+#[test]
+fn writes_of_registers_are_events() {
+    let (contextidr, ttbr0, ttbr1) = ((15, 13, 0, 0, 1), (15, 2, 0, 0, 0), (15, 2, 0, 0, 1));
+    let writes = [
+        (psr::SVC, contextidr, 1),
+        (psr::SVC, contextidr, 1),
+        (psr::SVC, ttbr0, 0x4000),
+        (psr::SVC, ttbr0, 0x4000),
+        (psr::SVC, ttbr1, 0x8000),
+    ];
+    assert_eq!([0x0b, 0x1c, 0x14].map(|event| counter(event, &writes)), [2, 3, 0]);
+}
+
+#[test]
+fn software_increments_are_filtered() {
+    const PMSWINC: (u32, u32, u32, u32, u32) = (15, 9, 0, 12, 4);
+    let writes = [(psr::SVC, PMSWINC, 8), (psr::USR, PMSWINC, 8), (psr::USR, PMSWINC, 4)];
+    let filters = [0, 1 << 31, 1 << 30, 3 << 30];
+    assert_eq!(filters.map(|filter| counter(filter, &writes)), [2, 1, 1, 0]);
+}
+
+#[test]
+fn cycles_are_filtered_and_divided() {
+    let mut bench = Bench::new();
+    let rows = [
+        (0, 1),
+        (1 << 31, 1),
+        (1 << 30, 1),
+        (0, 1 | 1 << 3),
+        (1 << 31, 1 | 1 << 3),
+    ];
+    let counts = rows.map(|(filter, control)| {
+        bench.at(0).cpu.switch_mode(psr::SVC);
+        bench.write(PMSELR, 31).unwrap();
+        bench.write(PMXEVTYPER, filter).unwrap();
+        bench.write(PMCNTENSET, 1 << 31).unwrap();
+        bench.write(PMCR, control | 1 << 2).unwrap();
+        for (now, mode) in [
+            (100, psr::USR),
+            (163, psr::SVC),
+            (170, psr::USR),
+            (300, psr::SVC),
+            (400, psr::SVC),
+        ] {
+            let was_user = bench.at(now).cpu.is_user();
+            bench.cpu.switch_mode(mode);
+            pmu::turned(&mut bench.arm, &mut bench.cpu, was_user);
+        }
+        bench.read((15, 9, 0, 13, 0)).unwrap()
+    });
+    assert_eq!(counts, [400, 193, 207, 6, 3]);
+}
+
+#[test]
+fn the_cycle_counter_interrupts_at_its_privilege() {
+    let mut bench = Bench::new();
+    bench.write(PMSELR, 31).unwrap();
+    bench.write(PMXEVTYPER, 1 << 31).unwrap();
+    bench.write((15, 9, 0, 13, 0), u32::MAX).unwrap();
+    bench.write((15, 9, 0, 14, 1), 1 << 31).unwrap();
+    bench.write(PMCNTENSET, 1 << 31).unwrap();
+    bench.write(PMCR, 1).unwrap();
+    assert_eq!(bench.last_timer(), Some((Timer::Pmu, TimerOutput::Low)));
+
+    bench.at(50).cpu.switch_mode(psr::USR);
+    pmu::turned(&mut bench.arm, &mut bench.cpu, false);
+
+    assert_eq!(bench.last_timer(), Some((Timer::Pmu, TimerOutput::HighAt(51))));
+}
+
 #[test]
 fn pending_lines_show_in_isr() {
     let mut bench = Bench::new();

@@ -2,7 +2,7 @@
 //! Extensions CNTVOFF is zero: both count the same.
 
 use super::table::Io;
-use crate::platform::{Platform, Timer, TimerOutput};
+use crate::platform::{Arm, Platform, Timer, TimerOutput};
 use crate::state::Cpu;
 
 /// Ticks per second: 62.5 MHz.
@@ -59,12 +59,13 @@ fn program(io: &mut Io, which: Timer) {
 }
 
 /// Tells the platform what the timers and the performance monitors do: after reset and after a state was loaded.
-pub fn program_all(cpu: &mut Cpu, platform: &mut dyn Platform) {
+pub fn program_all(cpu: &mut Cpu, arm: &mut Arm) {
+    let (model, platform) = (arm.model, &mut *arm.platform);
     for which in [Timer::Physical, Timer::Virtual] {
         let output = output(cpu, platform, which);
         platform.timer(which, output);
     }
-    let output = cpu.cp15.pmu.output(platform.now_ns());
+    let output = cpu.cp15.pmu.output(model, platform.now_ns(), cpu.is_user());
     platform.timer(Timer::Pmu, output);
 }
 

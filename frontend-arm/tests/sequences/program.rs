@@ -10,8 +10,8 @@
 use crate::code::{Asm, Rows, thumb_of_vector, word_of};
 use crate::memory::{DEVICE, PAGES};
 use crate::random::Random;
-use emu_frontend_arm::MODELS;
 use emu_frontend_arm::state::{Cpu, psr};
+use emu_frontend_arm::{Arm, MODELS, pmu};
 
 /// The vectors and handlers, at address 0.
 #[rustfmt::skip]
@@ -119,6 +119,16 @@ fn table(at: u32, domain: u32) -> u32 {
 pub struct Maker {
     rows: Rows,
     careful: Rows,
+}
+
+/// The performance monitors count, and the first is soon to overflow.
+fn count(cpu: &mut Cpu) {
+    let soon = 0xffu32.wrapping_neg();
+    pmu::change(&mut Arm::alone(&MODELS[0]), cpu, |pmu| {
+        pmu.evtyper = [0x08, 0x04, 0x76, 0x08 | pmu::NOT_PL1, 0x09, 0x0a];
+        (pmu.evcntr[0], pmu.evcntr[1]) = (soon, soon);
+        (pmu.cnten, pmu.pmcr) = (0x3f, pmu::E);
+    });
 }
 
 impl Maker {
@@ -421,6 +431,9 @@ impl Writer<'_> {
             cpu.set_fpscr(random.word() & (0x1f << 22));
         }
         cpu.update_mode();
+        if cpu.r[12].is_multiple_of(8) {
+            count(&mut cpu);
+        }
         cpu
     }
 

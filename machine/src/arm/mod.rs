@@ -97,7 +97,7 @@ impl Core for Arm {
                 *register = value as u32;
             }
         }
-        program_all(&mut cpu, &mut *self.platform);
+        program_all(&mut cpu, self);
         cpu
     }
 
@@ -107,7 +107,7 @@ impl Core for Arm {
 
     fn load(&mut self, saved: &Saved) -> Result<Cpu, LoadError> {
         let mut cpu: Cpu = saved.state(SAVED.0, SAVED.1)?;
-        program_all(&mut cpu, &mut *self.platform);
+        program_all(&mut cpu, self);
         Ok(cpu)
     }
 }

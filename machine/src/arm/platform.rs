@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use emu_devices::bus::misuse::{self, Misuse};
 use emu_devices::bus::{self, Clock, Irq};
 use emu_frontend_arm::platform::{Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 
@@ -68,6 +69,11 @@ impl Platform for ArmPlatform {
 
     fn cpu_count(&self) -> u32 {
         self.cpus.count() as u32
+    }
+
+    fn uncounted(&mut self, event: u32) {
+        let what = Misuse::BadValue("no such event is counted: it reads as zero");
+        misuse::report("performance monitors, event", what, event.into(), 0);
     }
 }
 

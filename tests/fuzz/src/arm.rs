@@ -25,6 +25,7 @@ impl Platform for Nowhere {
     fn cpu_index(&self) -> u32 {
         0
     }
+    fn uncounted(&mut self, _: u32) {}
     fn cpu_count(&self) -> u32 {
         1
     }

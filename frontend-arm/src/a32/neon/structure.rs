@@ -69,7 +69,7 @@ fn vld_lane(t: &mut Tx, k: u32, s: u32, i: u32, n: u32, d: u32, x: u32) -> Optio
     for (kind, slot) in slots.iter().enumerate() {
         let at = (kind as u32) << s;
         let (addr, mem) = (p.address(t, at), p.access(t, s as u8, at));
-        loaded.push(t.b.load(slot.ty, addr, mem));
+        loaded.push(t.load(slot.ty, addr, mem));
     }
     for (slot, v) in slots.into_iter().zip(loaded) {
         t.b.set(slot, v);
@@ -85,7 +85,7 @@ fn vst_lane(t: &mut Tx, k: u32, s: u32, i: u32, n: u32, d: u32, x: u32) -> Optio
         let at = (kind as u32) << s;
         let (addr, mem) = (p.address(t, at), p.access(t, s as u8, at));
         let v = t.b.get(slot);
-        t.b.store(addr, v, mem);
+        t.store(addr, v, mem);
     }
     p.writeback(t, (k + 1) << s);
     Some(())

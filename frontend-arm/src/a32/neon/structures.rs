@@ -101,11 +101,11 @@ fn load_words(t: &mut Tx, p: Place, count: u32) -> Vec<Val> {
         let addr = p.address(t, at);
         if count * 8 - at >= 16 {
             let mem = p.access(t, 4, at);
-            let pair = t.b.load(Ty::V128, addr, mem);
+            let pair = t.load(Ty::V128, addr, mem);
             words.extend([t.b.vhalf(pair, false), t.b.vhalf(pair, true)]);
         } else {
             let mem = p.access(t, 3, at);
-            words.push(t.b.load(Ty::V64, addr, mem));
+            words.push(t.load(Ty::V64, addr, mem));
         }
     }
     words
@@ -119,10 +119,10 @@ fn store_words(t: &mut Tx, p: Place, words: &[Val]) {
         if let [lo, hi] = *pair {
             let both = t.b.vconcat(lo, hi);
             let mem = p.access(t, 4, at);
-            t.b.store(addr, both, mem);
+            t.store(addr, both, mem);
         } else {
             let mem = p.access(t, 3, at);
-            t.b.store(addr, pair[0], mem);
+            t.store(addr, pair[0], mem);
         }
     }
 }
@@ -327,7 +327,7 @@ fn load_all(t: &mut Tx, p: Place, d: u32, [kinds, regs, apart]: [u32; 3]) -> Opt
     let mut loaded = Vec::with_capacity(4);
     for kind in 0..kinds {
         let (addr, mem) = (p.address(t, kind * bytes), p.access(t, p.element, kind * bytes));
-        loaded.push(t.b.load(e.scalar(), addr, mem));
+        loaded.push(t.load(e.scalar(), addr, mem));
     }
     for (kind, v) in loaded.into_iter().enumerate() {
         let v = t.b.vdup(Ty::V64, e, v);

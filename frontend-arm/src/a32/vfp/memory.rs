@@ -51,7 +51,7 @@ fn vldr(t: &mut Tx, u: u32, z: u32, n: u32, d: u32, i: u32) -> Option<()> {
     enabled(t)?;
     let addr = address(t, n, signed(u, i));
     let (r, mem) = (reg(z, d), access(t, z));
-    let v = t.b.load(r.ty, addr, mem);
+    let v = t.load(r.ty, addr, mem);
     t.b.set(r, v);
     Some(())
 }
@@ -62,7 +62,7 @@ fn vstr(t: &mut Tx, u: u32, z: u32, n: u32, d: u32, i: u32) -> Option<()> {
     require(t, n != 15 || !t.thumb())?;
     let addr = address(t, n, signed(u, i));
     let (v, mem) = (t.b.get(reg(z, d)), access(t, z));
-    t.b.store(addr, v, mem);
+    t.store(addr, v, mem);
     Some(())
 }
 
@@ -122,7 +122,7 @@ fn load(t: &mut Tx, n: u32, offset: u32, regs: &[Slot]) {
     let mut loaded = Vec::with_capacity(regs.len());
     for (k, r) in regs.iter().enumerate() {
         let addr = plus(t, start, k as u32 * size);
-        loaded.push(t.b.load(r.ty, addr, mem));
+        loaded.push(t.load(r.ty, addr, mem));
     }
     for (r, v) in regs.iter().zip(loaded) {
         t.b.set(*r, v);
@@ -135,7 +135,7 @@ fn store(t: &mut Tx, n: u32, offset: u32, regs: &[Slot]) {
     for (k, r) in regs.iter().enumerate() {
         let addr = plus(t, start, k as u32 * size);
         let v = t.b.get(*r);
-        t.b.store(addr, v, mem);
+        t.store(addr, v, mem);
     }
 }
 
