@@ -11,5 +11,6 @@ mod imports;
 mod listings;
 mod machine;
 mod oracle;
+mod output;
 mod programs;
 mod trace;

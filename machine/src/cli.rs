@@ -51,7 +51,7 @@ Signals:
 
 Exit status:
   0      the guest powered off, or rebooted under --no-reboot
-  1      the host failed emu: Debian's packages cannot be had, no memory, ...
+  1      the host failed emu: output cannot be written, Debian's packages cannot be had, no memory, ...
   2      bad usage or input: one line on standard error names the option; nothing was started
   3      ended by the escape key, or by the debugger's kill
   128+N  ended by signal N (143 for SIGTERM); the terminal is restored

@@ -1,12 +1,14 @@
 //! The guest's consoles on the host: who reads what the guest writes there, and types.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use emu_devices::backend::{CharBackend, NullChar, Stream, Terminal};
+use emu_devices::backend::{CharBackend, NullChar, OnLost, Stream, Terminal};
 
 use crate::config::{Config, ConsoleHost};
 use crate::error::{Error, shown};
+use crate::log;
 
 /// Both consoles of a run.
 pub struct Consoles {
@@ -15,7 +17,11 @@ pub struct Consoles {
     /// The virtio console's.
     pub virtio: Arc<dyn CharBackend>,
     ends: Vec<End>,
+    lost: Lost,
 }
+
+/// Why output of a console could not be written, once that has happened.
+type Lost = Arc<Mutex<Option<Error>>>;
 
 /// What a console's bytes go through.
 enum End {
@@ -24,42 +30,29 @@ enum End {
 }
 
 impl Consoles {
-    /// Opens what `config` names. `on_escape` is called when the escape key is typed at a terminal.
+    /// Opens what `config` names. `on_escape` is called when the escape key is typed at a terminal, `on_lost` when output
+    /// cannot be written any more; [`finish`](Consoles::finish) says why.
     ///
     /// # Errors
     ///
     /// [`Error::Input`] naming the option whose file or socket cannot be had; [`Error::Host`] for a terminal.
-    pub fn open(config: &Config, on_escape: impl Fn() + Send + Sync + 'static) -> Result<Consoles, Error> {
-        let mut on_escape = Some(on_escape);
-        let mut ends = Vec::new();
-        let mut open = |option: &str, host: &ConsoleHost| -> Result<Arc<dyn CharBackend>, Error> {
-            let refused = |e| Error::refused(option, host, &e);
-            let stream = match host {
-                ConsoleHost::Null => return Ok(Arc::new(NullChar)),
-                ConsoleHost::Stdio => {
-                    let cannot = |e| Error::host("cannot use the terminal", e);
-                    let taken = || Error::input(option, host, "the other console has standard input and output");
-                    let terminal = Terminal::stdio(config.escape.0, on_escape.take().ok_or_else(taken)?);
-                    let terminal = Arc::new(terminal.map_err(cannot)?);
-                    ends.push(End::Terminal(terminal.clone()));
-                    return Ok(terminal);
-                }
-                ConsoleHost::File(path) => Stream::file(path).map_err(refused)?,
-                ConsoleHost::Unix(path) => Stream::unix(path).map_err(refused)?,
-                ConsoleHost::Pty => {
-                    let (stream, path) = Stream::pty().map_err(refused)?;
-                    eprintln!("emu: {} is {}", shown(option, host), path.display());
-                    stream
-                }
-            };
-            let stream = Arc::new(stream);
-            ends.push(End::Stream(stream.clone()));
-            Ok(stream)
+    pub fn open(
+        config: &Config,
+        on_escape: impl Fn() + Send + Sync + 'static,
+        on_lost: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Consoles, Error> {
+        let mut opening = Opening {
+            escape: config.escape.0,
+            on_escape: Some(on_escape),
+            on_lost: Arc::new(on_lost),
+            ends: Vec::new(),
+            lost: Lost::default(),
         };
         Ok(Consoles {
-            serial: open("--serial", &config.serial)?,
-            virtio: open("--virtio-console", &config.virtio_console)?,
-            ends,
+            serial: opening.open("--serial", &config.serial)?,
+            virtio: opening.open("--virtio-console", &config.virtio_console)?,
+            ends: opening.ends,
+            lost: opening.lost,
         })
     }
 
@@ -83,10 +76,67 @@ impl Consoles {
     }
 
     /// Gives the terminal back as it was. Later output is dropped.
-    pub fn close(&self) {
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Host`] naming the console whose output has not all been written.
+    pub fn finish(&self) -> Result<(), Error> {
         self.ends.iter().for_each(|console| match console {
             End::Terminal(terminal) => terminal.close(),
             End::Stream(stream) => stream.close(),
         });
+        let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner).take();
+        lost.map_or(Ok(()), Err)
+    }
+}
+
+/// Consoles that are being opened.
+struct Opening<E, L> {
+    escape: Option<u8>,
+    /// One console at most has the terminal.
+    on_escape: Option<E>,
+    on_lost: Arc<L>,
+    ends: Vec<End>,
+    lost: Lost,
+}
+
+impl<E: Fn() + Send + Sync + 'static, L: Fn() + Send + Sync + 'static> Opening<E, L> {
+    fn open(&mut self, option: &str, host: &ConsoleHost) -> Result<Arc<dyn CharBackend>, Error> {
+        let refused = |e| Error::refused(option, host, &e);
+        let stream = match host {
+            ConsoleHost::Null => return Ok(Arc::new(NullChar)),
+            ConsoleHost::Stdio => return self.terminal(option, host),
+            ConsoleHost::File(path) => Stream::file(path, self.lost(shown(option, host))).map_err(refused)?,
+            ConsoleHost::Unix(path) => Stream::unix(path).map_err(refused)?,
+            ConsoleHost::Pty => {
+                let (stream, path) = Stream::pty().map_err(refused)?;
+                log::say(format_args!("{} is {}", shown(option, host), path.display()));
+                stream
+            }
+        };
+        let stream = Arc::new(stream);
+        self.ends.push(End::Stream(stream.clone()));
+        Ok(stream)
+    }
+
+    fn terminal(&mut self, option: &str, host: &ConsoleHost) -> Result<Arc<dyn CharBackend>, Error> {
+        let cannot = |e| Error::host("cannot use the terminal", e);
+        let taken = || Error::input(option, host, "the other console has standard input and output");
+        let on_escape = self.on_escape.take().ok_or_else(taken)?;
+        let on_lost = self.lost(format!("standard output ({})", shown(option, host)));
+        let terminal = Arc::new(Terminal::stdio(self.escape, on_escape, on_lost).map_err(cannot)?);
+        log::beside(&terminal);
+        self.ends.push(End::Terminal(terminal.clone()));
+        Ok(terminal)
+    }
+
+    /// Takes note of `place`'s first refusal.
+    fn lost(&self, place: String) -> OnLost {
+        let (lost, on_lost) = (self.lost.clone(), self.on_lost.clone());
+        Box::new(move |error: io::Error| {
+            let error = Error::host(format!("cannot write to {place}"), error);
+            lost.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            on_lost();
+        })
     }
 }

@@ -21,6 +21,12 @@ pub fn shown(option: &str, value: impl Display) -> String {
     )
 }
 
+/// What went wrong, without the operating system's number for it.
+fn plain(error: &io::Error) -> String {
+    let reason = error.to_string();
+    reason.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// Why emu could not run, or stopped running. The text is one line and names the option at fault, if one is.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -37,7 +43,7 @@ pub enum Error {
     #[error(transparent)]
     Debian(#[from] debian::Error),
     /// The host refused something.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", plain(.source))]
     Host {
         /// What emu was doing.
         what: String,
@@ -62,8 +68,7 @@ impl Error {
 
     /// The host's refusal of what `option` names.
     pub fn refused(option: &str, value: impl Display, error: &io::Error) -> Self {
-        let reason = error.to_string();
-        Self::input(option, value, reason.split(" (os error").next().unwrap_or_default())
+        Self::input(option, value, plain(error))
     }
 
     /// The host's refusal while emu was doing `what`.

@@ -19,8 +19,8 @@ pub enum Event {
     Signal(u8),
     /// The user presses the guest's power key.
     PowerKey,
-    /// A log cannot be written any more.
-    TraceFailed,
+    /// A log or a console's output cannot be written any more.
+    OutputLost,
     /// The debugger wants a reset, and to be told when it is done.
     ResetWanted(Sender<()>),
     /// The debugger ends the run.

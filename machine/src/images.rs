@@ -1,7 +1,7 @@
 //! The files of a run, read and checked whole before anything starts, and placed in the guest's memory.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use emu_firmware::boot::{self, DEVICE_TREE_ROOM, Layout, Part, Piece};
@@ -211,9 +211,11 @@ impl Images {
 ///
 /// # Errors
 ///
-/// [`Error::Input`] when the file cannot be written.
+/// [`Error::Input`] when the file cannot be made, [`Error::Host`] when it does not take the tree.
 pub fn dump_device_tree(path: &Path, blob: &[u8]) -> Result<(), Error> {
-    fs::write(path, blob).map_err(|e| Error::refused("--dump-dtb", path.display(), &e))
+    let mut file = File::create(path).map_err(|e| Error::refused("--dump-dtb", path.display(), &e))?;
+    let cannot = |e| Error::host(format!("cannot write {}", option("--dump-dtb", path)), e);
+    file.write_all(blob).map_err(cannot)
 }
 
 fn option(name: &str, path: &Path) -> String {

@@ -60,7 +60,7 @@ pub fn main() -> ExitCode {
         Err(error) => Err(error),
     };
     ExitCode::from(status.unwrap_or_else(|error| {
-        eprintln!("emu: {error}");
+        log::say(format_args!("{error}"));
         error.exit_status()
     }))
 }

@@ -25,6 +25,7 @@ use crate::error::Error;
 use crate::events::Event;
 use crate::gdb;
 use crate::images::{Images, Placed};
+use crate::log;
 use crate::processor::Start;
 use crate::signals;
 use crate::trace::Logs;
@@ -122,12 +123,16 @@ impl<'a> Plan<'a> {
             // Without a listener the run is over already.
             let _ = escape.send(Event::Escape);
         };
-        let consoles = Arc::new(Consoles::open(self.config, on_escape)?);
+        let lost = sender.clone();
+        let on_lost = move || {
+            let _ = lost.send(Event::OutputLost);
+        };
+        let consoles = Arc::new(Consoles::open(self.config, on_escape, on_lost)?);
         let outcome = self.run_on(&consoles, &logs, listener, sender, events);
         // The devices still hold the consoles: leave raw mode now, not when the last of them is gone.
-        consoles.close();
-        // A failed log is why the run ended, if it ended without an outcome.
-        logs.finish().and(outcome)
+        let written = consoles.finish();
+        // Output that was lost is why the run ended, if it ended without an outcome.
+        logs.finish().and(written).and(outcome)
     }
 
     fn run_on(
@@ -147,7 +152,7 @@ impl<'a> Plan<'a> {
         }
         drop(sender);
         if consoles.is_terminal() && self.config.escape.0.is_some() {
-            eprintln!("emu: {} ends emu", self.config.escape);
+            log::say(format_args!("{} ends emu", self.config.escape));
         }
         machine.power_on()?;
         let outcome = machine.watch();
@@ -226,7 +231,9 @@ impl Machine<'_> {
         } else {
             ""
         };
-        eprintln!("emu: to debug, type: gdb-multiarch -ex \"target remote {remote}\"{file}{waits}");
+        log::say(format_args!(
+            "to debug, type: gdb-multiarch -ex \"target remote {remote}\"{file}{waits}"
+        ));
         Ok(())
     }
 
@@ -335,8 +342,8 @@ impl Machine<'_> {
                 Event::Escape => return Ok(Outcome::Escaped),
                 Event::Signal(number) => return Ok(Outcome::Signal(number)),
                 Event::PowerKey => self.devices.press_power_key(),
-                Event::TraceFailed => {
-                    return Err(Error::host("cannot go on", io::Error::other("a log cannot be written")));
+                Event::OutputLost => {
+                    return Err(Error::host("cannot go on", io::Error::other("output cannot be written")));
                 }
                 Event::Ended(cpu) => self.join(cpu),
                 Event::Halted(_) => {}
@@ -356,7 +363,7 @@ impl Machine<'_> {
                 Event::Killed => return Some(Outcome::Killed),
                 Event::Ended(cpu) => self.join(cpu),
                 // The reset is stronger, and one is enough.
-                Event::PowerOff | Event::Reset | Event::PowerKey | Event::TraceFailed | Event::ResetWanted(_) => {}
+                Event::PowerOff | Event::Reset | Event::PowerKey | Event::OutputLost | Event::ResetWanted(_) => {}
             }
         }
         None
@@ -415,7 +422,7 @@ mod tests {
             dtb: None,
         };
         let plan = Plan::new(&config, &images);
-        let consoles = Arc::new(Consoles::open(&config, || {}).unwrap());
+        let consoles = Arc::new(Consoles::open(&config, || {}, || {}).unwrap());
         let (sender, events) = unbounded();
         let mut machine = plan.machine(&consoles, events).unwrap();
         machine.threads.push(Some(thread::spawn(move || {

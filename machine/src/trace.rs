@@ -200,7 +200,7 @@ impl Writer {
             if let Err(error) = out.file.write_all(line.as_bytes()) {
                 out.failed = Some(error);
                 // Nobody listens any more when the machine has already ended, which says the same.
-                let _ = self.events.send(Event::TraceFailed);
+                let _ = self.events.send(Event::OutputLost);
             }
         }
     }

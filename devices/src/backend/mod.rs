@@ -6,7 +6,7 @@ mod stream;
 pub mod terminal;
 
 pub use memory::MemoryChar;
-pub use stream::Stream;
+pub use stream::{OnLost, Stream};
 pub use terminal::Terminal;
 
 /// A source and sink of characters: a terminal, a file, a test's buffers.

@@ -1,6 +1,6 @@
 //! Character backends that other programs on the host come to: a Unix socket, a pseudo-terminal, a file.
 
-use super::stream::{Shared, Stream};
+use super::stream::{OnLost, Shared, Stream};
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -18,15 +18,13 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(200);
 
 impl Stream {
-    /// Output to a file, which is made or made empty; no input.
+    /// Output to a file, which is made or made empty; no input. `on_lost` hears if the file does not take the output.
     ///
     /// # Errors
     /// The host refuses the file or a thread.
-    pub fn file(path: &Path) -> io::Result<Stream> {
+    pub fn file(path: &Path, on_lost: OnLost) -> io::Result<Stream> {
         let file = File::create(path)?;
-        let stream = Stream::new("emu-file")?;
-        stream.attach(Arc::new(file.into()));
-        Ok(stream)
+        Stream::to("emu-file", file.into(), on_lost)
     }
 
     /// Listens on a Unix socket at `path` for one program at a time. A socket there that nobody listens on any more is
@@ -147,7 +145,7 @@ mod tests {
     #[test]
     fn a_file_has_the_output_in_full() {
         let path = place("file");
-        let stream = Stream::file(&path).unwrap();
+        let stream = Stream::file(&path, Box::new(|error| panic!("lost: {error}"))).unwrap();
 
         let sent = [b'x'; 1000];
         assert_eq!(stream.write(&sent), 1000);

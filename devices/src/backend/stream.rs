@@ -1,7 +1,8 @@
 //! Bytes between a device and host descriptors: two bounded buffers, a thread that writes, and whoever reads.
 //!
 //! Output goes to one reader at a time, the [`Stream`]'s outlet. A reader that is slow holds the guest back, so that
-//! nothing is lost; while there is none, the newest output waits for the next one and the oldest is dropped.
+//! nothing is lost; while there is none, the newest output waits for the next one and the oldest is dropped. A file, a
+//! pipe and a terminal are the only reader there will be: output that they do not take is lost, and somebody is told.
 
 use super::{CharBackend, CharClient};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
@@ -22,6 +23,13 @@ pub(super) const INPUT: usize = 64 << 10;
 const KEYS: usize = 1 << 20;
 /// How long closing waits for output to be written.
 const LINGER: Duration = Duration::from_secs(1);
+/// Bytes of the program's own lines that wait for the guest's line to end, at most.
+const ASIDES: usize = 64 << 10;
+/// How long the guest is silent within a line before it is cut.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// Who hears that output is lost from now on, and why: once, on the writer's thread, with nothing locked.
+pub type OnLost = Box<dyn FnOnce(io::Error) + Send>;
 
 /// A character backend on host descriptors. Closed with its last use.
 pub struct Stream {
@@ -56,24 +64,45 @@ struct Buffers {
     outlet: Outlet,
     /// Bytes that the writer thread has taken and not yet written.
     writing: usize,
+    /// Lines of the program's own, to be written between two of the guest's.
+    asides: Vec<u8>,
+    /// The guest's line on the outlet has not ended.
+    is_mid_line: bool,
+    /// Somebody waits for everything to be written.
+    is_urgent: bool,
     /// A write did not fit: the client waits for room.
     blocked: bool,
     stop: bool,
 }
 
 impl Stream {
-    /// Without a reader of the output, and without input. `name` is for the writer's thread.
+    /// Without input; readers of the output come and go. `name` is for the writer's thread.
     ///
     /// # Errors
     /// The host refuses a descriptor or a thread.
     pub(super) fn new(name: &str) -> io::Result<Stream> {
+        Stream::start(name, Outlet::Absent, None)
+    }
+
+    /// Without input, and with `outlet` as the only reader of the output.
+    ///
+    /// # Errors
+    /// The host refuses a descriptor or a thread.
+    pub(super) fn to(name: &str, outlet: OwnedFd, on_lost: OnLost) -> io::Result<Stream> {
+        Stream::start(name, Outlet::Open(Arc::new(outlet)), Some(on_lost))
+    }
+
+    fn start(name: &str, outlet: Outlet, on_lost: Option<OnLost>) -> io::Result<Stream> {
         let shared = Arc::new(Shared {
             stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             buffers: Mutex::new(Buffers {
                 input: VecDeque::new(),
                 output: VecDeque::new(),
-                outlet: Outlet::Absent,
+                outlet,
                 writing: 0,
+                asides: Vec::new(),
+                is_mid_line: false,
+                is_urgent: false,
                 blocked: false,
                 stop: false,
             }),
@@ -85,7 +114,7 @@ impl Stream {
             place: None,
         };
         let writer = std::thread::Builder::new().name(format!("{name}-out"));
-        writer.spawn(move || shared.write_output())?;
+        writer.spawn(move || shared.write_output(on_lost))?;
         Ok(stream)
     }
 
@@ -101,24 +130,36 @@ impl Stream {
         self.place = Some(path.to_owned());
     }
 
-    /// Gives the output to `outlet` from now on.
-    pub(super) fn attach(&self, outlet: Arc<OwnedFd>) {
-        self.shared.attach(outlet);
+    /// Has a line of the program's own, which ends with a line feed, written to the outlet: between two lines of the
+    /// guest's, or after a while of silence. False where nobody reads, or too much waits already: nothing is done then.
+    pub(super) fn aside(&self, line: &str) -> bool {
+        let mut buffers = self.shared.buffers();
+        let is_taken = matches!(buffers.outlet, Outlet::Open(_)) && buffers.asides.len() + line.len() <= ASIDES;
+        if is_taken {
+            buffers.asides.extend(line.as_bytes());
+            drop(buffers);
+            self.shared.changed.notify_all();
+        }
+        is_taken
     }
 
     /// Waits until all output is written that somebody reads, at most for `limit`. Returns whether it was.
     pub fn flush(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;
+        let is_left = |buffers: &Buffers| matches!(buffers.outlet, Outlet::Open(_)) && buffers.is_left();
         let mut buffers = self.shared.buffers();
-        while matches!(buffers.outlet, Outlet::Open(_)) && buffers.output.len() + buffers.writing != 0 {
+        buffers.is_urgent = true;
+        self.shared.changed.notify_all();
+        while is_left(&buffers) {
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return false;
+                break;
             }
             let waited = self.shared.changed.wait_timeout(buffers, left);
             buffers = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        true
+        buffers.is_urgent = false;
+        !is_left(&buffers)
     }
 
     /// Writes what there is (for at most a second) and stops. Later output is dropped. Happens by itself with the last
@@ -191,6 +232,38 @@ impl CharBackend for Stream {
     }
 }
 
+impl Buffers {
+    /// Whether there is something that is not written yet.
+    fn is_left(&self) -> bool {
+        self.output.len() + self.asides.len() + self.writing != 0
+    }
+
+    /// Moves what is to be written next into `chunk`; false if that is nothing, or is to wait for the end of the guest's
+    /// line. `was_silent` says that the guest has not gone on with it for a while.
+    fn take_chunk(&mut self, chunk: &mut Vec<u8>, was_silent: bool) -> bool {
+        chunk.clear();
+        let is_cut = self.is_mid_line && self.output.is_empty() && (was_silent || self.is_urgent);
+        if !self.asides.is_empty() && (is_cut || !self.is_mid_line) {
+            chunk.extend(is_cut.then_some(b'\n'));
+            chunk.append(&mut self.asides);
+            self.is_mid_line = false;
+        } else {
+            let most = self.output.len().min(4096);
+            let count = match self.asides.is_empty() {
+                true => most,
+                false => {
+                    let end = self.output.iter().take(most).position(|&byte| byte == b'\n');
+                    end.map_or(most, |at| at + 1)
+                }
+            };
+            chunk.extend(self.output.drain(..count));
+            self.is_mid_line = chunk.last().map_or(self.is_mid_line, |&last| last != b'\n');
+        }
+        self.writing = chunk.len();
+        self.writing != 0
+    }
+}
+
 impl Shared {
     fn buffers(&self) -> MutexGuard<'_, Buffers> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
@@ -223,12 +296,7 @@ impl Shared {
         if !buffers.stop {
             buffers.outlet = Outlet::Absent;
         }
-        let blocked = std::mem::take(&mut buffers.blocked);
-        drop(buffers);
-        self.changed.notify_all();
-        if blocked {
-            self.notify_client();
-        }
+        self.resume(buffers);
     }
 
     /// Waits until there is something to read from `fd`, or it has ended, or for `limit`; what it is. None when stopped,
@@ -295,27 +363,55 @@ impl Shared {
         }
     }
 
-    /// The writer's thread: ends when stopped.
-    fn write_output(&self) {
+    /// The writer's thread: ends when stopped. `on_lost` is for an outlet that no other follows.
+    fn write_output(&self, mut on_lost: Option<OnLost>) {
         let mut chunk = Vec::with_capacity(4096);
+        while let Some(outlet) = self.next_chunk(&mut chunk) {
+            let written = self.write_all(&outlet, &chunk);
+            match (&written, &mut on_lost) {
+                (Err((error, _)), Some(_)) if *error != Errno::CANCELED => {
+                    // Told before anybody who waits for the output goes on.
+                    on_lost.take().into_iter().for_each(|lost| lost((*error).into()));
+                    self.abandon();
+                }
+                _ => self.settle(&outlet, &chunk, written),
+            }
+        }
+    }
+
+    /// Takes what is to be written next, and says where to; none when stopped.
+    fn next_chunk(&self, chunk: &mut Vec<u8>) -> Option<Arc<OwnedFd>> {
+        let mut buffers = self.buffers();
+        let mut was_silent = false;
         loop {
-            let mut buffers = self.buffers();
-            let outlet = loop {
-                match &buffers.outlet {
-                    _ if buffers.stop => return,
-                    Outlet::Open(outlet) if !buffers.output.is_empty() => break outlet.clone(),
-                    _ => buffers = self.wait(buffers),
+            let outlet = match &buffers.outlet {
+                _ if buffers.stop => return None,
+                Outlet::Open(outlet) => outlet.clone(),
+                Outlet::Absent | Outlet::Closed => {
+                    buffers = self.wait(buffers);
+                    continue;
                 }
             };
-            let count = buffers.output.len().min(4096);
-            chunk.clear();
-            chunk.extend(buffers.output.drain(..count));
-            buffers.writing = count;
-            drop(buffers);
-
-            let written = self.write_all(&outlet, &chunk);
-            self.settle(&outlet, &chunk, written);
+            if buffers.take_chunk(chunk, was_silent) {
+                return Some(outlet);
+            }
+            if buffers.asides.is_empty() {
+                buffers = self.wait(buffers);
+            } else {
+                let waited = self.changed.wait_timeout(buffers, SILENCE);
+                let (back, limit) = waited.unwrap_or_else(PoisonError::into_inner);
+                (buffers, was_silent) = (back, limit.timed_out());
+            }
         }
+    }
+
+    /// The only reader takes no more: what was for it is dropped from now on.
+    fn abandon(&self) {
+        let mut buffers = self.buffers();
+        (buffers.outlet, buffers.writing) = (Outlet::Closed, 0);
+        buffers.output.clear();
+        buffers.asides.clear();
+        self.resume(buffers);
     }
 
     /// Takes note of how writing a chunk went.
@@ -333,6 +429,11 @@ impl Shared {
                 buffers.outlet = Outlet::Absent;
             }
         }
+        self.resume(buffers);
+    }
+
+    /// There is room again, or nobody to wait for.
+    fn resume(&self, mut buffers: MutexGuard<'_, Buffers>) {
         let blocked = std::mem::take(&mut buffers.blocked);
         drop(buffers);
         self.changed.notify_all();
@@ -373,6 +474,77 @@ mod tests {
     use super::*;
     use rustix::pipe::pipe;
 
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    /// A stream into a pipe, with the pipe's other end.
+    fn piped() -> (Stream, OwnedFd) {
+        let (reader, outlet) = pipe().unwrap();
+        let stream = Stream::to("test", outlet, Box::new(|error| panic!("lost: {error}"))).unwrap();
+        (stream, reader)
+    }
+
+    /// All that is written by the time the stream is closed.
+    fn all(stream: &Stream, reader: &OwnedFd) -> String {
+        assert!(stream.flush(LIMIT));
+        let mut bytes = [0; 4096];
+        let count = rustix::io::read(reader, &mut bytes).unwrap();
+        String::from_utf8(bytes[..count].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn output_that_its_only_reader_does_not_take_is_said_to_be_lost_before_a_flush_ends() {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        let (tx, rx) = std::sync::mpsc::channel();
+        let lost = Box::new(move |error: io::Error| tx.send(error.kind()).unwrap());
+        let stream = Stream::to("test", full.into(), lost).unwrap();
+
+        stream.write(b"word");
+
+        assert!(stream.flush(LIMIT));
+        assert_eq!(rx.try_recv(), Ok(io::ErrorKind::StorageFull));
+        assert_eq!(
+            stream.write(&[0; 2 * OUTPUT]),
+            2 * OUTPUT,
+            "nobody holds the guest back"
+        );
+    }
+
+    #[test]
+    fn an_aside_waits_for_the_end_of_the_guests_line() {
+        let (stream, reader) = piped();
+
+        stream.write(b"one");
+        assert!(stream.flush(LIMIT));
+        assert!(stream.aside("emu: aside\n"));
+        stream.write(b" line\nand ");
+
+        assert_eq!(all(&stream, &reader), "one line\nemu: aside\nand ");
+    }
+
+    #[test]
+    fn an_aside_cuts_a_line_that_does_not_go_on() {
+        let (stream, reader) = piped();
+
+        stream.write(b"login: ");
+        assert!(stream.flush(LIMIT));
+        stream.aside("emu: aside\n");
+        std::thread::sleep(2 * SILENCE);
+        stream.write(b"root");
+
+        assert_eq!(all(&stream, &reader), "login: \nemu: aside\nroot");
+    }
+
+    #[test]
+    fn too_many_asides_are_refused() {
+        let (stream, _reader) = piped();
+        stream.write(b"within a line");
+        assert!(stream.flush(LIMIT));
+
+        assert!(stream.aside(&"x".repeat(ASIDES)));
+
+        assert!(!stream.aside("y"));
+    }
+
     #[test]
     fn what_a_reader_did_not_take_waits_for_the_next() {
         let stream = Stream::new("test").unwrap();
@@ -380,11 +552,11 @@ mod tests {
 
         let (gone, outlet) = pipe().unwrap();
         drop(gone);
-        stream.attach(Arc::new(outlet));
+        stream.shared.attach(Arc::new(outlet));
         stream.write(b"word");
         assert!(stream.flush(limit));
         let (reader, outlet) = pipe().unwrap();
-        stream.attach(Arc::new(outlet));
+        stream.shared.attach(Arc::new(outlet));
         assert!(stream.flush(limit));
 
         let mut word = [0; 4];

@@ -2,12 +2,12 @@
 //!
 //! Input that is a terminal is put into raw mode, so that every key reaches the guest, but for one escape byte, which
 //! is reported. Input may as well be a pipe, a file, /dev/null or closed: its end is not the guest's. Output may be slow
-//! or closed: a [`Stream`] keeps it away from the vCPUs, and output nobody can get any more is dropped.
+//! or closed: a [`Stream`] keeps it away from the vCPUs, and says when it is lost.
 //!
 //! Raw mode ends with [`Terminal::close`], with the last use of the backend, and in a panic hook. A program that ends
 //! otherwise (`std::process::exit`, a thread that waits for SIGTERM, SIGINT and SIGHUP) calls [`restore`] first.
 
-use super::stream::{Shared, Stream};
+use super::stream::{OnLost, Shared, Stream};
 use super::{CharBackend, CharClient};
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, isatty, tcgetattr,
@@ -22,20 +22,29 @@ use std::time::Duration;
 pub struct Terminal {
     stream: Stream,
     is_terminal: bool,
+    /// Standard error is the terminal that output goes to.
+    has_errors: bool,
     /// Marks this terminal's entry among those in raw mode.
     identity: Arc<()>,
 }
 
 impl Terminal {
     /// The process's standard input and output. `escape` (such as 0x1d, Ctrl-]) typed at a terminal calls `on_escape`,
-    /// on the reader's thread, instead of reaching the guest.
+    /// on the reader's thread, instead of reaching the guest. `on_lost` hears if standard output does not take the output.
     ///
     /// # Errors
     /// The host refuses a descriptor, raw mode or a thread.
-    pub fn stdio(escape: Option<u8>, on_escape: impl Fn() + Send + Sync + 'static) -> io::Result<Terminal> {
+    pub fn stdio(
+        escape: Option<u8>,
+        on_escape: impl Fn() + Send + Sync + 'static,
+        on_lost: OnLost,
+    ) -> io::Result<Terminal> {
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let output = io::stdout().as_fd().try_clone_to_owned()?;
-        Terminal::new(input, output, escape, on_escape)
+        let has_errors = is_same_terminal(io::stdout(), io::stderr());
+        let mut terminal = Terminal::new(input, output, escape, on_escape, on_lost)?;
+        terminal.has_errors = has_errors;
+        Ok(terminal)
     }
 
     /// As [`stdio`](Terminal::stdio), with other descriptors.
@@ -47,14 +56,15 @@ impl Terminal {
         output: OwnedFd,
         escape: Option<u8>,
         on_escape: impl Fn() + Send + Sync + 'static,
+        on_lost: OnLost,
     ) -> io::Result<Terminal> {
         // From here on dropping `terminal` stops the threads and leaves raw mode.
         let terminal = Terminal {
-            stream: Stream::new("emu-term")?,
+            stream: Stream::to("emu-term", output, on_lost)?,
             is_terminal: isatty(&input),
+            has_errors: false,
             identity: Arc::default(),
         };
-        terminal.stream.attach(Arc::new(output));
         let is_terminal = terminal.is_terminal;
         if is_terminal {
             enter_raw_mode(&input, terminal.identity.clone())?;
@@ -70,6 +80,12 @@ impl Terminal {
     /// Whether input is a terminal (and so in raw mode, with the escape byte in force).
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
+    }
+
+    /// Writes a line of the program's own, which ends with a line feed, so that it does not cut a line of the guest's.
+    /// False where standard error is not the terminal that the guest writes to: nothing is written then.
+    pub fn aside(&self, line: &str) -> bool {
+        self.has_errors && self.stream.aside(line)
     }
 
     /// Waits until all output is written, at most for `limit`. Returns whether it was.
@@ -103,6 +119,15 @@ impl CharBackend for Terminal {
     fn connect(&self, client: Box<dyn CharClient>) {
         self.stream.connect(client);
     }
+}
+
+/// Whether both are terminals, and the same.
+fn is_same_terminal(one: impl AsFd, other: impl AsFd) -> bool {
+    let device = |fd: &dyn AsFd| {
+        let stat = isatty(fd.as_fd()).then(|| rustix::fs::fstat(fd.as_fd()).ok())??;
+        Some(stat.st_rdev)
+    };
+    device(&one).is_some_and(|number| device(&other) == Some(number))
 }
 
 /// Gives the guest what was typed, but for the escape byte.
@@ -192,6 +217,10 @@ mod tests {
     use rustix::pipe::pipe;
     use std::sync::mpsc;
 
+    fn no_loss() -> OnLost {
+        Box::new(|error| panic!("lost: {error}"))
+    }
+
     fn null() -> OwnedFd {
         rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()).unwrap()
     }
@@ -229,7 +258,7 @@ mod tests {
         let (_user, tty) = pty();
         let before = tcgetattr(&tty).unwrap();
 
-        let terminal = Terminal::new(tty.try_clone().unwrap(), null(), None, || {}).unwrap();
+        let terminal = Terminal::new(tty.try_clone().unwrap(), null(), None, || {}, no_loss()).unwrap();
         let during = tcgetattr(&tty).unwrap();
         assert!(
             !during
@@ -247,7 +276,7 @@ mod tests {
     fn keys_reach_the_guest_and_the_escape_does_not() {
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
-        let terminal = Terminal::new(tty, null(), Some(0x1d), move || tx.send(()).unwrap()).unwrap();
+        let terminal = Terminal::new(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
 
         rustix::io::write(&user, b"a\x03\x1db\r").unwrap();
 
@@ -259,7 +288,7 @@ mod tests {
     fn the_escape_is_seen_though_the_guest_reads_nothing() {
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
-        let _terminal = Terminal::new(tty, null(), Some(0x1d), move || tx.send(()).unwrap()).unwrap();
+        let _terminal = Terminal::new(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
 
         for _ in 0..2 * INPUT / 1024 {
             rustix::io::write(&user, &[b'x'; 1024]).unwrap();
@@ -272,7 +301,7 @@ mod tests {
     #[test]
     fn a_pipe_is_read_as_the_guest_reads_with_every_byte_its_own() {
         let (from, to) = pipe().unwrap();
-        let terminal = Terminal::new(from, null(), Some(b'x'), || panic!("no terminal, no escape")).unwrap();
+        let terminal = Terminal::new(from, null(), Some(b'x'), || panic!("no terminal, no escape"), no_loss()).unwrap();
         let data: Vec<u8> = (0..300_000u32).map(|n| (n * 7) as u8).collect();
 
         let sent = data.clone();
@@ -291,7 +320,7 @@ mod tests {
     #[test]
     fn output_is_held_back_for_a_slow_reader_and_none_is_lost() {
         let (from, to) = pipe().unwrap();
-        let terminal = Terminal::new(null(), to, None, || {}).unwrap();
+        let terminal = Terminal::new(null(), to, None, || {}, no_loss()).unwrap();
         let (tx, rx) = mpsc::channel();
         terminal.connect(Box::new(move || {
             let _ = tx.send(());
@@ -319,13 +348,16 @@ mod tests {
     }
 
     #[test]
-    fn closed_output_takes_everything() {
+    fn closed_output_takes_everything_and_is_said_to_be_lost() {
         let (from, to) = pipe().unwrap();
         drop(from);
-        let terminal = Terminal::new(null(), to, None, || {}).unwrap();
+        let (tx, rx) = mpsc::channel();
+        let lost = Box::new(move |error: io::Error| tx.send(error.kind()).unwrap());
+        let terminal = Terminal::new(null(), to, None, || {}, lost).unwrap();
 
         terminal.write(b"x");
         assert!(terminal.flush(Duration::from_secs(10)));
+        assert_eq!(rx.try_recv(), Ok(io::ErrorKind::BrokenPipe));
 
         assert_eq!(terminal.write(&[0; 2 * OUTPUT]), 2 * OUTPUT);
     }

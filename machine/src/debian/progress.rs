@@ -4,6 +4,8 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::log;
+
 /// A bar of per mille on standard error, if that is a terminal.
 pub struct Progress {
     bar: Option<ProgressBar>,
@@ -27,8 +29,8 @@ impl Progress {
     /// A line that stays.
     pub fn say(&self, line: &str) {
         match &self.bar {
-            Some(bar) => bar.suspend(|| eprintln!("emu: {line}")),
-            None => eprintln!("emu: {line}"),
+            Some(bar) => bar.suspend(|| log::say(format_args!("{line}"))),
+            None => log::say(format_args!("{line}")),
         }
     }
 
