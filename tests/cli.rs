@@ -105,6 +105,7 @@ fn zoo(test: &str) -> Files {
         "x86.elf",
         &marked(0, b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e"),
     );
+    files.put("Image", &marked(0x800, b"Linux version 6.1"));
     files.put("text", b"just a text\n");
     files.put("empty", b"");
     files.put("noise", &[0x9f; 0x1000]);
@@ -119,7 +120,7 @@ fn zoo(test: &str) -> Files {
 #[test]
 fn bad_files_are_named_with_the_reason() {
     let files = zoo("files");
-    let kernel = "not a 32-bit ARM kernel (zImage, ELF or uImage) but";
+    let kernel = "not a 32-bit ARM kernel (zImage, ELF, uImage or raw code) but";
     let initrd = "not an initrd (a cpio archive, plain or compressed) but";
     let cases = [
         ("--kernel missing", "No such file or directory".to_owned()),
@@ -133,6 +134,10 @@ fn bad_files_are_named_with_the_reason() {
         ),
         ("--kernel x86.elf", format!("{kernel} an ELF file for x86-64")),
         ("--kernel cpio", format!("{kernel} a cpio archive, as initrds are")),
+        (
+            "--kernel Image",
+            "an uncompressed Linux kernel (Image), which does not say".to_owned(),
+        ),
         ("--kernel zImage-cut", "truncated zImage: 2048 bytes of 4096".to_owned()),
         ("--initrd missing", "No such file or directory".to_owned()),
         ("--initrd folder", "a directory".to_owned()),
@@ -219,11 +224,11 @@ fn files_that_do_not_fit_say_how_much_memory_would_do() {
 
     assert_eq!(
         kernel,
-        "--kernel zImage-large: the kernel ends 101 MiB into RAM, which has 64 MiB; 102 MiB would do"
+        "--kernel zImage-large: the kernel ends 101 MiB into RAM, which has 64 MiB; 160 MiB would do"
     );
     assert_eq!(
         initrd,
-        "--initrd cpio-large: the initrd ends 56 MiB into RAM, which has 32 MiB; 82 MiB would do"
+        "--initrd cpio-large: the initrd ends 56 MiB into RAM, which has 32 MiB; 128 MiB would do"
     );
 }
 

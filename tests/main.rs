@@ -13,4 +13,5 @@ mod machine;
 mod oracle;
 mod output;
 mod programs;
+mod start;
 mod trace;

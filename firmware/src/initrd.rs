@@ -39,26 +39,35 @@ pub enum Error {
     },
 }
 
+/// About what compressed archives of that length unpack to, in bytes.
+pub fn guess(bytes: &[u8]) -> u64 {
+    3 * bytes.len() as u64
+}
+
 /// Checks that `bytes` are archives from first to last. Plain cpio is walked and gzip is unpacked to the end; of the
-/// other compressions that Linux knows only the mark is checked.
+/// other compressions that Linux knows only the mark is checked. Returns what they unpack to, in bytes: for the other
+/// compressions a guess.
 ///
 /// # Errors
 ///
 /// When the file is of another kind, cut short or damaged.
-pub fn check(bytes: &[u8]) -> Result<(), Error> {
-    let (mut at, mut seen) = (0, false);
+pub fn check(bytes: &[u8]) -> Result<u64, Error> {
+    let (mut at, mut seen, mut unpacked) = (0, false, 0);
     loop {
         at += bytes[at..].iter().take_while(|&&b| b == 0).count();
         let rest = &bytes[at..];
-        at += match FileKind::of(rest) {
-            FileKind::Empty if seen => return Ok(()),
-            FileKind::Cpio => archive_len(rest).ok_or(Error::Truncated { have: bytes.len() })?,
+        let (len, holds) = match FileKind::of(rest) {
+            FileKind::Empty if seen => return Ok(unpacked),
+            FileKind::Cpio => {
+                let len = archive_len(rest).ok_or(Error::Truncated { have: bytes.len() })?;
+                (len, len as u64)
+            }
             FileKind::Gzip => gzip_len(rest)?,
-            kind if kind.is_compression() => return Ok(()),
+            kind if kind.is_compression() => return Ok(unpacked + guess(rest)),
             _ if !seen => return Err(Error::Foreign(FileKind::of(bytes))),
             kind => return Err(Error::Trailing { kind, offset: at }),
         };
-        seen = true;
+        (at, seen, unpacked) = (at + len, true, unpacked + holds);
     }
 }
 
@@ -87,8 +96,9 @@ fn archive_len(bytes: &[u8]) -> Option<usize> {
     }
 }
 
-/// Length in bytes of the gzip member that `bytes` starts with; its checksum is verified, and that it is an archive.
-fn gzip_len(bytes: &[u8]) -> Result<usize, Error> {
+/// Length in bytes of the gzip member that `bytes` starts with, and what it unpacks to; its checksum is verified, and that
+/// it is an archive.
+fn gzip_len(bytes: &[u8]) -> Result<(usize, u64), Error> {
     let damaged = |e: io::Error| Error::Gzip { reason: e.to_string() };
     let mut rest = bytes;
     let mut decoder = GzDecoder::new(&mut rest);
@@ -98,8 +108,9 @@ fn gzip_len(bytes: &[u8]) -> Result<usize, Error> {
         FileKind::Cpio => {}
         kind => return Err(Error::Foreign(kind)),
     }
-    io::copy(&mut decoder, &mut io::sink()).map_err(damaged)?;
-    Ok(bytes.len() - rest.fill_buf().map_or(0, <[u8]>::len))
+    let more = io::copy(&mut decoder, &mut io::sink()).map_err(damaged)?;
+    let len = bytes.len() - rest.fill_buf().map_or(0, <[u8]>::len);
+    Ok((len, head.len() as u64 + more))
 }
 
 /// A file of an archive.
@@ -210,11 +221,12 @@ mod tests {
     fn archives_plain_packed_and_one_after_another() {
         let (plain, packed) = (plain(), pack(&FILES).unwrap());
 
-        assert_eq!(check(&plain), Ok(()));
-        assert_eq!(check(&packed), Ok(()));
+        let size = plain.len() as u64;
+        assert_eq!(check(&plain), Ok(size));
+        assert_eq!(check(&packed), Ok(size));
         assert_eq!(
             check(&[packed.as_slice(), &[0; 3], &plain, &[0; 8], &packed].concat()),
-            Ok(())
+            Ok(3 * size)
         );
     }
 

@@ -1,4 +1,4 @@
-//! Kernels for 32-bit ARM: zImage, ELF (`vmlinux` and bare-metal programs) and U-Boot's legacy uImage.
+//! Kernels for 32-bit ARM: zImage, ELF (`vmlinux` and bare-metal programs), U-Boot's legacy uImage, and raw code.
 //!
 //! Sources: Linux, Documentation/arch/arm/booting.rst and arch/arm/boot/compressed/head.S (zImage's header);
 //! System V ABI (ELF); U-Boot, include/image.h (uImage).
@@ -10,8 +10,16 @@ use elf::abi::{ELFDATA2LSB, EM_ARM, ET_DYN, ET_EXEC, PT_INTERP, PT_LOAD};
 use elf::endian::AnyEndian;
 use flate2::Crc;
 use flate2::read::GzDecoder;
+use memchr::memmem;
 
 use crate::identify::FileKind;
+
+/// Where Linux's address space can start (`PAGE_OFFSET` of VMSPLIT_2G and above).
+pub(crate) const KERNEL_SPACE: u32 = 0x8000_0000;
+/// The bits of an address that choose it (0x80000000, 0xb0000000, 0xc0000000); the rest is the offset into RAM.
+pub(crate) const SPLIT: u32 = 0xf000_0000;
+/// The usual one (VMSPLIT_3G).
+pub(crate) const USUAL_SPLIT: u32 = 0xc000_0000;
 
 /// Largest kernel that is unpacked from a uImage, in bytes.
 const MAX_UNPACKED: u64 = 1 << 30;
@@ -20,8 +28,11 @@ const MAX_UNPACKED: u64 = 1 << 30;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Another kind of file.
-    #[error("not a 32-bit ARM kernel (zImage, ELF or uImage) but {}", describe(*.0))]
+    #[error("not a 32-bit ARM kernel (zImage, ELF, uImage or raw code) but {}", describe(*.0))]
     Foreign(FileKind),
+    /// Raw code, but Linux's, which does not run where raw code does.
+    #[error("an uncompressed Linux kernel (Image), which does not say where it runs; take the zImage or the vmlinux")]
+    LinuxImage,
     /// The file is shorter than its header says.
     #[error("truncated {format}: {have} bytes of {size}")]
     Truncated {
@@ -53,7 +64,6 @@ pub enum Error {
 /// What was given, and where that is known, what to do about it.
 fn describe(kind: FileKind) -> String {
     match kind {
-        FileKind::Unknown => format!("{kind} (a raw Image bears no mark; take the zImage)"),
         FileKind::Cpio => format!("{kind}, as initrds are"),
         kind if kind.is_compression() => format!("{kind}; unpack it first"),
         kind => kind.to_string(),
@@ -74,6 +84,8 @@ pub enum Kernel {
     ZImage(ZImage),
     /// A program with addresses of its own.
     Program(Program),
+    /// Raw code, entered at its first byte.
+    Raw(Vec<u8>),
 }
 
 /// A zImage.
@@ -101,6 +113,15 @@ pub struct Program {
     pub segments: Vec<Segment>,
     /// Address of the first instruction; bit 0 set means Thumb.
     pub entry: u32,
+    /// What is known of it if it is a Linux kernel.
+    pub linux: Option<LinuxKernel>,
+}
+
+/// A Linux kernel with addresses of its own: it is started by Linux's boot protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinuxKernel {
+    /// The address space's split: where the kernel's part starts (`PAGE_OFFSET`).
+    pub page_offset: u32,
 }
 
 /// A contiguous part of a program.
@@ -125,9 +146,18 @@ impl Kernel {
             FileKind::ArmZImage => ZImage::parse(bytes).map(Kernel::ZImage),
             FileKind::Elf { machine } if machine == EM_ARM => elf(&bytes).map(Kernel::Program),
             FileKind::UImage => uimage(&bytes),
+            FileKind::Unknown if has_banner(&bytes) => Err(Error::LinuxImage),
+            FileKind::Unknown => Ok(Kernel::Raw(bytes)),
             kind => Err(Error::Foreign(kind)),
         }
     }
+}
+
+/// Whether Linux's `linux_banner` is in there.
+fn has_banner(bytes: &[u8]) -> bool {
+    const BANNER: &[u8] = b"Linux version ";
+    let mut found = memmem::find_iter(bytes, BANNER);
+    found.any(|at| bytes.get(at + BANNER.len()).is_some_and(u8::is_ascii_digit))
 }
 
 /// The little-endian word at `at`.
@@ -238,16 +268,22 @@ fn elf(bytes: &[u8]) -> Result<Program, Error> {
         ));
     }
     let entry = file.ehdr.e_entry as u32;
-    let holds = |virt: u32, s: &Segment| (entry & !1).checked_sub(virt).is_some_and(|offset| offset < s.size);
-    let (virt, home) = segments
-        .iter()
-        .find(|(virt, s)| holds(*virt, s))
-        .ok_or_else(|| unsuitable("its entry point is outside of it"))?;
-    // The entry is a virtual address; with the MMU off its segment's physical address counts.
-    let entry = entry - virt + home.address;
+    let holds = |start: u32, s: &Segment| (entry & !1).checked_sub(start).is_some_and(|offset| offset < s.size);
+    // The entry is a virtual address; with the MMU off its segment's physical address counts. Some give that at once.
+    let home = segments.iter().find(|(virt, s)| holds(*virt, s));
+    let entry = match home {
+        Some((virt, segment)) => entry - virt + segment.address,
+        None if segments.iter().any(|(_, s)| holds(s.address, s)) => entry,
+        None => return Err(unsuitable("its entry point is outside of it")),
+    };
+    let lowest = segments.iter().map(|(virt, _)| *virt).min().unwrap_or(0);
+    let is_linux = lowest >= KERNEL_SPACE && segments.iter().any(|(_, s)| has_banner(&s.bytes));
     Ok(Program {
         entry,
         segments: segments.into_iter().map(|(_, segment)| segment).collect(),
+        linux: is_linux.then_some(LinuxKernel {
+            page_offset: lowest & SPLIT,
+        }),
     })
 }
 
@@ -255,6 +291,7 @@ fn elf(bytes: &[u8]) -> Result<Program, Error> {
 fn uimage(bytes: &[u8]) -> Result<Kernel, Error> {
     const NAME: &str = "uImage";
     const HEADER: usize = 64;
+    const LINUX: u8 = 5;
     const ARM: u8 = 2;
     const KERNEL: u8 = 2;
     let have = bytes.len() as u64;
@@ -265,7 +302,7 @@ fn uimage(bytes: &[u8]) -> Result<Kernel, Error> {
     })?;
     let field = |i: usize| u32::from_be_bytes([header[i * 4], header[i * 4 + 1], header[i * 4 + 2], header[i * 4 + 3]]);
     let (header_crc, size, load, entry, data_crc) = (field(1), field(3), field(4), field(5), field(6));
-    let (arch, kind, compression) = (header[29], header[30], header[31]);
+    let (system, arch, kind, compression) = (header[28], header[29], header[30], header[31]);
 
     let mut unsigned = header.to_vec();
     unsigned[4..8].fill(0);
@@ -319,6 +356,12 @@ fn uimage(bytes: &[u8]) -> Result<Kernel, Error> {
             size,
         }],
         entry,
+        linux: (system == LINUX).then_some(LinuxKernel {
+            page_offset: match load {
+                KERNEL_SPACE.. => load & SPLIT,
+                _ => USUAL_SPLIT,
+            },
+        }),
     }))
 }
 
@@ -497,7 +540,7 @@ pub(crate) mod tests {
         let x86 = Kernel::parse(elf_file(62, 0)).unwrap_err().to_string();
         assert_eq!(
             x86,
-            "not a 32-bit ARM kernel (zImage, ELF or uImage) but an ELF file for x86-64"
+            "not a 32-bit ARM kernel (zImage, ELF, uImage or raw code) but an ELF file for x86-64"
         );
         assert_eq!(
             with(16, 1 | 40 << 16),
@@ -530,8 +573,11 @@ pub(crate) mod tests {
                 }
             }
         }
-        for len in 0..bytes.len() {
-            assert!(Kernel::parse(bytes[..len].to_vec()).is_err(), "{len} bytes were taken");
+        let is_taken = |len: usize| Kernel::parse(bytes[..len].to_vec()).is_ok();
+        assert!(!is_taken(0));
+        // Without its mark it is raw code, for all one can tell.
+        for len in 4..bytes.len() {
+            assert!(!is_taken(len), "{len} bytes were taken");
         }
     }
 
@@ -548,6 +594,9 @@ pub(crate) mod tests {
                 size: 4,
             }],
             entry: 0x4000_8000,
+            linux: Some(LinuxKernel {
+                page_offset: 0xc000_0000,
+            }),
         };
         assert_eq!(
             Kernel::parse(uimage_file(b"code", 2, 0)),
@@ -564,7 +613,8 @@ pub(crate) mod tests {
     fn uimages_damaged_cut_and_foreign() {
         let bytes = uimage_file(b"code", 2, 0);
 
-        for at in 0..bytes.len() {
+        // Without its mark it is raw code, for all one can tell.
+        for at in 4..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x10;
             assert!(Kernel::parse(damaged).is_err(), "damage at {at} went unseen");
@@ -583,14 +633,56 @@ pub(crate) mod tests {
     #[test]
     fn other_files_are_named() {
         let error = |bytes: &[u8]| Kernel::parse(bytes.to_vec()).unwrap_err().to_string();
-        let but = |what: &str| format!("not a 32-bit ARM kernel (zImage, ELF or uImage) but {what}");
+        let but = |what: &str| format!("not a 32-bit ARM kernel (zImage, ELF, uImage or raw code) but {what}");
 
         assert_eq!(error(b""), but("an empty file"));
         assert_eq!(error(b"hello\n"), but("a text file"));
         assert_eq!(error(b"\x1f\x8b\x08"), but("a gzip-compressed file; unpack it first"));
-        assert_eq!(
-            error(&[0; 64]),
-            but("a file of unknown format (a raw Image bears no mark; take the zImage)")
-        );
+    }
+
+    #[test]
+    fn what_bears_no_mark_is_raw_code() {
+        assert_eq!(Kernel::parse(vec![0; 64]), Ok(Kernel::Raw(vec![0; 64])));
+    }
+
+    #[test]
+    fn an_uncompressed_linux_is_no_raw_code() {
+        let with = |text: &[u8]| Kernel::parse([&[0; 64], text].concat());
+
+        assert_eq!(with(b"Linux version 6.1.0"), Err(Error::LinuxImage));
+        assert!(with(b"Linux version is unknown").is_ok());
+        assert!(with(b"Linux version ").is_ok());
+    }
+
+    #[test]
+    fn an_elf_file_is_linux_by_its_addresses_and_its_banner() {
+        let linux = |virt: u32, text: &[u8]| {
+            let mut bytes = elf_file(40, 0x4000_8000);
+            put(&mut bytes, 24, &[virt]);
+            put(&mut bytes, 0x38, &[0x54, virt, 0x4000_8000, 0x20, 0x20]);
+            bytes.resize(0x54 + 0x20, 0);
+            bytes[0x54..0x54 + text.len()].copy_from_slice(text);
+            match Kernel::parse(bytes).unwrap() {
+                Kernel::Program(program) => program.linux.map(|l| l.page_offset),
+                other => panic!("{other:?}"),
+            }
+        };
+
+        assert_eq!(linux(0xc000_8000, b"Linux version 6.1"), Some(0xc000_0000));
+        assert_eq!(linux(0x8000_8000, b"Linux version 6.1"), Some(0x8000_0000));
+        assert_eq!(linux(0xc000_8000, b"another system"), None);
+        assert_eq!(linux(0x4000_8000, b"Linux version 6.1"), None);
+    }
+
+    #[test]
+    fn an_entry_may_be_physical() {
+        let mut bytes = elf_file(40, 0x4000_8000);
+        put(&mut bytes, 24, &[0x4000_8002]);
+
+        let Ok(Kernel::Program(program)) = Kernel::parse(bytes) else {
+            panic!("no program")
+        };
+
+        assert_eq!(program.entry, 0x4000_8002);
     }
 }

@@ -78,11 +78,17 @@ fn elf() -> Vec<u8> {
 fn place(bytes: Vec<u8>) {
     let Ok(kernel) = Kernel::parse(bytes) else { return };
     for (mib, initrd) in [(1, None), (64, Some(1 << 20)), (3 << 10, Some(u64::MAX))] {
-        let ram = Region::new(0x4000_0000, mib << 20);
-        if let Ok(layout) = boot::place(ram, &kernel, initrd, boot::DEVICE_TREE_ROOM) {
-            let inside = |piece: &boot::Piece<'_>| piece.address >= ram.base && piece.address + piece.size <= ram.end();
+        let (ram, flash) = (Region::new(0x4000_0000, mib << 20), [Region::new(0, 64 << 20)]);
+        let initrd = initrd.map(|size| boot::Initrd { size, unpacked: size });
+        let memory = boot::Memory { ram, flash: &flash };
+        if let Ok(layout) = boot::place(memory, &kernel, initrd, 1 << 20) {
+            let within = |place: Region| {
+                move |piece: &boot::Piece<'_>| piece.address >= place.base && piece.address + piece.size <= place.end()
+            };
             assert!(
-                layout.kernel.iter().all(inside) && layout.dtb.end() <= ram.end(),
+                layout.kernel.iter().all(within(ram))
+                    && layout.flash.iter().all(within(flash[0]))
+                    && layout.dtb.end() <= ram.end(),
                 "{layout:x?}"
             );
         }

@@ -186,7 +186,7 @@ impl BoardName {
 
     /// Size in bytes of the flash bank that the CPU's reset vector is in.
     pub fn flash_bank(self) -> u64 {
-        self.board().flash_bank()
+        self.board().flash().first().map_or(0, |bank| bank.size)
     }
 
     /// Most virtual CPUs that the board's interrupt controller serves.

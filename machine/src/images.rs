@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
 
-use emu_firmware::boot::{self, DEVICE_TREE_ROOM, Layout, Part, Piece};
+use emu_firmware::boot::{self, Initrd, Layout, Memory, Part, Piece};
 use emu_firmware::fdt::{Blob, Chosen, Node, Patch, ReadError, Region};
 use emu_firmware::identify::FileKind;
 use emu_firmware::initrd;
@@ -20,8 +20,6 @@ const MAX_KERNEL: u64 = 1 << 30;
 const MAX_INITRD: u64 = 3 << 30;
 /// Largest device tree in bytes; Linux maps 1 MiB to 2 MiB of it early.
 const MAX_DEVICE_TREE: u64 = 1 << 20;
-/// What completing a user's device tree adds to it at most, in bytes, besides the command line.
-const COMPLETION: u64 = 0x1000;
 
 /// The contents of a run's files.
 #[derive(Clone, Debug)]
@@ -35,19 +33,19 @@ pub struct Images {
 /// What runs.
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// A Linux kernel.
-    Linux(Linux),
+    /// A kernel, or a program without an operating system.
+    Kernel(Start),
     /// The first flash bank's contents.
     Firmware(Vec<u8>),
 }
 
 /// A kernel and what it is given.
 #[derive(Clone, Debug)]
-pub struct Linux {
+pub struct Start {
     /// The kernel; none where a device tree is written for Debian's and nothing runs.
     pub kernel: Option<Kernel>,
-    /// The initial RAM file system.
-    pub initrd: Option<Vec<u8>>,
+    /// The initial RAM file system, and what it unpacks to in bytes.
+    pub initrd: Option<(Vec<u8>, u64)>,
     /// The kernel's command line; empty for none.
     pub command_line: String,
     /// The options by which the user chose kernel and initrd, for messages.
@@ -57,8 +55,10 @@ pub struct Linux {
 /// Everything at its place in guest memory, and how the CPU starts.
 #[derive(Clone, Debug)]
 pub struct Placed<'a> {
-    /// Kernel and initrd; to be written again at each reset.
+    /// Kernel and initrd in RAM; to be written again at each reset.
     pub pieces: Vec<Piece<'a>>,
+    /// What is in flash when the machine is switched on.
+    pub flash: Vec<Piece<'a>>,
     /// The device tree's physical address.
     pub dtb_address: u64,
     /// The device tree blob.
@@ -78,8 +78,8 @@ impl Images {
     pub fn read(config: &Config) -> Result<Self, Error> {
         let dtb = config.dtb.as_deref().map(device_tree).transpose()?;
         let payload = match &config.boot {
-            Boot::Debian { initrd, append } => Payload::Linux(debian(config, initrd.as_deref(), append)?),
-            Boot::Kernel { kernel, initrd, append } => Payload::Linux(Linux {
+            Boot::Debian { initrd, append } => Payload::Kernel(debian(config, initrd.as_deref(), append)?),
+            Boot::Kernel { kernel, initrd, append } => Payload::Kernel(Start {
                 kernel: Some(read_kernel(kernel)?),
                 initrd: initrd.as_deref().map(read_initrd).transpose()?,
                 command_line: append.clone(),
@@ -93,39 +93,22 @@ impl Images {
         Ok(Self { payload, dtb })
     }
 
-    /// Contents of the first flash bank; empty where a kernel is started.
-    pub fn firmware(&self) -> &[u8] {
-        match &self.payload {
-            Payload::Linux(_) => &[],
-            Payload::Firmware(bytes) => bytes,
-        }
-    }
-
-    /// Where the kernel and what it is given go in RAM; none for firmware.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Input`] naming the option whose file does not fit.
-    pub fn layout(&self, ram: Region) -> Result<Option<Layout<'_>>, Error> {
-        let Payload::Linux(Linux {
+    /// Where everything goes in `memory`, given a device tree of `tree` bytes; none for firmware.
+    fn layout(&self, memory: Memory<'_>, tree: u64) -> Result<Option<Layout<'_>>, Error> {
+        let Payload::Kernel(Start {
             kernel: Some(kernel),
             initrd,
-            command_line,
             options,
+            ..
         }) = &self.payload
         else {
             return Ok(None);
         };
-        let tree = self
-            .dtb
-            .as_ref()
-            .map_or(DEVICE_TREE_ROOM, |blob| blob.len() as u64 + COMPLETION);
-        let layout = boot::place(
-            ram,
-            kernel,
-            initrd.as_ref().map(|i| i.len() as u64),
-            tree + command_line.len() as u64,
-        );
+        let initrd = initrd.as_ref().map(|(bytes, unpacked)| Initrd {
+            size: bytes.len() as u64,
+            unpacked: *unpacked,
+        });
+        let layout = boot::place(memory, kernel, initrd, tree);
         layout.map(Some).map_err(|error| {
             let option = match error.part() {
                 Part::Kernel => options[0].clone(),
@@ -139,34 +122,44 @@ impl Images {
         })
     }
 
-    /// Places everything in RAM. `board` makes the board's own tree around `/chosen`; `chosen` is what the board has to
-    /// say there (the console, a seed).
+    /// Places everything in memory. `board` makes the board's own tree around `/chosen`; `chosen` is what the board has
+    /// to say there (the console, a seed).
     ///
     /// # Errors
     ///
     /// [`Error::Input`] naming the option whose file does not fit.
-    pub fn place(&self, ram: Region, chosen: Chosen, board: impl FnOnce(Chosen) -> Node) -> Result<Placed<'_>, Error> {
-        let layout = self.layout(ram)?;
+    pub fn place(
+        &self,
+        memory: Memory<'_>,
+        chosen: Chosen,
+        board: impl Fn(Chosen) -> Node,
+    ) -> Result<Placed<'_>, Error> {
+        let ram = memory.ram;
         let (command_line, initrd) = match &self.payload {
-            Payload::Linux(linux) => (linux.command_line.as_str(), linux.initrd.as_deref()),
+            Payload::Kernel(start) => (start.command_line.as_str(), start.initrd.as_ref()),
             Payload::Firmware(_) => ("", None),
         };
-        let chosen = Chosen {
+        let mut chosen = Chosen {
             bootargs: Some(command_line.to_owned()).filter(|words| !words.is_empty()),
-            initrd: layout.as_ref().and_then(|layout| layout.initrd),
+            initrd: initrd.map(|(bytes, _)| Region::new(ram.base, bytes.len() as u64)),
             ..chosen
         };
+        // What the tree says of the initrd's place does not change its length.
+        let tree = self.blob(ram, chosen.clone(), &board)?.len() as u64;
+        let layout = self.layout(memory, tree)?;
+        chosen.initrd = layout.as_ref().and_then(|layout| layout.initrd);
         let dtb = self.blob(ram, chosen, board)?;
         let Some(mut layout) = layout else {
             // Firmware finds the tree where QEMU's does: at the start of RAM.
             return Ok(Placed {
                 pieces: Vec::new(),
+                flash: self.firmware(memory),
                 dtb_address: ram.base,
                 dtb,
                 entry: None,
             });
         };
-        if let (Some(place), Some(bytes)) = (layout.initrd, initrd) {
+        if let (Some(place), Some((bytes, _))) = (layout.initrd, initrd) {
             layout.kernel.push(Piece {
                 address: place.base,
                 bytes,
@@ -176,14 +169,27 @@ impl Images {
         let entry = Some((layout.entry.into(), layout.registers.map(u64::from)));
         Ok(Placed {
             pieces: layout.kernel,
+            flash: layout.flash,
             dtb_address: layout.dtb.base,
             dtb,
             entry,
         })
     }
 
+    /// Firmware at its place.
+    fn firmware(&self, memory: Memory<'_>) -> Vec<Piece<'_>> {
+        let (Payload::Firmware(bytes), Some(bank)) = (&self.payload, memory.flash.first()) else {
+            return Vec::new();
+        };
+        vec![Piece {
+            address: bank.base,
+            bytes,
+            size: bytes.len() as u64,
+        }]
+    }
+
     /// The user's device tree completed, or the board's own.
-    fn blob(&self, ram: Region, chosen: Chosen, board: impl FnOnce(Chosen) -> Node) -> Result<Vec<u8>, Error> {
+    fn blob(&self, ram: Region, chosen: Chosen, board: impl Fn(Chosen) -> Node) -> Result<Vec<u8>, Error> {
         let bad = |reason: String| Error::Input {
             option: "--dtb".into(),
             reason,
@@ -207,6 +213,23 @@ impl Images {
     }
 }
 
+/// What of `pieces` is in a flash bank, from its start on: erased bytes between them.
+pub fn bank(bank: Region, pieces: &[Piece<'_>]) -> Vec<u8> {
+    const ERASED: u8 = 0xff;
+    let mut image = Vec::new();
+    for piece in pieces {
+        let Some(start) = piece.address.checked_sub(bank.base).filter(|&at| at < bank.size) else {
+            continue;
+        };
+        let (start, end) = (start as usize, (start + piece.size) as usize);
+        image.resize(image.len().max(end), ERASED);
+        let (bytes, zeros) = image[start..end].split_at_mut(piece.bytes.len());
+        bytes.copy_from_slice(piece.bytes);
+        zeros.fill(0);
+    }
+    image
+}
+
 /// Writes a device tree where `--dump-dtb` says.
 ///
 /// # Errors
@@ -223,7 +246,7 @@ fn option(name: &str, path: &Path) -> String {
 }
 
 /// Debian's kernel with the user's initrd or the shell's. For a dump of the device tree they are not fetched.
-fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Linux, Error> {
+fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Start, Error> {
     let own = initrd.map(read_initrd).transpose()?;
     let options = [
         "--memory".to_owned(),
@@ -231,7 +254,7 @@ fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Linux,
     ];
     let command_line = debian::command_line(append);
     if config.dump_dtb.is_some() {
-        return Ok(Linux {
+        return Ok(Start {
             kernel: None,
             initrd: None,
             command_line,
@@ -244,10 +267,15 @@ fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Linux,
         option: "Debian's kernel".into(),
         reason: e.to_string(),
     })?;
-    let initrd = Some(own.unwrap_or_else(|| files.initrd_with_shell()));
-    Ok(Linux {
+    let initrd = own.unwrap_or_else(|| {
+        // Checked when it was fetched: unpacking it takes a while.
+        let bytes = files.initrd_with_shell();
+        let unpacked = initrd::guess(&bytes);
+        (bytes, unpacked)
+    });
+    Ok(Start {
         kernel: Some(kernel),
-        initrd,
+        initrd: Some(initrd),
         command_line,
         options,
     })
@@ -258,10 +286,15 @@ fn read_kernel(path: &Path) -> Result<Kernel, Error> {
     Kernel::parse(bytes).map_err(|e| Error::file("--kernel", path, e))
 }
 
-fn read_initrd(path: &Path) -> Result<Vec<u8>, Error> {
+fn read_initrd(path: &Path) -> Result<(Vec<u8>, u64), Error> {
     let bytes = read("--initrd", path, MAX_INITRD)?;
-    initrd::check(&bytes).map_err(|e| Error::file("--initrd", path, e))?;
-    Ok(bytes)
+    checked(bytes, |e| Error::file("--initrd", path, e))
+}
+
+/// An initrd with what it unpacks to.
+fn checked(bytes: Vec<u8>, bad: impl Fn(initrd::Error) -> Error) -> Result<(Vec<u8>, u64), Error> {
+    let unpacked = initrd::check(&bytes).map_err(bad)?;
+    Ok((bytes, unpacked))
 }
 
 fn device_tree(path: &Path) -> Result<Vec<u8>, Error> {
@@ -285,11 +318,15 @@ fn firmware(path: &Path, bank: u64) -> Result<Vec<u8>, Error> {
     let bytes = read("--firmware", path, bank)?;
     match FileKind::of(&bytes) {
         FileKind::Unknown => Ok(bytes),
-        kind => Err(Error::file(
-            "--firmware",
-            path,
-            format!("not firmware (raw code for the reset vector) but {kind}"),
-        )),
+        kind => {
+            let way = match kind {
+                FileKind::Elf { .. } => "; --kernel takes ELF files, into flash too",
+                FileKind::ArmZImage | FileKind::UImage => "; --kernel takes it",
+                _ => "",
+            };
+            let reason = format!("not firmware (raw code for the reset vector) but {kind}{way}");
+            Err(Error::file("--firmware", path, reason))
+        }
     }
 }
 
@@ -321,9 +358,13 @@ const PIPE_LIMIT: u64 = 256 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use emu_firmware::kernel::{Program, Segment};
+    use emu_firmware::kernel::{LinuxKernel, Program, Segment};
 
     const RAM: Region = Region::new(0x4000_0000, 64 << 20);
+    const MEMORY: Memory<'_> = Memory {
+        ram: RAM,
+        flash: &[Region::new(0, 1 << 20)],
+    };
 
     fn images(dtb: Option<Vec<u8>>) -> Images {
         let segments = vec![Segment {
@@ -331,17 +372,20 @@ mod tests {
             bytes: vec![1; 4],
             size: 8,
         }];
-        let linux = Linux {
+        let linux = Start {
             kernel: Some(Kernel::Program(Program {
                 segments,
                 entry: 0x4000_8000,
+                linux: Some(LinuxKernel {
+                    page_offset: 0xc000_0000,
+                }),
             })),
-            initrd: Some(vec![7; 16]),
+            initrd: Some((vec![7; 16], 16)),
             command_line: "quiet".into(),
             options: ["--kernel k".into(), "--initrd i".into()],
         };
         Images {
-            payload: Payload::Linux(linux),
+            payload: Payload::Kernel(linux),
             dtb,
         }
     }
@@ -361,7 +405,7 @@ mod tests {
     fn a_kernel_finds_its_initrd_and_words_in_the_boards_tree() {
         let images = images(None);
 
-        let placed = images.place(RAM, console(), board).unwrap();
+        let placed = images.place(MEMORY, console(), board).unwrap();
 
         let blob = Blob::parse(&placed.dtb).unwrap();
         let initrd = placed.pieces[1];
@@ -387,7 +431,7 @@ mod tests {
             .child(Node::new("chosen").with("stdout-path", "/mine"));
         let images = images(Some(users.to_blob().unwrap()));
 
-        let placed = images.place(RAM, console(), board).unwrap();
+        let placed = images.place(MEMORY, console(), board).unwrap();
 
         let blob = Blob::parse(&placed.dtb).unwrap();
         assert_eq!(blob.property("/", "model"), Some(b"mine\0".as_slice()));
@@ -397,27 +441,26 @@ mod tests {
     }
 
     #[test]
-    fn a_completed_tree_is_within_its_room() {
+    fn a_program_that_is_not_linux_finds_the_tree_before_it_if_there_is_room() {
         let users = Node::new("").to_blob().unwrap();
         let mut images = images(Some(users));
-        let Payload::Linux(linux) = &mut images.payload else {
+        let Payload::Kernel(start) = &mut images.payload else {
             panic!("no kernel")
         };
-        linux.command_line = "x".repeat(0x1_0000);
+        if let Some(Kernel::Program(program)) = &mut start.kernel {
+            program.linux = None;
+        }
 
-        let room = images.layout(RAM).unwrap().unwrap().dtb.size;
+        let placed = images.place(MEMORY, console(), board).unwrap();
+        let (base, room) = (placed.dtb_address, placed.dtb.len() as u64);
+        let Payload::Kernel(start) = &mut images.payload else {
+            panic!("no kernel")
+        };
+        start.command_line = "x".repeat(0x8000);
+        let behind = images.place(MEMORY, console(), board).unwrap().dtb_address;
 
-        let placed = images
-            .place(
-                RAM,
-                Chosen {
-                    rng_seed: Some([1; 32]),
-                    ..console()
-                },
-                board,
-            )
-            .unwrap();
-        assert!(placed.dtb.len() as u64 <= room, "{} of {room}", placed.dtb.len());
+        assert_eq!((base, behind), (RAM.base, RAM.base + (32 << 20) + 0x1000));
+        assert!(room < 0x8000);
     }
 
     #[test]
@@ -427,28 +470,33 @@ mod tests {
             dtb: None,
         };
 
-        let placed = images.place(RAM, console(), board).unwrap();
+        let placed = images.place(MEMORY, console(), board).unwrap();
 
         assert_eq!(
             (placed.pieces.len(), placed.dtb_address, placed.entry),
             (0, RAM.base, None)
         );
+        assert_eq!((placed.flash[0].address, placed.flash[0].bytes), (0, &[0; 4][..]));
         assert_eq!(Blob::parse(&placed.dtb).unwrap().property("/chosen", "bootargs"), None);
     }
 
     #[test]
     fn what_does_not_fit_is_named_by_its_option() {
         let images = images(None);
+        let within = |mib: u64| Memory {
+            ram: Region::new(RAM.base, mib << 20),
+            ..MEMORY
+        };
 
-        let error = images.layout(Region::new(RAM.base, 1 << 20)).unwrap_err();
+        let error = images.layout(within(1), 1 << 20).unwrap_err();
         let large = Images {
-            payload: Payload::Linux(Linux {
-                initrd: Some(vec![0; 2 << 20]),
-                ..linux(&images)
+            payload: Payload::Kernel(Start {
+                initrd: Some((vec![0; 2 << 20], 0)),
+                ..start(&images)
             }),
             dtb: None,
         };
-        let initrd = large.layout(Region::new(RAM.base, 2 << 20)).unwrap_err();
+        let initrd = large.layout(within(2), 1).unwrap_err();
 
         assert!(
             error.to_string().starts_with("--memory: the device tree ends"),
@@ -460,9 +508,9 @@ mod tests {
         );
     }
 
-    fn linux(images: &Images) -> Linux {
+    fn start(images: &Images) -> Start {
         match &images.payload {
-            Payload::Linux(linux) => linux.clone(),
+            Payload::Kernel(start) => start.clone(),
             Payload::Firmware(_) => panic!("firmware"),
         }
     }

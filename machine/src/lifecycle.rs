@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
 use emu_devices::bus::{Clock, GuestMemory, Wiring};
-use emu_firmware::boot::Piece;
+use emu_firmware::boot::{Memory, Piece};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_jit::engine;
 
@@ -24,7 +24,7 @@ use crate::cpus::{Cpus, Order};
 use crate::error::Error;
 use crate::events::Event;
 use crate::gdb;
-use crate::images::{Images, Placed};
+use crate::images::{self, Images, Placed};
 use crate::log;
 use crate::processor::Start;
 use crate::signals;
@@ -95,8 +95,18 @@ impl<'a> Plan<'a> {
             rng_seed,
             ..Chosen::default()
         };
-        let ram = self.board.ram(self.config.memory);
-        self.images.place(ram, chosen, |chosen| self.tree(chosen))
+        let memory = Memory {
+            ram: self.board.ram(self.config.memory),
+            flash: &self.board.flash(),
+        };
+        self.images.place(memory, chosen, |chosen| self.tree(chosen))
+    }
+
+    /// Contents of the flash banks.
+    fn flash(&self) -> Result<Vec<Arc<[u8]>>, Error> {
+        let pieces = self.place(None)?.flash;
+        let banks = self.board.flash().into_iter();
+        Ok(banks.map(|bank| images::bank(bank, &pieces).into()).collect())
     }
 
     fn tree(&self, chosen: Chosen) -> Node {
@@ -181,7 +191,7 @@ impl<'a> Plan<'a> {
             clock: clock.clone(),
             serial: consoles.serial.clone(),
             virtio_console: consoles.virtio.clone(),
-            firmware: self.images.firmware().into(),
+            flash: self.flash()?,
         };
         let devices = Devices::new(self.board, around)?;
         Ok(Machine {
@@ -343,7 +353,10 @@ impl Machine<'_> {
                 Event::Signal(number) => return Ok(Outcome::Signal(number)),
                 Event::PowerKey => self.devices.press_power_key(),
                 Event::OutputLost => {
-                    return Err(Error::host("cannot go on", io::Error::other("output cannot be written")));
+                    return Err(Error::host(
+                        "cannot go on",
+                        io::Error::other("output cannot be written"),
+                    ));
                 }
                 Event::Ended(cpu) => self.join(cpu),
                 Event::Halted(_) => {}

@@ -43,8 +43,8 @@ pub struct Surroundings {
     pub serial: Arc<dyn CharBackend>,
     /// The virtio console's host side.
     pub virtio_console: Arc<dyn CharBackend>,
-    /// Contents of the first flash bank.
-    pub firmware: Arc<[u8]>,
+    /// Contents of the flash banks, from the first one on; what is not there is erased.
+    pub flash: Vec<Arc<[u8]>>,
 }
 
 /// A board's devices.
@@ -174,11 +174,7 @@ impl Assembly<'_> {
 
     fn flash(&mut self, fitted: &Fitted, n: u32) -> Result<(), Error> {
         let region = fitted.region(n);
-        let image = if n == 0 {
-            self.around.firmware.clone()
-        } else {
-            Arc::default()
-        };
+        let image = self.around.flash.get(n as usize).cloned().unwrap_or_default();
         let watch = Arc::new(FlashCode {
             region,
             space: Arc::downgrade(&self.space),

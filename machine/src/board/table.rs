@@ -162,9 +162,10 @@ impl Board {
         self.devices.iter().find(|fitted| fitted.chip == chip)
     }
 
-    /// Size in bytes of the flash bank that the reset vector is in.
-    pub fn flash_bank(&self) -> u64 {
-        self.find(Chip::Flash).map_or(0, |fitted| fitted.size)
+    /// The flash banks. The reset vector is in the first.
+    pub fn flash(&self) -> Vec<Region> {
+        let all = self.find(Chip::Flash);
+        all.map_or_else(Vec::new, |all| (0..all.count).map(|n| all.region(n)).collect())
     }
 
     /// What is at which address: a line each, in order, for a board with `memory` bytes of RAM.

@@ -112,7 +112,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         clock: clock.clone(),
         serial: Arc::new(NullChar),
         virtio_console: Arc::new(NullChar),
-        firmware: Arc::default(),
+        flash: Vec::new(),
     };
     let devices = Devices::new(&VIRT, around).unwrap();
     devices.reset();

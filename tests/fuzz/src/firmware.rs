@@ -34,10 +34,17 @@ pub fn kernel(data: &[u8]) {
         return;
     };
     let ram = Region::new(0x4000_0000, u64::from(mib) << 20);
-    let initrd = (initrd != 0).then_some(initrd);
-    if let Ok(layout) = boot::place(ram, &kernel, initrd, boot::DEVICE_TREE_ROOM) {
-        for piece in &layout.kernel {
-            assert!(piece.address >= ram.base && piece.address + piece.size <= ram.end());
+    let flash = [Region::new(0, 64 << 20)];
+    let initrd = (initrd != 0).then_some(boot::Initrd {
+        size: initrd,
+        unpacked: initrd,
+    });
+    let memory = boot::Memory { ram, flash: &flash };
+    if let Ok(layout) = boot::place(memory, &kernel, initrd, 1 << 20) {
+        for (pieces, place) in [(&layout.kernel, ram), (&layout.flash, flash[0])] {
+            for piece in pieces {
+                assert!(piece.address >= place.base && piece.address + piece.size <= place.end());
+            }
         }
     }
 }
