@@ -41,7 +41,7 @@ impl Bus for Ram {
         self.bytes[at].copy_from_slice(&value.to_le_bytes()[..size.into()]);
         Some(())
     }
-    fn ram(&mut self, _: u64) -> Option<RamPage> {
+    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
         None
     }
 }

@@ -1,6 +1,7 @@
 //! Loops of the kind that programs use vectors for, run by translated code.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use emu_devices::bus::Ram;
 use emu_ir::*;
 use emu_jit::cases::{LAYOUT, State, any, pinned};
 use emu_jit::engine::{Accel, Exit, Vcpu};
@@ -39,6 +40,7 @@ impl Guest for Loop {
             exec: true,
             global: true,
             strict: false,
+            size: 12,
         })
     }
     fn context(&self, _: &State, _: u8) -> Context {
@@ -56,11 +58,8 @@ impl Guest for Loop {
     }
 }
 
-#[repr(align(4096))]
-struct Bytes([u8; 4096]);
-
 /// The same page of memory at every address.
-struct OnePage(Box<Bytes>);
+struct OnePage(Ram);
 
 impl Bus for OnePage {
     fn load(&mut self, _: u64, _: u8) -> Option<u64> {
@@ -69,10 +68,9 @@ impl Bus for OnePage {
     fn store(&mut self, _: u64, _: u8, _: u64) -> Option<()> {
         None
     }
-    fn ram(&mut self, page: u64) -> Option<RamPage> {
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
         // The loop's own code stays apart from its data, or writing one would forget the other.
-        let host = self.0.0.as_mut_ptr() as u64;
-        (page <= 0x1000).then_some(RamPage::plain(host, page))
+        (page <= 0x1000).then(|| RamPage::plain(self.0.mapping(), 0, page))
     }
 }
 
@@ -133,13 +131,10 @@ fn vectors(c: &mut Criterion) {
         ("1 double squared and added, flushing", doubles),
     ];
     for (name, body) in loops {
-        let mut memory = Box::new(Bytes([0; 4096]));
+        let memory = Ram::new(4096).expect("memory");
         memory
-            .0
-            .as_chunks_mut()
-            .0
-            .iter_mut()
-            .for_each(|f| *f = 1.25f32.to_le_bytes());
+            .copy_in(0, &1.25f32.to_le_bytes().repeat(1024))
+            .expect("all inside");
         let mut state: State = bytemuck::Zeroable::zeroed();
         state.v[0] = [0x0102_0304_0506_0708; 2];
         state.v[1] = [0x3f9d_70a4_3f9d_70a4; 2];

@@ -4,7 +4,7 @@
 //! 32-bit displacements reach everywhere.
 #![allow(unsafe_code)]
 
-use memmap2::{Mmap, MmapMut, MmapOptions};
+use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A span of the cache: byte offset from its start.
@@ -13,7 +13,8 @@ pub type Offset = u32;
 /// Host code, twice mapped.
 pub struct Cache {
     write: MmapMut,
-    exec: Mmap,
+    /// Only executed: its bytes change under whoever would borrow them.
+    exec: MmapRaw,
     used: usize,
     floor: usize,
 }
@@ -32,7 +33,7 @@ impl Cache {
         let (write, exec) = unsafe {
             (
                 MmapOptions::new().len(size).map_mut(&file)?,
-                MmapOptions::new().len(size).map_exec(&file)?,
+                MmapOptions::new().len(size).map_exec(&file)?.into(),
             )
         };
         Ok(Cache {
@@ -99,8 +100,9 @@ impl Cache {
     pub fn patch(&mut self, site: Offset, target: Offset) -> Offset {
         assert!(site.is_multiple_of(4) && (site as usize) + 4 <= self.used, "patch site");
         let rel = (target as i32).wrapping_sub(site as i32 + 4) as u32;
-        // SAFETY: in bounds and aligned (checked above); the executable alias sees the store as one.
-        let word = unsafe { &*self.write.as_ptr().add(site as usize).cast::<AtomicU32>() };
+        // SAFETY: in bounds and aligned (checked above), and ours as long as the borrow of `self`; the executable alias sees
+        // the store as one.
+        let word = unsafe { AtomicU32::from_ptr(self.write.as_mut_ptr().add(site as usize).cast()) };
         let before = word.swap(rel, Ordering::Release);
         site.wrapping_add(4).wrapping_add(before)
     }

@@ -1,6 +1,6 @@
 //! IR to execution: passes, interpreter, x86-64 emitter, code cache, TLB and engine.
 //!
-//! May import `emu-ir` only and names no guest architecture. `unsafe` is confined to [`cache`], [`tlb`], [`x64`] and the
+//! May import `emu-ir` only and names no guest architecture. `unsafe` is confined to [`cache`], [`tlb::host`], [`x64`] and the
 //! engine's entry into translated code.
 #![deny(unsafe_code)]
 

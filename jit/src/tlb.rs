@@ -3,10 +3,12 @@
 //! Translated code compares a tag and adds an addend; everything that needs a closer look (devices, pages with translated
 //! code, strict alignment) has a bit set in the tag's low part, so that the comparison fails and the slow path decides.
 //! Switching address spaces, privilege or domain rights selects other tables and flushes nothing.
-#![allow(unsafe_code)]
+
+pub mod host;
 
 use emu_ir::{Context, Flush};
 use std::cell::UnsafeCell;
+use std::mem::offset_of;
 
 /// log2 of the entries of a data table.
 pub const DATA_BITS: u32 = 10;
@@ -83,6 +85,7 @@ struct Space {
     used: u64,
     /// First and last byte of what the mappings of [`LARGE`] entries cover together.
     large: Option<(u64, u64)>,
+    /// Translated code reads them, behind the compiler's back.
     tables: Box<UnsafeCell<Tables>>,
 }
 
@@ -92,10 +95,6 @@ pub struct Tlb {
     clock: u64,
     limit: usize,
 }
-
-// SAFETY: the tables are plain data owned by this struct; the raw accesses of translated code come from the thread that
-// holds the `&mut` vCPU it belongs to.
-unsafe impl Send for Tlb {}
 
 fn data_index(va: u64) -> usize {
     (va >> 12) as usize & ((1 << DATA_BITS) - 1)
@@ -157,9 +156,9 @@ impl Tlb {
     }
     /// Addresses of a context's data and fetch tables, for translated code; stable for the TLB's life.
     pub fn addresses(&self, space: usize) -> (u64, u64) {
-        let t = self.spaces[space].tables.get();
-        // SAFETY: only the addresses of the fields are taken.
-        unsafe { (&raw const (*t).data as u64, &raw const (*t).code as u64) }
+        let tables = self.spaces[space].tables.get() as u64;
+        let (data, code) = (offset_of!(Tables, data), offset_of!(Tables, code));
+        (tables + data as u64, tables + code as u64)
     }
     fn tables(&mut self, space: usize) -> &mut Tables {
         self.spaces[space].tables.get_mut()
@@ -256,71 +255,6 @@ impl Space {
         let c = &mut t.code[code_index(addr)];
         if hit(c.tag) && (own || c.phys & GLOBAL != 0) {
             *c = NO_CODE;
-        }
-    }
-}
-
-/// Guest RAM by host address. Other vCPUs and devices access the same bytes at the same time: every access here is
-/// atomic where it is aligned and bytewise otherwise, as the guest may expect.
-pub mod host {
-    use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::*};
-
-    macro_rules! at {
-        ($t:ty, $a:expr) => {
-            // SAFETY: the TLB only holds host addresses that `Bus::ram` promised to stay mapped for the machine's life,
-            // callers stay within the page, and the address is aligned for the type where this is used.
-            unsafe { &*($a as usize as *const $t) }
-        };
-    }
-
-    /// Load 1 to 16 bytes.
-    pub fn load(a: u64, len: u32) -> u128 {
-        match len {
-            1 => at!(AtomicU8, a).load(Relaxed) as u128,
-            2 if a.is_multiple_of(2) => at!(AtomicU16, a).load(Relaxed) as u128,
-            4 if a.is_multiple_of(4) => at!(AtomicU32, a).load(Relaxed) as u128,
-            8 if a.is_multiple_of(8) => at!(AtomicU64, a).load(Relaxed) as u128,
-            16 if a.is_multiple_of(8) => load(a, 8) | load(a + 8, 8) << 64,
-            _ => (0..len as u64).fold(0, |v, k| v | (at!(AtomicU8, a + k).load(Relaxed) as u128) << (8 * k)),
-        }
-    }
-    /// Store 1 to 16 bytes.
-    pub fn store(a: u64, len: u32, v: u128) {
-        match len {
-            1 => at!(AtomicU8, a).store(v as u8, Relaxed),
-            2 if a.is_multiple_of(2) => at!(AtomicU16, a).store(v as u16, Relaxed),
-            4 if a.is_multiple_of(4) => at!(AtomicU32, a).store(v as u32, Relaxed),
-            8 if a.is_multiple_of(8) => at!(AtomicU64, a).store(v as u64, Relaxed),
-            16 if a.is_multiple_of(8) => {
-                store(a, 8, v);
-                store(a + 8, 8, v >> 64);
-            }
-            _ => (0..len as u64).for_each(|k| at!(AtomicU8, a + k).store((v >> (8 * k)) as u8, Relaxed)),
-        }
-    }
-    /// Store `new` if memory holds `old`; what it held. 1, 2, 4 or 8 bytes, aligned.
-    pub fn compare_exchange(a: u64, len: u32, old: u128, new: u128) -> u128 {
-        macro_rules! go {
-            ($t:ty, $n:ty) => {
-                match at!($t, a).compare_exchange(old as $n, new as $n, SeqCst, SeqCst) {
-                    Ok(v) | Err(v) => v as u128,
-                }
-            };
-        }
-        match len {
-            1 => go!(AtomicU8, u8),
-            2 => go!(AtomicU16, u16),
-            4 => go!(AtomicU32, u32),
-            _ => go!(AtomicU64, u64),
-        }
-    }
-    /// Store; what memory held. 1, 2, 4 or 8 bytes, aligned.
-    pub fn exchange(a: u64, len: u32, v: u128) -> u128 {
-        match len {
-            1 => at!(AtomicU8, a).swap(v as u8, SeqCst) as u128,
-            2 => at!(AtomicU16, a).swap(v as u16, SeqCst) as u128,
-            4 => at!(AtomicU32, a).swap(v as u32, SeqCst) as u128,
-            _ => at!(AtomicU64, a).swap(v as u64, SeqCst) as u128,
         }
     }
 }

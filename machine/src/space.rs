@@ -530,7 +530,7 @@ impl Bus for CpuBus {
         done
     }
 
-    fn ram(&mut self, page: u64) -> Option<RamPage> {
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
         self.follow();
         let found = self.map.find(page & !(PAGE - 1))?;
         let (memory, offset) = found.what.memory()?;
@@ -541,7 +541,8 @@ impl Bus for CpuBus {
             _ => (true, true),
         };
         whole.then(|| RamPage {
-            host: memory.base() as u64 + offset,
+            mapping: memory.mapping(),
+            offset,
             phys: found.address,
             readable,
             writable,

@@ -5,15 +5,15 @@
 //! relaxed atomics, as wide as alignment allows. Pages that nobody touches take no memory.
 
 use memmap2::{MmapOptions, MmapRaw};
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Guest RAM: a block of bytes, by offset from its start.
 pub struct Ram {
-    map: MmapRaw,
+    map: Arc<MmapRaw>,
     fd: File,
     length: usize,
 }
@@ -86,16 +86,23 @@ impl Ram {
         if bytes == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no bytes"));
         }
-        let fd = File::from(memfd_create("emu-guest-ram", MemfdFlags::CLOEXEC)?);
-        ftruncate(&fd, length)?;
-        let map = MmapOptions::new().len(bytes).no_reserve_swap().map_raw(&fd)?;
-        Ok(Ram { map, fd, length: bytes })
+        let (fd, map) = shared(bytes)?;
+        Ok(Ram {
+            map: Arc::new(map),
+            fd,
+            length: bytes,
+        })
     }
 
     /// Start of the mapping, page-aligned, valid for [`len`](Ram::len) bytes as long as the `Ram` lives. For
     /// translated code; Rust code uses the accessors.
     pub fn base(&self) -> *mut u8 {
         self.map.as_mut_ptr()
+    }
+
+    /// The mapping, for those who access it directly: it lives as long as one of them has it.
+    pub fn mapping(&self) -> &Arc<MmapRaw> {
+        &self.map
     }
 
     /// Bytes. Never 0.
@@ -232,6 +239,24 @@ impl AsFd for Ram {
     }
 }
 
+/// A memfd of `bytes` zeros that cannot shrink, whoever gets it, and a mapping of it.
+#[cfg(not(miri))]
+fn shared(bytes: usize) -> io::Result<(File, MmapRaw)> {
+    use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+    let fd = memfd_create("emu-guest-ram", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    ftruncate(&fd, bytes as u64)?;
+    fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    let map = MmapOptions::new().len(bytes).no_reserve_swap().map_raw(&fd)?;
+    Ok((File::from(fd), map))
+}
+
+/// Miri knows private memory only.
+#[cfg(miri)]
+fn shared(bytes: usize) -> io::Result<(File, MmapRaw)> {
+    let map = MmapOptions::new().len(bytes).map_anon()?;
+    Ok((File::open("/dev/null")?, map.into()))
+}
+
 /// Lengths of the bytes before the first 8-aligned offset, of the whole words, and of the bytes after them.
 fn split(offset: u64, length: usize) -> (usize, usize, usize) {
     let head = (offset.wrapping_neg() % 8) as usize;
@@ -288,6 +313,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn untouched_memory_is_not_committed() {
         let ram = Ram::new(1 << 40).unwrap();
 
@@ -298,6 +324,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore)]
     fn discarded_pages_read_as_zeros() {
         let ram = Ram::new(3 * 4096).unwrap();
         ram.copy_in(0, &[7; 3 * 4096]).unwrap();
@@ -309,6 +336,15 @@ mod tests {
             [Some(7), Some(0), Some(0), Some(7)]
         );
         assert!(ram.discard(1, 3 * 4096).is_err());
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore)]
+    fn nobody_can_take_mapped_bytes_away() {
+        let ram = Ram::new(4096).unwrap();
+
+        assert!(rustix::fs::ftruncate(&ram, 0).is_err());
+        assert_eq!(ram.load::<u8>(0), Some(0));
     }
 
     #[test]

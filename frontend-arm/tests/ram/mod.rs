@@ -1,34 +1,35 @@
 //! Memory for a vCPU of a test.
 
+use emu_devices::bus;
 use emu_ir::{Bus, RamPage};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// Where RAM starts.
 pub const BASE: u32 = 0x4000_0000;
 /// Bytes of RAM.
-const SIZE: usize = 0x2_0000;
+const SIZE: u64 = 0x2_0000;
 
 /// Memory at [`BASE`], and nothing elsewhere. It outlives its vCPU.
 #[derive(Clone)]
-pub struct Ram(Arc<Mutex<Box<[u128]>>>);
+pub struct Ram(Arc<bus::Ram>);
 
 impl Ram {
     pub fn new() -> Ram {
-        Ram(Arc::new(Mutex::new(vec![0; SIZE / 16].into())))
+        Ram(Arc::new(bus::Ram::new(SIZE).unwrap()))
     }
-    fn at(phys: u64, len: u64) -> Option<usize> {
+    fn at(phys: u64, len: u64) -> Option<u64> {
         let at = phys.checked_sub(BASE.into())?;
-        (at + len <= SIZE as u64).then_some(at as usize)
+        (at + len <= SIZE).then_some(at)
     }
     /// What lies there.
     pub fn bytes(&self, at: u32, len: usize) -> Vec<u8> {
-        let at = (at - BASE) as usize;
-        bytemuck::cast_slice::<u128, u8>(&self.0.lock().unwrap())[at..at + len].to_vec()
+        let mut bytes = vec![0; len];
+        self.0.copy_out((at - BASE).into(), &mut bytes).unwrap();
+        bytes
     }
     /// Change what lies there.
     pub fn put(&self, at: u32, bytes: &[u8]) {
-        let at = (at - BASE) as usize;
-        bytemuck::cast_slice_mut::<u128, u8>(&mut self.0.lock().unwrap())[at..at + bytes.len()].copy_from_slice(bytes);
+        self.0.copy_in((at - BASE).into(), bytes).unwrap();
     }
 }
 
@@ -43,8 +44,8 @@ impl Bus for Ram {
         self.put(phys as u32, &value.to_le_bytes()[..size.into()]);
         Some(())
     }
-    fn ram(&mut self, page: u64) -> Option<RamPage> {
-        let at = Ram::at(page, 0x1000)? as u64;
-        Some(RamPage::plain(self.0.lock().unwrap().as_ptr() as u64 + at, page))
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        let offset = Ram::at(page, 0x1000)?;
+        Some(RamPage::plain(self.0.mapping(), offset, page))
     }
 }

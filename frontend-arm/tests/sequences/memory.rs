@@ -1,5 +1,6 @@
 //! Physical memory: 96 KiB of RAM, and a device that notes what is done to it and raises an interrupt.
 
+use emu_devices::bus;
 use emu_frontend_arm::platform::IRQ;
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::Kick;
@@ -10,22 +11,20 @@ pub const PAGES: usize = 24;
 /// The device's page. A store at offset 0 raises its interrupt, one at offset 4 lowers it; the upper half answers nothing.
 pub const DEVICE: u32 = 0x0030_0000;
 
-type Page = [u128; 256];
-
 /// What the device has seen: offset, size, and what was stored.
 pub type Log = Vec<(u32, u8, Option<u64>)>;
 
 /// Memory that outlives its vCPU.
 #[derive(Clone)]
 pub struct Memory {
-    pages: Arc<Mutex<Box<[Page; PAGES]>>>,
+    ram: Arc<bus::Ram>,
     device: Arc<Mutex<(Log, Option<Kick>)>>,
 }
 
 impl Memory {
     pub fn new() -> Memory {
         Memory {
-            pages: Arc::new(Mutex::new(Box::new([[0; 256]; PAGES]))),
+            ram: Arc::new(bus::Ram::new((PAGES << 12) as u64).unwrap()),
             device: Arc::default(),
         }
     }
@@ -35,7 +34,7 @@ impl Memory {
     }
     /// Fill all of RAM; the device starts anew.
     pub fn fill(&self, bytes: &[u8]) {
-        bytemuck::cast_slice_mut(&mut self.pages.lock().unwrap()[..]).copy_from_slice(bytes);
+        self.ram.copy_in(0, bytes).unwrap();
         let mut device = self.device.lock().unwrap();
         device.0.clear();
         if let Some(kick) = &device.1 {
@@ -44,7 +43,8 @@ impl Memory {
     }
     /// RAM as it is, and what the device has seen.
     pub fn contents(&self) -> (Vec<u8>, Log) {
-        let bytes = bytemuck::cast_slice(&self.pages.lock().unwrap()[..]).to_vec();
+        let mut bytes = vec![0; PAGES << 12];
+        self.ram.copy_out(0, &mut bytes).unwrap();
         (bytes, self.device.lock().unwrap().0.clone())
     }
     fn access(&self, phys: u64, size: u8, stored: Option<u64>) -> Option<u64> {
@@ -62,27 +62,21 @@ impl Memory {
 
 impl Bus for Memory {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let (page, at) = ((phys >> 12) as usize, (phys & 0xfff) as usize);
-        if page >= PAGES {
-            return self.access(phys, size, None);
+        let mut bytes = [0; 8];
+        match self.ram.copy_out(phys, &mut bytes[..size.into()]) {
+            Some(()) => Some(u64::from_le_bytes(bytes)),
+            None => self.access(phys, size, None),
         }
-        let pages = self.pages.lock().unwrap();
-        let bytes: &[u8] = &bytemuck::cast_slice(&pages[page])[at..at + usize::from(size)];
-        Some(bytes.iter().rev().fold(0, |all, b| all << 8 | u64::from(*b)))
     }
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let (page, at) = ((phys >> 12) as usize, (phys & 0xfff) as usize);
-        if page >= PAGES {
-            return self.access(phys, size, Some(value)).map(|_| ());
+        let bytes = &value.to_le_bytes()[..size.into()];
+        match self.ram.copy_in(phys, bytes) {
+            Some(()) => Some(()),
+            None => self.access(phys, size, Some(value)).map(|_| ()),
         }
-        let mut pages = self.pages.lock().unwrap();
-        let bytes = &mut bytemuck::cast_slice_mut(&mut pages[page])[at..at + usize::from(size)];
-        bytes.copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
-        Some(())
     }
-    fn ram(&mut self, page: u64) -> Option<RamPage> {
-        let number = (page >> 12) as usize;
-        let host = self.pages.lock().unwrap().get(number)?.as_ptr() as u64;
-        Some(RamPage::plain(host, page))
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        let inside = self.ram.contains(page, 0x1000);
+        inside.then(|| RamPage::plain(self.ram.mapping(), page, page))
     }
 }

@@ -1,6 +1,8 @@
 //! The traits between a guest architecture, an accelerator and the machine.
 
 use crate::{Builder, Slot};
+use memmap2::MmapRaw;
+use std::sync::Arc;
 
 /// What a block of code is found by: where it lies in physical memory, and every bit that changes what its bytes mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -126,7 +128,7 @@ pub trait Bus {
     /// Store 1, 2, 4 or 8 bytes, little-endian. `None`: nothing answers there.
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()>;
     /// The host memory behind a 4 KiB page, if it is plain memory.
-    fn ram(&mut self, page: u64) -> Option<RamPage>;
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>>;
     /// Whether [`Bus::ram`] may answer differently than before, for any page, since this was last asked. Asked after each
     /// store to a device, and when another thread says so.
     fn remapped(&mut self) -> bool {
@@ -134,11 +136,14 @@ pub trait Bus {
     }
 }
 
-/// Host memory behind a guest page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RamPage {
-    /// Host address of the page's first byte; stays valid as long as the machine.
-    pub host: u64,
+/// Host memory behind a guest page. It names the mapping that the page lies in, not an address: who accesses it directly
+/// keeps the mapping for as long, and can see that the page is inside.
+#[derive(Clone, Copy, Debug)]
+pub struct RamPage<'a> {
+    /// The mapping, which can be written to.
+    pub mapping: &'a Arc<MmapRaw>,
+    /// Where in it the page starts, a multiple of 4 KiB.
+    pub offset: u64,
     /// The physical address that this memory is known by: where it shows at several, one of them.
     pub phys: u64,
     /// Loads go to memory directly; else (flash that answers a command) to [`Bus::load`], and only code is fetched from
@@ -148,11 +153,12 @@ pub struct RamPage {
     pub writable: bool,
 }
 
-impl RamPage {
-    /// Memory at `host` that is loaded from and stored to directly, and shows at one physical address.
-    pub const fn plain(host: u64, phys: u64) -> RamPage {
+impl RamPage<'_> {
+    /// Memory that is loaded from and stored to directly, and shows at one physical address.
+    pub const fn plain(mapping: &Arc<MmapRaw>, offset: u64, phys: u64) -> RamPage<'_> {
         RamPage {
-            host,
+            mapping,
+            offset,
             phys,
             readable: true,
             writable: true,

@@ -267,7 +267,7 @@ impl Bus for TestMemory {
         bytes.copy_from_slice(&value.to_le_bytes()[..size as usize]);
         Some(())
     }
-    fn ram(&mut self, _: u64) -> Option<RamPage> {
+    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
         None
     }
 }

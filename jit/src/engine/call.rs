@@ -3,7 +3,7 @@
 
 use super::Vcpu;
 use crate::interp::{self, Memory, Stopped, extend, peek};
-use crate::x64::{self, Site, What, context::Context, thunks::Reason};
+use crate::x64::{self, Site, What, context::Own, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
 
 /// Tell a vCPU's translated code where these functions are.
@@ -11,32 +11,33 @@ pub fn connect<G: Guest>(v: &mut Vcpu<G>) {
     let slow: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = slow::<G>;
     let call: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = call::<G>;
     let base = v.mmu.code.base();
-    v.shared
-        .context
-        .connect(&mut v.own, slow as usize as u64, call as usize as u64, base);
+    v.own.connect(slow as usize as u64, call as usize as u64, base);
 }
 
 /// Run translated code from `entry` until it leaves.
 pub fn enter<G: Guest>(v: &mut Vcpu<G>, entry: u64) -> Reason {
-    let (thunk, state) = (v.mmu.code.enter(), v.shared.context.pointer());
-    let owner = std::ptr::from_mut(v) as u64;
-    v.shared.context.set_owner(&mut v.own, owner);
-    // SAFETY: thunk and entry are of this vCPU's cache, the state of its context; `v` is borrowed mutably for as long,
-    // and translated code uses it only through `slow` and `call`, by the pointer just stored.
-    unsafe { x64::enter(thunk, state, entry) }
+    let (thunk, state) = (v.mmu.code.enter(), v.own.pointer());
+    let v = std::ptr::from_mut(v);
+    // SAFETY: `v` is borrowed mutably for as long as this runs, and used only by this pointer from here on: translated code
+    // comes back with it in `slow` and `call`. Thunk and entry are of this vCPU's cache, the state of its context; its
+    // tables point into memory that its `Mmu` keeps.
+    unsafe {
+        (*v).own.set_owner(v as u64);
+        x64::enter(thunk, state, entry)
+    }
 }
 
 /// A memory access that missed the TLB. Non-zero: it faulted, and the guest has been told.
 extern "sysv64" fn slow<G: Guest>(state: *mut u8, addr: u64, site: u32) -> u32 {
     // SAFETY: translated code passes the state pointer it was entered with, by a vCPU that waits in `enter`.
-    let v = unsafe { &mut *(Context::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
+    let v = unsafe { &mut *(Own::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
     v.guarded(|v| v.access(addr, site))
 }
 
 /// A helper, or an operation to be interpreted. Non-zero: it faulted, and the guest has been told.
 extern "sysv64" fn call<G: Guest>(state: *mut u8, _: u64, site: u32) -> u32 {
     // SAFETY: as in `slow`.
-    let v = unsafe { &mut *(Context::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
+    let v = unsafe { &mut *(Own::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
     v.guarded(|v| v.helper(site))
 }
 
@@ -49,7 +50,7 @@ impl<G: Guest> Vcpu<G> {
         done
     }
     fn fault(&mut self, site: &Site, fault: Fault) -> u32 {
-        let (_, page) = self.shared.context.left_at(&self.own);
+        let (_, page) = self.own.left_at();
         self.raise(
             page,
             Stopped {
@@ -65,8 +66,8 @@ impl<G: Guest> Vcpu<G> {
         let What::Mem(inst) = site.what else {
             unreachable!("a memory site")
         };
-        let args = self.shared.context.args(&self.own);
-        let at = (&self.guest, self.shared.context.state(&self.own));
+        let args = self.own.args();
+        let at = (&self.guest, self.own.state());
         let low = |v: u128, m: Mem| v & (u128::MAX >> (128 - 8 * m.bytes()));
         let done = match inst {
             Inst {
@@ -89,21 +90,21 @@ impl<G: Guest> Vcpu<G> {
         };
         if std::mem::take(&mut self.mmu.code.rewritten) {
             // Perhaps this very block, which goes to its own start without asking whether it is still there.
-            self.shared.context.attention().look();
+            self.own.attention().look();
         }
         match done {
             Ok(v) => {
-                self.shared.context.set_result(&mut self.own, v);
+                self.own.set_result(v);
                 0
             }
             Err(fault) => self.fault(&site, fault),
         }
     }
     fn helper(&mut self, number: u32) -> u32 {
-        let mut args = self.shared.context.args(&self.own);
+        let mut args = self.own.args();
         match &self.mmu.code.site(number).what {
             What::Eval(block) => {
-                let state = self.shared.context.state(&self.own);
+                let state = self.own.state();
                 let (bits, flags) = interp::eval(block, &args[..block.insts.len() - 1], state, G::LAYOUT);
                 self.finish(bits, flags)
             }
@@ -122,22 +123,22 @@ impl<G: Guest> Vcpu<G> {
         }
     }
     fn finish(&mut self, bits: u128, flags: u32) -> u32 {
-        let state = self.shared.context.state_mut(&mut self.own);
+        let state = self.own.state_mut();
         interp::raise_flags(bytemuck::bytes_of_mut(state), G::LAYOUT, flags);
-        self.shared.context.set_result(&mut self.own, bits);
+        self.own.set_result(bits);
         0
     }
     fn state_helper(&mut self, number: u32, f: emu_ir::StateFn<G>, ty: Ty, args: &[u128; 4]) -> u32 {
         self.collect_flags();
-        let state = self.shared.context.state_mut(&mut self.own);
+        let state = self.own.state_mut();
         let done = f(&mut self.guest, state, &mut self.mmu, args);
         match done {
             Ok(bits) => {
                 self.reselect();
                 self.look_at_traps();
                 let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
-                let (_, page) = self.shared.context.left_at(&self.own);
-                self.shared.context.prepare(&mut self.own, page, round);
+                let (_, page) = self.own.left_at();
+                self.own.prepare(page, round);
                 self.finish(bits & ty.mask(), 0)
             }
             Err(fault) => {

@@ -488,7 +488,7 @@ mod tests {
             stores_until_relaxed(&mut code);
             translated(&mut code);
         });
-        assert_eq!(stores_until_relaxed(&mut code), PATIENCE.into());
+        assert_eq!(stores_until_relaxed(&mut code), usize::from(PATIENCE));
     }
 
     #[test]

@@ -158,7 +158,7 @@ impl<G: Guest> Vcpu<G> {
     }
     /// Look into the guest, or change it, with what a helper has at hand.
     pub fn inspect<R>(&mut self, look: impl FnOnce(&mut G, &mut G::State, &mut dyn Env) -> R) -> R {
-        let state = self.shared.context.state_mut(&mut self.own);
+        let state = self.own.state_mut();
         let result = look(&mut self.guest, state, &mut self.mmu);
         self.mmu.dirty = true;
         self.mmu.traps_changed = true;
@@ -168,7 +168,7 @@ impl<G: Guest> Vcpu<G> {
     /// The guest's debug registers changed: see to it soon.
     pub(super) fn look_at_traps(&self) {
         if self.mmu.traps_changed {
-            self.shared.context.attention().look();
+            self.own.attention().look();
         }
     }
     /// Look for what the guest's debug registers now ask for, if they changed.
@@ -243,7 +243,7 @@ impl<G: Guest> Vcpu<G> {
         let pc = self.pc();
         let key = self.place(pc)?;
         self.builder.block.clear();
-        let state = self.shared.context.state(&self.own);
+        let state = self.own.state();
         let (guest, builder) = (&self.guest, &mut self.builder);
         let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, true);
         let done = fetch.and_then(|mut fetch| {

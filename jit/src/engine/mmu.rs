@@ -5,7 +5,7 @@ use super::debug::Watching;
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
 use crate::interp::{Memory, Now};
-use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host};
+use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
 use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Stop};
 
 /// Contexts whose translations are kept at once.
@@ -14,6 +14,8 @@ const CONTEXTS: usize = 24;
 /// A vCPU's way to memory.
 pub struct Mmu {
     bus: Box<dyn Bus + Send>,
+    /// What table entries point into.
+    pub host: HostMemory,
     pub tlb: Tlb,
     pub code: Code,
     /// The tables of address spaces 0 and 1.
@@ -30,6 +32,15 @@ pub struct Mmu {
     pub watching: Watching,
 }
 
+/// A page of host memory, to be accessed directly: its host address, and the rest as in [`emu_ir::RamPage`].
+#[derive(Clone, Copy)]
+struct Direct {
+    host: u64,
+    phys: u64,
+    readable: bool,
+    writable: bool,
+}
+
 /// Where one access goes.
 enum To {
     /// Host memory at this address.
@@ -44,6 +55,7 @@ impl Mmu {
         let first = tlb.select(emu_ir::Context::default());
         Mmu {
             bus,
+            host: HostMemory::default(),
             tlb,
             code,
             spaces: [first; 2],
@@ -112,6 +124,17 @@ impl Mmu {
         done
     }
 
+    /// The host memory behind a physical page.
+    fn ram(&mut self, phys: u64) -> Option<Direct> {
+        let page = self.bus.ram(phys)?;
+        Some(Direct {
+            host: self.host.address(&page)?,
+            phys: page.phys,
+            readable: page.readable,
+            writable: page.writable,
+        })
+    }
+
     // ---- fetching
 
     /// The physical page that `va` is fetched from, now in the fetch table.
@@ -124,7 +147,7 @@ impl Mmu {
             return Ok(e.phys & PAGE);
         }
         let mut page = self.walk(at, va, Access::Execute, 0)?;
-        page.phys = self.bus.ram(page.phys).ok_or(nothing_there(va))?.phys;
+        page.phys = self.ram(page.phys).ok_or(nothing_there(va))?.phys;
         let table = self.code.table(page.phys);
         let phys = self.marked(self.spaces[0], va, &page);
         *self.tlb.code(self.spaces[0], va) = CodeEntry {
@@ -158,8 +181,8 @@ impl Mmu {
         out.clear();
         for offset in (phys & 0xfff..).take(len as usize) {
             let page = if offset < 4096 { Some(phys & PAGE) } else { next_page };
-            let host = page.and_then(|p| self.bus.ram(p)).map(|r| r.host);
-            out.push(host.map_or(0, |h| host::load(h + (offset & 0xfff), 1) as u8));
+            let host = page.and_then(|p| self.ram(p)).map(|r| r.host);
+            out.push(host.map_or(0, |h| self.host.load(h + (offset & 0xfff), 1) as u8));
         }
     }
     /// The bytes from `pc` on, which lies at `phys`: all of one instruction (`single`), or of several up to the page's end.
@@ -170,7 +193,7 @@ impl Mmu {
         phys: u64,
         single: bool,
     ) -> Result<Bytes<'a, G>, Fault> {
-        let first = self.bus.ram(phys & PAGE).ok_or(nothing_there(pc))?.host;
+        let first = self.ram(phys & PAGE).ok_or(nothing_there(pc))?.host;
         Ok(Bytes {
             mmu: self,
             at,
@@ -198,7 +221,7 @@ impl Mmu {
         }
         let mut page = self.walk(at, va, access, idx)?;
         // Some memory (flash that answers a command) is for fetches alone.
-        let ram = self.bus.ram(page.phys).filter(|r| r.readable);
+        let ram = self.ram(page.phys).filter(|r| r.readable);
         page.phys = ram.map_or(page.phys, |r| r.phys);
         let slow = if ram.is_none() || page.strict { SLOW } else { 0 };
         let keep = |other: u64| {
@@ -267,7 +290,7 @@ impl Mmu {
         let (to, e) = self.locate::<G>(at, va, Access::Read, mem.idx)?;
         Self::check_strict(&e, va, mem, Access::Read)?;
         match to {
-            To::Ram(a) => Ok(host::load(a, len)),
+            To::Ram(a) => Ok(self.host.load(a, len)),
             To::Device(phys) => self.device_load(va, phys, len),
         }
     }
@@ -286,9 +309,9 @@ impl Mmu {
     fn write_piece(&mut self, to: &To, e: &DataEntry, va: u64, len: u32, value: u128) -> Result<(), Fault> {
         let phys = e.phys & PAGE | va & 0xfff;
         match *to {
-            To::Ram(a) if e.write & SLOW == 0 => host::store(a, len, value),
-            To::Ram(a) if self.bus.ram(phys & PAGE).is_some_and(|r| r.writable) => {
-                host::store(a, len, value);
+            To::Ram(a) if e.write & SLOW == 0 => self.host.store(a, len, value),
+            To::Ram(a) if self.ram(phys & PAGE).is_some_and(|r| r.writable) => {
+                self.host.store(a, len, value);
                 self.code.invalidate(phys, len);
             }
             To::Ram(_) | To::Device(_) => {
@@ -308,7 +331,7 @@ impl Mmu {
     /// A page whose code is gone for a while can be stored to directly again.
     fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
         if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && self.code.relax(e.phys) {
-            let writable = self.bus.ram(e.phys & PAGE).is_some_and(|r| r.writable);
+            let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
             if writable && !self.watching.page(va).1 {
                 let entry = self.tlb.data(self.spaces[space as usize & 1], va);
                 if entry.write & PAGE == va & PAGE {
@@ -399,7 +422,7 @@ impl Mmu {
 impl<G: Guest> Memory<G> for Mmu {
     fn load(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
         let value = match self.direct(addr, mem, Access::Read) {
-            Some(host) => host::load(host, mem.bytes()),
+            Some(at) => self.host.load(at, mem.bytes()),
             None => self.load_checked(at, addr, mem)?,
         };
         Ok(swapped(value, mem))
@@ -407,7 +430,7 @@ impl<G: Guest> Memory<G> for Mmu {
     fn store(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<(), Fault> {
         let value = swapped(value, mem);
         match self.direct(addr, mem, Access::Write) {
-            Some(host) => host::store(host, mem.bytes(), value),
+            Some(at) => self.host.store(at, mem.bytes(), value),
             None => self.store_checked(at, addr, mem, value)?,
         }
         Ok(())
@@ -417,7 +440,7 @@ impl<G: Guest> Memory<G> for Mmu {
             at,
             addr,
             mem,
-            |a, len| host::compare_exchange(a, len, swapped(old, mem), swapped(new, mem)),
+            |host, a, len| host.compare_exchange(a, len, swapped(old, mem), swapped(new, mem)),
             |held| (swapped(held, mem) == old).then_some(swapped(new, mem)),
         )
     }
@@ -425,7 +448,13 @@ impl<G: Guest> Memory<G> for Mmu {
         Self::check_alignment(addr, mem, Access::Write)?;
         self.watch::<G>(at, addr, mem, Access::Read)?;
         let value = swapped(value, mem);
-        self.atomic::<G>(at, addr, mem, |a, len| host::exchange(a, len, value), |_| Some(value))
+        self.atomic::<G>(
+            at,
+            addr,
+            mem,
+            |host, a, len| host.exchange(a, len, value),
+            |_| Some(value),
+        )
     }
 }
 
@@ -457,7 +486,7 @@ impl Mmu {
         at: Now<G>,
         addr: u64,
         mem: Mem,
-        ram: impl FnOnce(u64, u32) -> u128,
+        ram: impl FnOnce(&HostMemory, u64, u32) -> u128,
         device: impl FnOnce(u128) -> Option<u128>,
     ) -> Result<u128, Fault> {
         Self::check_alignment(addr, mem, Access::Write)?;
@@ -465,12 +494,12 @@ impl Mmu {
         let len = mem.bytes();
         let plain = Mem { swap: 0, ..mem };
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
-        let writable = self.bus.ram(e.phys & PAGE).is_some_and(|r| r.writable);
+        let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
         if let To::Ram(a) = to
             && writable
             && addr.is_multiple_of(len as u64)
         {
-            let held = ram(a, len);
+            let held = ram(&self.host, a, len);
             self.code.invalidate(e.phys & PAGE | addr & 0xfff, len);
             self.relax(mem.idx, addr, &e);
             return Ok(swapped(held, mem));
@@ -537,7 +566,7 @@ impl<G: Guest> Bytes<'_, G> {
             Some(second) => second,
             None => {
                 let phys = self.mmu.fetch_page::<G>(self.at, self.next)?;
-                let host = self.mmu.bus.ram(phys).ok_or(nothing_there(self.next))?.host;
+                let host = self.mmu.ram(phys).ok_or(nothing_there(self.next))?.host;
                 self.next_page = Some(phys);
                 *self.second.insert(host)
             }
@@ -550,9 +579,9 @@ impl<G: Guest> Fetch for Bytes<'_, G> {
     fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
         let host = self.host(offset)?;
         if offset & 0xfff != 0xfff {
-            return Ok(host::load(host, 2) as u16);
+            return Ok(self.mmu.host.load(host, 2) as u16);
         }
         let high = self.host(offset + 1)?;
-        Ok(host::load(host, 1) as u16 | (host::load(high, 1) as u16) << 8)
+        Ok(self.mmu.host.load(host, 1) as u16 | (self.mmu.host.load(high, 1) as u16) << 8)
     }
 }

@@ -66,7 +66,7 @@ const CACHE: usize = 64 << 20;
 pub const PASS_LIMIT: u32 = 64;
 
 struct Shared<S> {
-    context: Context<S>,
+    context: Arc<Context<S>>,
     invalid: SegQueue<(u64, u64)>,
 }
 
@@ -126,7 +126,7 @@ impl Kick {
 pub struct Vcpu<G: Guest> {
     guest: G,
     shared: Arc<Shared<G::State>>,
-    own: Own,
+    own: Own<G::State>,
     accel: Accel,
     mmu: Mmu,
     builder: Builder,
@@ -154,9 +154,9 @@ impl<G: Guest> Vcpu<G> {
             let what = "the JIT needs a processor with AVX2, BMI2, FMA and F16C; the interpreter runs on any";
             return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
         }
-        let (context, own) = Context::new(state);
+        let own = Own::new(state);
         let shared = Arc::new(Shared {
-            context,
+            context: own.context().clone(),
             invalid: SegQueue::new(),
         });
         let code = Code::new(G::LAYOUT, if accel == Accel::Jit { CACHE } else { 0 }, alone)?;
@@ -186,13 +186,13 @@ impl<G: Guest> Vcpu<G> {
     }
     /// The architectural state.
     pub fn state(&self) -> &G::State {
-        self.shared.context.state(&self.own)
+        self.own.state()
     }
     /// The architectural state, to be changed: everything cached of it is looked at anew.
     pub fn state_mut(&mut self) -> &mut G::State {
         self.mmu.dirty = true;
         self.mmu.traps_changed = true;
-        self.shared.context.state_mut(&mut self.own)
+        self.own.state_mut()
     }
     /// The guest's own part.
     pub fn guest(&self) -> &G {
@@ -204,7 +204,7 @@ impl<G: Guest> Vcpu<G> {
     }
     /// Whether a pending line ends a wait for interrupt, or an exit was requested.
     pub fn wakes(&self) -> bool {
-        let a = self.shared.context.attention();
+        let a = self.own.attention();
         a.now.load(Acquire) & EXIT != 0 || self.guest.wakes(self.state(), a.lines.load(Acquire))
     }
     /// Forget every translation of addresses and code, as after loading other memory.
@@ -257,7 +257,7 @@ impl<G: Guest> Vcpu<G> {
 
     /// Requests of other threads, and interrupts.
     fn attend(&mut self) -> Option<Exit> {
-        let a = self.shared.context.attention();
+        let a = self.own.attention();
         if a.now.load(Acquire) != 0 {
             let asked = a.now.swap(0, AcqRel);
             self.forget_written();
@@ -277,11 +277,11 @@ impl<G: Guest> Vcpu<G> {
     }
     /// Let the guest take a pending interrupt; whether it took one.
     fn take_interrupt(&mut self) -> bool {
-        let lines = self.shared.context.attention().lines.load(Acquire);
+        let lines = self.own.attention().lines.load(Acquire);
         if lines == 0 {
             return false;
         }
-        let (guest, state) = (&mut self.guest, self.shared.context.state_mut(&mut self.own));
+        let (guest, state) = (&mut self.guest, self.own.state_mut());
         let before = self.tracing.keep(state);
         let taken = guest.interrupt(state, lines);
         if taken {
@@ -293,7 +293,7 @@ impl<G: Guest> Vcpu<G> {
     /// A fault of the instruction at `offset` in the page at `page`: into the guest's exception.
     fn raise(&mut self, page: u64, stopped: Stopped) {
         let pc = page.wrapping_add(stopped.offset as u64) & G::LAYOUT.pc.ty.mask() as u64;
-        let state = self.shared.context.state_mut(&mut self.own);
+        let state = self.own.state_mut();
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
         self.guest.restore(state, pc, stopped.aux);
         if self.mmu.watching.is_hit() {
@@ -307,7 +307,7 @@ impl<G: Guest> Vcpu<G> {
     }
     /// A fault of fetching the instruction at the pc.
     fn raise_fetch(&mut self, fault: Fault) {
-        let state = self.shared.context.state_mut(&mut self.own);
+        let state = self.own.state_mut();
         let before = self.tracing.keep(state);
         self.guest.raise(state, fault);
         self.mmu.dirty = true;
@@ -318,7 +318,7 @@ impl<G: Guest> Vcpu<G> {
     fn find(&mut self) -> Option<Found> {
         let pc = self.pc();
         let key = self.place(pc)?;
-        let at = (&self.guest, self.shared.context.state(&self.own));
+        let at = (&self.guest, self.own.state());
         match self.mmu.block::<G>(at, pc, key) {
             Ok(Some(found)) => Some(found),
             Ok(None) => self.translate(key, pc),
@@ -330,7 +330,7 @@ impl<G: Guest> Vcpu<G> {
     }
     /// Where the instruction at the pc lies. `None` as for [`Vcpu::find`].
     fn place(&mut self, pc: u64) -> Option<BlockKey> {
-        let at = (&self.guest, self.shared.context.state(&self.own));
+        let at = (&self.guest, self.own.state());
         match self.mmu.fetch_page::<G>(at, pc) {
             Ok(page) => Some(BlockKey {
                 phys: page | pc & 0xfff,
@@ -348,7 +348,7 @@ impl<G: Guest> Vcpu<G> {
             self.builder.block.clear();
             let start = (key.phys & 0xfff) as u32;
             let trap = self.breakpoints.check::<G>(&mut self.builder, start);
-            let state = self.shared.context.state(&self.own);
+            let state = self.own.state();
             let (guest, builder) = (&self.guest, &mut self.builder);
             let mut refused = false;
             let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, limit == 1);
@@ -416,7 +416,7 @@ impl<G: Guest> Vcpu<G> {
             if let Some(leave) = self.run_ir(&code) {
                 return leave;
             }
-            if self.shared.context.attention().both() != 0 || self.mmu.traps_changed {
+            if self.own.attention().both() != 0 || self.mmu.traps_changed {
                 return Leave::Sync;
             }
         }
@@ -424,7 +424,7 @@ impl<G: Guest> Vcpu<G> {
     /// One block. `None`: it ended in a branch.
     fn run_ir(&mut self, code: &Prepared) -> Option<Leave> {
         let page = self.pc() & !0xfff;
-        let state = self.shared.context.state_mut(&mut self.own);
+        let state = self.own.state_mut();
         match interp::run(&mut self.guest, state, &mut self.mmu, code, page, &mut self.scratch) {
             Ok(Next::Goto { .. } | Next::GotoVal { .. }) => None,
             Ok(Next::Exit(why)) => Some(why),
@@ -438,10 +438,10 @@ impl<G: Guest> Vcpu<G> {
     /// The translation tables fit the state again.
     fn reselect(&mut self) {
         if self.mmu.dirty {
-            let state = self.shared.context.state(&self.own);
+            let state = self.own.state();
             self.mmu.select((&self.guest, state));
             let (data, code) = self.mmu.tables();
-            self.shared.context.set_tables(&mut self.own, data, code);
+            self.own.set_tables(data, code);
         }
     }
     fn translated(&mut self) -> Leave {
@@ -455,7 +455,7 @@ impl<G: Guest> Vcpu<G> {
         let Some(mut entry) = self.mmu.code.entry(found) else {
             return Leave::Sync;
         };
-        self.shared.context.prepare(&mut self.own, page, round);
+        self.own.prepare(page, round);
         loop {
             let reason = call::enter(self, entry);
             self.collect_flags();
@@ -465,7 +465,7 @@ impl<G: Guest> Vcpu<G> {
                         entry = next;
                         let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
                         let page = self.pc() & !0xfff;
-                        self.shared.context.prepare(&mut self.own, page, round);
+                        self.own.prepare(page, round);
                         continue;
                     }
                     None => Leave::Sync,
@@ -483,17 +483,17 @@ impl<G: Guest> Vcpu<G> {
     }
     /// The pc of the `Goto` that left translated code.
     fn set_goto(&mut self) -> u32 {
-        let (site, page) = self.shared.context.left_at(&self.own);
+        let (site, page) = self.own.left_at();
         let offset = self.mmu.code.goto_offset(site);
         let pc = page.wrapping_add_signed(offset as i64) & G::LAYOUT.pc.ty.mask() as u64;
-        let state = self.shared.context.state_mut(&mut self.own);
+        let state = self.own.state_mut();
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
         site
     }
     /// Link the `Goto` that left translated code to its target; where to go on. `None`: look around first.
     fn link(&mut self) -> Option<u64> {
         let site = self.set_goto();
-        if self.mmu.dirty || self.shared.context.attention().now.load(Acquire) != 0 {
+        if self.mmu.dirty || self.own.attention().now.load(Acquire) != 0 {
             return None;
         }
         let era = self.mmu.code.era();
@@ -505,8 +505,8 @@ impl<G: Guest> Vcpu<G> {
     }
     /// Cumulative flags from the host's control word into the state.
     fn collect_flags(&mut self) {
-        let flags = self.shared.context.take_flags(&mut self.own) & !FP_DENORMAL;
-        let state = self.shared.context.state_mut(&mut self.own);
+        let flags = self.own.take_flags() & !FP_DENORMAL;
+        let state = self.own.state_mut();
         interp::raise_flags(bytemuck::bytes_of_mut(state), G::LAYOUT, flags);
     }
 }

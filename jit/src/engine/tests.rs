@@ -3,13 +3,11 @@
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory};
 use crate::interp::Prepared;
+use emu_devices::bus::Ram;
 use emu_ir::{Block, Op, RamPage, Val};
 
-/// One page of memory at physical 0, page aligned.
-#[repr(align(4096))]
-struct Bytes([u8; MEMORY as usize]);
-
-struct OnePage(Box<Bytes>);
+/// One page of memory at physical 0.
+struct OnePage(Arc<Ram>);
 
 impl Bus for OnePage {
     fn load(&mut self, _: u64, _: u8) -> Option<u64> {
@@ -18,15 +16,15 @@ impl Bus for OnePage {
     fn store(&mut self, _: u64, _: u8, _: u64) -> Option<()> {
         None
     }
-    fn ram(&mut self, page: u64) -> Option<RamPage> {
-        (page == 0).then_some(RamPage::plain(self.0.0.as_mut_ptr() as u64, page))
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        (page == 0).then(|| RamPage::plain(self.0.mapping(), 0, page))
     }
 }
 
 /// A vCPU whose blocks tests put in themselves.
 struct Bench {
     v: Vcpu<TestGuest>,
-    host: u64,
+    ram: Arc<Ram>,
     next: u64,
     fresh: TestMemory,
 }
@@ -41,22 +39,21 @@ enum Left {
 
 impl Bench {
     fn new() -> Bench {
-        let mut ram = OnePage(Box::new(Bytes([0; MEMORY as usize])));
-        let host = ram.ram(0).expect("page 0").host;
+        let ram = Arc::new(Ram::new(MEMORY).expect("memory"));
         let state: State = bytemuck::Zeroable::zeroed();
-        let v = Vcpu::new(TestGuest, state, Box::new(ram), Accel::Jit, true).expect("a vCPU");
+        let bus = Box::new(OnePage(ram.clone()));
+        let v = Vcpu::new(TestGuest, state, bus, Accel::Jit, true).expect("a vCPU");
         Bench {
             v,
-            host,
+            ram,
             next: 0x10_0000,
             fresh: TestMemory::default(),
         }
     }
     fn memory(&self) -> Vec<u8> {
-        let words = (self.host..self.host + MEMORY).step_by(16);
-        words
-            .flat_map(|at| crate::tlb::host::load(at, 16).to_le_bytes())
-            .collect()
+        let mut bytes = vec![0; MEMORY as usize];
+        self.ram.copy_out(0, &mut bytes).expect("all inside");
+        bytes
     }
     /// Put a block in the cache; its entry.
     fn install(&mut self, block: &Block) -> Option<u64> {
@@ -72,16 +69,10 @@ impl Bench {
         code.entry(found)
     }
     fn run(&mut self, entry: u64, state: &State) -> (State, Vec<u8>, Left) {
-        let (words, _) = self.fresh.bytes.as_chunks();
-        for (at, word) in (self.host..).step_by(16).zip(words) {
-            crate::tlb::host::store(at, 16, u128::from_le_bytes(*word));
-        }
+        self.ram.copy_in(0, &self.fresh.bytes).expect("all inside");
         *self.v.state_mut() = *state;
         self.v.reselect();
-        self.v
-            .shared
-            .context
-            .prepare(&mut self.v.own, PAGE_BASE, state.fp_round);
+        self.v.own.prepare(PAGE_BASE, state.fp_round);
         let reason = call::enter(&mut self.v, entry);
         self.v.collect_flags();
         let left = match reason {

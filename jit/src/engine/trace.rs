@@ -172,7 +172,7 @@ impl<G: Guest> Vcpu<G> {
         self.reselect();
         let Some(found) = self.find() else { return Leave::Sync };
         self.tell_entry(found);
-        self.shared.context.attention().now.fetch_or(TRACE, Release);
+        self.own.attention().now.fetch_or(TRACE, Release);
         let left = self.untraced();
         self.tell_left();
         left
@@ -181,7 +181,7 @@ impl<G: Guest> Vcpu<G> {
     pub(super) fn tell_left(&mut self) {
         self.tell_mmu();
         if let Some(tracer) = self.tracing.tracer.as_mut().filter(|_| self.tracing.wants.steps()) {
-            tracer.leave(self.shared.context.state(&self.own));
+            tracer.leave(self.own.state());
         }
     }
     fn tell_entry(&mut self, found: Found) {
@@ -208,7 +208,7 @@ impl<G: Guest> Vcpu<G> {
                 insns,
                 code: &code,
             };
-            tracer.enter(self.shared.context.state(&self.own), &block);
+            tracer.enter(self.own.state(), &block);
         }
         self.tracing.code = code;
     }
@@ -216,7 +216,7 @@ impl<G: Guest> Vcpu<G> {
     pub(super) fn tell_exception(&mut self, before: Option<G::State>, cause: Cause) {
         self.tell_mmu();
         if let (Some(before), Some(tracer)) = (before, &mut self.tracing.tracer) {
-            tracer.exception(&before, self.shared.context.state(&self.own), cause);
+            tracer.exception(&before, self.own.state(), cause);
         }
     }
     /// Tell the tracer of what happened to the translation of addresses.

@@ -1,6 +1,8 @@
 //! The memory that translated code works on: the guest's state with the accelerator's own words just below it.
 
 use std::cell::UnsafeCell;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// What a vCPU's translated code needs besides the guest's state. It ends where the state starts; the host register that
@@ -106,9 +108,6 @@ pub fn name(displacement: i32) -> Option<String> {
     })
 }
 
-/// The right to use a [`Context`]'s state and words: there is one for each, and its vCPU has it.
-pub struct Own(());
-
 /// The memory translated code works on. Other threads reach its [`Attention`] only.
 #[repr(C)]
 pub struct Context<S> {
@@ -120,8 +119,23 @@ pub struct Context<S> {
 unsafe impl<S: Send> Sync for Context<S> {}
 
 impl<S> Context<S> {
-    /// A context with this state, and the right to use it.
-    pub fn new(state: S) -> (Context<S>, Own) {
+    /// What other threads may write.
+    pub fn attention(&self) -> &Attention {
+        // SAFETY: the field is made of atomics and never borrowed mutably.
+        unsafe { &(*self.words.get()).attention }
+    }
+}
+
+/// A [`Context`], with the right to use its state and words: there is one for each, made with it, and its vCPU has it.
+pub struct Own<S> {
+    context: Arc<Context<S>>,
+    /// As if the state were in here: who may share or send that may share or send this.
+    _state: PhantomData<S>,
+}
+
+impl<S> Own<S> {
+    /// A context with this state.
+    pub fn new(state: S) -> Own<S> {
         const {
             assert!(
                 align_of::<S>() <= align_of::<Words>(),
@@ -132,72 +146,76 @@ impl<S> Context<S> {
             mxcsr: MXCSR_DEFAULT,
             ..Words::default()
         };
-        (
-            Context {
-                words: UnsafeCell::new(words),
-                state: UnsafeCell::new(state),
-            },
-            Own(()),
-        )
+        let context = Context {
+            words: UnsafeCell::new(words),
+            state: UnsafeCell::new(state),
+        };
+        Own {
+            context: Arc::new(context),
+            _state: PhantomData,
+        }
+    }
+    /// The context, for other threads.
+    pub fn context(&self) -> &Arc<Context<S>> {
+        &self.context
     }
     /// What other threads may write.
     pub fn attention(&self) -> &Attention {
-        // SAFETY: the field is made of atomics and never borrowed mutably.
-        unsafe { &(*self.words.get()).attention }
+        self.context.attention()
     }
     /// The state.
-    pub fn state<'a>(&'a self, _: &'a Own) -> &'a S {
-        // SAFETY: whoever could change it needs the `Own` mutably.
-        unsafe { &*self.state.get() }
+    pub fn state(&self) -> &S {
+        // SAFETY: whoever could change it needs this, the only `Own` of the context, mutably.
+        unsafe { &*self.context.state.get() }
     }
     /// The state, to change.
-    pub fn state_mut<'a>(&'a self, _: &'a mut Own) -> &'a mut S {
-        // SAFETY: the `Own` is borrowed mutably.
-        unsafe { &mut *self.state.get() }
+    pub fn state_mut(&mut self) -> &mut S {
+        // SAFETY: the only `Own` of the context is borrowed mutably.
+        unsafe { &mut *self.context.state.get() }
     }
     /// The state's address for translated code, with access to the words below it.
     pub fn pointer(&self) -> *mut u8 {
-        let base = std::ptr::from_ref(self).cast::<u8>().cast_mut();
+        let base = Arc::as_ptr(&self.context).cast::<u8>().cast_mut();
         base.wrapping_add(SIZE as usize)
     }
     fn words(&self) -> *mut Words {
-        self.words.get()
+        self.context.words.get()
     }
     /// The functions behind calls, and the code cache's address.
-    pub fn connect(&self, _: &mut Own, slow: u64, call: u64, code_base: u64) {
-        // SAFETY: the `Own` is borrowed mutably; fields are written one by one, past the attention words.
+    pub fn connect(&mut self, slow: u64, call: u64, code_base: u64) {
+        // SAFETY: this is borrowed mutably; fields are written one by one, past the attention words.
         unsafe { ((*self.words()).slow, (*self.words()).call, (*self.words()).code_base) = (slow, call, code_base) }
     }
     /// Where the vCPU is, for calls.
-    pub fn set_owner(&self, _: &mut Own, owner: u64) {
+    pub fn set_owner(&mut self, owner: u64) {
         // SAFETY: as in `connect`.
         unsafe { (*self.words()).owner = owner }
     }
     /// The vCPU that translated code called from.
     ///
     /// # Safety
-    /// `state` came from [`Context::pointer`].
+    /// `state` came from [`Own::pointer`], and its context is still there.
     pub unsafe fn owner(state: *mut u8) -> u64 {
         // SAFETY: the words lie right below the state.
         unsafe { (*state.wrapping_sub(SIZE as usize).cast::<Words>()).owner }
     }
     /// The translation tables: data of both address spaces, fetch.
-    pub fn set_tables(&self, _: &mut Own, data: [u64; 2], code: u64) {
+    pub fn set_tables(&mut self, data: [u64; 2], code: u64) {
         // SAFETY: as in `connect`.
         unsafe { ((*self.words()).data, (*self.words()).code) = (data, code) }
     }
     /// Before entering a block: the virtual address of its page, and the rounding mode (0 to 3).
-    pub fn prepare(&self, _: &mut Own, page: u64, round: u32) {
+    pub fn prepare(&mut self, page: u64, round: u32) {
         // SAFETY: as in `connect`.
         unsafe { ((*self.words()).page_base, (*self.words()).mxcsr) = (page, MXCSR_DEFAULT | (round & 3) << 13) }
     }
     /// The site that left, and the virtual address of the page it left from.
-    pub fn left_at(&self, _: &Own) -> (u32, u64) {
+    pub fn left_at(&self) -> (u32, u64) {
         // SAFETY: as in `state`.
         unsafe { ((*self.words()).site, (*self.words()).page_base) }
     }
     /// The cumulative flags gathered since the last call.
-    pub fn take_flags(&self, _: &mut Own) -> u32 {
+    pub fn take_flags(&mut self) -> u32 {
         // SAFETY: as in `connect`.
         unsafe {
             let flags = (*self.words()).mxcsr & 0x3f;
@@ -206,12 +224,12 @@ impl<S> Context<S> {
         }
     }
     /// Call arguments.
-    pub fn args(&self, _: &Own) -> [u128; 4] {
+    pub fn args(&self) -> [u128; 4] {
         // SAFETY: as in `state`.
         unsafe { (*self.words()).args }
     }
     /// A call's result.
-    pub fn set_result(&self, _: &mut Own, ret: u128) {
+    pub fn set_result(&mut self, ret: u128) {
         // SAFETY: as in `connect`.
         unsafe { (*self.words()).ret = ret }
     }

@@ -250,7 +250,7 @@ impl Bus for Quiet {
     fn store(&mut self, _: u64, _: u8, _: u64) -> Option<()> {
         None
     }
-    fn ram(&mut self, _: u64) -> Option<RamPage> {
+    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
         None
     }
 }

@@ -87,7 +87,7 @@ impl Bus for Memory {
         self.0[range].copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
         Some(())
     }
-    fn ram(&mut self, _: u64) -> Option<RamPage> {
+    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
         None
     }
 }

@@ -4,14 +4,16 @@ use super::record::{
     CODE, CODE_SIZE, CPSR, DATA, DATA_SIZE, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code,
     initial_data,
 };
+use emu_devices::bus;
 use emu_frontend_arm::Arm;
 use emu_frontend_arm::MODELS;
 use emu_frontend_arm::cp15::sctlr;
 use emu_frontend_arm::state::{Cpu, psr};
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// A CPU of the default model.
@@ -25,12 +27,6 @@ const WFI: u32 = 0xe320_f003;
 /// Translation tables: the first level, then a second for each area.
 const TABLE: u32 = 0x3000_0000;
 const TABLE_WORDS: usize = 4096;
-
-type Pages = Vec<[u128; 256]>;
-
-fn pages(bytes: &[u8]) -> Pages {
-    bytes.chunks(4096).map(bytemuck::pod_read_unaligned).collect()
-}
 
 /// The vectors for PL1 only, as a section; pages of Normal memory for the areas, data never executable.
 fn tables() -> Vec<u32> {
@@ -47,88 +43,89 @@ fn tables() -> Vec<u32> {
     words
 }
 
-/// Pages of memory at their addresses.
-struct Areas {
-    all: [(u32, Pages); 4],
-    data: Vec<u8>,
-    code: Vec<u8>,
+/// Memory at an address, and what it held at first.
+struct Area {
+    at: u32,
+    memory: bus::Ram,
+    initial: Vec<u8>,
 }
 
-const DATA_AREA: usize = 2;
-const CODE_AREA: usize = 3;
-
-impl Areas {
-    fn new() -> Areas {
-        let (data, code) = (initial_data(), initial_code());
-        let vectors = WFI.to_le_bytes().repeat(1024);
-        Areas {
-            all: [
-                (VECTORS, pages(&vectors)),
-                (TABLE, pages(bytemuck::cast_slice(&tables()))),
-                (DATA, pages(&data)),
-                (CODE, pages(&code)),
-            ],
-            data,
-            code,
+impl Area {
+    fn new(at: u32, initial: Vec<u8>) -> Area {
+        let memory = bus::Ram::new(initial.len() as u64).unwrap();
+        memory.copy_in(0, &initial).unwrap();
+        Area { at, memory, initial }
+    }
+    /// Note what changed, and undo it; whether anything did. Bytes `placed` since hold `code`.
+    fn note_changes(&self, r: &mut Record, placed: Range<usize>, code: &[u8]) -> bool {
+        let (mut was, mut is) = (self.initial.clone(), vec![0; self.initial.len()]);
+        self.memory.copy_out(0, &mut is).unwrap();
+        was[placed].copy_from_slice(code);
+        let changed = r.note_changes(self.at, &was, &is);
+        if changed.is_some() {
+            self.memory.copy_in(0, &self.initial).unwrap();
         }
-    }
-    fn bytes(&mut self, area: usize) -> &mut [u8] {
-        bytemuck::cast_slice_mut(&mut self.all[area].1)
-    }
-    fn page(&mut self, phys: u64) -> Option<&mut [u128; 256]> {
-        let find = |(at, pages): &'_ mut (u32, Pages)| {
-            let page = phys.checked_sub(u64::from(*at))? >> 12;
-            ((page as usize) < pages.len()).then_some(page as usize)
-        };
-        let (area, page) = self.all.iter_mut().enumerate().find_map(|(i, a)| Some((i, find(a)?)))?;
-        Some(&mut self.all[area].1[page])
-    }
-    /// Put bytes where code is placed.
-    fn place(&mut self, at: u32, bytes: &[u8]) {
-        let start = (at - CODE) as usize;
-        self.bytes(CODE_AREA)[start..start + bytes.len()].copy_from_slice(bytes);
-    }
-    /// Note what changed, and undo it. `code` is what was placed at `at`.
-    fn note_changes(&mut self, r: &mut Record, at: u32, code: &[u8]) -> bool {
-        let was = std::mem::take(&mut self.data);
-        if let Some(changed) = r.note_changes(DATA, &was, self.bytes(DATA_AREA)) {
-            self.bytes(DATA_AREA)[changed.clone()].copy_from_slice(&was[changed]);
-        }
-        self.data = was;
-        let mut was = std::mem::take(&mut self.code);
-        let placed = (at - CODE) as usize..(at - CODE) as usize + code.len();
-        let replaced = was[placed.clone()].to_vec();
-        was[placed.clone()].copy_from_slice(code);
-        let changed = r.note_changes(CODE, &was, self.bytes(CODE_AREA));
-        if let Some(changed) = changed.clone() {
-            self.bytes(CODE_AREA)[changed.clone()].copy_from_slice(&was[changed]);
-        }
-        was[placed].copy_from_slice(&replaced);
-        self.place(at, &replaced);
-        self.code = was;
         changed.is_some()
     }
 }
 
+/// All that there is.
+struct Areas {
+    vectors: Area,
+    tables: Area,
+    data: Area,
+    code: Area,
+}
+
+impl Areas {
+    fn new() -> Areas {
+        Areas {
+            vectors: Area::new(VECTORS, WFI.to_le_bytes().repeat(1024)),
+            tables: Area::new(TABLE, bytemuck::cast_slice(&tables()).to_vec()),
+            data: Area::new(DATA, initial_data()),
+            code: Area::new(CODE, initial_code()),
+        }
+    }
+    /// The area that an address lies in, and where in it.
+    fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
+        let all = [&self.vectors, &self.tables, &self.data, &self.code];
+        all.into_iter().find_map(|area| {
+            let offset = phys.checked_sub(area.at.into())?;
+            (offset < area.memory.len()).then_some((&area.memory, offset))
+        })
+    }
+    /// Put a record's code where it runs.
+    fn place(&self, at: u32, code: &[u8]) {
+        self.code.memory.copy_in((at - CODE).into(), code).unwrap();
+    }
+    /// Note what changed since `code` was placed at `at`, and undo that and the placing; whether code changed.
+    fn note_changes(&self, r: &mut Record, at: u32, code: &[u8]) -> bool {
+        self.data.note_changes(r, 0..0, &[]);
+        let start = (at - CODE) as usize;
+        let placed = start..start + code.len();
+        let changed = self.code.note_changes(r, placed.clone(), code);
+        self.place(at, &self.code.initial[placed]);
+        changed
+    }
+}
+
 #[derive(Clone)]
-struct Ram(Arc<Mutex<Areas>>);
+struct Ram(Arc<Areas>);
 
 impl Bus for Ram {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let mut areas = self.0.lock().unwrap();
-        let (bytes, at) = (bytemuck::cast_slice(areas.page(phys)?), (phys & 0xfff) as usize);
-        let bytes: &[u8] = &bytes[at..at + usize::from(size)];
-        Some(bytes.iter().rev().fold(0, |all, b| all << 8 | u64::from(*b)))
+        let (memory, offset) = self.0.find(phys)?;
+        let mut bytes = [0; 8];
+        memory.copy_out(offset, &mut bytes[..size.into()])?;
+        Some(u64::from_le_bytes(bytes))
     }
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let mut areas = self.0.lock().unwrap();
-        let (bytes, at) = (bytemuck::cast_slice_mut(areas.page(phys)?), (phys & 0xfff) as usize);
-        bytes[at..at + usize::from(size)].copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
-        Some(())
+        let (memory, offset) = self.0.find(phys)?;
+        memory.copy_in(offset, &value.to_le_bytes()[..size.into()])
     }
-    fn ram(&mut self, page: u64) -> Option<RamPage> {
-        let host = self.0.lock().unwrap().page(page)?.as_ptr() as u64;
-        Some(RamPage::plain(host, page))
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        let (memory, offset) = self.0.find(page)?;
+        Some(RamPage::plain(memory.mapping(), offset, page))
     }
 }
 
@@ -148,7 +145,7 @@ const KEPT: u64 = 16;
 
 impl Machine {
     pub fn new(accel: Accel) -> Option<Machine> {
-        let ram = Ram(Arc::new(Mutex::new(Areas::new())));
+        let ram = Ram(Arc::new(Areas::new()));
         let start = user();
         let vcpu = Vcpu::new(arm(), start, Box::new(ram.clone()), accel, true).ok()?;
         let (kick, progress) = (vcpu.kick(), Arc::new(AtomicU64::new(0)));
@@ -168,7 +165,7 @@ impl Machine {
             self.vcpu.reset_caches();
         }
         let code = bytemuck::bytes_of(&r.code);
-        self.ram.0.lock().unwrap().place(r.pc, code);
+        self.ram.0.place(r.pc, code);
         self.kick.invalidate(r.pc.into(), code.len() as u64);
         *self.vcpu.state_mut() = state_of(&self.start, r);
         let mut after = loop {
@@ -186,7 +183,7 @@ impl Machine {
                 }
             }
         };
-        let wrote_code = self.ram.0.lock().unwrap().note_changes(&mut after, r.pc, code);
+        let wrote_code = self.ram.0.note_changes(&mut after, r.pc, code);
         self.kick.invalidate(r.pc.into(), code.len() as u64);
         if wrote_code {
             self.vcpu.reset_caches();

@@ -1,0 +1,206 @@
+//! Guest RAM by host address. Other vCPUs and devices access the same bytes at the same time: every access here is
+//! atomic where it is aligned and bytewise otherwise, as the guest may expect.
+#![allow(unsafe_code)]
+
+use emu_ir::RamPage;
+use memmap2::MmapRaw;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::*};
+
+/// The mappings that a vCPU accesses directly. They stay mapped as long as this; an access anywhere else is a panic, as
+/// an index past the end of a slice is.
+#[derive(Default)]
+pub struct Memory {
+    mappings: Vec<Arc<MmapRaw>>,
+}
+
+macro_rules! at {
+    ($t:ident, $p:expr) => {
+        // SAFETY: `place` found all the bytes in a mapping that we keep, which is accessed by atomics and by guests only;
+        // the address is aligned for the type where this is used.
+        unsafe { $t::from_ptr($p.cast()) }
+    };
+}
+
+impl Memory {
+    /// The host address of a page's first byte, for as long as this lives. `None`: the page does not lie in its mapping,
+    /// or not at a multiple of 4 KiB.
+    pub fn address(&mut self, page: &RamPage) -> Option<u64> {
+        let map = page.mapping;
+        let end = page.offset.checked_add(0x1000)?;
+        let at = (map.as_ptr() as u64).checked_add(page.offset)?;
+        if end > map.len() as u64 || !at.is_multiple_of(0x1000) {
+            return None;
+        }
+        if !self.mappings.iter().any(|known| Arc::ptr_eq(known, map)) {
+            self.mappings.push(map.clone());
+        }
+        Some(at)
+    }
+    /// Where `len` bytes at a host address are.
+    #[inline]
+    fn place(&self, a: u64, len: u64) -> *mut u8 {
+        for map in &self.mappings {
+            let offset = a.wrapping_sub(map.as_ptr() as u64);
+            if offset.checked_add(len).is_some_and(|end| end <= map.len() as u64) {
+                return map.as_mut_ptr().wrapping_add(offset as usize);
+            }
+        }
+        outside(a)
+    }
+    /// Load 1 to 16 bytes.
+    #[inline]
+    pub fn load(&self, a: u64, len: u32) -> u128 {
+        let p = self.place(a, len.into());
+        match len {
+            1 => at!(AtomicU8, p).load(Relaxed) as u128,
+            2 if a.is_multiple_of(2) => at!(AtomicU16, p).load(Relaxed) as u128,
+            4 if a.is_multiple_of(4) => at!(AtomicU32, p).load(Relaxed) as u128,
+            8 if a.is_multiple_of(8) => at!(AtomicU64, p).load(Relaxed) as u128,
+            16 if a.is_multiple_of(8) => {
+                let [low, high] = [p, p.wrapping_add(8)].map(|p| at!(AtomicU64, p).load(Relaxed) as u128);
+                low | high << 64
+            }
+            _ => (0..len as usize).fold(0, |v, k| {
+                v | (at!(AtomicU8, p.wrapping_add(k)).load(Relaxed) as u128) << (8 * k)
+            }),
+        }
+    }
+    /// Store 1 to 16 bytes.
+    #[inline]
+    pub fn store(&self, a: u64, len: u32, v: u128) {
+        let p = self.place(a, len.into());
+        match len {
+            1 => at!(AtomicU8, p).store(v as u8, Relaxed),
+            2 if a.is_multiple_of(2) => at!(AtomicU16, p).store(v as u16, Relaxed),
+            4 if a.is_multiple_of(4) => at!(AtomicU32, p).store(v as u32, Relaxed),
+            8 if a.is_multiple_of(8) => at!(AtomicU64, p).store(v as u64, Relaxed),
+            16 if a.is_multiple_of(8) => {
+                at!(AtomicU64, p).store(v as u64, Relaxed);
+                at!(AtomicU64, p.wrapping_add(8)).store((v >> 64) as u64, Relaxed);
+            }
+            _ => (0..len as usize).for_each(|k| at!(AtomicU8, p.wrapping_add(k)).store((v >> (8 * k)) as u8, Relaxed)),
+        }
+    }
+    /// Store `new` if memory holds `old`; what it held. 1, 2, 4 or 8 bytes, aligned (else a panic).
+    pub fn compare_exchange(&self, a: u64, len: u32, old: u128, new: u128) -> u128 {
+        let p = self.atomic_place(a, len);
+        macro_rules! go {
+            ($t:ident, $n:ty) => {
+                match at!($t, p).compare_exchange(old as $n, new as $n, SeqCst, SeqCst) {
+                    Ok(v) | Err(v) => v as u128,
+                }
+            };
+        }
+        match len {
+            1 => go!(AtomicU8, u8),
+            2 => go!(AtomicU16, u16),
+            4 => go!(AtomicU32, u32),
+            _ => go!(AtomicU64, u64),
+        }
+    }
+    /// Store; what memory held. 1, 2, 4 or 8 bytes, aligned (else a panic).
+    pub fn exchange(&self, a: u64, len: u32, v: u128) -> u128 {
+        let p = self.atomic_place(a, len);
+        match len {
+            1 => at!(AtomicU8, p).swap(v as u8, SeqCst) as u128,
+            2 => at!(AtomicU16, p).swap(v as u16, SeqCst) as u128,
+            4 => at!(AtomicU32, p).swap(v as u32, SeqCst) as u128,
+            _ => at!(AtomicU64, p).swap(v as u64, SeqCst) as u128,
+        }
+    }
+    fn atomic_place(&self, a: u64, len: u32) -> *mut u8 {
+        let possible = matches!(len, 1 | 2 | 4 | 8) && a.is_multiple_of(len.into());
+        assert!(possible, "an atomic access of {len} bytes at {a:#x}");
+        self.place(a, len.into())
+    }
+}
+
+#[cold]
+fn outside(a: u64) -> ! {
+    panic!("host address {a:#x} is not guest memory")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use memmap2::MmapOptions;
+
+    /// So many pages, known to a memory; the host address of the first.
+    fn pages(count: usize) -> (Memory, Arc<MmapRaw>, u64) {
+        let mapping = Arc::new(MmapRaw::from(MmapOptions::new().len(count << 12).map_anon().unwrap()));
+        let mut memory = Memory::default();
+        let at = memory.address(&page(&mapping, 0)).unwrap();
+        (memory, mapping, at)
+    }
+    fn page(mapping: &Arc<MmapRaw>, offset: u64) -> RamPage<'_> {
+        RamPage::plain(mapping, offset, 0)
+    }
+
+    #[test]
+    fn accesses_of_every_length_and_alignment_read_what_was_stored() {
+        let (memory, _, at) = pages(1);
+        let value = 0x1011_1213_1415_1617_1819_1a1b_1c1d_1e1f;
+
+        for len in 1..=16 {
+            for offset in 0..16 {
+                memory.store(at + 32, 16, 0);
+                memory.store(at + offset, len, value);
+                assert_eq!(memory.load(at + offset, len), value & u128::MAX >> (128 - 8 * len));
+                assert_eq!(
+                    memory.load(at + 32, 16),
+                    0,
+                    "{len} bytes at {offset}: more than that changed"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn atomic_accesses_give_what_was_there() {
+        let (memory, _, at) = pages(1);
+
+        for len in [1, 2, 4, 8] {
+            memory.store(at, len, 5);
+            assert_eq!(memory.exchange(at, len, 6), 5);
+            assert_eq!(memory.compare_exchange(at, len, 5, 7), 6);
+            assert_eq!(memory.compare_exchange(at, len, 6, 8), 6);
+            assert_eq!(memory.load(at, len), 8);
+        }
+    }
+
+    #[test]
+    fn memory_is_kept_by_whoever_accesses_it() {
+        let (memory, mapping, at) = pages(1);
+
+        drop(mapping);
+
+        assert_eq!(memory.load(at, 8), 0);
+    }
+
+    #[test]
+    fn a_page_that_is_not_all_inside_its_mapping_has_no_address() {
+        let (mut memory, mapping, at) = pages(2);
+
+        assert_eq!(memory.address(&page(&mapping, 0x1000)), Some(at + 0x1000));
+        for offset in [0x800, 0x1800, 0x2000, u64::MAX - 0xfff, u64::MAX] {
+            assert_eq!(memory.address(&page(&mapping, offset)), None, "{offset:#x}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_accessed_outside_of_the_mappings() {
+        let (memory, _, at) = pages(1);
+        let panics = |f: &dyn Fn() -> u128| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
+
+        for a in [0, at - 1, at + 0x1000, at + 0xfff, u64::MAX] {
+            assert!(panics(&|| memory.load(a, 2)), "{a:#x}");
+            assert!(panics(&|| (memory.store(a, 16, 0), 0).1), "{a:#x}");
+        }
+        for a in [at + 1, at + 0x1000, at - 8, 8] {
+            assert!(panics(&|| memory.exchange(a, 8, 0)), "{a:#x}");
+            assert!(panics(&|| memory.compare_exchange(a, 8, 0, 0)), "{a:#x}");
+        }
+        assert!(panics(&|| memory.exchange(at, 3, 0)), "three bytes");
+    }
+}
