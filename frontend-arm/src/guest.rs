@@ -60,9 +60,9 @@ pub static LAYOUT: Layout = Layout {
 };
 
 /// Registers by how often compiled code uses them.
-const PINS: [Slot; 10] = {
+const PINS: [Slot; 9] = {
     let r = state::R;
-    [r[3], r[0], r[2], r[1], r[13], r[4], r[5], r[6], r[14], r[7]]
+    [r[3], r[0], r[2], r[1], r[13], r[4], r[5], r[6], r[14]]
 };
 
 const NAMES: [(Slot, &str); 128 + state::NAMES.len()] = {

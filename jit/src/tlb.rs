@@ -81,7 +81,6 @@ pub struct Tables {
 
 struct Space {
     context: Context,
-    live: bool,
     used: u64,
     /// First and last byte of what the mappings of [`LARGE`] entries cover together.
     large: Option<(u64, u64)>,
@@ -115,7 +114,7 @@ impl Tlb {
     /// The index of a context's tables, made empty if they are new.
     pub fn select(&mut self, context: Context) -> usize {
         self.clock += 1;
-        let at = match self.spaces.iter().position(|s| s.live && s.context == context) {
+        let at = match self.spaces.iter().position(|s| s.context == context) {
             Some(at) => at,
             None => self.claim(context),
         };
@@ -123,11 +122,6 @@ impl Tlb {
         at
     }
     fn claim(&mut self, context: Context) -> usize {
-        if let Some(at) = self.spaces.iter().position(|s| !s.live) {
-            self.spaces[at].context = context;
-            self.spaces[at].live = true;
-            return at;
-        }
         if self.spaces.len() < self.limit {
             let tables = Tables {
                 data: [NO_DATA; 1 << DATA_BITS],
@@ -135,7 +129,6 @@ impl Tlb {
             };
             self.spaces.push(Space {
                 context,
-                live: true,
                 used: 0,
                 large: None,
                 tables: Box::new(UnsafeCell::new(tables)),
@@ -147,7 +140,6 @@ impl Tlb {
             .expect("at least one context");
         self.spaces[at].clear();
         self.spaces[at].context = context;
-        self.spaces[at].live = true;
         at
     }
     /// The context that tables belong to.
@@ -197,7 +189,7 @@ impl Tlb {
     }
     /// Turn stores to a physical page slow everywhere: code was translated from it.
     pub fn protect(&mut self, phys: u64) {
-        for s in self.spaces.iter_mut().filter(|s| s.live) {
+        for s in &mut self.spaces {
             for e in &mut s.tables.get_mut().data {
                 if e.phys & PAGE == phys && e.write & !PAGE == 0 {
                     e.write |= SLOW;
@@ -215,25 +207,21 @@ impl Tlb {
 
 impl Space {
     fn clear(&mut self) {
-        if self.live {
-            let t = self.tables.get_mut();
-            t.data.fill(NO_DATA);
-            t.code.fill(NO_CODE);
-            self.large = None;
-        }
+        let t = self.tables.get_mut();
+        t.data.fill(NO_DATA);
+        t.code.fill(NO_CODE);
+        self.large = None;
     }
     fn clear_local(&mut self) {
-        if self.live {
-            let t = self.tables.get_mut();
-            t.data
-                .iter_mut()
-                .filter(|e| e.phys & GLOBAL == 0)
-                .for_each(|e| *e = NO_DATA);
-            t.code
-                .iter_mut()
-                .filter(|e| e.phys & GLOBAL == 0)
-                .for_each(|e| *e = NO_CODE);
-        }
+        let t = self.tables.get_mut();
+        t.data
+            .iter_mut()
+            .filter(|e| e.phys & GLOBAL == 0)
+            .for_each(|e| *e = NO_DATA);
+        t.code
+            .iter_mut()
+            .filter(|e| e.phys & GLOBAL == 0)
+            .for_each(|e| *e = NO_CODE);
     }
     /// Every entry that is part of a larger mapping: which of them share one is not known.
     fn clear_large(&mut self, own: bool) {
