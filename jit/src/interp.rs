@@ -226,7 +226,7 @@ fn compute(
                 raise_flags(state, layout, flags);
                 bits
             }
-            Effect::Flow => match inst.op {
+            Effect::Branch => match inst.op {
                 Op::Br { label } => {
                     i = code.target(label);
                     continue;
@@ -239,7 +239,13 @@ fn compute(
                 }
                 _ => return i - 1,
             },
-            Effect::Mem | Effect::Call => return i - 1,
+            Effect::Load
+            | Effect::Store
+            | Effect::Atomic
+            | Effect::Fence
+            | Effect::Call
+            | Effect::Position
+            | Effect::Leave => return i - 1,
         }
     }
 }

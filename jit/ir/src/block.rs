@@ -72,27 +72,32 @@ pub struct Builder {
     pub block: Block,
 }
 
-macro_rules! binary { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
-    $(#[$d])* pub fn $f(&mut self, a: Val, b: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b }) }
-)* } }
-macro_rules! unary { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
-    $(#[$d])* pub fn $f(&mut self, a: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a }) }
-)* } }
-macro_rules! ternary { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
-    $(#[$d])* pub fn $f(&mut self, a: Val, b: Val, c: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, c }) }
-)* } }
-macro_rules! lanewise { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
-    $(#[$d])* pub fn $f(&mut self, e: Lane, a: Val, b: Val) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, e }) }
-)* } }
-macro_rules! float { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
-    $(#[$d])* pub fn $f(&mut self, a: Val, b: Val, env: Fenv) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, env }) }
-)* } }
-macro_rules! lanefloat { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
-    $(#[$d])* pub fn $f(&mut self, e: Lane, a: Val, b: Val, env: Fenv) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, b, e, env }) }
-)* } }
-macro_rules! laneshift { ($( $(#[$d:meta])* $f:ident $op:ident; )*) => { $(
-    $(#[$d])* pub fn $f(&mut self, e: Lane, a: Val, n: u8) -> Val { let ty = self.block.ty(a); self.push(ty, Op::$op { a, n, e }) }
-)* } }
+/// A method of the builder from a line of the table: `[what the operation has] (arguments) fields to come`.
+macro_rules! method {
+    ($(#[$d:meta])* () $($without:tt)*) => {};
+    ($(#[$d:meta])* ($f:ident) $op:ident [$($x:ident)*] ($($arg:tt)*) $lane:ident : Lane $(, $($rest:tt)*)?) => {
+        method! { $(#[$d])* ($f) $op [$($x)* $lane] ($lane: Lane, $($arg)*) $($($rest)*)? }
+    };
+    ($(#[$d:meta])* ($f:ident) $op:ident [$($x:ident)*] ($($arg:tt)*) $y:ident : $t:ident $(, $($rest:tt)*)?) => {
+        method! { $(#[$d])* ($f) $op [$($x)* $y] ($($arg)* $y: $t,) $($($rest)*)? }
+    };
+    ($(#[$d:meta])* ($f:ident) $op:ident [$first:ident $($x:ident)*] ($($arg:tt)*)) => {
+        $(#[$d])*
+        pub fn $f(&mut self, $($arg)*) -> Val {
+            let ty = self.block.ty($first);
+            self.push(ty, Op::$op { $first, $($x),* })
+        }
+    };
+}
+macro_rules! builders {
+    ($( $e:ident $class:ident {
+        $( $(#[$d:meta])* $n:ident { $($fields:tt)* } -> $r:ident $(, $method:ident)?; )*
+    } )*) => {
+        /// The plain operations.
+        impl Builder { $( $( method! { $(#[$d])* ($($method)?) $n [] () $($fields)* } )* )* }
+    };
+}
+crate::for_each_op!(builders);
 
 impl Builder {
     /// An empty block's builder.
@@ -166,167 +171,6 @@ impl Builder {
         self.push(ty, Op::PcRel { offset })
     }
 
-    binary! {
-        /// Wrapping addition.
-        add Add;
-        /// Wrapping subtraction.
-        sub Sub;
-        /// Low half of the product.
-        mul Mul;
-        /// High half of the unsigned product.
-        mul_hi_u MulHiU;
-        /// High half of the signed product.
-        mul_hi_s MulHiS;
-        /// Unsigned division.
-        div_u DivU;
-        /// Signed division.
-        div_s DivS;
-        /// Bitwise and.
-        and And;
-        /// Bitwise or.
-        or Or;
-        /// Bitwise exclusive or.
-        xor Xor;
-        /// `a & !b`.
-        and_not AndNot;
-        /// Left shift.
-        shl Shl;
-        /// Logical right shift.
-        shr_u ShrU;
-        /// Arithmetic right shift.
-        shr_s ShrS;
-        /// Rotate right.
-        rotr Rotr;
-        /// Carry of an addition.
-        add_carry AddCarry;
-        /// Overflow of an addition.
-        add_ovf AddOvf;
-        /// Overflow of a subtraction.
-        sub_ovf SubOvf;
-        /// `a == b`.
-        eq Eq;
-        /// `a != b`.
-        ne Ne;
-        /// Unsigned `a < b`.
-        ult Ult;
-        /// Unsigned `a <= b`.
-        ule Ule;
-        /// Signed `a < b`.
-        slt Slt;
-        /// Signed `a <= b`.
-        sle Sle;
-    }
-    unary! {
-        /// Complement.
-        not Not;
-        /// Negation.
-        neg Neg;
-        /// Leading zeros.
-        clz Clz;
-        /// Trailing zeros.
-        ctz Ctz;
-        /// Set bits.
-        popcnt Popcnt;
-        /// Bytes reversed.
-        bswap Bswap;
-        /// Bits reversed.
-        bit_rev BitRev;
-        /// Float negation.
-        fneg FNeg;
-        /// Float magnitude.
-        fabs FAbs;
-        /// Set bits of each byte.
-        vpopcnt VPopcnt;
-    }
-    ternary! {
-        /// `a + b + c`.
-        adc Adc;
-        /// Carry of `a + b + c`.
-        adc_carry AdcCarry;
-        /// Overflow of `a + b + c`.
-        adc_ovf AdcOvf;
-    }
-    lanewise! {
-        /// Lanewise addition.
-        vadd VAdd;
-        /// Lanewise subtraction.
-        vsub VSub;
-        /// Lanewise product.
-        vmul VMul;
-        /// Lanewise signed minimum.
-        vmin_s VMinS;
-        /// Lanewise unsigned minimum.
-        vmin_u VMinU;
-        /// Lanewise signed maximum.
-        vmax_s VMaxS;
-        /// Lanewise unsigned maximum.
-        vmax_u VMaxU;
-        /// Lanewise signed saturating addition.
-        vqadd_s VQAddS;
-        /// Lanewise unsigned saturating addition.
-        vqadd_u VQAddU;
-        /// Lanewise signed saturating subtraction.
-        vqsub_s VQSubS;
-        /// Lanewise unsigned saturating subtraction.
-        vqsub_u VQSubU;
-        /// Lanewise equality.
-        veq VEq;
-        /// Lanewise signed greater than.
-        vgt_s VGtS;
-        /// Lanewise unsigned greater than.
-        vgt_u VGtU;
-        /// Lanewise left shift by lane counts.
-        vshl_v VShlV;
-        /// Lanewise logical right shift by lane counts.
-        vshr_uv VShrUV;
-        /// Lanewise arithmetic right shift by lane counts.
-        vshr_sv VShrSV;
-    }
-    laneshift! {
-        /// Lanewise left shift.
-        vshl VShl;
-        /// Lanewise logical right shift.
-        vshr_u VShrU;
-        /// Lanewise arithmetic right shift.
-        vshr_s VShrS;
-    }
-    float! {
-        /// Float addition.
-        fadd FAdd;
-        /// Float subtraction.
-        fsub FSub;
-        /// Float multiplication.
-        fmul FMul;
-        /// Float division.
-        fdiv FDiv;
-        /// Float equality.
-        feq FEq;
-        /// Float less than.
-        flt FLt;
-        /// Float less or equal.
-        fle FLe;
-        /// Float unordered.
-        fun FUn;
-    }
-    lanefloat! {
-        /// Lanewise float addition.
-        vfadd VFAdd;
-        /// Lanewise float subtraction.
-        vfsub VFSub;
-        /// Lanewise float multiplication.
-        vfmul VFMul;
-        /// Lanewise float maximum.
-        vfmax VFMax;
-        /// Lanewise float minimum.
-        vfmin VFMin;
-        /// Lanewise float equality.
-        vfeq VFEq;
-        /// Lanewise float greater than.
-        vfgt VFGt;
-        /// Lanewise float greater or equal.
-        vfge VFGe;
-    }
-
     /// `c ? a : b`.
     pub fn select(&mut self, c: Val, a: Val, b: Val) -> Val {
         let ty = self.block.ty(a);
@@ -387,21 +231,6 @@ impl Builder {
     pub fn barrier(&mut self, kind: Fence) {
         self.push(Ty::I8, Op::Barrier { kind });
     }
-    /// Float square root.
-    pub fn fsqrt(&mut self, a: Val, env: Fenv) -> Val {
-        let ty = self.block.ty(a);
-        self.push(ty, Op::FSqrt { a, env })
-    }
-    /// Fused `c + a * b`.
-    pub fn fmul_add(&mut self, c: Val, a: Val, b: Val, env: Fenv) -> Val {
-        let ty = self.block.ty(a);
-        self.push(ty, Op::FMulAdd { c, a, b, env })
-    }
-    /// Lanewise fused `c + a * b`.
-    pub fn vfmul_add(&mut self, e: Lane, c: Val, a: Val, b: Val, env: Fenv) -> Val {
-        let ty = self.block.ty(a);
-        self.push(ty, Op::VFMulAdd { c, a, b, env, e })
-    }
     /// Every lane the scalar `a`.
     pub fn vdup(&mut self, ty: Ty, e: Lane, a: Val) -> Val {
         self.push(ty, Op::VDup { a, e })
@@ -409,11 +238,6 @@ impl Builder {
     /// Lane `i` of `a` as a scalar `ty`.
     pub fn vget_lane(&mut self, ty: Ty, a: Val, i: u8) -> Val {
         self.push(ty, Op::VGetLane { a, i })
-    }
-    /// `a` with lane `i` replaced by the scalar `b`.
-    pub fn vset_lane(&mut self, a: Val, b: Val, i: u8) -> Val {
-        let ty = self.block.ty(a);
-        self.push(ty, Op::VSetLane { a, b, i })
     }
     /// Bytes of `a` and `b` picked by a pattern (see [`Op::VPerm`]); the result has `a`'s type.
     pub fn vperm(&mut self, a: Val, b: Val, pattern: [u8; 16]) -> Val {

@@ -1,8 +1,12 @@
-//! The operation table: one documented line an operation. Enum, names, operand visitors and effects come from it.
+//! The operation table: one documented line an operation. Enum, names, operand visitors, effects, the builder's plain
+//! methods and the classes that matches are made of come from it.
 //!
-//! `Name { fields } -> result, effect;` where result is `same` (the instruction's type), `bool` (I8, 0 or 1; the
-//! instruction's type is that of the operands) or `none`, and effect is one of [`Effect`]. Each operation accepts the
-//! classes of types in its comment: int = I8..I64, float = F32 F64, vec = V64 V128.
+//! A section `Effect class { … }` has the operations of one [`Effect`]; `class!()` is a pattern of them all where a crate
+//! has one made of the table. A line is `Name { fields } -> result, method;`, where result is `same` (the instruction's
+//! type), `bool` (I8, 0 or 1; the instruction's type is that of the operands) or `none`. A line with a method has it made
+//! in [`Builder`](crate::Builder): its arguments are the fields, the lane before the others, and its first value has the
+//! instruction's type. Each operation accepts the classes of types in its comment: int = I8..I64, float = F32 F64,
+//! vec = V64 V128.
 
 use crate::ty::*;
 
@@ -28,12 +32,22 @@ pub enum Effect {
     Get,
     /// Writes a slot.
     Set,
-    /// Guest memory: may fault, is observable.
-    Mem,
+    /// Reads guest memory: may fault, is observable.
+    Load,
+    /// Writes guest memory: may fault, is observable.
+    Store,
+    /// Reads and writes guest memory at once: may fault, is observable.
+    Atomic,
+    /// Orders accesses to guest memory.
+    Fence,
     /// A helper: effects as its table entry says.
     Call,
-    /// Position and control flow.
-    Flow,
+    /// Says where in the guest's code it is.
+    Position,
+    /// A branch inside the block, or where one goes.
+    Branch,
+    /// Ends the block.
+    Leave,
 }
 
 /// A field of an operation.
@@ -80,290 +94,312 @@ impl Operand for [Val; 4] {
 macro_rules! for_each_op {
     ($m:ident) => {
         $m! {
-            // ---- constants and state
-            /// A constant (int, float bits, V64 bits).
-            Const { imm: Imm } -> same, Pure;
-            /// A V128 constant: index into the block's pool.
-            Const128 { pool: u16 } -> same, Pure;
-            /// Read guest state at a byte offset.
-            Get { slot: u16 } -> same, Get;
-            /// Write guest state at a byte offset.
-            Set { slot: u16, a: Val } -> none, Set;
-            /// The virtual address `offset` bytes from the start of the block's page (I32 or I64).
-            PcRel { offset: i32 } -> same, Pure;
-
-            // ---- integers (int; the bitwise ones also vec)
-            /// Wrapping addition.
-            Add { a: Val, b: Val } -> same, Pure;
-            /// Wrapping subtraction.
-            Sub { a: Val, b: Val } -> same, Pure;
-            /// Wrapping multiplication, low half.
-            Mul { a: Val, b: Val } -> same, Pure;
-            /// High half of the unsigned product.
-            MulHiU { a: Val, b: Val } -> same, Pure;
-            /// High half of the signed product.
-            MulHiS { a: Val, b: Val } -> same, Pure;
-            /// Unsigned division; by zero gives 0.
-            DivU { a: Val, b: Val } -> same, Pure;
-            /// Signed division toward zero; by zero gives 0, MIN / -1 gives MIN.
-            DivS { a: Val, b: Val } -> same, Pure;
-            /// `a + (b << n)`, 1 <= n <= 3, wrapping (I32, I64).
-            AddShl { a: Val, b: Val, n: u8 } -> same, Pure;
-            /// Bitwise and (int, vec).
-            And { a: Val, b: Val } -> same, Pure;
-            /// Bitwise or (int, vec).
-            Or { a: Val, b: Val } -> same, Pure;
-            /// Bitwise exclusive or (int, vec).
-            Xor { a: Val, b: Val } -> same, Pure;
-            /// `a & !b` (int, vec).
-            AndNot { a: Val, b: Val } -> same, Pure;
-            /// Bitwise complement (int, vec).
-            Not { a: Val } -> same, Pure;
-            /// Two's complement negation.
-            Neg { a: Val } -> same, Pure;
-            /// Left shift by an unsigned count of the same type; counts >= width give 0.
-            Shl { a: Val, b: Val } -> same, Pure;
-            /// Logical right shift; counts >= width give 0.
-            ShrU { a: Val, b: Val } -> same, Pure;
-            /// Arithmetic right shift; counts >= width give the sign.
-            ShrS { a: Val, b: Val } -> same, Pure;
-            /// Rotate right; the count is taken modulo the width.
-            Rotr { a: Val, b: Val } -> same, Pure;
-            /// Leading zeros; the width for 0 (I32, I64).
-            Clz { a: Val } -> same, Pure;
-            /// Trailing zeros; the width for 0 (I32, I64).
-            Ctz { a: Val } -> same, Pure;
-            /// Set bits (I32, I64).
-            Popcnt { a: Val } -> same, Pure;
-            /// Bytes reversed (I16, I32, I64).
-            Bswap { a: Val } -> same, Pure;
-            /// Bits reversed (I32, I64).
-            BitRev { a: Val } -> same, Pure;
-
-            // ---- carries and overflows (int)
-            /// Unsigned carry out of `a + b`.
-            AddCarry { a: Val, b: Val } -> bool, Pure;
-            /// Signed overflow of `a + b`.
-            AddOvf { a: Val, b: Val } -> bool, Pure;
-            /// Signed overflow of `a - b`. (The borrow is `Ult`.)
-            SubOvf { a: Val, b: Val } -> bool, Pure;
-            /// `a + b + c`, `c` a boolean.
-            Adc { a: Val, b: Val, c: Val } -> same, Pure;
-            /// Unsigned carry out of `a + b + c`.
-            AdcCarry { a: Val, b: Val, c: Val } -> bool, Pure;
-            /// Signed overflow of `a + b + c`.
-            AdcOvf { a: Val, b: Val, c: Val } -> bool, Pure;
-
-            // ---- comparisons (int)
-            /// `a == b`.
-            Eq { a: Val, b: Val } -> bool, Pure;
-            /// `a != b`.
-            Ne { a: Val, b: Val } -> bool, Pure;
-            /// Unsigned `a < b`.
-            Ult { a: Val, b: Val } -> bool, Pure;
-            /// Unsigned `a <= b`.
-            Ule { a: Val, b: Val } -> bool, Pure;
-            /// Signed `a < b`.
-            Slt { a: Val, b: Val } -> bool, Pure;
-            /// Signed `a <= b`.
-            Sle { a: Val, b: Val } -> bool, Pure;
-            /// `c ? a : b`, `c` a boolean (any type).
-            Select { c: Val, a: Val, b: Val } -> same, Pure;
-
-            // ---- conversions of representation
-            /// Zero extension of a narrower int.
-            Zext { a: Val } -> same, Pure;
-            /// Sign extension of a narrower int.
-            Sext { a: Val } -> same, Pure;
-            /// Low bits of a wider int.
-            Trunc { a: Val } -> same, Pure;
-            /// The same bits as another type of the same size.
-            Bitcast { a: Val } -> same, Pure;
-
-            // ---- memory: faults are precise, at the latest `Insn`
-            /// Load (any type; see `Mem`).
-            Load { addr: Val, mem: Mem } -> same, Mem;
-            /// Store (any type; see `Mem`; the instruction's type is that of `a`).
-            Store { addr: Val, a: Val, mem: Mem } -> none, Mem;
-            /// Atomic compare and swap (int, size = that of the type): the old value; stores `new` if it equals `old`.
-            Cas { addr: Val, old: Val, new: Val, mem: Mem } -> same, Mem;
-            /// Atomic exchange (int): the old value.
-            Swap { addr: Val, a: Val, mem: Mem } -> same, Mem;
-            /// Memory barrier.
-            Barrier { kind: Fence } -> none, Mem;
-
-            // ---- scalar floating point (float)
-            /// Addition.
-            FAdd { a: Val, b: Val, env: Fenv } -> same, Fp;
-            /// Subtraction.
-            FSub { a: Val, b: Val, env: Fenv } -> same, Fp;
-            /// Multiplication.
-            FMul { a: Val, b: Val, env: Fenv } -> same, Fp;
-            /// Division.
-            FDiv { a: Val, b: Val, env: Fenv } -> same, Fp;
-            /// Square root.
-            FSqrt { a: Val, env: Fenv } -> same, Fp;
-            /// Fused `c + a * b`, rounded once (operand order for NaNs as Arm's FPMulAdd: c, a, b; 0 * inf with a quiet
-            /// NaN c is invalid and gives the default NaN).
-            FMulAdd { c: Val, a: Val, b: Val, env: Fenv } -> same, Fp;
-            /// Sign flipped; NaNs too, no flags.
-            FNeg { a: Val } -> same, Pure;
-            /// Sign cleared; NaNs too, no flags.
-            FAbs { a: Val } -> same, Pure;
-            /// `a == b`; false when unordered. The instruction's type is that of the operands.
-            FEq { a: Val, b: Val, env: Fenv } -> bool, Fp;
-            /// `a < b`; false when unordered.
-            FLt { a: Val, b: Val, env: Fenv } -> bool, Fp;
-            /// `a <= b`; false when unordered.
-            FLe { a: Val, b: Val, env: Fenv } -> bool, Fp;
-            /// Unordered: one is a NaN.
-            FUn { a: Val, b: Val, env: Fenv } -> bool, Fp;
-            /// F32 to F64 or back.
-            FCvt { a: Val, env: Fenv } -> same, Fp;
-            /// Half precision (I16) to float; `env.flag`: alternative format.
-            FFromHalf { a: Val, env: Fenv } -> same, Fp;
-            /// Float to half precision (result I16); `env.flag`: alternative format.
-            FToHalf { a: Val, env: Fenv } -> same, Fp;
-            /// Float to signed fixed point with `frac` fraction bits (I32, I64), saturating, NaN gives 0.
-            FToS { a: Val, frac: u8, env: Fenv } -> same, Fp;
-            /// Float to unsigned fixed point with `frac` fraction bits (I32, I64), saturating, NaN gives 0.
-            FToU { a: Val, frac: u8, env: Fenv } -> same, Fp;
-            /// Signed fixed point (I32, I64) with `frac` fraction bits to float.
-            SToF { a: Val, frac: u8, env: Fenv } -> same, Fp;
-            /// Unsigned fixed point (I32, I64) with `frac` fraction bits to float.
-            UToF { a: Val, frac: u8, env: Fenv } -> same, Fp;
-
-            // ---- vectors of integers (vec; `e` the lane)
-            /// Lanewise wrapping addition.
-            VAdd { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise wrapping subtraction.
-            VSub { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise product, low half (I8 I16 I32).
-            VMul { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// V64 x V64 -> V128: signed products of lanes `e` (I8 I16 I32) at twice the width.
-            VMulWideS { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// V64 x V64 -> V128: unsigned products of lanes `e` (I8 I16 I32) at twice the width.
-            VMulWideU { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise absolute value, wrapping (I8 I16 I32).
-            VAbs { a: Val, e: Lane } -> same, Pure;
-            /// Lanewise signed minimum (I8 I16 I32).
-            VMinS { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise unsigned minimum (I8 I16 I32).
-            VMinU { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise signed maximum (I8 I16 I32).
-            VMaxS { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise unsigned maximum (I8 I16 I32).
-            VMaxU { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise signed saturating addition.
-            VQAddS { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise unsigned saturating addition.
-            VQAddU { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise signed saturating subtraction.
-            VQSubS { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise unsigned saturating subtraction.
-            VQSubU { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise equality: all ones or zero.
-            VEq { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise signed `a > b`: all ones or zero.
-            VGtS { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise unsigned `a > b`: all ones or zero.
-            VGtU { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise left shift by `n`, 0 <= n < width.
-            VShl { a: Val, n: u8, e: Lane } -> same, Pure;
-            /// Lanewise logical right shift by `n`, 0 <= n <= width.
-            VShrU { a: Val, n: u8, e: Lane } -> same, Pure;
-            /// Lanewise arithmetic right shift by `n`, 0 <= n <= width.
-            VShrS { a: Val, n: u8, e: Lane } -> same, Pure;
-            /// Lanewise left shift by unsigned lane counts; counts >= width give 0.
-            VShlV { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise logical right shift by unsigned lane counts; counts >= width give 0.
-            VShrUV { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// Lanewise arithmetic right shift by unsigned lane counts; counts >= width give the sign.
-            VShrSV { a: Val, b: Val, e: Lane } -> same, Pure;
-            /// V64 -> V128: lanes `e` (I8 I16 I32) sign-extended to twice the width.
-            VWidenS { a: Val, e: Lane } -> same, Pure;
-            /// V64 -> V128: lanes `e` (I8 I16 I32) zero-extended to twice the width.
-            VWidenU { a: Val, e: Lane } -> same, Pure;
-            /// V128 -> V64: lanes to narrow lanes `e` (I8 I16 I32), truncating.
-            VNarrow { a: Val, e: Lane } -> same, Pure;
-            /// V128 -> V64: signed wide lanes to signed narrow lanes `e`, saturating.
-            VNarrowSS { a: Val, e: Lane } -> same, Pure;
-            /// V128 -> V64: signed wide lanes to unsigned narrow lanes `e`, saturating.
-            VNarrowSU { a: Val, e: Lane } -> same, Pure;
-            /// V128 -> V64: unsigned wide lanes to unsigned narrow lanes `e`, saturating.
-            VNarrowUU { a: Val, e: Lane } -> same, Pure;
-            /// Set bits of each byte.
-            VPopcnt { a: Val } -> same, Pure;
-            /// Leading zeros of each lane (I8 I16 I32); the width for 0.
-            VClz { a: Val, e: Lane } -> same, Pure;
-
-            // ---- vectors: moving lanes
-            /// Every lane is the scalar `a` (int or float of the lane's width).
-            VDup { a: Val, e: Lane } -> same, Pure;
-            /// Lane `i` of the vector `a` as a scalar: the result type is the lane's scalar type.
-            VGetLane { a: Val, i: u8 } -> same, Pure;
-            /// The vector `a` with lane `i` (of `b`'s type) replaced by the scalar `b`.
-            VSetLane { a: Val, b: Val, i: u8 } -> same, Pure;
-            /// Bytes picked by a constant pattern (V128 pool entry): byte k of the result is byte `p[k]` of `a` (0..=15) or
-            /// of `b` (16..=31), or 0 (above). For V64 results only the low eight pattern bytes count, and `b` is still
-            /// at 16 (of a V64 operand bytes 8 to 15 read as 0).
-            VPerm { a: Val, b: Val, pool: u16 } -> same, Pure;
-            /// Byte k of the result is byte `idx[k]` of the 16-byte table `a` (V128), 0 where `idx[k]` > 15.
-            VLookup { a: Val, idx: Val } -> same, Pure;
-            /// V64, V64 -> V128: low half, high half.
-            VConcat { lo: Val, hi: Val } -> same, Pure;
-            /// V128 -> V64: the low half, or with `hi` the high half.
-            VHalf { a: Val, hi: bool } -> same, Pure;
-
-            // ---- vectors of floats (vec; `e` F32 or F64)
-            /// Lanewise addition.
-            VFAdd { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise subtraction.
-            VFSub { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise multiplication.
-            VFMul { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise maximum as Arm's FPMax: NaNs propagate, +0 > -0.
-            VFMax { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise minimum as Arm's FPMin: NaNs propagate, -0 < +0.
-            VFMin { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise `a == b`: all ones or zero; false when unordered.
-            VFEq { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise `a > b`.
-            VFGt { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise `a >= b`.
-            VFGe { a: Val, b: Val, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise fused `c + a * b`.
-            VFMulAdd { c: Val, a: Val, b: Val, env: Fenv, e: Lane } -> same, Fp;
-            /// Lanewise float to signed fixed point of the same width.
-            VFToS { a: Val, frac: u8, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise float to unsigned fixed point of the same width.
-            VFToU { a: Val, frac: u8, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise signed fixed point to float of the same width.
-            VSToF { a: Val, frac: u8, e: Lane, env: Fenv } -> same, Fp;
-            /// Lanewise unsigned fixed point to float of the same width.
-            VUToF { a: Val, frac: u8, e: Lane, env: Fenv } -> same, Fp;
-
-            // ---- calls
-            /// Call entry `helper` of the guest's table ([`Guest::HELPERS`](crate::Guest)); the result is truncated to
-            /// the instruction's type. Unused arguments are `Val::NONE`.
-            Call { helper: u16, args: [Val; 4] } -> same, Call;
-
-            // ---- position and control flow
-            /// A guest instruction starts: its offset in the page and what else [`Guest::restore`](crate::Guest) needs.
-            Insn { offset: u16, aux: u32 } -> none, Flow;
-            /// A forward branch's target. An `Insn` follows before the next operation that may fault.
-            Place { label: Label } -> none, Flow;
-            /// Branch forward.
-            Br { label: Label } -> none, Flow;
-            /// Branch forward if the boolean `cond` is 1.
-            BrIf { cond: Val, label: Label } -> none, Flow;
-            /// Continue at `offset` bytes from the start of the page (may lie outside it), in state `mode` (the state's
-            /// mode slot already holds it). With `poll`, pending interrupts are looked at even if attention was not asked for.
-            Goto { offset: i32, mode: u32, hint: Hint, poll: bool } -> none, Flow;
-            /// Continue at the virtual address `addr` (the guest's address width), in the state's mode.
-            GotoVal { addr: Val, hint: Hint } -> none, Flow;
-            /// Hand over to the engine; the state's pc slot holds where to go on.
-            Exit { why: Leave } -> none, Flow;
+            // ---- Constants
+            Pure const_ops {
+                /// A constant (int, float bits, V64 bits).
+                Const { imm: Imm } -> same;
+                /// A V128 constant: index into the block's pool.
+                Const128 { pool: u16 } -> same;
+            }
+            // ---- Integers (int)
+            Pure int_ops {
+                /// The virtual address `offset` bytes from the start of the block's page (I32 or I64).
+                PcRel { offset: i32 } -> same;
+                /// Wrapping addition.
+                Add { a: Val, b: Val } -> same, add;
+                /// Wrapping subtraction.
+                Sub { a: Val, b: Val } -> same, sub;
+                /// Wrapping multiplication, low half.
+                Mul { a: Val, b: Val } -> same, mul;
+                /// High half of the unsigned product.
+                MulHiU { a: Val, b: Val } -> same, mul_hi_u;
+                /// High half of the signed product.
+                MulHiS { a: Val, b: Val } -> same, mul_hi_s;
+                /// Unsigned division; by zero gives 0.
+                DivU { a: Val, b: Val } -> same, div_u;
+                /// Signed division toward zero; by zero gives 0, MIN / -1 gives MIN.
+                DivS { a: Val, b: Val } -> same, div_s;
+                /// `a + (b << n)`, 1 <= n <= 3, wrapping (I32, I64).
+                AddShl { a: Val, b: Val, n: u8 } -> same;
+                /// Two's complement negation.
+                Neg { a: Val } -> same, neg;
+                /// Left shift by an unsigned count of the same type; counts >= width give 0.
+                Shl { a: Val, b: Val } -> same, shl;
+                /// Logical right shift; counts >= width give 0.
+                ShrU { a: Val, b: Val } -> same, shr_u;
+                /// Arithmetic right shift; counts >= width give the sign.
+                ShrS { a: Val, b: Val } -> same, shr_s;
+                /// Rotate right; the count is taken modulo the width.
+                Rotr { a: Val, b: Val } -> same, rotr;
+                /// Leading zeros; the width for 0 (I32, I64).
+                Clz { a: Val } -> same, clz;
+                /// Trailing zeros; the width for 0 (I32, I64).
+                Ctz { a: Val } -> same, ctz;
+                /// Set bits (I32, I64).
+                Popcnt { a: Val } -> same, popcnt;
+                /// Bytes reversed (I16, I32, I64).
+                Bswap { a: Val } -> same, bswap;
+                /// Bits reversed (I32, I64).
+                BitRev { a: Val } -> same, bit_rev;
+                // ---- carries and overflows (int)
+                /// Unsigned carry out of `a + b`.
+                AddCarry { a: Val, b: Val } -> bool, add_carry;
+                /// Signed overflow of `a + b`.
+                AddOvf { a: Val, b: Val } -> bool, add_ovf;
+                /// Signed overflow of `a - b`. (The borrow is `Ult`.)
+                SubOvf { a: Val, b: Val } -> bool, sub_ovf;
+                /// `a + b + c`, `c` a boolean.
+                Adc { a: Val, b: Val, c: Val } -> same, adc;
+                /// Unsigned carry out of `a + b + c`.
+                AdcCarry { a: Val, b: Val, c: Val } -> bool, adc_carry;
+                /// Signed overflow of `a + b + c`.
+                AdcOvf { a: Val, b: Val, c: Val } -> bool, adc_ovf;
+                // ---- comparisons (int)
+                /// `a == b`.
+                Eq { a: Val, b: Val } -> bool, eq;
+                /// `a != b`.
+                Ne { a: Val, b: Val } -> bool, ne;
+                /// Unsigned `a < b`.
+                Ult { a: Val, b: Val } -> bool, ult;
+                /// Unsigned `a <= b`.
+                Ule { a: Val, b: Val } -> bool, ule;
+                /// Signed `a < b`.
+                Slt { a: Val, b: Val } -> bool, slt;
+                /// Signed `a <= b`.
+                Sle { a: Val, b: Val } -> bool, sle;
+                // ---- conversions of representation
+                /// Zero extension of a narrower int.
+                Zext { a: Val } -> same;
+                /// Sign extension of a narrower int.
+                Sext { a: Val } -> same;
+                /// Low bits of a wider int.
+                Trunc { a: Val } -> same;
+            }
+            // ---- Bits, of an int or a vec
+            Pure any_ops {
+                /// Bitwise and (int, vec).
+                And { a: Val, b: Val } -> same, and;
+                /// Bitwise or (int, vec).
+                Or { a: Val, b: Val } -> same, or;
+                /// Bitwise exclusive or (int, vec).
+                Xor { a: Val, b: Val } -> same, xor;
+                /// `a & !b` (int, vec).
+                AndNot { a: Val, b: Val } -> same, and_not;
+                /// Bitwise complement (int, vec).
+                Not { a: Val } -> same, not;
+                /// `c ? a : b`, `c` a boolean (any type).
+                Select { c: Val, a: Val, b: Val } -> same;
+                /// The same bits as another type of the same size.
+                Bitcast { a: Val } -> same;
+                /// Lane `i` of the vector `a` as a scalar: the result type is the lane's scalar type.
+                VGetLane { a: Val, i: u8 } -> same;
+            }
+            // ---- Floats as bits (float), and vectors of integers (vec; `e` the lane)
+            Pure vec_ops {
+                /// Sign flipped; NaNs too, no flags.
+                FNeg { a: Val } -> same, fneg;
+                /// Sign cleared; NaNs too, no flags.
+                FAbs { a: Val } -> same, fabs;
+                /// Lanewise wrapping addition.
+                VAdd { a: Val, b: Val, e: Lane } -> same, vadd;
+                /// Lanewise wrapping subtraction.
+                VSub { a: Val, b: Val, e: Lane } -> same, vsub;
+                /// Lanewise product, low half (I8 I16 I32).
+                VMul { a: Val, b: Val, e: Lane } -> same, vmul;
+                /// V64 x V64 -> V128: signed products of lanes `e` (I8 I16 I32) at twice the width.
+                VMulWideS { a: Val, b: Val, e: Lane } -> same;
+                /// V64 x V64 -> V128: unsigned products of lanes `e` (I8 I16 I32) at twice the width.
+                VMulWideU { a: Val, b: Val, e: Lane } -> same;
+                /// Lanewise absolute value, wrapping (I8 I16 I32).
+                VAbs { a: Val, e: Lane } -> same;
+                /// Lanewise signed minimum (I8 I16 I32).
+                VMinS { a: Val, b: Val, e: Lane } -> same, vmin_s;
+                /// Lanewise unsigned minimum (I8 I16 I32).
+                VMinU { a: Val, b: Val, e: Lane } -> same, vmin_u;
+                /// Lanewise signed maximum (I8 I16 I32).
+                VMaxS { a: Val, b: Val, e: Lane } -> same, vmax_s;
+                /// Lanewise unsigned maximum (I8 I16 I32).
+                VMaxU { a: Val, b: Val, e: Lane } -> same, vmax_u;
+                /// Lanewise signed saturating addition.
+                VQAddS { a: Val, b: Val, e: Lane } -> same, vqadd_s;
+                /// Lanewise unsigned saturating addition.
+                VQAddU { a: Val, b: Val, e: Lane } -> same, vqadd_u;
+                /// Lanewise signed saturating subtraction.
+                VQSubS { a: Val, b: Val, e: Lane } -> same, vqsub_s;
+                /// Lanewise unsigned saturating subtraction.
+                VQSubU { a: Val, b: Val, e: Lane } -> same, vqsub_u;
+                /// Lanewise equality: all ones or zero.
+                VEq { a: Val, b: Val, e: Lane } -> same, veq;
+                /// Lanewise signed `a > b`: all ones or zero.
+                VGtS { a: Val, b: Val, e: Lane } -> same, vgt_s;
+                /// Lanewise unsigned `a > b`: all ones or zero.
+                VGtU { a: Val, b: Val, e: Lane } -> same, vgt_u;
+                /// Lanewise left shift by `n`, 0 <= n < width.
+                VShl { a: Val, n: u8, e: Lane } -> same, vshl;
+                /// Lanewise logical right shift by `n`, 0 <= n <= width.
+                VShrU { a: Val, n: u8, e: Lane } -> same, vshr_u;
+                /// Lanewise arithmetic right shift by `n`, 0 <= n <= width.
+                VShrS { a: Val, n: u8, e: Lane } -> same, vshr_s;
+                /// Lanewise left shift by unsigned lane counts; counts >= width give 0.
+                VShlV { a: Val, b: Val, e: Lane } -> same, vshl_v;
+                /// Lanewise logical right shift by unsigned lane counts; counts >= width give 0.
+                VShrUV { a: Val, b: Val, e: Lane } -> same, vshr_uv;
+                /// Lanewise arithmetic right shift by unsigned lane counts; counts >= width give the sign.
+                VShrSV { a: Val, b: Val, e: Lane } -> same, vshr_sv;
+                /// V64 -> V128: lanes `e` (I8 I16 I32) sign-extended to twice the width.
+                VWidenS { a: Val, e: Lane } -> same;
+                /// V64 -> V128: lanes `e` (I8 I16 I32) zero-extended to twice the width.
+                VWidenU { a: Val, e: Lane } -> same;
+                /// V128 -> V64: lanes to narrow lanes `e` (I8 I16 I32), truncating.
+                VNarrow { a: Val, e: Lane } -> same;
+                /// V128 -> V64: signed wide lanes to signed narrow lanes `e`, saturating.
+                VNarrowSS { a: Val, e: Lane } -> same;
+                /// V128 -> V64: signed wide lanes to unsigned narrow lanes `e`, saturating.
+                VNarrowSU { a: Val, e: Lane } -> same;
+                /// V128 -> V64: unsigned wide lanes to unsigned narrow lanes `e`, saturating.
+                VNarrowUU { a: Val, e: Lane } -> same;
+                /// Set bits of each byte.
+                VPopcnt { a: Val } -> same, vpopcnt;
+                /// Leading zeros of each lane (I8 I16 I32); the width for 0.
+                VClz { a: Val, e: Lane } -> same;
+                // ---- vectors: moving lanes
+                /// Every lane is the scalar `a` (int or float of the lane's width).
+                VDup { a: Val, e: Lane } -> same;
+                /// The vector `a` with lane `i` (of `b`'s type) replaced by the scalar `b`.
+                VSetLane { a: Val, b: Val, i: u8 } -> same, vset_lane;
+                /// Bytes picked by a constant pattern (V128 pool entry): byte k of the result is byte `p[k]` of `a` (0..=15) or
+                /// of `b` (16..=31), or 0 (above). For V64 results only the low eight pattern bytes count, and `b` is still
+                /// at 16 (of a V64 operand bytes 8 to 15 read as 0).
+                VPerm { a: Val, b: Val, pool: u16 } -> same;
+                /// Byte k of the result is byte `idx[k]` of the 16-byte table `a` (V128), 0 where `idx[k]` > 15.
+                VLookup { a: Val, idx: Val } -> same;
+                /// V64, V64 -> V128: low half, high half.
+                VConcat { lo: Val, hi: Val } -> same;
+                /// V128 -> V64: the low half, or with `hi` the high half.
+                VHalf { a: Val, hi: bool } -> same;
+            }
+            // ---- Floating point, scalar (float)
+            Fp float_ops {
+                /// Addition.
+                FAdd { a: Val, b: Val, env: Fenv } -> same, fadd;
+                /// Subtraction.
+                FSub { a: Val, b: Val, env: Fenv } -> same, fsub;
+                /// Multiplication.
+                FMul { a: Val, b: Val, env: Fenv } -> same, fmul;
+                /// Division.
+                FDiv { a: Val, b: Val, env: Fenv } -> same, fdiv;
+                /// Square root.
+                FSqrt { a: Val, env: Fenv } -> same, fsqrt;
+                /// Fused `c + a * b`, rounded once (operand order for NaNs as Arm's FPMulAdd: c, a, b; 0 * inf with a quiet
+                /// NaN c is invalid and gives the default NaN).
+                FMulAdd { c: Val, a: Val, b: Val, env: Fenv } -> same, fmul_add;
+                /// `a == b`; false when unordered. The instruction's type is that of the operands.
+                FEq { a: Val, b: Val, env: Fenv } -> bool, feq;
+                /// `a < b`; false when unordered.
+                FLt { a: Val, b: Val, env: Fenv } -> bool, flt;
+                /// `a <= b`; false when unordered.
+                FLe { a: Val, b: Val, env: Fenv } -> bool, fle;
+                /// Unordered: one is a NaN.
+                FUn { a: Val, b: Val, env: Fenv } -> bool, fun;
+                /// F32 to F64 or back.
+                FCvt { a: Val, env: Fenv } -> same;
+                /// Half precision (I16) to float; `env.flag`: alternative format.
+                FFromHalf { a: Val, env: Fenv } -> same;
+                /// Float to half precision (result I16); `env.flag`: alternative format.
+                FToHalf { a: Val, env: Fenv } -> same;
+                /// Float to signed fixed point with `frac` fraction bits (I32, I64), saturating, NaN gives 0.
+                FToS { a: Val, frac: u8, env: Fenv } -> same;
+                /// Float to unsigned fixed point with `frac` fraction bits (I32, I64), saturating, NaN gives 0.
+                FToU { a: Val, frac: u8, env: Fenv } -> same;
+                /// Signed fixed point (I32, I64) with `frac` fraction bits to float.
+                SToF { a: Val, frac: u8, env: Fenv } -> same;
+                /// Unsigned fixed point (I32, I64) with `frac` fraction bits to float.
+                UToF { a: Val, frac: u8, env: Fenv } -> same;
+            }
+            // ---- Floating point, vectors (vec; `e` F32 or F64)
+            Fp vec_float_ops {
+                /// Lanewise addition.
+                VFAdd { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfadd;
+                /// Lanewise subtraction.
+                VFSub { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfsub;
+                /// Lanewise multiplication.
+                VFMul { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfmul;
+                /// Lanewise maximum as Arm's FPMax: NaNs propagate, +0 > -0.
+                VFMax { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfmax;
+                /// Lanewise minimum as Arm's FPMin: NaNs propagate, -0 < +0.
+                VFMin { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfmin;
+                /// Lanewise `a == b`: all ones or zero; false when unordered.
+                VFEq { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfeq;
+                /// Lanewise `a > b`.
+                VFGt { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfgt;
+                /// Lanewise `a >= b`.
+                VFGe { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfge;
+                /// Lanewise fused `c + a * b`.
+                VFMulAdd { c: Val, a: Val, b: Val, env: Fenv, e: Lane } -> same, vfmul_add;
+                /// Lanewise float to signed fixed point of the same width.
+                VFToS { a: Val, frac: u8, e: Lane, env: Fenv } -> same;
+                /// Lanewise float to unsigned fixed point of the same width.
+                VFToU { a: Val, frac: u8, e: Lane, env: Fenv } -> same;
+                /// Lanewise signed fixed point to float of the same width.
+                VSToF { a: Val, frac: u8, e: Lane, env: Fenv } -> same;
+                /// Lanewise unsigned fixed point to float of the same width.
+                VUToF { a: Val, frac: u8, e: Lane, env: Fenv } -> same;
+            }
+            Get get_ops {
+                /// Read guest state at a byte offset.
+                Get { slot: u16 } -> same;
+            }
+            Set set_ops {
+                /// Write guest state at a byte offset.
+                Set { slot: u16, a: Val } -> none;
+            }
+            // ---- Memory: faults are precise, at the latest `Insn`
+            Load load_ops {
+                /// Load (any type; see `Mem`).
+                Load { addr: Val, mem: Mem } -> same;
+            }
+            Store store_ops {
+                /// Store (any type; see `Mem`; the instruction's type is that of `a`).
+                Store { addr: Val, a: Val, mem: Mem } -> none;
+            }
+            Atomic atomic_ops {
+                /// Atomic compare and swap (int, size = that of the type): the old value; stores `new` if it equals `old`.
+                Cas { addr: Val, old: Val, new: Val, mem: Mem } -> same;
+                /// Atomic exchange (int): the old value.
+                Swap { addr: Val, a: Val, mem: Mem } -> same;
+            }
+            Fence fence_ops {
+                /// Memory barrier.
+                Barrier { kind: Fence } -> none;
+            }
+            // ---- Calls
+            Call call_ops {
+                /// Call entry `helper` of the guest's table ([`Guest::HELPERS`](crate::Guest)); the result is truncated to
+                /// the instruction's type. Unused arguments are `Val::NONE`.
+                Call { helper: u16, args: [Val; 4] } -> same;
+            }
+            // ---- Position and control flow
+            Position position_ops {
+                /// A guest instruction starts: its offset in the page and what else [`Guest::restore`](crate::Guest) needs.
+                Insn { offset: u16, aux: u32 } -> none;
+            }
+            Branch branch_ops {
+                /// A forward branch's target. An `Insn` follows before the next operation that may fault.
+                Place { label: Label } -> none;
+                /// Branch forward.
+                Br { label: Label } -> none;
+                /// Branch forward if the boolean `cond` is 1.
+                BrIf { cond: Val, label: Label } -> none;
+            }
+            Leave leave_ops {
+                /// Continue at `offset` bytes from the start of the page (may lie outside it), in state `mode` (the state's
+                /// mode slot already holds it). With `poll`, pending interrupts are looked at even if attention was not asked for.
+                Goto { offset: i32, mode: u32, hint: Hint, poll: bool } -> none;
+                /// Continue at the virtual address `addr` (the guest's address width), in the state's mode.
+                GotoVal { addr: Val, hint: Hint } -> none;
+                /// Hand over to the engine; the state's pc slot holds where to go on.
+                Exit { why: Leave } -> none;
+            }
         }
     };
 }
@@ -381,28 +417,37 @@ macro_rules! rule {
 }
 
 macro_rules! define {
-    ($( $(#[$d:meta])* $n:ident { $($f:ident : $t:ty),* } -> $r:ident, $e:ident; )*) => {
+    ($( $e:ident $class:ident {
+        $( $(#[$d:meta])* $n:ident { $($f:ident : $t:ty),* } -> $r:ident $(, $method:ident)?; )*
+    } )*) => {
         /// An operation of the IR.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[allow(missing_docs)]
-        pub enum Op { $( $(#[$d])* $n { $($f: $t),* }, )* }
+        pub enum Op { $( $( $(#[$d])* $n { $($f: $t),* }, )* )* }
 
         impl Op {
             /// Every operation's name, for tests of completeness.
-            pub const ALL: &'static [&'static str] = &[ $( stringify!($n) ),* ];
+            pub const ALL: &'static [&'static str] = &[ $( $( stringify!($n) ),* ),* ];
             /// Its name.
             pub const fn name(&self) -> &'static str {
-                match self { $( Op::$n { .. } => stringify!($n), )* }
+                match self { $( $( Op::$n { .. } => stringify!($n), )* )* }
             }
             /// What its result is.
             #[inline(always)]
             pub const fn rule(&self) -> Rule {
-                match self { $( Op::$n { .. } => rule!($r), )* }
+                match self { $( $( Op::$n { .. } => rule!($r), )* )* }
             }
             /// What it touches.
             #[inline(always)]
             pub const fn effect(&self) -> Effect {
-                match self { $( Op::$n { .. } => Effect::$e, )* }
+                match self { $( $( Op::$n { .. } => Effect::$e, )* )* }
+            }
+            /// Its fields as text: `a: %1, e: I8`.
+            pub(crate) fn fields(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                match self { $( $( Op::$n { $($f),* } => {
+                    let fields: &[(&str, &dyn std::fmt::Debug)] = &[ $( (stringify!($f), $f) ),* ];
+                    write_fields(f, fields)
+                } )* )* }
             }
             /// Call `f` on each value operand, for rewriting.
             pub fn vals_mut(&mut self, f: &mut dyn FnMut(&mut Val)) {
@@ -410,17 +455,24 @@ macro_rules! define {
             }
             #[inline(always)]
             fn rewrite(&mut self, mut f: impl FnMut(&mut Val)) {
-                match self { $( Op::$n { $($f),* } => { $( Operand::rewrite($f, &mut f); )* } )* }
+                match self { $( $( Op::$n { $($f),* } => { $( Operand::rewrite($f, &mut f); )* } )* )* }
             }
             /// Call `f` on each value operand.
             #[inline]
             pub fn vals(&self, mut f: impl FnMut(Val)) {
-                match self { $( Op::$n { $($f),* } => { $( Operand::vals($f, &mut f); )* } )* }
+                match self { $( $( Op::$n { $($f),* } => { $( Operand::vals($f, &mut f); )* } )* )* }
             }
         }
     };
 }
 for_each_op!(define);
+
+fn write_fields(f: &mut std::fmt::Formatter<'_>, fields: &[(&str, &dyn std::fmt::Debug)]) -> std::fmt::Result {
+    fields.iter().enumerate().try_for_each(|(i, (name, value))| {
+        let comma = if i == 0 { "" } else { "," };
+        write!(f, "{comma} {name}: {value:?}")
+    })
+}
 
 /// The values that an operation uses, in order: 16 bits each, behind the last all ones ([`Val::NONE`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -471,9 +523,6 @@ impl Op {
 impl Op {
     /// Whether nothing after it in straight line is reached.
     pub const fn ends(&self) -> bool {
-        matches!(
-            self,
-            Op::Br { .. } | Op::Goto { .. } | Op::GotoVal { .. } | Op::Exit { .. }
-        )
+        matches!(self.effect(), Effect::Leave) || matches!(self, Op::Br { .. })
     }
 }

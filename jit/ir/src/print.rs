@@ -72,12 +72,7 @@ impl Listing<'_> {
                     if poll { " poll" } else { "" }
                 )
             }
-            op => {
-                // The derived form `Name { a: %1, e: I8 }` without the name and the braces.
-                let text = format!("{op:?}");
-                let body = text.split_once('{').map_or("", |(_, b)| b.trim_end_matches('}').trim());
-                write!(f, " {body}")
-            }
+            op => op.fields(f),
         }
     }
 }

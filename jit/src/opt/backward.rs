@@ -198,11 +198,17 @@ impl Backward<'_> {
                         }
                     }
                     Effect::Fp => self.flags(),
-                    Effect::Mem | Effect::Call | Effect::Flow => {
+                    Effect::Get | Effect::Set | Effect::Position => {}
+                    Effect::Load
+                    | Effect::Store
+                    | Effect::Atomic
+                    | Effect::Fence
+                    | Effect::Call
+                    | Effect::Branch
+                    | Effect::Leave => {
                         self.wanted = [Val::NONE; PINNED];
-                        self.shows(op);
+                        self.shows(op, effect);
                     }
-                    Effect::Get | Effect::Set => {}
                 }
             }
         }
@@ -229,10 +235,9 @@ impl Backward<'_> {
         }
     }
     /// What memory accesses, calls and branches mean for the stores before them.
-    fn shows(&mut self, op: &Op) {
+    fn shows(&mut self, op: &Op, effect: Effect) {
         let o = &mut self.l.overwritten;
         match *op {
-            Op::Barrier { .. } => {}
             Op::Call { helper, .. } => match (self.effect)(helper) {
                 CallEffect::Pure => {}
                 CallEffect::Flags => self.flags(),
@@ -243,6 +248,7 @@ impl Backward<'_> {
                 o.add(self.layout.pc);
             }
             Op::Br { label } | Op::BrIf { label, .. } => o.meet(&self.l.marks[label.0 as usize]),
+            _ if effect == Effect::Fence => {}
             _ => o.read_all(),
         }
     }

@@ -88,9 +88,9 @@ impl Forward<'_> {
                 self.slots.forget(self.layout.fp_flags);
                 self.values.push(inst)
             }
-            Effect::Mem => self.values.push(inst),
+            Effect::Load | Effect::Store | Effect::Atomic | Effect::Fence | Effect::Position => self.values.push(inst),
             Effect::Call => self.call(inst, operands),
-            Effect::Flow => self.flow(inst),
+            Effect::Branch | Effect::Leave => self.flow(inst),
         };
     }
     fn pure(&mut self, inst: &Inst, operands: Operands) -> Val {

@@ -3,6 +3,7 @@
 use super::alloc::{Flags, Loc, Src};
 use super::context::PAGE_BASE;
 use super::{Emit, cond};
+use crate::classes::{const_ops, effect_ops, fp_ops, vec_ops};
 use crate::pins;
 use dynasmrt::{DynasmApi, dynasm};
 use emu_ir::{Inst, Op, Ty, Val};
@@ -117,7 +118,28 @@ impl Emit<'_> {
             }
             Op::Bitcast { a } => self.get_lane(v, ty, a, 0),
             Op::VGetLane { a, i } => self.get_lane(v, ty, a, i),
-            _ => self.interpret(v, inst),
+            // Of narrow types; the high half of a product of 64 bits.
+            Op::MulHiU { .. }
+            | Op::MulHiS { .. }
+            | Op::DivU { .. }
+            | Op::DivS { .. }
+            | Op::Shl { .. }
+            | Op::ShrU { .. }
+            | Op::ShrS { .. }
+            | Op::Rotr { .. }
+            | Op::BitRev { .. }
+            | Op::AddCarry { .. }
+            | Op::AddOvf { .. }
+            | Op::SubOvf { .. }
+            | Op::Adc { .. }
+            | Op::AdcCarry { .. }
+            | Op::AdcOvf { .. }
+            | Op::Slt { .. }
+            | Op::Sle { .. } => self.interpret(v, inst),
+            // `Emit::op` sends what makes integers.
+            const_ops!() | vec_ops!() | fp_ops!() | effect_ops!() => {
+                unreachable!("{} makes no integer", inst.op.name())
+            }
         }
     }
 

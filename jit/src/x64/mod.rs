@@ -27,7 +27,7 @@ mod vec_move;
 mod window;
 
 use crate::cache::Offset;
-use crate::classes::{fp_ops, pure_ops};
+use crate::classes::{any_ops, const_ops, float_ops, int_ops, position_ops, vec_float_ops, vec_ops};
 use crate::opt::{CallEffect, Lives};
 use crate::pins::PINNED;
 use alloc::{Flags, Home, Loc};
@@ -292,7 +292,6 @@ impl Emit<'_> {
             Op::Swap { addr, a, mem } => self.swap(v, inst, addr, a, mem),
             Op::Barrier { kind } => self.barrier(kind),
             Op::Call { helper, args } => self.helper(v, ty, helper, args),
-            Op::Insn { .. } => {}
             Op::Place { label } => self.place(label),
             Op::Br { label } => self.br(label),
             Op::BrIf { cond, label } => self.br_if(cond, label),
@@ -304,9 +303,13 @@ impl Emit<'_> {
             } => self.goto(offset, mode, poll),
             Op::GotoVal { addr, hint: _ } => self.goto_val(addr),
             Op::Exit { why } => self.exit(why),
-            fp_ops!() => self.float(v, inst),
-            pure_ops!() if ty.is_int() => self.int(v, inst),
-            pure_ops!() => self.vec(v, inst),
+            float_ops!() => self.float(v, inst),
+            vec_float_ops!() => self.vec_float(v, inst),
+            int_ops!() => self.int(v, inst),
+            any_ops!() if ty.is_int() => self.int(v, inst),
+            any_ops!() | vec_ops!() => self.vec(v, inst),
+            // Seen to by `inst`.
+            const_ops!() | position_ops!() => {}
         }
     }
 

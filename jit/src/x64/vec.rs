@@ -7,6 +7,7 @@
 //! [`vec_int`](super::vec_int) has arithmetic on integer lanes, [`vec_move`](super::vec_move) what moves lanes about.
 
 use super::{Emit, cond};
+use crate::classes::{const_ops, effect_ops, fp_ops, int_ops};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Inst, Lane, Op, Ty, Val};
 
@@ -164,7 +165,10 @@ impl Emit<'_> {
             Op::VPopcnt { a } => self.popcnt(v, a),
             Op::VClz { a, e } => self.leading_zeros(v, ty, a, e),
 
-            op => unreachable!("{} makes no vector or float", op.name()),
+            // `Emit::op` sends what makes floats or vectors.
+            const_ops!() | int_ops!() | fp_ops!() | effect_ops!() => {
+                unreachable!("{} makes no float or vector", inst.op.name())
+            }
         }
     }
 

@@ -166,9 +166,9 @@ fn access(inst: &Inst, write: bool) -> Option<(Val, Mem)> {
 /// Whether an operation ends windows: it may change what addresses mean, or is where paths meet or part.
 fn ends(op: &Op) -> bool {
     match op.effect() {
-        Effect::Pure | Effect::Fp | Effect::Get | Effect::Set => false,
-        Effect::Mem => !matches!(op, Op::Load { .. } | Op::Store { .. }),
-        Effect::Call => true,
-        Effect::Flow => !matches!(op, Op::Insn { .. }),
+        Effect::Pure | Effect::Fp | Effect::Get | Effect::Set | Effect::Load | Effect::Store | Effect::Position => {
+            false
+        }
+        Effect::Atomic | Effect::Fence | Effect::Call | Effect::Branch | Effect::Leave => true,
     }
 }
