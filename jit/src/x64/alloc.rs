@@ -55,6 +55,13 @@ pub enum Src {
     Imm(i32),
 }
 
+/// A register of either file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reg {
+    Gpr(u8),
+    Xmm(u8),
+}
+
 /// What the host's flags hold, by the comparison or arithmetic that set them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flags {

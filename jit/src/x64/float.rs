@@ -1,10 +1,11 @@
 //! Scalar floating point: the host's instruction inline under [`guard`](super::guard).
 
-use super::alloc::Flags;
+use super::alloc::{Flags, Reg};
 use super::context::MXCSR;
 use super::guard::{Guard, Lanes, Tiny};
 use super::vec::xop;
 use super::{Cold, Emit, cond};
+use crate::classes::{effect_ops, pure_ops, vec_float_ops};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{FP_DENORMAL, Fenv, Inst, Op, Round, Ty, Val};
 
@@ -115,7 +116,8 @@ impl Emit<'_> {
             | Op::FToU { .. }
             | Op::SToF { .. }
             | Op::UToF { .. } => self.interpret(v, inst),
-            _ => self.vec_float(v, inst),
+            // `Emit::op` sends scalars.
+            vec_float_ops!() | pure_ops!() | effect_ops!() => unreachable!("{} is no scalar float", inst.op.name()),
         }
     }
 
@@ -237,7 +239,7 @@ impl Emit<'_> {
             false => dynasm!(self.a ; .arch x64 ; cmp Rd(d), BYTE 1),
         }
         dynasm!(self.a ; .arch x64 ; jo =>from ; =>back);
-        self.out_of_line(v, inst, from, back, &[s], Err(d), frac != 0);
+        self.out_of_line(v, inst, from, back, &[s], Reg::Gpr(d), frac != 0);
     }
     fn unsigned_integer(&mut self, v: Val, inst: Inst, a: Val, frac: u8, env: Fenv) {
         self.clobber();
@@ -259,7 +261,7 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; jae =>from);
         self.convert(true, ty, env, d, x);
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &[s], Err(d), frac != 0);
+        self.out_of_line(v, inst, from, back, &[s], Reg::Gpr(d), frac != 0);
     }
     /// Integer to float, rounded once; dividing by the power of two is exact.
     fn integer_to_float(&mut self, v: Val, inst: Inst, a: Val, frac: u8, env: Fenv, signed: bool) {
@@ -283,7 +285,7 @@ impl Emit<'_> {
             self.scale(ty, d, d, -(frac as i32));
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &[r], Ok(d), false);
+        self.out_of_line(v, inst, from, back, &[r], Reg::Xmm(d), false);
     }
 
     /// Half precision to F32 or F64: exact but for NaNs.
@@ -297,7 +299,7 @@ impl Emit<'_> {
             xop!(self, vcvtss2sd, d, d, d);
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &[r], Ok(d), false);
+        self.out_of_line(v, inst, from, back, &[r], Reg::Xmm(d), false);
     }
     /// F32 to half precision, but for NaNs, the smallest normal result, and operands to be flushed.
     fn float_to_half(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
@@ -320,7 +322,7 @@ impl Emit<'_> {
             ; cmp Rd(r), 0x7c00 ; ja =>from
             ; cmp Rd(r), 0x400 ; je =>from
             ; =>back);
-        self.out_of_line(v, inst, from, back, &[s], Err(d), false);
+        self.out_of_line(v, inst, from, back, &[s], Reg::Gpr(d), false);
     }
 }
 

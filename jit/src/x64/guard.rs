@@ -6,6 +6,7 @@
 //! mode if the operation has its own: MXCSR always holds the guest's current one. Where the attempt may raise flags
 //! that the exact operation does not, MXCSR is noted before it, and taken back out of line.
 
+use super::alloc::Reg;
 use super::context::{ARGS, MXCSR, RET};
 use super::vec::{splat, xmem, xop};
 use super::{Cold, Emit, What, mem::Saved};
@@ -19,7 +20,7 @@ pub struct Exact {
     back: DynamicLabel,
     block: Box<Block>,
     args: [Option<(u8, Ty)>; 3],
-    result: Result<u8, u8>,
+    result: Reg,
     insn: (u16, u32),
     saved: Saved,
     restore: bool,
@@ -162,7 +163,7 @@ impl Emit<'_> {
             self.check_scalar(g, d, t, from);
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, regs, Ok(d), false);
+        self.out_of_line(v, inst, from, back, regs, Reg::Xmm(d), false);
     }
     /// The same where denormals are flushed: in line goes on what has normal numbers only; the rest is looked at out of
     /// line, as zeros and infinities are no reason to do it again.
@@ -187,7 +188,7 @@ impl Emit<'_> {
             Lanes { wide: true, .. } => dynasm!(self.a ; .arch x64 ; jmp =>doubt),
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, regs, Ok(d), true);
+        self.out_of_line(v, inst, from, back, regs, Reg::Xmm(d), true);
         if let Some(Cold::Float(x)) = self.w.cold.last_mut() {
             x.doubt = Some(Doubt {
                 from: doubt,
@@ -343,8 +344,8 @@ impl Emit<'_> {
         self.a.extend([0x50, 0xc0 | (r & 7) << 3 | mask & 7]);
     }
 
-    /// Have the operation done exactly when control comes to `from`; it goes on at `back`. The result is in a vector
-    /// register (`Ok`) or an integer one (`Err`). With `restore`, flags raised since MXCSR was noted are taken back.
+    /// Have the operation done exactly when control comes to `from`; it goes on at `back`. The result is in
+    /// `result`. With `restore`, flags raised since MXCSR was noted are taken back.
     #[allow(clippy::too_many_arguments)]
     pub fn out_of_line(
         &mut self,
@@ -353,7 +354,7 @@ impl Emit<'_> {
         from: DynamicLabel,
         back: DynamicLabel,
         regs: &[u8],
-        result: Result<u8, u8>,
+        result: Reg,
         restore: bool,
     ) {
         let (block, vals) = self.alone(inst);
@@ -400,8 +401,8 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; mov edx, site as i32 ; call extern thunk);
         self.restore(&x.saved);
         match x.result {
-            Ok(d) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(d), [r15 + RET]),
-            Err(d) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
+            Reg::Xmm(d) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(d), [r15 + RET]),
+            Reg::Gpr(d) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
         }
         dynasm!(self.a ; .arch x64 ; jmp =>back);
     }

@@ -1,9 +1,11 @@
 //! Vectors of floats.
 
 use super::Emit;
+use super::alloc::Reg;
 use super::context::MXCSR;
 use super::guard::{Guard, Lanes, Tiny};
 use super::vec::{splat, xmem, xop, xop_imm};
+use crate::classes::{effect_ops, float_ops, pure_ops};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Fenv, Inst, Lane, Op, Round, Val};
 
@@ -95,7 +97,16 @@ impl Emit<'_> {
                 self.float_lanes(v, inst, a, frac, env, false)
             }
             // A rounding mode of its own; conversions of 64-bit lanes, which AVX2 does not have.
-            _ => self.interpret(v, inst),
+            Op::VFAdd { .. }
+            | Op::VFSub { .. }
+            | Op::VFMul { .. }
+            | Op::VFMulAdd { .. }
+            | Op::VFToS { .. }
+            | Op::VFToU { .. }
+            | Op::VSToF { .. }
+            | Op::VUToF { .. } => self.interpret(v, inst),
+            // `Emit::op` sends vectors.
+            float_ops!() | pure_ops!() | effect_ops!() => unreachable!("{} is no vector of floats", inst.op.name()),
         }
     }
 
@@ -139,7 +150,7 @@ impl Emit<'_> {
             xop!(self, vpor, d, d, t);
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &[x, y], Ok(d), false);
+        self.out_of_line(v, inst, from, back, &[x, y], Reg::Xmm(d), false);
     }
 
     /// A comparison: the host's raises what the guest's does, so only flushed operands are done again.
@@ -161,7 +172,7 @@ impl Emit<'_> {
             self.no_denormals(Lanes::every(e), &[x, y], ok, t);
             self.unless_all(Lanes::every(e), ok, r, from);
             dynasm!(self.a ; .arch x64 ; =>back);
-            self.out_of_line(v, inst, from, back, &[x, y], Ok(d), false);
+            self.out_of_line(v, inst, from, back, &[x, y], Reg::Xmm(d), false);
         }
     }
 
@@ -196,7 +207,7 @@ impl Emit<'_> {
         }
         self.if_any(lanes, t, r, from);
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &[x], Ok(d), true);
+        self.out_of_line(v, inst, from, back, &[x], Reg::Xmm(d), true);
     }
     /// `ok`, given back, = all ones in lanes where the operand is not denormal.
     fn check_operand(&mut self, lanes: Lanes, x: u8, ok: u8) -> u8 {
@@ -228,7 +239,7 @@ impl Emit<'_> {
             xmem!(self, vmulps, d, d, power(-(frac as i32)));
         }
         dynasm!(self.a ; .arch x64 ; =>back);
-        self.out_of_line(v, inst, from, back, &[x], Ok(d), false);
+        self.out_of_line(v, inst, from, back, &[x], Reg::Xmm(d), false);
     }
 }
 
