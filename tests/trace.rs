@@ -210,8 +210,8 @@ fn translation_of_addresses_is_logged() {
 
         let lines: Vec<&str> = log.lines().collect();
         let expected = [
-            "mmu context asid=7 tables=0000000040000000 control=0000000100000001 remap=0000000000000000",
-            "mmu context unprivileged asid=7 tables=0000000040000000 control=0000004100000001 remap=0000000000000000",
+            "mmu context asid=7 ttbr0=40000000 ttbr1=00000000 ttbcr=00000000 control=00000001 remap=0000000000000000 dacr=00000001",
+            "mmu context unprivileged asid=7 ttbr0=40000000 ttbr1=00000000 ttbcr=00000000 control=100000001 remap=0000000000000000 dacr=00000001",
             "mmu fill fetch va=0000002c phys=00000000 rwx size=0x100000 global device",
             "mmu fill read va=00000004 phys=00000000 rwx size=0x100000 global device",
             "mmu flush asid=7",

@@ -107,15 +107,8 @@ impl Bench {
     /// Write a second level descriptor.
     fn map(&mut self, space: usize, va: u32, descriptor: u32) {
         self.put(PAGES[space] + (va >> 12 & 0xff) * 4, descriptor);
-        self.v.inspect(|_, _, env: &mut dyn Env| {
-            env.flush(
-                Flush::Page {
-                    addr: va.into(),
-                    asid: None,
-                },
-                false,
-            )
-        });
+        self.v
+            .inspect(|_, _, env: &mut dyn Env| env.flush(Flush::page(va.into(), None), false));
     }
     /// The number that the instruction gives in an address space, where the pages are mapped at `base`. `None`: it aborts.
     fn run(&mut self, space: usize, base: u32, way: Way) -> Option<u32> {

@@ -6,7 +6,7 @@
 
 pub mod host;
 
-use emu_ir::{Context, Flush};
+use emu_ir::{Context, Flush, Which};
 use std::cell::UnsafeCell;
 use std::mem::offset_of;
 
@@ -91,10 +91,18 @@ struct Space {
 /// All contexts of one vCPU.
 pub struct Tlb {
     spaces: Vec<Space>,
+    /// A hash of each space's context: they are looked through at every change of context.
+    hashes: Vec<u64>,
     clock: u64,
     limit: usize,
 }
 
+/// A multiplicative hash of all its words.
+fn hash(context: &Context) -> u64 {
+    let first = u64::from(context.asid) | u64::from(context.vmid) << 32 | u64::from(context.regime) << 48;
+    let words = context.rest.iter().copied();
+    words.fold(first, |h, w| (h.rotate_left(5) ^ w).wrapping_mul(0x517c_c1b7_2722_0a95))
+}
 fn data_index(va: u64) -> usize {
     (va >> 12) as usize & ((1 << DATA_BITS) - 1)
 }
@@ -107,6 +115,7 @@ impl Tlb {
     pub fn new(limit: usize) -> Tlb {
         Tlb {
             spaces: Vec::new(),
+            hashes: Vec::new(),
             clock: 0,
             limit,
         }
@@ -114,9 +123,15 @@ impl Tlb {
     /// The index of a context's tables, made empty if they are new.
     pub fn select(&mut self, context: Context) -> usize {
         self.clock += 1;
-        let at = match self.spaces.iter().position(|s| s.context == context) {
+        let hash = hash(&context);
+        let same = |at: &usize| self.hashes[*at] == hash && self.spaces[*at].context == context;
+        let at = match (0..self.hashes.len()).find(same) {
             Some(at) => at,
-            None => self.claim(context),
+            None => {
+                let at = self.claim(context);
+                self.hashes[at] = hash;
+                at
+            }
         };
         self.spaces[at].used = self.clock;
         at
@@ -133,6 +148,7 @@ impl Tlb {
                 large: None,
                 tables: Box::new(UnsafeCell::new(tables)),
             });
+            self.hashes.push(0);
             return self.spaces.len() - 1;
         }
         let at = (0..self.spaces.len())
@@ -172,17 +188,14 @@ impl Tlb {
     }
     /// Forget translations.
     pub fn flush(&mut self, what: Flush) {
-        match what {
-            Flush::All => self.spaces.iter_mut().for_each(Space::clear),
-            Flush::Asid(asid) => self
-                .spaces
-                .iter_mut()
-                .filter(|s| s.context.asid == asid)
-                .for_each(Space::clear_local),
-            Flush::Page { addr, asid } => {
-                for s in &mut self.spaces {
+        for s in self.spaces.iter_mut().filter(|s| what.concerns(&s.context)) {
+            match what.which {
+                Which::All => s.clear(),
+                Which::Asid(asid) if asid == s.context.asid => s.clear_local(),
+                Which::Asid(_) => {}
+                Which::Pages { first, last, asid } => {
                     let own = asid.is_none_or(|a| a == s.context.asid);
-                    s.clear_page(addr, own);
+                    s.clear_pages(first, last, own);
                 }
             }
         }
@@ -230,19 +243,30 @@ impl Space {
         t.data.iter_mut().filter(|e| gone(e.phys)).for_each(|e| *e = NO_DATA);
         t.code.iter_mut().filter(|e| gone(e.phys)).for_each(|e| *e = NO_CODE);
     }
-    fn clear_page(&mut self, addr: u64, own: bool) {
-        if self.large.is_some_and(|(first, last)| (first..=last).contains(&addr)) {
+    /// Those between two addresses: global ones, and with `own` the others too.
+    fn clear_pages(&mut self, first: u64, last: u64, own: bool) {
+        if self.large.is_some_and(|(start, end)| start <= last && first <= end) {
             self.clear_large(own);
         }
         let t = self.tables.get_mut();
-        let d = &mut t.data[data_index(addr)];
-        let hit = |tag: u64| tag != INVALID && tag & PAGE == addr & PAGE;
-        if (hit(d.read) || hit(d.write)) && (own || d.phys & GLOBAL != 0) {
-            *d = NO_DATA;
+        let inside = |tag: u64| tag != INVALID && (first & PAGE..=last | !PAGE).contains(&(tag & PAGE));
+        // Where there are more pages than entries, every entry is looked at once.
+        let pages = ((last | !PAGE).saturating_sub(first & PAGE) >> 12).saturating_add(1);
+        let addresses = |entries: usize| {
+            let count = pages.min(entries as u64);
+            (0..count).map(move |n| first.wrapping_add(n << 12))
+        };
+        for va in addresses(t.data.len()) {
+            let d = &mut t.data[data_index(va)];
+            if (inside(d.read) || inside(d.write)) && (own || d.phys & GLOBAL != 0) {
+                *d = NO_DATA;
+            }
         }
-        let c = &mut t.code[code_index(addr)];
-        if hit(c.tag) && (own || c.phys & GLOBAL != 0) {
-            *c = NO_CODE;
+        for va in addresses(t.code.len()) {
+            let c = &mut t.code[code_index(va)];
+            if inside(c.tag) && (own || c.phys & GLOBAL != 0) {
+                *c = NO_CODE;
+            }
         }
     }
 }
@@ -251,7 +275,12 @@ impl Space {
 mod tests {
     use super::*;
 
-    const KERNEL: Context = Context { asid: 1, rest: [0; 3] };
+    const KERNEL: Context = Context {
+        asid: 1,
+        vmid: 0,
+        regime: 0,
+        rest: [0; 6],
+    };
 
     fn put(tlb: &mut Tlb, space: usize, va: u64, marks: u64) {
         *tlb.data(space, va) = DataEntry {
@@ -283,20 +312,11 @@ mod tests {
         }
         put(&mut tlb, space, 0x20_2000, 0);
 
-        tlb.flush(Flush::Page {
-            addr: 0x20_4000,
-            asid: None,
-        });
+        tlb.flush(Flush::page(0x20_4000, None));
         assert!(has(&mut tlb, space, 0x10_1000), "outside the mapping");
-        tlb.flush(Flush::Page {
-            addr: 0x1f_f000,
-            asid: Some(2),
-        });
+        tlb.flush(Flush::page(0x1f_f000, Some(2)));
         assert!(has(&mut tlb, space, 0x10_1000), "of another address space");
-        tlb.flush(Flush::Page {
-            addr: 0x1f_f000,
-            asid: Some(1),
-        });
+        tlb.flush(Flush::page(0x1f_f000, Some(1)));
 
         assert!(!has(&mut tlb, space, 0x10_1000));
         assert!(!has(&mut tlb, space, 0x10_3000));
@@ -312,17 +332,84 @@ mod tests {
             put(&mut tlb, space, 0x2000, GLOBAL);
         }
 
-        tlb.flush(Flush::Asid(1));
+        tlb.flush(Flush::asid(1));
 
         let left = spaces.map(|s| (has(&mut tlb, s, 0x1000), has(&mut tlb, s, 0x2000)));
         assert_eq!(left, [(false, true), (true, true)]);
-        tlb.flush(Flush::Page {
-            addr: 0x2000,
-            asid: Some(1),
-        });
+        tlb.flush(Flush::page(0x2000, Some(1)));
         assert!(
             !spaces.iter().any(|&s| has(&mut tlb, s, 0x2000)),
             "a global page goes everywhere"
         );
+    }
+
+    #[test]
+    fn a_flush_keeps_to_its_regimes_and_virtual_machine() {
+        let mut tlb = Tlb::new(4);
+        let spaces =
+            [(0, 0), (1, 0), (1, 7), (2, 7)].map(|(regime, vmid)| tlb.select(Context { regime, vmid, ..KERNEL }));
+        let mut left = |flush: Flush| {
+            spaces.iter().for_each(|&s| put(&mut tlb, s, 0x1000, 0));
+            tlb.flush(flush);
+            spaces.map(|s| has(&mut tlb, s, 0x1000))
+        };
+
+        let regimes = Flush {
+            regimes: 0b10,
+            ..Flush::ALL
+        };
+        let machine = Flush {
+            vmid: Some(7),
+            ..Flush::page(0x1000, None)
+        };
+        let both = Flush {
+            regimes: 0b10,
+            vmid: Some(7),
+            ..Flush::asid(1)
+        };
+
+        assert_eq!(left(regimes), [true, false, false, true]);
+        assert_eq!(left(machine), [true, true, false, false]);
+        assert_eq!(left(both), [true, true, false, true]);
+        assert_eq!(left(Flush::ALL), [false; 4]);
+    }
+
+    #[test]
+    fn a_range_of_pages_goes_however_long_it_is() {
+        let mut tlb = Tlb::new(4);
+        let space = tlb.select(KERNEL);
+        let all = [0x1000, 0x2000, 0x3_f000, 0x4_0000, 0x100_0000, u64::MAX << 13];
+        let mut left = |first, last, asid| {
+            all.iter().for_each(|&va| put(&mut tlb, space, va, 0));
+            tlb.flush(Flush::of(Which::Pages { first, last, asid }));
+            all.map(|va| has(&mut tlb, space, va))
+        };
+
+        assert_eq!(left(0x2fff, 0x3_f000, None), [true, false, false, true, true, true]);
+        assert_eq!(left(0x2000, 0x2000, Some(2)), [true; 6], "of another address space");
+        assert_eq!(
+            left(0x1800, 0x10f_ffff, Some(1)),
+            [false, false, false, false, false, true]
+        );
+        assert_eq!(left(0x4_0000, u64::MAX, None), [true, true, true, false, false, false]);
+        assert_eq!(left(0, u64::MAX, None), [false; 6]);
+        assert_eq!(left(0x3000, 0x1000, None), [true; 6], "no pages");
+    }
+
+    #[test]
+    fn contexts_that_differ_anywhere_are_apart_and_come_back() {
+        let mut tlb = Tlb::new(16);
+        let mut all = vec![KERNEL, Context { asid: 2, ..KERNEL }, Context { vmid: 2, ..KERNEL }];
+        all.push(Context { regime: 2, ..KERNEL });
+        all.extend((0..6).map(|word| {
+            let mut other = KERNEL;
+            other.rest[word] = 2;
+            other
+        }));
+
+        let spaces: Vec<usize> = all.iter().map(|&c| tlb.select(c)).collect();
+
+        assert_eq!(spaces, (0..all.len()).collect::<Vec<_>>());
+        assert_eq!(all.iter().map(|&c| tlb.select(c)).collect::<Vec<_>>(), spaces);
     }
 }

@@ -93,42 +93,34 @@ pub fn walk(s: &Cpu, bus: &mut dyn Bus, va: u32, access: Access, idx: u8) -> Res
     })
 }
 
-/// [`emu_ir::Guest::context`]: all that a walk depends on besides the tables. The two formats differ in the bits at the
-/// top of the last word; what a format does not look at is left out.
+/// [`emu_ir::Guest::context`]: all that a walk depends on besides the tables. The words are TTBR0, TTBR1, TTBCR, SCTLR with
+/// the privilege above it, PRRR and NMRR (or MAIR0 and MAIR1), DACR; bits that the format does not look at are left out.
 pub fn context(s: &Cpu, idx: u8) -> Context {
     let c = &s.cp15;
     if c.sctlr & sctlr::M == 0 {
-        return Context { asid: 0, rest: [0; 3] };
+        return Context::default();
     }
     let control = c.sctlr & (sctlr::M | sctlr::WXN | sctlr::UWXN | sctlr::EE | sctlr::TRE | sctlr::AFE);
-    // M, WXN, UWXN, EE, TRE, AFE to eight bits, with the privilege
-    let bits = u64::from(control & 1 | control >> 18 & 6 | control >> 22 & 8 | control >> 24 & 0x30)
-        | u64::from(unprivileged(s, idx)) << 6
-        | u64::from(c.ttbcr & ttbcr::EAE != 0) << 7;
+    let control = u64::from(control) | u64::from(unprivileged(s, idx)) << 32;
+    let memory = u64::from(c.prrr) | u64::from(c.nmrr) << 32;
     let asid = asid(s);
     if c.ttbcr & ttbcr::EAE != 0 {
         const BASE: u64 = 0xff_ffff_ffff;
-        let sizes = c.ttbcr & (7 | ttbcr::EPD0) | (c.ttbcr >> 8) & (7 << 8 | ttbcr::EPD1 >> 8);
-        let mair = u64::from(c.prrr) | u64::from(c.nmrr) << 32;
+        let sizes = c.ttbcr & (ttbcr::EAE | 7 | ttbcr::EPD0 | 7 << 16 | ttbcr::EPD1);
         return Context {
             asid,
-            rest: [
-                c.ttbr0 & BASE | bits << 40,
-                c.ttbr1 & BASE | u64::from(sizes) << 40,
-                mair,
-            ],
+            rest: [c.ttbr0 & BASE, c.ttbr1 & BASE, sizes.into(), control, memory, 0],
+            ..Context::default()
         };
     }
-    let remap = if control & sctlr::TRE != 0 {
-        u64::from(c.prrr) | u64::from(c.nmrr) << 32
-    } else {
-        0
-    };
-    let size = u64::from(c.ttbcr & (7 | ttbcr::PD0 | ttbcr::PD1));
-    let bases = c.ttbr0 & 0xffff_ffff | c.ttbr1 << 32;
+    const BASE: u64 = 0xffff_ffff;
+    let sizes = c.ttbcr & (7 | ttbcr::PD0 | ttbcr::PD1);
+    let remap = if c.sctlr & sctlr::TRE != 0 { memory } else { 0 };
+    let dacr = c.dacr.into();
     Context {
         asid,
-        rest: [bases, u64::from(c.dacr) | bits << 32 | size << 40, remap],
+        rest: [c.ttbr0 & BASE, c.ttbr1 & BASE, sizes.into(), control, remap, dacr],
+        ..Context::default()
     }
 }
 

@@ -17,10 +17,10 @@ pub(super) fn tlbi(io: &mut Io, value: u64) {
     let addr = value & 0xffff_f000;
     let asid = value as u32 & 0xff;
     let what = match io.which & 7 {
-        0 => Flush::All,
-        1 => Flush::Page { addr, asid: Some(asid) },
-        2 => Flush::Asid(asid),
-        _ => Flush::Page { addr, asid: None },
+        0 => Flush::ALL,
+        1 => Flush::page(addr, Some(asid)),
+        2 => Flush::asid(asid),
+        _ => Flush::page(addr, None),
     };
     io.env.flush(what, io.which >> 3 == INNER_SHAREABLE);
 }

@@ -233,18 +233,15 @@ fn address_space_switches_flush_nothing() {
 
 #[test]
 fn tlb_maintenance() {
-    let page = |asid| Flush::Page {
-        addr: 0x1234_5000,
-        asid,
-    };
+    let page = |asid| Flush::page(0x1234_5000, asid);
     let rows = [
-        ((15, 8, 0, 7, 0), Flush::All, false),
-        ((15, 8, 0, 3, 0), Flush::All, true),
+        ((15, 8, 0, 7, 0), Flush::ALL, false),
+        ((15, 8, 0, 3, 0), Flush::ALL, true),
         ((15, 8, 0, 7, 1), page(Some(0x67)), false),
         ((15, 8, 0, 5, 1), page(Some(0x67)), false),
         ((15, 8, 0, 3, 1), page(Some(0x67)), true),
-        ((15, 8, 0, 6, 2), Flush::Asid(0x67), false),
-        ((15, 8, 0, 3, 2), Flush::Asid(0x67), true),
+        ((15, 8, 0, 6, 2), Flush::asid(0x67), false),
+        ((15, 8, 0, 3, 2), Flush::asid(0x67), true),
         ((15, 8, 0, 7, 3), page(None), false),
         ((15, 8, 0, 3, 3), page(None), true),
     ];

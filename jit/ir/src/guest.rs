@@ -66,7 +66,7 @@ pub struct Page {
     /// Accesses must be naturally aligned (ARM Device and Strongly-ordered memory).
     pub strict: bool,
     /// log2 of the bytes that the mapping covers, naturally aligned: 12, or more where one entry of the guest's tables
-    /// maps a larger block, all of which [`Flush::Page`] forgets at any address in it.
+    /// maps a larger block, all of which [`Which::Pages`] forgets at any address in it.
     pub size: u8,
 }
 
@@ -74,10 +74,16 @@ pub struct Page {
 /// come back to life when it returns. A frontend packs into it all that a walk's result depends on, besides memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Context {
-    /// The address space identifier (what `Flush::Asid` names).
+    /// The address space identifier (what [`Which::Asid`] names): Arm's ASID, x86's PCID.
     pub asid: u32,
-    /// Everything else: privilege, domain rights, table bases, control bits.
-    pub rest: [u64; 3],
+    /// The virtual machine that it is of (what [`Flush::vmid`] names): Arm's VMID, x86's VPID; 0 where there are none.
+    pub vmid: u16,
+    /// Which of the guest's kinds of translation it is of, 0 to 7: Arm's translation regimes, x86's nested and host
+    /// tables. The frontend numbers them.
+    pub regime: u8,
+    /// Everything else, as the frontend likes: privilege, domain rights, table bases, control bits (Arm: TTBR0, TTBR1, TCR,
+    /// MAIR, SCTLR, HCR or VTTBR; x86: CR3, CR0, CR4, EFER).
+    pub rest: [u64; 6],
 }
 
 /// Bytes whose accesses are to be looked at before they are made.
@@ -106,19 +112,63 @@ pub struct Traps {
 
 /// Cached translations to forget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Flush {
+pub struct Flush {
+    /// Those of some regimes ([`Context::regime`]): a bit each.
+    pub regimes: u8,
+    /// Those of one virtual machine ([`Context::vmid`]); `None`: of any.
+    pub vmid: Option<u16>,
+    /// Which of these.
+    pub which: Which,
+}
+
+/// Which of an address space's cached translations to forget.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
     /// All of them.
     All,
     /// Those of one address space, but for global ones.
     Asid(u32),
-    /// One page (or the larger block that was mapped there, see [`Page::size`]), in one address space and where it is
-    /// global; `None`: in every address space.
-    Page {
-        /// A virtual address in the page.
-        addr: u64,
+    /// Some pages (and the larger blocks that were mapped there, see [`Page::size`]), in one address space and where they
+    /// are global; `None`: in every address space.
+    Pages {
+        /// A virtual address in the first.
+        first: u64,
+        /// One in the last.
+        last: u64,
         /// The address space.
         asid: Option<u32>,
     },
+}
+
+impl Flush {
+    /// Everything.
+    pub const ALL: Flush = Flush::of(Which::All);
+
+    /// These, in every regime and virtual machine.
+    pub const fn of(which: Which) -> Flush {
+        Flush {
+            regimes: u8::MAX,
+            vmid: None,
+            which,
+        }
+    }
+    /// One address space.
+    pub const fn asid(asid: u32) -> Flush {
+        Flush::of(Which::Asid(asid))
+    }
+    /// The page at an address, in one address space or in all.
+    pub const fn page(addr: u64, asid: Option<u32>) -> Flush {
+        Flush::of(Which::Pages {
+            first: addr,
+            last: addr,
+            asid,
+        })
+    }
+    /// Whether a context's translations are among those meant, some of them or all.
+    pub fn concerns(&self, context: &Context) -> bool {
+        let regime = u32::from(self.regimes) >> (context.regime & 7) & 1 != 0;
+        regime && self.vmid.is_none_or(|vmid| vmid == context.vmid)
+    }
 }
 
 /// Physical memory and devices as a vCPU sees them.

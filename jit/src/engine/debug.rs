@@ -152,7 +152,7 @@ impl<G: Guest> Vcpu<G> {
     pub fn set_watchpoints(&mut self, set: &[Watch]) {
         if self.mmu.watching.set != set {
             self.mmu.watching.set = set.to_vec();
-            self.mmu.tlb.flush(Flush::All);
+            self.mmu.tlb.flush(Flush::ALL);
             self.mmu.dirty = true;
         }
     }
@@ -182,7 +182,7 @@ impl<G: Guest> Vcpu<G> {
         (self.breakpoints.guest, self.breakpoints.every) = (at, every);
         if self.mmu.watching.guest != data {
             self.mmu.watching.guest = data;
-            self.mmu.tlb.flush(Flush::All);
+            self.mmu.tlb.flush(Flush::ALL);
             self.mmu.dirty = true;
         }
     }

@@ -87,14 +87,14 @@ impl Mmu {
     }
     /// Forget all translations of addresses and code.
     pub fn forget_all(&mut self) {
-        self.tlb.flush(Flush::All);
+        self.tlb.flush(Flush::ALL);
         self.code.forget_all(&mut self.tlb);
         self.dirty = true;
     }
     /// Forget where memory is, if it has moved.
     pub fn follow_bus(&mut self) {
         if self.bus.remapped() {
-            self.tlb.flush(Flush::All);
+            self.tlb.flush(Flush::ALL);
             self.dirty = true;
         }
     }

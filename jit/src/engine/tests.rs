@@ -202,7 +202,7 @@ fn random_blocks_emitted_equal_interpreted() {
             state.fp_round = fill.next() as u32 & 3;
             if seed != 0 {
                 // Every access takes the slow path once.
-                bench.v.mmu.tlb.flush(emu_ir::Flush::All);
+                bench.v.mmu.tlb.flush(emu_ir::Flush::ALL);
             }
             compare(&mut bench, entry, &prepared, &state, format_args!("block {n}"));
         }
@@ -256,7 +256,7 @@ fn an_access_keeps_the_values_around_it_by_either_path() {
             state.v[0][0] = 0x40;
             for path in ["slow", "fast"] {
                 if path == "slow" {
-                    bench.v.mmu.tlb.flush(emu_ir::Flush::All);
+                    bench.v.mmu.tlb.flush(emu_ir::Flush::ALL);
                 }
                 let what = format_args!("{kind} {mem:?} among {live}, {path}");
                 compare(&mut bench, entry, &prepared, &state, what);
@@ -412,7 +412,7 @@ fn accesses_close_together_equal_interpreted() {
                 state.v[root][0] = if fill.below(8) == 0 { at } else { at & !15 };
             }
             if seed != 0 {
-                bench.v.mmu.tlb.flush(emu_ir::Flush::All);
+                bench.v.mmu.tlb.flush(emu_ir::Flush::ALL);
             }
             let left = compare(&mut bench, entry, &prepared, &state, format_args!("block {n}"));
             faults += u32::from(left == Left::Fault);

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::{Arm, Cpu, names};
-use emu_ir::{Access, Flush, Page};
+use emu_ir::{Access, Page, Which};
 use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
 use serde_json::Value;
 
@@ -149,17 +149,23 @@ impl Tracer<Arm> for ArmTracer {
                     names::fault(fault)
                 )
             }
-            MmuEvent::Flush(Flush::All) => "mmu flush all\n".into(),
-            MmuEvent::Flush(Flush::Asid(asid)) => format!("mmu flush asid={asid}\n"),
-            MmuEvent::Flush(Flush::Page { addr, asid: None }) => format!("mmu flush va={addr:08x}\n"),
-            MmuEvent::Flush(Flush::Page { addr, asid: Some(asid) }) => {
-                format!("mmu flush va={addr:08x} asid={asid}\n")
-            }
+            MmuEvent::Flush(flush) => match flush.which {
+                Which::All => "mmu flush all\n".into(),
+                Which::Asid(asid) => format!("mmu flush asid={asid}\n"),
+                // Arm's 32-bit operations name one page.
+                Which::Pages { first, asid: None, .. } => format!("mmu flush va={first:08x}\n"),
+                Which::Pages {
+                    first,
+                    asid: Some(asid),
+                    ..
+                } => format!("mmu flush va={first:08x} asid={asid}\n"),
+            },
             MmuEvent::Context { idx, context } => {
-                let [a, b, c] = context.rest;
+                let [ttbr0, ttbr1, ttbcr, control, remap, dacr] = context.rest;
                 let space = if idx == 0 { "" } else { " unprivileged" };
                 format!(
-                    "mmu context{space} asid={} tables={a:016x} control={b:016x} remap={c:016x}\n",
+                    "mmu context{space} asid={} ttbr0={ttbr0:08x} ttbr1={ttbr1:08x} ttbcr={ttbcr:08x} \
+                     control={control:08x} remap={remap:016x} dacr={dacr:08x}\n",
                     context.asid
                 )
             }
