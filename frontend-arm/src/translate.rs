@@ -28,8 +28,9 @@ pub fn translate(
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
-    let it = (key.mode & mode::IT) >> mode::IT_SHIFT;
-    let t = Tx::new(b, model, key.mode, offset, it as u8);
+    let mode = key.mode as u32;
+    let it = (mode & mode::IT) >> mode::IT_SHIFT;
+    let t = Tx::new(b, model, mode, offset, it as u8);
     let mut driver = Driver {
         t,
         decoders: decoders(),
@@ -231,7 +232,7 @@ mod tests {
         let mut b = Builder::new();
         let key = BlockKey {
             phys: offset.into(),
-            mode,
+            mode: mode.into(),
         };
         translate(&MODELS[0], key, offset, limit, &mut Code(offset, code), &mut b)?;
         emu_ir::verify::verify(&b.block).expect("a valid block");
@@ -268,7 +269,7 @@ mod tests {
     fn gotos(b: &Builder) -> Vec<(i32, u32)> {
         (b.block.insts.iter())
             .filter_map(|i| match i.op {
-                Op::Goto { offset, mode, .. } => Some((offset, mode)),
+                Op::Goto { offset, mode, .. } => Some((offset, b.block.mode(mode) as u32)),
                 _ => None,
             })
             .collect()

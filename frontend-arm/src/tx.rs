@@ -390,7 +390,7 @@ impl Tx<'_> {
     pub fn goto_next(&mut self, poll: bool) {
         self.sync_it(self.it_next);
         let (next, mode) = (self.next() as i32, self.mode_with_it(self.it_next));
-        self.b.goto(next, mode, Hint::Jump, poll);
+        self.b.goto(next, mode.into(), Hint::Jump, poll);
         self.ended = true;
     }
     /// Go on at the next instruction, whose mapping may have changed.
@@ -403,7 +403,7 @@ impl Tx<'_> {
     /// Go on at `offset` bytes from the start of the page, in the block's mode outside any IT block.
     pub fn goto(&mut self, offset: i32, hint: Hint) {
         self.count(state::PMU_BRANCHES);
-        self.b.goto(offset, self.mode & !mode::IT, hint, false);
+        self.b.goto(offset, (self.mode & !mode::IT).into(), hint, false);
         self.ended = true;
     }
     /// Go on at `offset` bytes from the start of the page in the other instruction set.
@@ -415,7 +415,7 @@ impl Tx<'_> {
     pub fn goto_mode(&mut self, offset: i32, mode: u32, hint: Hint) {
         let word = self.b.i32(mode);
         self.b.set(state::MODE, word);
-        self.b.goto(offset, mode, hint, false);
+        self.b.goto(offset, mode.into(), hint, false);
         self.ended = true;
     }
     /// BranchWritePC: stay in the instruction set.

@@ -42,7 +42,7 @@ impl Pipeline {
         while (offset as usize) < page.0.len() {
             let key = BlockKey {
                 phys: offset.into(),
-                mode,
+                mode: mode.into(),
             };
             self.builder.block.clear();
             if translate(&MODELS[0], key, offset, 64, page, &mut self.builder).is_err() {

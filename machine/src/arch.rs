@@ -70,7 +70,7 @@ pub const MOST_CODE: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     /// Instructions, in this mode.
-    Insns(u32),
+    Insns(u64),
     /// Data between them: literals, tables.
     Data,
 }
@@ -127,12 +127,12 @@ pub struct Line {
 /// An architecture's instructions, as `emu explain` takes and shows them.
 pub trait Language {
     /// The mode of code of the main instruction set, or of the compact one.
-    fn mode(&self, compact: bool) -> u32;
+    fn mode(&self, compact: bool) -> u64;
     /// Assembly to code, by an assembler of the host's.
     ///
     /// # Errors
     /// What is wrong with the text, or with the host's assembler, for the user.
-    fn assemble(&self, text: &str, mode: u32) -> Result<Code, String>;
+    fn assemble(&self, text: &str, mode: u64) -> Result<Code, String>;
     /// The function of this name in an ELF file.
     ///
     /// # Errors
@@ -144,10 +144,10 @@ pub trait Language {
     /// The page offset of the first instruction that is translated as an undefined one.
     fn undefined(&self, ir: &Block) -> Option<u32>;
     /// The complaint about the undefined instruction at the start of `code`, unless it is meant to be one.
-    fn complaint(&self, code: &[u8], address: u64, mode: u32) -> Option<String>;
+    fn complaint(&self, code: &[u8], address: u64, mode: u64) -> Option<String>;
 
     /// The instructions of `code` as text. Bytes at the end that make no whole instruction are left out.
-    fn lines(&self, code: &[u8], address: u64, mode: u32) -> Vec<Line>;
+    fn lines(&self, code: &[u8], address: u64, mode: u64) -> Vec<Line>;
     /// A block of IR as text.
     fn ir(&self, block: &Block) -> String;
     /// The host code of a block.

@@ -113,7 +113,7 @@ impl Explain {
 enum Piece<'a> {
     Block {
         address: u64,
-        mode: u32,
+        mode: u64,
         bytes: &'a [u8],
         stages: Box<Stages>,
     },
@@ -150,7 +150,7 @@ impl<'a> Listed<'a> {
     }
 
     /// The blocks of one run of instructions.
-    fn add_blocks(&mut self, address: u64, mode: u32, bytes: &'a [u8], strict: bool) -> Result<(), String> {
+    fn add_blocks(&mut self, address: u64, mode: u64, bytes: &'a [u8], strict: bool) -> Result<(), String> {
         let (mut at, mut state) = (0, mode);
         while at < bytes.len() {
             let rest = &bytes[at..];
@@ -205,9 +205,9 @@ impl<'a> Listed<'a> {
 }
 
 /// The mode after a block whose end is fallen through to, as where an IT block goes on.
-fn following(ir: &Block, end: u32) -> Option<u32> {
+fn following(ir: &Block, end: u32) -> Option<u64> {
     match ir.insts.last()?.op {
-        Op::Goto { offset, mode, .. } if offset == end as i32 => Some(mode),
+        Op::Goto { offset, mode, .. } if offset == end as i32 => Some(ir.mode(mode)),
         _ => None,
     }
 }

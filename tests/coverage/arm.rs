@@ -241,7 +241,11 @@ impl Fetch for Code {
 /// Where an instruction at the start of a page goes, as an offset from there.
 fn target(mode: u32, code: Vec<u8>) -> Option<i32> {
     let mut b = Builder::new();
-    translate(&MODELS[0], BlockKey { phys: 0, mode }, 0, 1, &mut Code(code), &mut b).expect("code is there");
+    let key = BlockKey {
+        phys: 0,
+        mode: mode.into(),
+    };
+    translate(&MODELS[0], key, 0, 1, &mut Code(code), &mut b).expect("code is there");
     b.block.insts.iter().find_map(|i| match i.op {
         Op::Goto { offset, .. } => Some(offset),
         _ => None,

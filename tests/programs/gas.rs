@@ -185,7 +185,7 @@ impl Listed {
         let thumb = if self.set == Set::A32 { 0 } else { mode::T };
         let key = BlockKey {
             phys: 0,
-            mode: thumb | mode::VFP | mode::NEON | mode::SWP,
+            mode: (thumb | mode::VFP | mode::NEON | mode::SWP).into(),
         };
         let mut block = Builder::new();
         translate(&MODELS[0], key, 0, 1, &mut Code(self), &mut block).expect("code is there");

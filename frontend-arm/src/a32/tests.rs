@@ -53,7 +53,10 @@ fn block(mode: u32, code: Vec<u8>) -> Builder {
     let (mut b, limit) = (Builder::new(), 64);
     translate(
         &MODELS[0],
-        BlockKey { phys: 0, mode },
+        BlockKey {
+            phys: 0,
+            mode: mode.into(),
+        },
         0,
         limit,
         &mut Code(code),

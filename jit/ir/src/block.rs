@@ -1,6 +1,6 @@
 //! A block of IR and its builder.
 
-use crate::{Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, Op, Rule, Slot, Ty, Val};
+use crate::{Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Rule, Slot, Ty, Val};
 
 /// One operation with its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,10 +32,12 @@ pub struct Block {
     pub insts: Vec<Inst>,
     /// 128-bit constants (`Const128`, `VPerm`).
     pub pool: Vec<u128>,
+    /// Modes that the guest goes on in.
+    pub modes: Vec<u64>,
     /// Labels given out.
     pub labels: u16,
     /// The mode bits that the translation does not depend on: it serves every mode that differs in these alone.
-    pub mode_ignored: u32,
+    pub mode_ignored: u64,
     /// Guest instructions in it.
     pub guest_insns: u32,
     /// Guest bytes it was made from, starting at its key's address (past 4096 - offset: the next page too).
@@ -56,10 +58,16 @@ impl Block {
             _ => None,
         }
     }
+    /// The mode of an index.
+    #[inline]
+    pub fn mode(&self, index: ModeIndex) -> u64 {
+        self.modes[index.0 as usize]
+    }
     /// Empty it, keeping its memory.
     pub fn clear(&mut self) {
         self.insts.clear();
         self.pool.clear();
+        self.modes.clear();
         (self.labels, self.mode_ignored, self.guest_insns, self.guest_bytes) = (0, 0, 0, 0);
     }
 }
@@ -148,6 +156,14 @@ impl Builder {
             self.block.pool.len() - 1
         });
         at as u16
+    }
+    /// The index of a mode.
+    fn mode(&mut self, mode: u64) -> ModeIndex {
+        let at = self.block.modes.iter().position(|&m| m == mode).unwrap_or_else(|| {
+            self.block.modes.push(mode);
+            self.block.modes.len() - 1
+        });
+        ModeIndex(at as u16)
     }
     /// A vector constant: V64 takes the low half.
     pub fn vec(&mut self, ty: Ty, v: u128) -> Val {
@@ -282,7 +298,8 @@ impl Builder {
         self.push(Ty::I8, Op::BrIf { cond, label });
     }
     /// Continue elsewhere; see [`Op::Goto`].
-    pub fn goto(&mut self, offset: i32, mode: u32, hint: Hint, poll: bool) {
+    pub fn goto(&mut self, offset: i32, mode: u64, hint: Hint, poll: bool) {
+        let mode = self.mode(mode);
         self.push(
             Ty::I8,
             Op::Goto {

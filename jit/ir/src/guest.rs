@@ -10,7 +10,7 @@ pub struct BlockKey {
     /// Guest physical address of the first byte.
     pub phys: u64,
     /// The value of the state's mode slot.
-    pub mode: u32,
+    pub mode: u64,
 }
 
 /// What kind of memory access is meant.
@@ -304,7 +304,7 @@ pub const FP_INEXACT: u32 = 1 << 5;
 pub struct Layout {
     /// Virtual address of the next instruction; exact whenever the engine has control. I32 or I64: the address width.
     pub pc: Slot,
-    /// Every bit that changes what code bytes mean (I32).
+    /// Every bit that changes what code bytes mean (I32 or I64).
     pub mode: Slot,
     /// Cumulative floating-point flags, [`FP_INVALID`] … (I32).
     pub fp_flags: Slot,

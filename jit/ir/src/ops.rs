@@ -67,7 +67,7 @@ macro_rules! plain {
         }
     )* }
 }
-plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane }
+plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex }
 impl Operand for Val {
     #[inline]
     fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
@@ -392,9 +392,9 @@ macro_rules! for_each_op {
                 BrIf { cond: Val, label: Label } -> none;
             }
             Leave leave_ops {
-                /// Continue at `offset` bytes from the start of the page (may lie outside it), in state `mode` (the state's
+                /// Continue at `offset` bytes from the start of the page (may lie outside it), in mode `mode` (the state's
                 /// mode slot already holds it). With `poll`, pending interrupts are looked at even if attention was not asked for.
-                Goto { offset: i32, mode: u32, hint: Hint, poll: bool } -> none;
+                Goto { offset: i32, mode: ModeIndex, hint: Hint, poll: bool } -> none;
                 /// Continue at the virtual address `addr` (the guest's address width), in the state's mode.
                 GotoVal { addr: Val, hint: Hint } -> none;
                 /// Hand over to the engine; the state's pc slot holds where to go on.

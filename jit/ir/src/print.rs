@@ -68,7 +68,8 @@ impl Listing<'_> {
             } => {
                 write!(
                     f,
-                    " page{offset:+#x} mode {mode:#x} {hint:?}{}",
+                    " page{offset:+#x} mode {:#x} {hint:?}{}",
+                    self.block.mode(mode),
                     if poll { " poll" } else { "" }
                 )
             }

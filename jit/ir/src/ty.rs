@@ -194,6 +194,11 @@ impl std::fmt::Debug for Imm {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Label(pub u16);
 
+/// A mode of the guest that a block goes on in: an index into [`Block::modes`](crate::Block), as 64 bits would make every
+/// operation longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ModeIndex(pub u16);
+
 /// How memory is accessed. `addr` operands are virtual addresses of the guest's address width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Mem {

@@ -237,9 +237,8 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         }
         Op::BrIf { cond, .. } => want(of(cond) == Ty::I8, "condition is a boolean"),
         Op::GotoVal { addr, .. } => want(of(addr).is_int(), "address is int"),
-        Op::Barrier { .. } | Op::Insn { .. } | Op::Place { .. } | Op::Br { .. } | Op::Goto { .. } | Op::Exit { .. } => {
-            Ok(())
-        }
+        Op::Goto { mode, .. } => want((mode.0 as usize) < b.modes.len(), "no such mode"),
+        Op::Barrier { .. } | Op::Insn { .. } | Op::Place { .. } | Op::Br { .. } | Op::Exit { .. } => Ok(()),
     }
 }
 

@@ -38,8 +38,8 @@ enum Made {
 
 struct Entry {
     phys: u64,
-    mode: u32,
-    kept: u32,
+    mode: u64,
+    kept: u64,
     len: u32,
     /// Guest instructions.
     insns: u32,

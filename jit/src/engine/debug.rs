@@ -14,7 +14,7 @@ use super::{Exit, Vcpu};
 use crate::interp::{Prepared, peek};
 use crate::tlb::PAGE;
 pub use emu_ir::Watch;
-use emu_ir::{Access, Block, Builder, Env, Flush, Guest, Label, Leave, Op, Traps, Ty};
+use emu_ir::{Access, Block, Builder, Env, Flush, Guest, Label, Leave, Op, Slot, Traps};
 
 /// The access that a watchpoint kept from being made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,8 +291,9 @@ impl<G: Guest> Vcpu<G> {
     pub fn pc(&self) -> u64 {
         peek(self.state(), G::LAYOUT.pc.off, G::LAYOUT.pc.ty) as u64
     }
-    pub(super) fn mode(&self) -> u32 {
-        peek(self.state(), G::LAYOUT.mode.off, Ty::I32) as u32
+    pub(super) fn mode(&self) -> u64 {
+        let Slot { off, ty } = G::LAYOUT.mode;
+        peek(self.state(), off, ty) as u64
     }
 }
 

@@ -1,5 +1,7 @@
 //! Interpreter = emitter: every operation, every type, hard operands, in every allocation situation.
 
+mod modes;
+
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory};
 use crate::interp::Prepared;

@@ -25,6 +25,7 @@ pub(super) struct Tables {
 pub(super) fn run(old: &mut Block, new: &mut Block, layout: &Layout, effect: fn(u16) -> CallEffect, t: &mut Tables) {
     new.clear();
     std::mem::swap(&mut new.pool, &mut old.pool);
+    std::mem::swap(&mut new.modes, &mut old.modes);
     new.labels = old.labels;
     (new.mode_ignored, new.guest_insns, new.guest_bytes) = (old.mode_ignored, old.guest_insns, old.guest_bytes);
     t.map.clear();

@@ -14,20 +14,38 @@ impl Emit<'_> {
     /// The entry that checks the mode, for those who come through a jump table.
     pub fn prologue(&mut self) {
         let from = self.a.new_dynamic_label();
+        match self.layout.mode.ty {
+            Ty::I64 => self.check_long_mode(from),
+            _ => self.check_mode(from),
+        }
+        let entry = self.entry;
+        dynasm!(self.a ; .arch x64 ; =>entry);
+        self.w.cold.push(Cold::Elsewhere { from });
+    }
+    fn check_mode(&mut self, from: DynamicLabel) {
         let mode = self.layout.mode.off as i32;
-        let kept = !self.b.mode_ignored;
+        let kept = !self.b.mode_ignored as u32;
         if kept == u32::MAX {
             dynasm!(self.a ; .arch x64 ; cmp DWORD [r15 + mode], self.key.mode as i32 ; jne =>from);
         } else {
             dynasm!(self.a ; .arch x64
                 ; mov eax, [r15 + mode]
                 ; and eax, kept as i32
-                ; cmp eax, (self.key.mode & kept) as i32
+                ; cmp eax, (self.key.mode as u32 & kept) as i32
                 ; jne =>from);
         }
-        let entry = self.entry;
-        dynasm!(self.a ; .arch x64 ; =>entry);
-        self.w.cold.push(Cold::Elsewhere { from });
+    }
+    /// The same for 64 bits. Nothing is in the temporaries yet.
+    fn check_long_mode(&mut self, from: DynamicLabel) {
+        let mode = self.layout.mode.off as i32;
+        let kept = !self.b.mode_ignored;
+        self.imm(0, self.key.mode & kept);
+        if kept == u64::MAX {
+            dynasm!(self.a ; .arch x64 ; cmp [r15 + mode], rax ; jne =>from);
+        } else {
+            self.imm(1, kept);
+            dynasm!(self.a ; .arch x64 ; and rcx, [r15 + mode] ; cmp rcx, rax ; jne =>from);
+        }
     }
     /// For all who come: the page after the block's own must be the one that it was made from, if it reaches into that.
     pub fn check_next_page(&mut self) {
@@ -197,7 +215,7 @@ impl Emit<'_> {
         self.w.cold.push(Cold::Leave { from, site, thunk });
         from
     }
-    pub fn goto(&mut self, offset: i32, mode: u32, poll: bool) {
+    pub fn goto(&mut self, offset: i32, mode: u64, poll: bool) {
         let kept = !self.b.mode_ignored;
         let give_way = poll || self.backward(offset);
         if give_way {
@@ -237,7 +255,7 @@ impl Emit<'_> {
         }
     }
     /// To another page: through the fetch table, which knows where that page is now.
-    fn goto_page(&mut self, offset: i32, mode: u32) {
+    fn goto_page(&mut self, offset: i32, mode: u64) {
         let kept = !self.b.mode_ignored;
         let site = self.site(What::Goto {
             offset,

@@ -91,9 +91,9 @@ pub enum What {
         /// Bytes from the start of the page.
         offset: i32,
         /// The mode there.
-        mode: u32,
+        mode: u64,
         /// The bits of it that are known to hold.
-        kept: u32,
+        kept: u64,
         /// The branch displacement's place in the cache.
         patch: Option<Offset>,
     },
@@ -300,7 +300,7 @@ impl Emit<'_> {
                 mode,
                 hint: _,
                 poll,
-            } => self.goto(offset, mode, poll),
+            } => self.goto(offset, self.b.mode(mode), poll),
             Op::GotoVal { addr, hint: _ } => self.goto_val(addr),
             Op::Exit { why } => self.exit(why),
             float_ops!() => self.float(v, inst),

@@ -15,9 +15,9 @@ use emu_frontend_arm::state::mode;
 use crate::arch::{Code, Kind};
 
 /// A32 instructions.
-pub const A32: Kind = Kind::Insns(MODE);
+pub const A32: Kind = Kind::Insns(MODE as u64);
 /// T32 instructions.
-pub const T32: Kind = Kind::Insns(MODE | mode::T);
+pub const T32: Kind = Kind::Insns((MODE | mode::T) as u64);
 /// User mode, with VFP and Advanced SIMD enabled.
 pub const MODE: u32 = mode::VFP | mode::NEON | mode::USER;
 

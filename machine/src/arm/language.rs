@@ -18,13 +18,17 @@ pub struct ArmLanguage {
     pub disassembler: Disassembler,
 }
 
+fn is_thumb(mode: u64) -> bool {
+    mode as u32 & mode::T != 0
+}
+
 impl Language for ArmLanguage {
-    fn mode(&self, compact: bool) -> u32 {
-        elf::MODE | if compact { mode::T } else { 0 }
+    fn mode(&self, compact: bool) -> u64 {
+        (elf::MODE | if compact { mode::T } else { 0 }).into()
     }
 
-    fn assemble(&self, text: &str, mode: u32) -> Result<Code, String> {
-        let object = assembler::object(text, mode & mode::T != 0)?;
+    fn assemble(&self, text: &str, mode: u64) -> Result<Code, String> {
+        let object = assembler::object(text, is_thumb(mode))?;
         elf::object(&object, Kind::Insns(mode))
     }
 
@@ -49,8 +53,8 @@ impl Language for ArmLanguage {
     }
 
     /// UDF is meant to be undefined.
-    fn complaint(&self, code: &[u8], address: u64, mode: u32) -> Option<String> {
-        let thumb = mode & mode::T != 0;
+    fn complaint(&self, code: &[u8], address: u64, mode: u64) -> Option<String> {
+        let thumb = is_thumb(mode);
         let insn = &code[..length(code, thumb).unwrap_or(0)];
         let word = insn.iter().rev().fold(0u32, |word, b| word << 8 | u32::from(*b));
         let udf = match (thumb, insn.len()) {
@@ -61,8 +65,8 @@ impl Language for ArmLanguage {
         (!udf).then(|| format!("{} at {address:#x} is an undefined instruction", number(insn, thumb)))
     }
 
-    fn lines(&self, code: &[u8], address: u64, mode: u32) -> Vec<Line> {
-        self.disassembler.lines(code, address as u32, mode)
+    fn lines(&self, code: &[u8], address: u64, mode: u64) -> Vec<Line> {
+        self.disassembler.lines(code, address as u32, mode as u32)
     }
 
     fn ir(&self, block: &Block) -> String {

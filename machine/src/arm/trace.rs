@@ -91,7 +91,7 @@ impl Tracer<Arm> for ArmTracer {
             self.writer.line(Kind::Blocks, &line);
         }
         if self.wants.insns {
-            let text = self.text(pc as u32, block.code, block.key.mode);
+            let text = self.text(pc as u32, block.code, block.key.mode as u32);
             let line = format!("insn pc={pc:08x} mode={mode} {text}");
             self.running = Some((line, Box::new(*state)));
         }

@@ -46,7 +46,7 @@ pub fn decode(data: &[u8]) {
     let offset = if thumb { offset } else { offset & !3 };
     let key = BlockKey {
         phys: offset.into(),
-        mode,
+        mode: mode.into(),
     };
     let Ok(stages) = listing::stages(&arm(model, 0), key, input.take(usize::MAX)) else {
         return;

@@ -86,7 +86,7 @@ fn block(guest: &Arm, cpu: &Cpu, r: &Record) -> Block {
     let (key, mut b) = (
         BlockKey {
             phys: 0,
-            mode: cpu.mode,
+            mode: cpu.mode.into(),
         },
         Builder::new(),
     );

@@ -392,7 +392,10 @@ pub fn is_float(row: &Row) -> bool {
         let r = code(row, &mut Random::of(&row.id(), n));
         let (mut b, thumb) = (Builder::new(), r.cpsr & T != 0);
         let mode = mode::VFP | mode::NEON | if thumb { mode::T } else { 0 };
-        let key = BlockKey { phys: 0, mode };
+        let key = BlockKey {
+            phys: 0,
+            mode: mode.into(),
+        };
         let bytes = &bytemuck::bytes_of(&r.code)[r.lead as usize..];
         translate(&MODELS[0], key, 0, 1, &mut From(bytes), &mut b).expect("code is there");
         b.block.insts.iter().any(computes)

@@ -1,0 +1,128 @@
+//! Modes of 64 bits: blocks at one place that differ above bit 31 alone.
+
+use super::OnePage;
+use crate::cases::MEMORY;
+use crate::engine::{Accel, Exit, Vcpu};
+use emu_devices::bus::Ram;
+use emu_ir::*;
+use std::mem::offset_of;
+use std::sync::Arc;
+
+/// The mode bit that a program changes as it goes, and one that it never looks at.
+const TURN: u64 = 1 << 40;
+const IGNORED: u64 = 1 << 41;
+/// How many blocks a program runs.
+const LENGTH: u64 = 40;
+
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C)]
+struct State {
+    pc: u64,
+    mode: u64,
+    fp_flags: u32,
+    fp_round: u32,
+    /// How often each block ran: by place, and by whether `TURN` was set when it was translated.
+    ran: [u64; 4],
+    all: u64,
+}
+
+const fn long(offset: usize) -> Slot {
+    Slot::new(offset, Ty::I64)
+}
+
+const MODE: Slot = long(offset_of!(State, mode));
+const RAN: Slot = long(offset_of!(State, ran));
+const ALL: Slot = long(offset_of!(State, all));
+
+static LAYOUT: Layout = Layout {
+    pc: long(offset_of!(State, pc)),
+    mode: MODE,
+    fp_flags: Slot::new(offset_of!(State, fp_flags), Ty::I32),
+    fp_round: Slot::new(offset_of!(State, fp_round), Ty::I32),
+    insn_shift: 2,
+    pins: &[],
+    names: &[],
+    helper: |_| "none",
+};
+
+/// Two blocks for ever: the one at 0 changes the mode and goes to the other, which comes back.
+struct Turning;
+
+impl Guest for Turning {
+    type State = State;
+    const LAYOUT: &'static Layout = &LAYOUT;
+    const HELPERS: &'static [Helper<Self>] = &[];
+
+    fn translate(&self, key: BlockKey, at: u32, _: u32, _: &mut dyn Fetch, b: &mut Builder) -> Result<(), Fault> {
+        b.insn(at as u16, 0);
+        b.block.guest_bytes = 4;
+        b.block.mode_ignored = IGNORED;
+        for slot in [RAN.nth(u32::from(at != 0) * 2 + u32::from(key.mode & TURN != 0)), ALL] {
+            let (n, one) = (b.get(slot), b.imm(Ty::I64, 1));
+            let more = b.add(n, one);
+            b.set(slot, more);
+        }
+        if at == 0 {
+            let (mode, turn) = (b.get(MODE), b.imm(Ty::I64, TURN));
+            let turned = b.xor(mode, turn);
+            b.set(MODE, turned);
+            b.goto(0x40, key.mode ^ TURN, Hint::Jump, false);
+            return Ok(());
+        }
+        let (n, most, end) = (b.get(ALL), b.imm(Ty::I64, LENGTH), b.label());
+        let done = b.ule(most, n);
+        b.br_if(done, end);
+        let start = b.imm(Ty::I64, 0);
+        b.goto_val(start, Hint::Jump);
+        b.place(end);
+        b.exit(Leave::Wait);
+        Ok(())
+    }
+    fn walk(&self, _: &State, _: &mut dyn Bus, va: u64, _: Access, _: u8) -> Result<Page, Fault> {
+        Ok(Page {
+            phys: va & !0xfff,
+            read: true,
+            write: true,
+            exec: true,
+            global: true,
+            strict: false,
+            size: 12,
+        })
+    }
+    fn context(&self, _: &State, _: u8) -> Context {
+        Context::default()
+    }
+    fn restore(&self, _: &mut State, _: u64, _: u32) {}
+    fn raise(&mut self, _: &mut State, fault: Fault) {
+        panic!("{fault:?}");
+    }
+    fn interrupt(&mut self, _: &mut State, _: u32) -> bool {
+        false
+    }
+    fn wakes(&self, _: &State, _: u32) -> bool {
+        false
+    }
+}
+
+#[test]
+fn modes_that_differ_above_bit_31_have_blocks_of_their_own() {
+    for accel in [Accel::Interp, Accel::Jit] {
+        for mode in [0, 5, u64::MAX, 1 << 63 | IGNORED] {
+            let bus = Box::new(OnePage(Arc::new(Ram::new(MEMORY).expect("memory"))));
+            let start = State {
+                mode,
+                ..bytemuck::Zeroable::zeroed()
+            };
+            let mut v = Vcpu::new(Turning, start, bus, accel, true).expect("a vCPU");
+
+            for round in 1..=2 {
+                let state = v.state_mut();
+                (state.pc, state.all) = (0, 0);
+                assert_eq!(v.run(), Exit::Wait, "{accel:?} {mode:#x}");
+                assert_eq!(v.state().ran, [round * 10; 4], "{accel:?} {mode:#x}");
+                // What the blocks do not depend on may change.
+                v.state_mut().mode ^= IGNORED;
+            }
+        }
+    }
+}
