@@ -1,9 +1,10 @@
 //! The translation driver: fetch, decode, conditions, and where a block ends.
 
-use crate::a32::{Decoders, Set, decoders};
+use crate::a32::{Decoders, Insn, Row, Set, decoders};
 use crate::model::Model;
 use crate::state::{self, mode};
 use crate::tx::{FlagSource, Tx};
+use emu_ir::pattern::Field;
 use emu_ir::{BlockKey, Builder, Fault, Fetch, Label};
 
 /// Guest instructions in a block at most.
@@ -120,14 +121,13 @@ impl Driver<'_> {
             let word = t.b.i32(t.mode_with_it(0));
             t.b.set(state::MODE, word);
         }
-        let word = self.t.word;
-        if cond < AL && self.region.is_none() && is_selectable(set, word) {
+        let (row, word) = self.decoders.find(set, self.t.word);
+        self.t.word = word;
+        if cond < AL && self.region.is_none() && row.is_some_and(|row| only_computes(row, word)) {
             self.t.predicate = Some(self.t.cond(cond));
         } else {
             self.enter(cond);
         }
-        let (row, word) = self.decoders.find(set, word);
-        self.t.word = word;
         match row {
             Some(row) => (row.run)(&mut self.t, word),
             None => self.t.undefined(),
@@ -177,29 +177,12 @@ impl Driver<'_> {
     }
 }
 
-/// Whether a conditional instruction does nothing but compute one register other than R15: then selecting between the
+/// Whether an instruction does nothing but compute one register other than R15: under a condition, selecting between the
 /// result and the old value costs less than a branch.
-fn is_selectable(set: Set, w: u32) -> bool {
-    match set {
-        // Data processing without flags; MOVW and MOVT have the opcodes of tests.
-        Set::A32 if w >> 12 & 15 == 15 || w & 0x0c10_0000 != 0 => false,
-        Set::A32 if w >> 25 & 1 != 0 => !matches!(w >> 21 & 15, 9 | 11),
-        Set::A32 => !(8..12).contains(&(w >> 21 & 15)) && w & 0x90 != 0x90,
-        Set::T32 => {
-            let register = w >> 25 == 0b111_0101;
-            let immediate = w >> 27 == 0b11110 && w >> 15 & 1 == 0;
-            // SSAT and USAT set Q.
-            let saturates = w >> 25 & 1 != 0 && w >> 20 & 0b10101 == 0b10000;
-            (register || immediate && !saturates) && w >> 20 & 1 == 0 && w >> 8 & 15 != 15
-        }
-        // In an IT block these leave the flags alone.
-        Set::T16 => match w >> 10 {
-            0..=9 | 12..=15 => true,
-            16 => !matches!(w >> 6 & 15, 8 | 10 | 11),
-            17 => matches!(w >> 8 & 3, 0 | 2) && w & 0x87 != 0x87,
-            _ => false,
-        },
-    }
+fn only_computes(row: &Row<Insn>, word: u32) -> bool {
+    let more = |unless: Option<Field>| unless.is_some_and(|field| field.of(word) != 0);
+    row.computes
+        .is_some_and(|c| c.register.of(word) != 15 && !more(c.unless))
 }
 
 /// ITAdvance (Arm ARM DDI 0406C, A2.5.2).
@@ -340,6 +323,21 @@ mod tests {
         let has = |f: fn(&Op) -> bool| b.block.insts.iter().any(|i| f(&i.op));
         assert!(has(|o| matches!(o, Op::Select { .. })));
         assert!(!has(|o| matches!(o, Op::BrIf { .. })));
+    }
+
+    #[test]
+    fn what_does_more_than_compute_a_register_branches() {
+        let more = [
+            [0x0001, 0x0290], // ADDSEQ R0, R0, #1
+            [0xf000, 0x0280], // ADDEQ PC, R0, #0
+            [0x0001, 0x0350], // CMPEQ R0, #1
+            [0x0000, 0x0591], // LDREQ R0, [R1]
+        ];
+        for code in more {
+            let b = block(0, 0, 1, &code).unwrap();
+            let branches = b.block.insts.iter().filter(|i| matches!(i.op, Op::BrIf { .. })).count();
+            assert_eq!(branches, 1, "{code:x?}");
+        }
     }
 
     #[test]

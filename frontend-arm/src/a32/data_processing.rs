@@ -4,7 +4,7 @@ use crate::state;
 use crate::tx::Tx;
 use emu_ir::{Hint, Ty, Val};
 
-/// The sixteen operations of A32's opcode field.
+/// The sixteen operations of A32's opcode field, and T32's ORN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Alu {
     And,
@@ -138,11 +138,23 @@ fn shift_reg_carry(t: &mut Tx, v: Val, by: Val, h: u32, result: Val) -> Val {
     t.b.select(none, c, out)
 }
 
-/// The result of an operation, with its arithmetic flags set if asked (logical ones are the caller's).
-fn arithmetic(t: &mut Tx, op: Alu, a: Val, b: Val, s: bool) -> Val {
+/// The result of an operation on its operands; arithmetic ones set the flags if asked, logical ones leave that to the
+/// caller.
+fn result(t: &mut Tx, op: Alu, a: Val, b: Val, s: bool) -> Val {
     match op {
-        Alu::Cmp => subtract(t, a, b, s, false),
+        Alu::And | Alu::Tst => t.b.and(a, b),
+        Alu::Eor | Alu::Teq => t.b.xor(a, b),
+        Alu::Orr => t.b.or(a, b),
+        Alu::Bic => t.b.and_not(a, b),
+        Alu::Mov => b,
+        Alu::Mvn => t.b.not(b),
+        Alu::Orn => {
+            let not = t.b.not(b);
+            t.b.or(a, not)
+        }
+        Alu::Add | Alu::Cmn => add(t, a, b, s),
         Alu::Sub => subtract(t, a, b, s, true),
+        Alu::Cmp => subtract(t, a, b, s, false),
         Alu::Rsb => subtract(t, b, a, s, true),
         Alu::Adc => with_carry(t, a, b, s),
         Alu::Sbc => {
@@ -153,16 +165,17 @@ fn arithmetic(t: &mut Tx, op: Alu, a: Val, b: Val, s: bool) -> Val {
             let not = t.b.not(a);
             with_carry(t, b, not, s)
         }
-        _ => {
-            let sum = t.b.add(a, b);
-            if s {
-                t.set_nz(sum);
-                let (c, v) = (t.b.add_carry(a, b), t.b.add_ovf(a, b));
-                t.set_cv(c, v);
-            }
-            sum
-        }
     }
+}
+
+fn add(t: &mut Tx, a: Val, b: Val, s: bool) -> Val {
+    let sum = t.b.add(a, b);
+    if s {
+        t.set_nz(sum);
+        let (c, v) = (t.b.add_carry(a, b), t.b.add_ovf(a, b));
+        t.set_cv(c, v);
+    }
+    sum
 }
 
 /// `a - b`; `kept` if it goes to a register.
@@ -185,21 +198,6 @@ fn with_carry(t: &mut Tx, a: Val, b: Val, s: bool) -> Val {
     sum
 }
 
-fn logical(t: &mut Tx, op: Alu, a: Val, b: Val) -> Val {
-    match op {
-        Alu::And | Alu::Tst => t.b.and(a, b),
-        Alu::Eor | Alu::Teq => t.b.xor(a, b),
-        Alu::Orr => t.b.or(a, b),
-        Alu::Bic => t.b.and_not(a, b),
-        Alu::Mov => b,
-        Alu::Mvn => t.b.not(b),
-        _ => {
-            let not = t.b.not(b);
-            t.b.or(a, not)
-        }
-    }
-}
-
 /// `d = n op second`, with flags if `s`; with flags to R15 it is a return from exception.
 fn alu(t: &mut Tx, op: Alu, s: u32, n: u32, d: u32, second: impl FnOnce(&mut Tx, bool) -> Shifted) {
     let returns = d == 15 && s == 1 && !op.is_test();
@@ -208,18 +206,13 @@ fn alu(t: &mut Tx, op: Alu, s: u32, n: u32, d: u32, second: impl FnOnce(&mut Tx,
     let a = if unary { None } else { Some(t.reg(n)) };
     let (b, carry) = second(t, s && op.is_logical());
     let a = a.unwrap_or(b);
-    let result = if op.is_logical() {
-        let result = logical(t, op, a, b);
-        if s {
-            t.set_nz(result);
-            if let Some(c) = carry {
-                t.b.set(state::C, c);
-            }
+    let result = result(t, op, a, b, s);
+    if s && op.is_logical() {
+        t.set_nz(result);
+        if let Some(c) = carry {
+            t.b.set(state::C, c);
         }
-        result
-    } else {
-        arithmetic(t, op, a, b, s)
-    };
+    }
     match d {
         _ if op.is_test() => {}
         _ if returns => super::system::exception_return(t, result),

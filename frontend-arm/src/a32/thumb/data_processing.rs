@@ -10,57 +10,57 @@ use emu_ir::insns;
 insns! {
     /// A6.3.1 and A6.3.3: modified, plain and bit field immediates.
     IMMEDIATE: Tx;
-    "11110 i 0 0000 s nnnn 0 iii dddd iiiiiiii" => and_imm(s, n, d, i)
-    "11110 i 0 0001 s nnnn 0 iii dddd iiiiiiii" => bic_imm(s, n, d, i)
-    "11110 i 0 0010 s nnnn 0 iii dddd iiiiiiii" => orr_imm(s, n, d, i)
-    "11110 i 0 0011 s nnnn 0 iii dddd iiiiiiii" => orn_imm(s, n, d, i)
-    "11110 i 0 0100 s nnnn 0 iii dddd iiiiiiii" => eor_imm(s, n, d, i)
-    "11110 i 0 1000 s nnnn 0 iii dddd iiiiiiii" => add_imm(s, n, d, i)
-    "11110 i 0 1010 s nnnn 0 iii dddd iiiiiiii" => adc_imm(s, n, d, i)
-    "11110 i 0 1011 s nnnn 0 iii dddd iiiiiiii" => sbc_imm(s, n, d, i)
-    "11110 i 0 1101 s nnnn 0 iii dddd iiiiiiii" => sub_imm(s, n, d, i)
-    "11110 i 0 1110 s nnnn 0 iii dddd iiiiiiii" => rsb_imm(s, n, d, i)
+    "11110 i 0 0000 s nnnn 0 iii dddd iiiiiiii" => and_imm(s, n, d, i) computes d unless s
+    "11110 i 0 0001 s nnnn 0 iii dddd iiiiiiii" => bic_imm(s, n, d, i) computes d unless s
+    "11110 i 0 0010 s nnnn 0 iii dddd iiiiiiii" => orr_imm(s, n, d, i) computes d unless s
+    "11110 i 0 0011 s nnnn 0 iii dddd iiiiiiii" => orn_imm(s, n, d, i) computes d unless s
+    "11110 i 0 0100 s nnnn 0 iii dddd iiiiiiii" => eor_imm(s, n, d, i) computes d unless s
+    "11110 i 0 1000 s nnnn 0 iii dddd iiiiiiii" => add_imm(s, n, d, i) computes d unless s
+    "11110 i 0 1010 s nnnn 0 iii dddd iiiiiiii" => adc_imm(s, n, d, i) computes d unless s
+    "11110 i 0 1011 s nnnn 0 iii dddd iiiiiiii" => sbc_imm(s, n, d, i) computes d unless s
+    "11110 i 0 1101 s nnnn 0 iii dddd iiiiiiii" => sub_imm(s, n, d, i) computes d unless s
+    "11110 i 0 1110 s nnnn 0 iii dddd iiiiiiii" => rsb_imm(s, n, d, i) computes d unless s
     "11110 i 0 0000 1 nnnn 0 iii 1111 iiiiiiii" => tst_imm(n, i)
     "11110 i 0 0100 1 nnnn 0 iii 1111 iiiiiiii" => teq_imm(n, i)
     "11110 i 0 1000 1 nnnn 0 iii 1111 iiiiiiii" => cmn_imm(n, i)
     "11110 i 0 1101 1 nnnn 0 iii 1111 iiiiiiii" => cmp_imm(n, i)
-    "11110 i 0 0010 s 1111 0 iii dddd iiiiiiii" => mov_imm(s, d, i)
-    "11110 i 0 0011 s 1111 0 iii dddd iiiiiiii" => mvn_imm(s, d, i)
-    "11110 i 1 0000 0 nnnn 0 iii dddd iiiiiiii" => add_plain(0, n, d, i)
-    "11110 i 1 0101 0 nnnn 0 iii dddd iiiiiiii" => sub_plain(0, n, d, i)
-    "11110 i 1 0010 0 hhhh 0 lll dddd llllllll" => movw_wide(d, h, i, l)
-    "11110 i 1 0110 0 hhhh 0 lll dddd llllllll" => movt_wide(d, h, i, l)
+    "11110 i 0 0010 s 1111 0 iii dddd iiiiiiii" => mov_imm(s, d, i) computes d unless s
+    "11110 i 0 0011 s 1111 0 iii dddd iiiiiiii" => mvn_imm(s, d, i) computes d unless s
+    "11110 i 1 0000 0 nnnn 0 iii dddd iiiiiiii" => add_plain(0, n, d, i) computes d
+    "11110 i 1 0101 0 nnnn 0 iii dddd iiiiiiii" => sub_plain(0, n, d, i) computes d
+    "11110 i 1 0010 0 hhhh 0 lll dddd llllllll" => movw_wide(d, h, i, l) computes d
+    "11110 i 1 0110 0 hhhh 0 lll dddd llllllll" => movt_wide(d, h, i, l) computes d
     "11110 0 1 100 h 0 nnnn 0 kkk dddd kk 0 iiiii" => ssat(i, d, k, h, n)
     "11110 0 1 110 h 0 nnnn 0 kkk dddd kk 0 iiiii" => usat(i, d, k, h, n)
     "11110 0 1 1001 0 nnnn 0 000 dddd 00 00 iiii" => ssat16(i, d, n)
     "11110 0 1 1101 0 nnnn 0 000 dddd 00 00 iiii" => usat16(i, d, n)
-    "11110 0 1 1010 0 nnnn 0 lll dddd ll 0 wwwww" => sbfx(w, d, l, n)
-    "11110 0 1 1110 0 nnnn 0 lll dddd ll 0 wwwww" => ubfx(w, d, l, n)
-    "11110 0 1 1011 0 nnnn 0 lll dddd ll 0 eeeee" => bfi(e, d, l, n)
-    "11110 0 1 1011 0 1111 0 lll dddd ll 0 eeeee" => bfc(e, d, l)
+    "11110 0 1 1010 0 nnnn 0 lll dddd ll 0 wwwww" => sbfx(w, d, l, n) computes d
+    "11110 0 1 1110 0 nnnn 0 lll dddd ll 0 wwwww" => ubfx(w, d, l, n) computes d
+    "11110 0 1 1011 0 nnnn 0 lll dddd ll 0 eeeee" => bfi(e, d, l, n) computes d
+    "11110 0 1 1011 0 1111 0 lll dddd ll 0 eeeee" => bfc(e, d, l) computes d
 }
 
 insns! {
     /// A6.3.11: register operand, shifted by a constant.
     REGISTER: Tx;
-    "1110101 0000 s nnnn 0 kkk dddd kkkk mmmm" => and_reg(s, n, d, k, m)
-    "1110101 0001 s nnnn 0 kkk dddd kkkk mmmm" => bic_reg(s, n, d, k, m)
-    "1110101 0010 s nnnn 0 kkk dddd kkkk mmmm" => orr_reg(s, n, d, k, m)
-    "1110101 0011 s nnnn 0 kkk dddd kkkk mmmm" => orn_reg(s, n, d, k, m)
-    "1110101 0100 s nnnn 0 kkk dddd kkkk mmmm" => eor_reg(s, n, d, k, m)
-    "1110101 1000 s nnnn 0 kkk dddd kkkk mmmm" => add_reg(s, n, d, k, m)
-    "1110101 1010 s nnnn 0 kkk dddd kkkk mmmm" => adc_reg(s, n, d, k, m)
-    "1110101 1011 s nnnn 0 kkk dddd kkkk mmmm" => sbc_reg(s, n, d, k, m)
-    "1110101 1101 s nnnn 0 kkk dddd kkkk mmmm" => sub_reg(s, n, d, k, m)
-    "1110101 1110 s nnnn 0 kkk dddd kkkk mmmm" => rsb_reg(s, n, d, k, m)
+    "1110101 0000 s nnnn 0 kkk dddd kkkk mmmm" => and_reg(s, n, d, k, m) computes d unless s
+    "1110101 0001 s nnnn 0 kkk dddd kkkk mmmm" => bic_reg(s, n, d, k, m) computes d unless s
+    "1110101 0010 s nnnn 0 kkk dddd kkkk mmmm" => orr_reg(s, n, d, k, m) computes d unless s
+    "1110101 0011 s nnnn 0 kkk dddd kkkk mmmm" => orn_reg(s, n, d, k, m) computes d unless s
+    "1110101 0100 s nnnn 0 kkk dddd kkkk mmmm" => eor_reg(s, n, d, k, m) computes d unless s
+    "1110101 1000 s nnnn 0 kkk dddd kkkk mmmm" => add_reg(s, n, d, k, m) computes d unless s
+    "1110101 1010 s nnnn 0 kkk dddd kkkk mmmm" => adc_reg(s, n, d, k, m) computes d unless s
+    "1110101 1011 s nnnn 0 kkk dddd kkkk mmmm" => sbc_reg(s, n, d, k, m) computes d unless s
+    "1110101 1101 s nnnn 0 kkk dddd kkkk mmmm" => sub_reg(s, n, d, k, m) computes d unless s
+    "1110101 1110 s nnnn 0 kkk dddd kkkk mmmm" => rsb_reg(s, n, d, k, m) computes d unless s
     "1110101 0000 1 nnnn 0 kkk 1111 kkkk mmmm" => tst_reg(n, k, m)
     "1110101 0100 1 nnnn 0 kkk 1111 kkkk mmmm" => teq_reg(n, k, m)
     "1110101 1000 1 nnnn 0 kkk 1111 kkkk mmmm" => cmn_reg(n, k, m)
     "1110101 1101 1 nnnn 0 kkk 1111 kkkk mmmm" => cmp_reg(n, k, m)
-    "1110101 0010 s 1111 0 kkk dddd kkkk mmmm" => mov_reg(s, d, k, m)
-    "1110101 0011 s 1111 0 kkk dddd kkkk mmmm" => mvn_reg(s, d, k, m)
-    "1110101 0110 0 nnnn 0 kkk dddd kk 00 mmmm" => pkhbt(n, d, k, m)
-    "1110101 0110 0 nnnn 0 kkk dddd kk 10 mmmm" => pkhtb(n, d, k, m)
+    "1110101 0010 s 1111 0 kkk dddd kkkk mmmm" => mov_reg(s, d, k, m) computes d unless s
+    "1110101 0011 s 1111 0 kkk dddd kkkk mmmm" => mvn_reg(s, d, k, m) computes d unless s
+    "1110101 0110 0 nnnn 0 kkk dddd kk 00 mmmm" => pkhbt(n, d, k, m) computes d
+    "1110101 0110 0 nnnn 0 kkk dddd kk 10 mmmm" => pkhtb(n, d, k, m) computes d
 }
 
 insns! {

@@ -14,39 +14,39 @@ insns! {
     /// All of them.
     T16: Tx;
     // A6.2.1: shift (immediate), add, subtract, move, compare.
-    "000 00 kkkkk mmm ddd" => mov_reg({S_OUTSIDE_IT}, d, (k << 2), m)
-    "000 01 kkkkk mmm ddd" => mov_reg({S_OUTSIDE_IT}, d, (k << 2 | 1), m)
-    "000 10 kkkkk mmm ddd" => mov_reg({S_OUTSIDE_IT}, d, (k << 2 | 2), m)
-    "000 00 00000 mmm ddd" => movs(d, m)
-    "000 1100 mmm nnn ddd" => add_reg({S_OUTSIDE_IT}, n, d, 0, m)
-    "000 1101 mmm nnn ddd" => sub_reg({S_OUTSIDE_IT}, n, d, 0, m)
-    "000 1110 iii nnn ddd" => add_plain({S_OUTSIDE_IT}, n, d, i)
-    "000 1111 iii nnn ddd" => sub_plain({S_OUTSIDE_IT}, n, d, i)
-    "001 00 ddd iiiiiiii" => mov_imm({S_OUTSIDE_IT}, d, i)
+    "000 00 kkkkk mmm ddd" => mov_reg({S_OUTSIDE_IT}, d, (k << 2), m) computes d
+    "000 01 kkkkk mmm ddd" => mov_reg({S_OUTSIDE_IT}, d, (k << 2 | 1), m) computes d
+    "000 10 kkkkk mmm ddd" => mov_reg({S_OUTSIDE_IT}, d, (k << 2 | 2), m) computes d
+    "000 00 00000 mmm ddd" => movs(d, m) computes d
+    "000 1100 mmm nnn ddd" => add_reg({S_OUTSIDE_IT}, n, d, 0, m) computes d
+    "000 1101 mmm nnn ddd" => sub_reg({S_OUTSIDE_IT}, n, d, 0, m) computes d
+    "000 1110 iii nnn ddd" => add_plain({S_OUTSIDE_IT}, n, d, i) computes d
+    "000 1111 iii nnn ddd" => sub_plain({S_OUTSIDE_IT}, n, d, i) computes d
+    "001 00 ddd iiiiiiii" => mov_imm({S_OUTSIDE_IT}, d, i) computes d
     "001 01 nnn iiiiiiii" => cmp_imm(n, i)
-    "001 10 ddd iiiiiiii" => add_plain_narrow(d, i)
-    "001 11 ddd iiiiiiii" => sub_plain_narrow(d, i)
+    "001 10 ddd iiiiiiii" => add_plain_narrow(d, i) computes d
+    "001 11 ddd iiiiiiii" => sub_plain_narrow(d, i) computes d
     // A6.2.2: data processing.
-    "010000 0000 mmm ddd" => and_narrow(d, m)
-    "010000 0001 mmm ddd" => eor_narrow(d, m)
-    "010000 0010 rrr ddd" => lsl_narrow(d, r)
-    "010000 0011 rrr ddd" => lsr_narrow(d, r)
-    "010000 0100 rrr ddd" => asr_narrow(d, r)
-    "010000 0101 mmm ddd" => adc_narrow(d, m)
-    "010000 0110 mmm ddd" => sbc_narrow(d, m)
-    "010000 0111 rrr ddd" => ror_narrow(d, r)
+    "010000 0000 mmm ddd" => and_narrow(d, m) computes d
+    "010000 0001 mmm ddd" => eor_narrow(d, m) computes d
+    "010000 0010 rrr ddd" => lsl_narrow(d, r) computes d
+    "010000 0011 rrr ddd" => lsr_narrow(d, r) computes d
+    "010000 0100 rrr ddd" => asr_narrow(d, r) computes d
+    "010000 0101 mmm ddd" => adc_narrow(d, m) computes d
+    "010000 0110 mmm ddd" => sbc_narrow(d, m) computes d
+    "010000 0111 rrr ddd" => ror_narrow(d, r) computes d
     "010000 1000 mmm nnn" => tst_reg(n, 0, m)
-    "010000 1001 nnn ddd" => rsb_imm({S_OUTSIDE_IT}, n, d, 0)
+    "010000 1001 nnn ddd" => rsb_imm({S_OUTSIDE_IT}, n, d, 0) computes d
     "010000 1010 mmm nnn" => cmp_reg(n, 0, m)
     "010000 1011 mmm nnn" => cmn_reg(n, 0, m)
-    "010000 1100 mmm ddd" => orr_narrow(d, m)
-    "010000 1101 nnn ddd" => mul_narrow(d, n)
-    "010000 1110 mmm ddd" => bic_narrow(d, m)
-    "010000 1111 mmm ddd" => mvn_reg({S_OUTSIDE_IT}, d, 0, m)
+    "010000 1100 mmm ddd" => orr_narrow(d, m) computes d
+    "010000 1101 nnn ddd" => mul_narrow(d, n) computes d
+    "010000 1110 mmm ddd" => bic_narrow(d, m) computes d
+    "010000 1111 mmm ddd" => mvn_reg({S_OUTSIDE_IT}, d, 0, m) computes d
     // A6.2.3: special data, and branch and exchange.
-    "010001 00 d mmmm ddd" => add_high(d, m)
+    "010001 00 d mmmm ddd" => add_high(d, m) computes d
     "010001 01 n mmmm nnn" => cmp_reg(n, 0, m)
-    "010001 10 d mmmm ddd" => mov_reg(0, d, 0, m)
+    "010001 10 d mmmm ddd" => mov_reg(0, d, 0, m) computes d
     "010001 11 0 mmmm ---" => bx(m)
     "010001 11 1 mmmm ---" => blx(m)
     // A6.2.4: load and store.
