@@ -12,6 +12,7 @@ mod listings;
 mod machine;
 mod oracle;
 mod output;
+mod perf;
 mod programs;
 mod start;
 mod trace;

@@ -1,7 +1,7 @@
 //! Debugging with the real GDB. Where it, the cross compiler or Debian's kernel cannot be had, the tests say so loudly and
 //! pass.
 
-mod client;
+pub mod client;
 mod guests;
 
 use std::io::{Read, Write};
