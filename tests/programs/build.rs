@@ -77,18 +77,22 @@ fn build_one(program: &Program, folder: &Path) -> Result<Option<PathBuf>, String
     Ok(status.success().then_some(path))
 }
 
+/// A program of ours, beside this file. It is named also by what is in it, so that a changed one is built anew.
+pub fn ours(name: &str, options: Vec<String>) -> Result<Program, String> {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/programs/{name}.c"));
+    let text = fs::read_to_string(&source).map_err(|e| e.to_string())?;
+    let sum = text.bytes().fold(0u32, |sum, b| sum.rotate_left(5) ^ u32::from(b));
+    Ok(Program {
+        name: format!("{name}-{sum:08x}"),
+        sources: vec![source],
+        options,
+        output: None,
+    })
+}
+
 /// The guest's init: it runs the programs and reports.
 pub fn init(folder: &Path) -> Result<PathBuf, String> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs/init.c");
-    let text = fs::read_to_string(&source).map_err(|e| e.to_string())?;
-    // Named by what is in it, so that a changed one is built anew.
-    let sum = text.bytes().fold(0u32, |sum, b| sum.rotate_left(5) ^ u32::from(b));
-    let program = Program {
-        name: format!("init-{sum:08x}"),
-        sources: vec![source],
-        options: ["-static", "-O2", "-s"].map(String::from).to_vec(),
-        output: None,
-    };
+    let program = ours("init", ["-static", "-O2", "-s"].map(String::from).to_vec())?;
     fs::create_dir_all(folder).map_err(|e| e.to_string())?;
     build_one(&program, folder)?.ok_or_else(|| format!("{COMPILER} cannot build the guest's init"))
 }

@@ -1,6 +1,6 @@
 //! Programs that nobody here wrote, in a booted guest: GCC's torture suite and tests of Advanced SIMD intrinsics, which
 //! check themselves, and Valgrind's tests of ARM instructions with their expected output; and binutils' listings as a
-//! second oracle of the decoder.
+//! second oracle of the decoder. And our own, for what those do not do.
 //!
 //! A sample of the programs runs by default. All of them, under QEMU too where it is installed, and the sample
 //! interpreted:
@@ -144,6 +144,23 @@ fn programs_that_nobody_here_wrote_pass() {
     };
 
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn an_instruction_across_a_page_end_runs_as_both_pages_are_mapped() {
+    let test = "an_instruction_across_a_page_end_runs_as_both_pages_are_mapped";
+    let Some(kernel) = boot::kernel(test) else {
+        return;
+    };
+    let prepared = match libraries().and_then(|_| Prepared::new(&[suites::second_page()?])) {
+        Ok(prepared) => prepared,
+        Err(reason) => return skipped(test, &reason),
+    };
+
+    let outcomes = prepared.guest(&kernel).under_emu("jit");
+
+    let outcomes: Vec<&String> = outcomes.values().collect();
+    assert_eq!(outcomes, ["passed"]);
 }
 
 /// Those that end otherwise under QEMU, a line each, if QEMU is installed.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::build::Program;
+use super::build::{Program, ours};
 use crate::debian::{Archive, sources};
 use crate::guest::kept;
 
@@ -20,6 +20,11 @@ const INTRINSICS: &str = "gcc/testsuite/gcc.target/aarch64/advsimd-intrinsics";
 
 fn owned(words: &[&str]) -> Vec<String> {
     words.iter().map(|&w| w.to_owned()).collect()
+}
+
+/// An instruction across a page's end, whose second page changes.
+pub fn second_page() -> Result<Program, String> {
+    ours("second_page", [owned(ALL), owned(GCC), owned(&["-mthumb"])].concat())
 }
 
 /// GCC's programs that check themselves, as T32 and as A32 code.
