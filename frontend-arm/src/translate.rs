@@ -7,8 +7,6 @@ use crate::tx::{FlagSource, Tx};
 use emu_ir::pattern::Field;
 use emu_ir::{BlockKey, Builder, Fault, Fetch, Label};
 
-/// Guest instructions in a block at most.
-const MAX_INSNS: u32 = 64;
 /// A block ends after the instruction that exceeds this many operations.
 const MAX_OPS: usize = 4000;
 /// Bytes in a page of guest memory.
@@ -37,7 +35,7 @@ pub fn translate(
         decoders: decoders(),
         region: None,
     };
-    driver.block(limit.clamp(1, MAX_INSNS), fetch)?;
+    driver.block(limit, fetch)?;
     driver.t.b.block.guest_bytes = driver.t.next() - offset;
     Ok(())
 }

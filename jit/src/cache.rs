@@ -20,12 +20,15 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Reserve `size` bytes (a multiple of the page size, at most 1 GiB); memory is taken as it is filled.
+    /// The largest there can be, in bytes: 32-bit displacements reach everywhere.
+    pub const LARGEST: usize = 1 << 30;
+
+    /// Reserve `size` bytes (a multiple of the page size, at most [`Cache::LARGEST`]); memory is taken as it is filled.
     ///
     /// # Errors
     /// The host's, from `memfd_create`, `ftruncate` or `mmap`.
     pub fn new(size: usize) -> std::io::Result<Cache> {
-        assert!(size <= 1 << 30, "rel32 must reach everywhere");
+        assert!(size <= Cache::LARGEST, "rel32 must reach everywhere");
         let fd = rustix::fs::memfd_create("emu-code", rustix::fs::MemfdFlags::CLOEXEC)?;
         rustix::fs::ftruncate(&fd, size as u64)?;
         let file = std::fs::File::from(fd);

@@ -93,6 +93,17 @@ impl Prepared {
         }
         p
     }
+    /// Bytes of memory that it takes.
+    pub fn held(&self) -> usize {
+        let lists = [
+            self.block.insts.capacity() * size_of::<Inst>(),
+            self.block.pool.capacity() * size_of::<u128>(),
+            self.steps.capacity() * size_of::<Step>(),
+            self.consts.capacity() * size_of::<(u16, u128)>(),
+            self.targets.capacity() * size_of::<u16>(),
+        ];
+        size_of::<Prepared>() + lists.iter().sum::<usize>()
+    }
     /// The block.
     pub fn block(&self) -> &Block {
         &self.block

@@ -79,8 +79,40 @@ pub struct Tables {
     code: [CodeEntry; 1 << CODE_BITS],
 }
 
+/// Which physical pages an address space may have entries for that stores use without a closer look: a bit for each of
+/// many sets of pages. A bit that is not set says that there are none.
+struct Stores([u64; 128]);
+
+impl Stores {
+    const NONE: Stores = Stores([0; 128]);
+
+    fn bit(phys: u64) -> (usize, u64) {
+        let set = (phys >> 12).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 13);
+        (set as usize >> 6, 1 << (set & 63))
+    }
+    /// There is such an entry.
+    fn note(&mut self, e: &DataEntry) {
+        if e.is_direct() {
+            let (word, bit) = Stores::bit(e.phys);
+            self.0[word] |= bit;
+        }
+    }
+    fn may_have(&self, phys: u64) -> bool {
+        let (word, bit) = Stores::bit(phys);
+        self.0[word] & bit != 0
+    }
+}
+
+impl DataEntry {
+    /// Whether stores use it without a closer look.
+    fn is_direct(&self) -> bool {
+        self.write & !PAGE == 0
+    }
+}
+
 struct Space {
     context: Context,
+    stores: Stores,
     used: u64,
     /// First and last byte of what the mappings of [`LARGE`] entries cover together.
     large: Option<(u64, u64)>,
@@ -144,6 +176,7 @@ impl Tlb {
             };
             self.spaces.push(Space {
                 context,
+                stores: Stores::NONE,
                 used: 0,
                 large: None,
                 tables: Box::new(UnsafeCell::new(tables)),
@@ -171,7 +204,12 @@ impl Tlb {
     fn tables(&mut self, space: usize) -> &mut Tables {
         self.spaces[space].tables.get_mut()
     }
-    /// The data entry where `va` would be.
+    /// The data entry for `va` from now on.
+    pub fn fill(&mut self, space: usize, va: u64, e: DataEntry) {
+        self.spaces[space].stores.note(&e);
+        *self.data(space, va) = e;
+    }
+    /// The data entry where `va` would be. Who lets stores use it without a closer look does so by [`Tlb::fill`].
     pub fn data(&mut self, space: usize, va: u64) -> &mut DataEntry {
         &mut self.tables(space).data[data_index(va)]
     }
@@ -202,11 +240,13 @@ impl Tlb {
     }
     /// Turn stores to a physical page slow everywhere: code was translated from it.
     pub fn protect(&mut self, phys: u64) {
-        for s in &mut self.spaces {
+        for s in self.spaces.iter_mut().filter(|s| s.stores.may_have(phys)) {
+            s.stores = Stores::NONE;
             for e in &mut s.tables.get_mut().data {
-                if e.phys & PAGE == phys && e.write & !PAGE == 0 {
+                if e.phys & PAGE == phys && e.is_direct() {
                     e.write |= SLOW;
                 }
+                s.stores.note(e);
             }
         }
     }
@@ -223,6 +263,7 @@ impl Space {
         let t = self.tables.get_mut();
         t.data.fill(NO_DATA);
         t.code.fill(NO_CODE);
+        self.stores = Stores::NONE;
         self.large = None;
     }
     fn clear_local(&mut self) {

@@ -38,6 +38,8 @@ pub struct CpuWiring<'a> {
     pub private: &'a dyn Fn(u32) -> Irq,
     /// Physical memory.
     pub bus: CpuBus,
+    /// Bytes for its translated code and all that is known about it.
+    pub code_cache: usize,
     /// Who is told what the CPU does.
     pub log: Option<Writer>,
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, CommandFactory, Parser};
 
-use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey};
+use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey, check_code_cache};
 use crate::error::Error;
 use crate::explain::Explain;
 use crate::gdb::address::Address;
@@ -106,6 +106,18 @@ struct Cli {
     /// What executes guest code: jit translates it to host code, interp interprets it (slow, for comparison)
     #[arg(long, value_name = "HOW", default_value = "jit", help_heading = "Machine")]
     accel: Accel,
+
+    /// Memory for translated code and all that is known about it, per virtual CPU: bytes, or with K, M, G or T
+    ///
+    /// When it is used up, everything is forgotten and translated anew. emu takes it only as the guest's code asks for it.
+    #[arg(
+        long,
+        value_name = "SIZE",
+        allow_negative_numbers = true,
+        default_value = "200M",
+        help_heading = "Machine"
+    )]
+    code_cache: String,
 
     /// Linux kernel: zImage, ELF or uImage
     ///
@@ -212,6 +224,7 @@ impl Cli {
         let memory = memory_size(self.board, &self.memory)?;
         let cpu = self.arch.cpu_model(self.cpu)?;
         let cpus = cpu_count(self.board, &self.smp)?;
+        let code_cache = code_cache_size(&self.code_cache)?;
         if (&self.serial, &self.virtio_console) == (&ConsoleHost::Stdio, &ConsoleHost::Stdio) {
             let reason = "the serial port has standard input and output; give it another place by --serial";
             return Err(Error::input("--virtio-console", "stdio", reason));
@@ -239,6 +252,7 @@ impl Cli {
             memory,
             cpus,
             accel: self.accel,
+            code_cache,
             boot,
             dtb: self.dtb,
             dump_dtb: self.dump_dtb,
@@ -311,6 +325,11 @@ fn is_coloured() -> bool {
 fn memory_size(board: BoardName, text: &str) -> Result<u64, Error> {
     let bytes = text.parse::<ByteSize>().and_then(|size| board.check_memory(size.0));
     bytes.map_err(|reason| Error::input("--memory", text, reason))
+}
+
+fn code_cache_size(text: &str) -> Result<u64, Error> {
+    let bytes = text.parse::<ByteSize>().and_then(|size| check_code_cache(size.0));
+    bytes.map_err(|reason| Error::input("--code-cache", text, reason))
 }
 
 fn cpu_count(board: BoardName, text: &str) -> Result<u32, Error> {
@@ -430,6 +449,7 @@ mod tests {
         );
         assert_eq!((config.memory, config.cpus, config.accel), (1 << 30, 1, Accel::Jit));
         assert_eq!((config.cpu.as_str(), config.escape), ("cortex-a15", EscapeKey::DEFAULT));
+        assert_eq!(config.code_cache, emu_jit::engine::CODE_CACHE as u64);
     }
 
     #[test]
@@ -485,6 +505,18 @@ mod tests {
             (
                 "--memory lots",
                 "--memory lots: not a size; write a whole number with K, M, G or T, such as 1024M",
+            ),
+            (
+                "--code-cache 64K",
+                "--code-cache 64K: at least 8 MiB are needed, and at most 4 GiB of use",
+            ),
+            (
+                "--code-cache 5G",
+                "--code-cache 5G: at least 8 MiB are needed, and at most 4 GiB of use",
+            ),
+            (
+                "--code-cache -1",
+                "--code-cache -1: not a size; write a whole number with K, M, G or T, such as 1024M",
             ),
             ("--smp 2", "--smp 2: emu runs one virtual CPU at present"),
             ("--smp 0", "--smp 0: a machine needs a CPU"),

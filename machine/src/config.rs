@@ -37,6 +37,8 @@ pub struct Config {
     pub cpus: u32,
     /// What executes guest code.
     pub accel: Accel,
+    /// Bytes for translated code and all that is known about it, per virtual CPU, as [`check_code_cache`] allows them.
+    pub code_cache: u64,
     /// What runs at reset.
     pub boot: Boot,
     /// A device tree blob in place of the board's own.
@@ -255,6 +257,14 @@ impl FromStr for Accel {
             _ => Err("unknown accelerator; emu has: jit, interp".into()),
         }
     }
+}
+
+/// Checks a size in bytes for translated code; the error says what it can be.
+pub fn check_code_cache(bytes: u64) -> Result<u64, String> {
+    let range = emu_jit::engine::LEAST_CODE_CACHE as u64..=4 * GIB;
+    let (least, most) = (ByteSize(*range.start()), ByteSize(*range.end()));
+    let reason = || format!("at least {least} are needed, and at most {most} of use");
+    range.contains(&bytes).then_some(bytes).ok_or_else(reason)
 }
 
 /// What a console of the guest is on the host.

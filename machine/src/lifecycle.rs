@@ -259,6 +259,7 @@ impl Machine<'_> {
             clock: &self.clock,
             private: &|n| self.devices.private_line(cpu, n),
             bus: self.devices.space.view(cpu),
+            code_cache: self.plan.config.code_cache as usize,
             log: logs.writer(&events),
         };
         let cannot = |e| Error::host("cannot start a virtual CPU", e);

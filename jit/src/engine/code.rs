@@ -1,5 +1,6 @@
 //! The blocks: found by physical page and offset, linked to one another, forgotten when their bytes change.
 
+use super::pages::{ByAddress, Pages};
 use crate::cache::{Cache, Offset};
 use crate::interp::Prepared;
 use crate::opt::{CallEffect, Lives};
@@ -7,7 +8,6 @@ use crate::tlb::{PAGE, Tlb};
 use crate::x64::{self, Site, Target, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// A block's number, good until the next [`Code::era`].
@@ -16,28 +16,18 @@ pub struct Found(u32);
 
 const NONE: u32 = u32::MAX;
 
-/// Page numbers are well spread already: one multiplication.
-#[derive(Default)]
-pub struct PageHasher(u64);
-impl Hasher for PageHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|&b| self.write_u64(b as u64));
-    }
-    fn write_u64(&mut self, v: u64) {
-        self.0 = (self.0 ^ v).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(26);
-    }
-}
-
 enum Made {
     Ir(Arc<Prepared>),
     Host { checked: Offset, fast: Offset },
 }
 
+/// What a block that is gone was made to.
+const GONE: Made = Made::Host { checked: 0, fast: 0 };
+
 struct Entry {
     phys: u64,
+    /// The number of its page.
+    page: u32,
     mode: u64,
     kept: u64,
     len: u32,
@@ -61,35 +51,25 @@ impl Entry {
     }
 }
 
-struct Page {
-    /// Entry offsets into the cache for jumps by address, one for each possible instruction.
-    table: Box<[u32]>,
-    /// The first block at each place.
-    heads: Box<[u32]>,
-    /// Blocks with a byte in this page.
-    members: Vec<u32>,
-    /// 64-byte pieces that blocks were made from, a bit each.
-    pieces: u64,
-    /// Stores to it are looked at: every TLB entry for it says so.
-    guarded: bool,
-    /// Stores since it last had code.
-    idle: u16,
-    /// How many of those there must be until stores are no longer looked at: more each time that was too early, as
-    /// finding the TLB entries again costs far more than looking at a store.
-    patience: u16,
-}
-
-/// [`Page::patience`] at most.
-const PATIENCE: u16 = 1024;
-
 /// All translated code of a vCPU.
 pub struct Code {
     layout: &'static Layout,
     cache: Option<Cache>,
     thunks: Thunks,
-    pages: HashMap<u64, Page, BuildHasherDefault<PageHasher>>,
+    /// The pages that they were made from.
+    pub pages: Pages,
     entries: Vec<Entry>,
+    /// Entries of blocks that are gone.
+    unused: Vec<u32>,
+    /// The first block at each place.
+    heads: ByAddress<u32>,
     sites: Vec<Site>,
+    /// How many bytes all of this may take.
+    limit: usize,
+    /// Bytes of the IR in it.
+    ir: usize,
+    /// Links between blocks.
+    links: usize,
     era: u32,
     alone: bool,
     /// Branches to other pages go straight to blocks that are there.
@@ -98,30 +78,56 @@ pub struct Code {
     pub rewritten: bool,
 }
 
+/// Bytes that a block takes beside its code: its entry, and its places in the map and in its page's list.
+const ENTRY: usize = size_of::<Entry>() + 64;
+/// Bytes that a link takes in its target's list, which may be twice as long as need be.
+const LINK: usize = 2 * size_of::<(u32, Offset)>();
+/// Room that the largest block may take.
+const ROOM: usize = 1 << 20;
+
 impl Code {
-    /// With a code cache of `size` bytes, or none. `alone`: see [`Target::alone`].
+    /// In at most `limit` bytes of memory (at least 8 MiB), by host code or else by IR. `alone`: see [`Target::alone`].
     ///
     /// # Errors
     /// The host's.
-    pub fn new(layout: &'static Layout, size: usize, alone: bool) -> std::io::Result<Code> {
-        let mut cache = if size == 0 { None } else { Some(Cache::new(size)?) };
+    pub fn new(layout: &'static Layout, limit: usize, host: bool, alone: bool) -> std::io::Result<Code> {
+        // It is mapped twice, and a host counts what is mapped.
+        let size = (limit / 2).min(Cache::LARGEST);
+        let mut cache = if host { Some(Cache::new(size & !0xfff)?) } else { None };
         let thunks = cache
             .as_mut()
             .map(|c| x64::thunks::build(c, layout))
             .unwrap_or_default();
-        let (pages, entries, sites) = (HashMap::default(), Vec::new(), Vec::new());
         Ok(Code {
             layout,
             cache,
+            pages: Pages::new(layout.insn_shift, thunks.lookup),
             thunks,
-            pages,
-            entries,
-            sites,
+            entries: Vec::new(),
+            unused: Vec::new(),
+            heads: HashMap::default(),
+            sites: Vec::new(),
+            limit,
+            ir: 0,
+            links: 0,
             era: 0,
             alone,
             chained: true,
             rewritten: false,
         })
+    }
+    /// Bytes of memory that all of it takes.
+    pub fn held(&self) -> usize {
+        let host = self.cache.as_ref().map_or(0, |c| 2 * c.used());
+        let known = self.entries.len() * ENTRY + self.sites.len() * size_of::<Site>() + self.links * LINK;
+        host + known + self.ir + self.pages.held()
+    }
+    /// See that there is room for a block.
+    fn make_room(&mut self, tlb: &mut Tlb) {
+        let full = self.cache.as_ref().is_some_and(|c| c.free() < ROOM);
+        if full || self.held() + ROOM > self.limit {
+            self.forget_all(tlb);
+        }
     }
     /// Executable address of the cache's start.
     pub fn base(&self) -> u64 {
@@ -146,41 +152,21 @@ impl Code {
             What::Mem(_) | What::Helper(..) | What::Eval(_) => unreachable!("a goto site"),
         }
     }
-    fn slot(&self, phys: u64) -> usize {
-        (phys & 0xfff) as usize >> self.layout.insn_shift
-    }
-    /// The page's record, made if it is new.
-    fn page(&mut self, phys: u64) -> &mut Page {
-        let places = 4096 >> self.layout.insn_shift;
-        let miss = self.thunks.lookup;
-        self.pages.entry(phys & PAGE).or_insert_with(|| Page {
-            table: vec![miss; places].into(),
-            heads: vec![NONE; places].into(),
-            members: Vec::new(),
-            pieces: 0,
-            guarded: false,
-            idle: 0,
-            patience: 1,
-        })
-    }
-    /// The address of a page's jump table; good until the next era.
-    pub fn table(&mut self, phys: u64) -> u64 {
-        self.page(phys).table.as_ptr() as u64
+    /// Note that control came to a block from the engine: it will come again, so that jumps by address are to find it by
+    /// themselves. The address of its page's jump table, if they may use it.
+    pub fn came_to(&mut self, b: Found) -> Option<u64> {
+        let e = &self.entries[b.0 as usize];
+        match e.made {
+            Made::Host { checked, .. } if self.chained => Some(self.pages.enter_again(e.page, e.phys, checked)),
+            Made::Host { .. } | Made::Ir(_) => None,
+        }
     }
     /// The block for a key, and with that next page if one is given: see [`Code::crosses`].
-    pub fn lookup(&mut self, key: BlockKey, next_page: Option<u64>) -> Option<Found> {
-        let slot = self.slot(key.phys);
-        let page = self.pages.get_mut(&(key.phys & PAGE))?;
-        let mut at = page.heads[slot];
+    pub fn lookup(&self, key: BlockKey, next_page: Option<u64>) -> Option<Found> {
+        let mut at = *self.heads.get(&key.phys)?;
         while at != NONE {
             let e = &self.entries[at as usize];
-            let there = e.phys == key.phys && key.mode & e.kept == e.mode;
-            if there && (next_page.is_none() || e.next_page == next_page) {
-                if let Made::Host { checked, .. } = e.made
-                    && self.chained
-                {
-                    page.table[slot] = checked;
-                }
+            if key.mode & e.kept == e.mode && (next_page.is_none() || e.next_page == next_page) {
                 return Some(Found(at));
             }
             at = e.chain;
@@ -216,10 +202,12 @@ impl Code {
             Made::Ir(_) => None,
         }
     }
-    /// Keep a block as IR.
-    pub fn install_ir(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>) -> Found {
-        let made = Made::Ir(Arc::new(Prepared::new(block.clone())));
-        self.insert(key, block, next_page, made)
+    /// Keep a block as IR. May forget everything else first.
+    pub fn install_ir(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>, tlb: &mut Tlb) -> Found {
+        self.make_room(tlb);
+        let ir = Arc::new(Prepared::new(block.clone()));
+        self.ir += ir.held();
+        self.insert(key, block, next_page, Made::Ir(ir))
     }
     /// Emit a block. `None`: too large, translate a shorter one. May forget everything else first.
     pub fn install<G: Guest>(
@@ -230,9 +218,7 @@ impl Code {
         scratch: &mut x64::Scratch,
         tlb: &mut Tlb,
     ) -> Option<Found> {
-        if self.cache.as_ref()?.free() < 1 << 20 {
-            self.forget_all(tlb);
-        }
+        self.make_room(tlb);
         let cache = self.cache.as_mut()?;
         let target = Target {
             layout: self.layout,
@@ -245,44 +231,38 @@ impl Code {
         };
         let code = x64::emit(key, block, lives, &target, scratch)?;
         let checked = cache.push(&code.bytes);
+        self.ir += code.sites.iter().map(|site| site.what.held()).sum::<usize>();
         self.sites.append(&mut code.sites);
         let fast = checked + code.fast;
         let made = Made::Host { checked, fast };
         Some(self.insert(key, block, next_page, made))
     }
     fn insert(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>, made: Made) -> Found {
-        let number = self.entries.len() as u32;
+        let number = self.unused.pop().unwrap_or(self.entries.len() as u32);
         let kept = !block.mode_ignored;
-        let slot = self.slot(key.phys);
-        let len = block.guest_bytes.max(1);
-        let checked = match made {
-            Made::Host { checked, .. } if self.chained => Some(checked),
-            Made::Host { .. } | Made::Ir(_) => None,
-        };
-        let page = self.page(key.phys);
-        let chain = std::mem::replace(&mut page.heads[slot], number);
-        if let Some(checked) = checked {
-            page.table[slot] = checked;
+        let page = self.pages.number(key.phys);
+        if let Made::Host { checked, .. } = made
+            && self.chained
+        {
+            self.pages.enter(page, key.phys, checked);
         }
         let entry = Entry {
             phys: key.phys,
+            page,
             mode: key.mode & kept,
             kept,
-            len,
+            len: block.guest_bytes.max(1),
             insns: block.guest_insns,
             next_page,
             made,
-            chain,
+            chain: self.heads.insert(key.phys, number).unwrap_or(NONE),
             incoming: Vec::new(),
         };
-        for (phys, len) in entry.parts() {
-            let page = self.page(phys);
-            if page.members.last() != Some(&number) {
-                page.members.push(number);
-            }
-            page.pieces |= pieces(phys, len);
+        self.pages.add(number, entry.parts());
+        match self.entries.get_mut(number as usize) {
+            Some(unused) => *unused = entry,
+            None => self.entries.push(entry),
         }
-        self.entries.push(entry);
         Found(number)
     }
     /// Let the branch at a site, which is not linked, go straight to a block: past its check if the site's mode answers it.
@@ -302,53 +282,20 @@ impl Code {
             let known = e.kept & !kept == 0 && mode & e.kept == e.mode;
             let before = cache.patch(patch, if known { fast } else { checked });
             e.incoming.push((site, before));
+            self.links += 1;
         }
-    }
-    /// Whether blocks were made from bytes in a range that lies in one page.
-    pub fn covers(&self, phys: u64, len: u32) -> bool {
-        let Some(page) = self.pages.get(&(phys & PAGE)) else {
-            return false;
-        };
-        page.pieces & pieces(phys, len.max(1)) != 0
-    }
-    /// Whether stores to a page are to be looked at: it has blocks, or had some lately.
-    pub fn guards(&self, phys: u64) -> bool {
-        self.pages.get(&(phys & PAGE)).is_some_and(|p| p.guarded)
-    }
-    /// A page has a new block; whether its TLB entries must be told.
-    pub fn guard(&mut self, phys: u64) -> bool {
-        let page = self.page(phys);
-        page.idle = 0;
-        let fresh = !page.guarded;
-        if fresh {
-            page.guarded = true;
-            page.patience = (page.patience * 2).min(PATIENCE);
-        }
-        fresh
-    }
-    /// A store to a page was looked at; whether the next need not be.
-    pub fn relax(&mut self, phys: u64) -> bool {
-        let Some(page) = self.pages.get_mut(&(phys & PAGE)) else {
-            return true;
-        };
-        if page.pieces == 0 && page.guarded {
-            page.idle += 1;
-            page.guarded = page.idle < page.patience;
-        }
-        !page.guarded
     }
     /// Bytes in one page changed: forget the blocks made from them.
     pub fn invalidate(&mut self, phys: u64, len: u32) {
-        if !self.covers(phys, len) {
+        if !self.pages.covers(phys, len) {
             return;
         }
-        let page = &self.pages[&(phys & PAGE)];
         let (from, to) = (phys, phys + len as u64);
         let hit = |&n: &u32| {
             let mut parts = self.entries[n as usize].parts();
             parts.any(|(start, len)| start < to && from < start + u64::from(len))
         };
-        let dead: Vec<u32> = page.members.iter().copied().filter(hit).collect();
+        let dead: Vec<u32> = self.pages.members(phys).iter().copied().filter(hit).collect();
         self.rewritten |= !dead.is_empty();
         for n in dead {
             self.remove(n);
@@ -360,12 +307,8 @@ impl Code {
         let end = phys.saturating_add(len);
         if len >> 12 > self.pages.len() as u64 {
             // Longer than there are pages: ask the pages instead.
-            let hit: Vec<u64> = self
-                .pages
-                .keys()
-                .copied()
-                .filter(|p| p + 4096 > phys && *p < end)
-                .collect();
+            let within = |p: &u64| p + 4096 > phys && *p < end;
+            let hit: Vec<u64> = self.pages.addresses().filter(within).collect();
             hit.into_iter().for_each(|p| self.invalidate(p, 4096));
             return;
         }
@@ -377,44 +320,46 @@ impl Code {
     }
     /// Forget the blocks with a byte at this offset in any page.
     pub fn invalidate_offset(&mut self, offset: u32) {
-        let pages: Vec<u64> = self.pages.keys().copied().collect();
+        let pages: Vec<u64> = self.pages.addresses().collect();
         for page in pages {
             self.invalidate(page | u64::from(offset), 1);
         }
     }
     fn remove(&mut self, n: u32) {
-        let (phys, next_page) = (self.entries[n as usize].phys, self.entries[n as usize].next_page);
-        let incoming = std::mem::take(&mut self.entries[n as usize].incoming);
+        let e = &mut self.entries[n as usize];
+        let (phys, page, next_page, chain) = (e.phys, e.page, e.next_page, e.chain);
+        let incoming = std::mem::take(&mut e.incoming);
+        if let Made::Ir(ir) = std::mem::replace(&mut e.made, GONE) {
+            self.ir -= ir.held();
+        }
+        self.links -= incoming.len();
         for (site, stub) in incoming {
             self.unlink(site, stub);
         }
-        let (slot, miss) = (self.slot(phys), self.thunks.lookup);
-        let chain = self.entries[n as usize].chain;
-        let mut before = self.pages[&(phys & PAGE)].heads[slot];
-        if before == n {
-            before = NONE;
-        }
-        while before != NONE && self.entries[before as usize].chain != n {
-            before = self.entries[before as usize].chain;
-        }
-        match before {
-            NONE => self.page(phys).heads[slot] = chain,
-            b => self.entries[b as usize].chain = chain,
-        }
-        self.page(phys).table[slot] = miss;
+        self.unchain(n, phys, chain);
+        self.pages.leave(page, phys);
         for page in [Some(phys & PAGE), next_page].into_iter().flatten() {
-            self.page(page).members.retain(|&m| m != n);
-            self.recount(page);
+            let entries = &self.entries;
+            self.pages.remove(n, page, |m| entries[m as usize].parts());
         }
+        self.unused.push(n);
     }
-    fn recount(&mut self, page: u64) {
-        let mut bits = 0;
-        for &m in &self.pages[&page].members {
-            let parts = self.entries[m as usize].parts();
-            let here = parts.filter(|(phys, _)| phys & PAGE == page);
-            bits |= here.fold(0, |bits, (phys, len)| bits | pieces(phys, len));
+    /// Take a block out of the list of those at its place; `next` follows it there.
+    fn unchain(&mut self, n: u32, phys: u64, next: u32) {
+        let head = self.heads.get(&phys).copied().unwrap_or(NONE);
+        if head != n {
+            let mut before = head;
+            while before != NONE && self.entries[before as usize].chain != n {
+                before = self.entries[before as usize].chain;
+            }
+            if before != NONE {
+                self.entries[before as usize].chain = next;
+            }
+        } else if next == NONE {
+            self.heads.remove(&phys);
+        } else {
+            self.heads.insert(phys, next);
         }
-        self.page(page).pieces = bits;
     }
     fn unlink(&mut self, site: u32, stub: Offset) {
         let What::Goto { patch: Some(patch), .. } = self.sites[site as usize].what else {
@@ -429,7 +374,10 @@ impl Code {
         tlb.forget_code();
         self.pages.clear();
         self.entries.clear();
+        self.unused.clear();
+        self.heads.clear();
         self.sites.clear();
+        (self.ir, self.links) = (0, 0);
         self.era += 1;
         if let Some(c) = &mut self.cache {
             c.reset();
@@ -437,65 +385,68 @@ impl Code {
     }
 }
 
-/// The 64-byte pieces of a page that `len >= 1` bytes at a physical address touch.
-fn pieces(phys: u64, len: u32) -> u64 {
-    let first = (phys & 0xfff) as u32;
-    let (a, b) = (first >> 6, (first + len - 1).min(4095) >> 6);
-    (u64::MAX >> (63 - (b - a))) << a
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cases::TestGuest;
+    use crate::opt;
+    use emu_ir::{Builder, Leave};
 
     const AT: u64 = 0x5010;
 
+    /// Of an interpreter.
+    fn code() -> Code {
+        Code::new(TestGuest::LAYOUT, 8 << 20, false, true).unwrap()
+    }
+    fn install(code: &mut Code, phys: u64, block: &Block, next_page: Option<u64>) -> Found {
+        let key = BlockKey { phys, mode: 0 };
+        code.install_ir(key, block, next_page, &mut Tlb::new(1))
+    }
+
     /// A block there; whether its page was not guarded.
     fn translated(code: &mut Code) -> bool {
-        let (key, block) = (BlockKey { phys: AT, mode: 0 }, Block::default());
-        code.install_ir(key, &block, None);
-        code.guard(AT)
+        install(code, AT, &Block::default(), None);
+        code.pages.guard(AT)
     }
     /// Stores over the block until they need not be looked at; how many there were.
     fn stores_until_relaxed(code: &mut Code) -> usize {
         (1..10_000)
             .find(|_| {
                 code.invalidate(AT, 4);
-                code.relax(AT)
+                code.pages.relax(AT)
             })
             .expect("some day")
     }
 
     #[test]
     fn a_page_that_gets_code_again_and_again_is_guarded_for_longer_and_longer() {
-        let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
-        assert!(!code.guards(AT));
+        let mut code = code();
+        assert!(!code.pages.guards(AT));
 
         for want in [2, 4, 8] {
             assert!(translated(&mut code), "its TLB entries must be told");
-            assert!(code.guards(AT));
+            assert!(code.pages.guards(AT));
             assert_eq!(stores_until_relaxed(&mut code), want);
         }
 
         assert!(translated(&mut code));
         for _ in 0..100 {
             code.invalidate(AT, 4);
-            assert!(!code.relax(AT), "one store");
+            assert!(!code.pages.relax(AT), "one store");
             assert!(!translated(&mut code), "still guarded");
         }
         (0..20).for_each(|_| {
             stores_until_relaxed(&mut code);
             translated(&mut code);
         });
-        assert_eq!(stores_until_relaxed(&mut code), usize::from(PATIENCE));
+        assert_eq!(stores_until_relaxed(&mut code), 1024);
     }
 
     #[test]
     fn a_page_with_code_stays_guarded_whatever_is_stored_elsewhere_in_it() {
-        let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+        let mut code = code();
         translated(&mut code);
-        assert!((0..5000).all(|_| !code.relax(AT | 0x800)));
+        assert!((0..5000).all(|_| !code.pages.relax(AT | 0x800)));
     }
 
     /// A block of four bytes that starts two bytes before its page's end.
@@ -505,7 +456,7 @@ mod tests {
             guest_bytes: 4,
             ..Block::default()
         };
-        code.install_ir(key, &block, Some(next_page));
+        install(code, key.phys, &block, Some(next_page));
         key
     }
 
@@ -519,7 +470,7 @@ mod tests {
                 (next_page + 1, true),
                 (next_page + 2, false),
             ] {
-                let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+                let mut code = code();
                 let key = crossing(&mut code, next_page);
 
                 code.invalidate(store, 1);
@@ -533,21 +484,24 @@ mod tests {
     #[test]
     fn a_block_that_crosses_is_seen_in_both_parts_when_another_is_forgotten() {
         for next_page in [0x6000, 0x5000] {
-            let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+            let mut code = code();
             crossing(&mut code, next_page);
             for phys in [0x5800, next_page + 0x400] {
-                code.install_ir(BlockKey { phys, mode: 0 }, &Block::default(), None);
+                install(&mut code, phys, &Block::default(), None);
                 code.invalidate(phys, 1);
             }
 
-            assert!(code.covers(0x5ffe, 2) && code.covers(next_page, 2), "{next_page:#x}");
-            assert!(!code.covers(0x5800, 1) && !code.covers(next_page + 0x400, 1));
+            assert!(
+                code.pages.covers(0x5ffe, 2) && code.pages.covers(next_page, 2),
+                "{next_page:#x}"
+            );
+            assert!(!code.pages.covers(0x5800, 1) && !code.pages.covers(next_page + 0x400, 1));
         }
     }
 
     #[test]
     fn blocks_that_cross_into_different_pages_are_told_apart() {
-        let mut code = Code::new(TestGuest::LAYOUT, 0, true).unwrap();
+        let mut code = code();
         let key = crossing(&mut code, 0x6000);
         crossing(&mut code, 0x9000);
 
@@ -555,5 +509,52 @@ mod tests {
 
         assert!(six.is_some() && nine.is_some() && six != nine);
         assert_eq!(code.lookup(key, Some(0x7000)), None);
+    }
+
+    #[test]
+    fn code_that_is_rewritten_again_and_again_takes_no_more_memory() {
+        let mut code = code();
+        let mut held = Vec::new();
+        install(&mut code, AT + 0x100, &Block::default(), None);
+        for _ in 0..1000 {
+            install(&mut code, AT, &Block::default(), None);
+            held.push(code.held());
+            code.invalidate(AT, 4);
+        }
+        assert_eq!(held.iter().min(), held.iter().max());
+        assert_eq!(code.era(), 0);
+    }
+
+    /// A block in each of many pages, by host code or IR; how much memory they take at most, and how often all were
+    /// forgotten.
+    fn many(host: bool) -> (usize, u32) {
+        let (mut code, mut tlb) = (Code::new(TestGuest::LAYOUT, 8 << 20, host, true).unwrap(), Tlb::new(1));
+        let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
+        let mut b = Builder::new();
+        b.exit(Leave::Sync);
+        let mut most = 0;
+        for n in 0..100_000 {
+            let key = BlockKey { phys: n << 12, mode: 0 };
+            let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
+            let found = match host {
+                true => code.install::<TestGuest>(key, (&b.block, lives), None, &mut scratch, &mut tlb),
+                false => Some(code.install_ir(key, &b.block, None, &mut tlb)),
+            };
+            assert!(found.is_some() && code.lookup(key, None) == found);
+            if n % 8 == 0 {
+                code.came_to(found.expect("installed"));
+            }
+            most = most.max(code.held());
+        }
+        (most, code.era())
+    }
+
+    #[test]
+    fn all_blocks_together_take_no_more_than_they_may() {
+        let hosts = [false].into_iter().chain(x64::supported().then_some(true));
+        for (host, (most, forgotten)) in hosts.map(|host| (host, many(host))) {
+            assert!(most <= 8 << 20, "{most} bytes, host code: {host}");
+            assert!(forgotten > 2, "forgotten {forgotten} times, host code: {host}");
+        }
     }
 }

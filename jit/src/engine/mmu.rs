@@ -100,7 +100,7 @@ impl Mmu {
     }
     /// Stores to a physical page are to be looked at: it has code.
     pub fn protect(&mut self, phys: u64) {
-        if self.code.guard(phys) {
+        if self.code.pages.guard(phys) {
             self.tlb.protect(phys & PAGE);
         }
     }
@@ -148,7 +148,7 @@ impl Mmu {
         }
         let mut page = self.walk(at, va, Access::Execute, 0)?;
         page.phys = self.ram(page.phys).ok_or(nothing_there(va))?.phys;
-        let table = self.code.table(page.phys);
+        let table = self.code.pages.table(page.phys);
         let phys = self.marked(self.spaces[0], va, &page);
         *self.tlb.code(self.spaces[0], va) = CodeEntry {
             tag: va & PAGE,
@@ -161,14 +161,15 @@ impl Mmu {
     /// The block at `pc`, if there is one for its key. One that crosses into the next page is there only where that page
     /// is the one it was made from; the error is the fault of fetching from it.
     pub fn block<G: Guest>(&mut self, at: Now<G>, pc: u64, key: BlockKey) -> Result<Option<Found>, Fault> {
-        let Some(found) = self.code.lookup(key, None) else {
-            return Ok(None);
-        };
-        if !self.code.crosses(found) {
-            return Ok(Some(found));
+        let mut found = self.code.lookup(key, None);
+        if found.is_some_and(|found| self.code.crosses(found)) {
+            let next = self.fetch_page::<G>(at, page_after::<G>(pc))?;
+            found = self.code.lookup(key, Some(next));
         }
-        let next = self.fetch_page::<G>(at, page_after::<G>(pc))?;
-        Ok(self.code.lookup(key, Some(next)))
+        if let Some(table) = found.and_then(|found| self.code.came_to(found)) {
+            self.tlb.code(self.spaces[0], pc).table = table;
+        }
+        Ok(found)
     }
     /// The bytes of a block, its physical address, and how many instructions it has.
     pub fn read_block(&mut self, block: Found, out: &mut Vec<u8>) -> (u64, u32) {
@@ -243,7 +244,7 @@ impl Mmu {
         } else {
             INVALID
         };
-        if write != INVALID && (ram.is_some_and(|r| !r.writable) || self.code.guards(page.phys)) {
+        if write != INVALID && (ram.is_some_and(|r| !r.writable) || self.code.pages.guards(page.phys)) {
             write |= SLOW;
         }
         // A walk answers for the access it was asked for; what it says of the other is a bonus.
@@ -259,7 +260,7 @@ impl Mmu {
             addend,
             phys,
         };
-        *self.tlb.data(space, va) = e;
+        self.tlb.fill(space, va, e);
         Ok(e)
     }
     /// Where `len` bytes at `va`, all in one page, are.
@@ -330,12 +331,14 @@ impl Mmu {
     }
     /// A page whose code is gone for a while can be stored to directly again.
     fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
-        if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && self.code.relax(e.phys) {
+        if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && self.code.pages.relax(e.phys) {
             let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
             if writable && !self.watching.page(va).1 {
-                let entry = self.tlb.data(self.spaces[space as usize & 1], va);
+                let space = self.spaces[space as usize & 1];
+                let mut entry = *self.tlb.data(space, va);
                 if entry.write & PAGE == va & PAGE {
                     entry.write &= !SLOW;
+                    self.tlb.fill(space, va, entry);
                 }
             }
         }

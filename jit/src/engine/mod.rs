@@ -2,16 +2,18 @@
 //!
 //! [`Vcpu::run`] looks at what other threads asked for ([`Kick`]), lets the guest take pending interrupts, finds the block
 //! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
-//! [`mmu`] has memory as the guest sees it, [`code`] the blocks, [`call`] the ways from translated code into Rust,
+//! [`mmu`] has memory as the guest sees it, [`code`] the blocks, [`pages`] what guest pages have of them, [`call`] the ways from translated code into Rust,
 //! [`trace`] who is told of all that, [`debug`] what a debugger asks for.
 
 mod call;
 mod code;
 pub mod debug;
 mod mmu;
+mod pages;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+mod written;
 
 use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
@@ -21,13 +23,13 @@ use crate::x64::{
     thunks::Reason,
 };
 use code::{Code, Found};
-use crossbeam::queue::SegQueue;
 use debug::{Breakpoints, Hit};
 use emu_ir::{Access, BlockKey, Builder, Bus, FP_DENORMAL, Fault, Guest, Leave, Stop, Ty};
 use mmu::Mmu;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use trace::{Cause, Tracing};
+use written::Written;
 
 /// How guest code is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,14 +62,16 @@ pub enum Exit {
 /// [`Kick`]'s bit in the attention word: leave [`Vcpu::run`]. Bit 0 means only: look.
 const EXIT: u32 = 1 << 1;
 
-/// Size of the code cache in bytes. What is known about the code in it takes up to twice as much again.
-const CACHE: usize = 64 << 20;
-/// Guest instructions in a block at most.
+/// Bytes of memory that a vCPU's translated code takes at most, with all that is known about it, unless told otherwise.
+pub const CODE_CACHE: usize = 200 << 20;
+/// The least that [`Vcpu::with_code_cache`] can do with, in bytes.
+pub const LEAST_CODE_CACHE: usize = 8 << 20;
+/// Guest instructions in a block at most: the limit that [`Guest::translate`] is given.
 pub const PASS_LIMIT: u32 = 64;
 
 struct Shared<S> {
     context: Arc<Context<S>>,
-    invalid: SegQueue<(u64, u64)>,
+    written: Written,
 }
 
 trait Target: Send + Sync {
@@ -91,7 +95,7 @@ impl<S: Send> Target for Shared<S> {
         self.context.attention().now.fetch_or(EXIT | 1, Release);
     }
     fn invalidate(&self, phys: u64, len: u64) {
-        self.invalid.push((phys, len));
+        self.written.add(phys, len);
         self.context.attention().look();
     }
     fn remapped(&self) {
@@ -150,6 +154,21 @@ impl<G: Guest> Vcpu<G> {
         accel: Accel,
         alone: bool,
     ) -> std::io::Result<Vcpu<G>> {
+        Vcpu::with_code_cache(guest, state, bus, accel, alone, CODE_CACHE)
+    }
+    /// The same, with so many bytes for translated code and all that is known about it; when that is used up, everything
+    /// is translated anew. Less than [`LEAST_CODE_CACHE`] is taken as that.
+    ///
+    /// # Errors
+    /// As [`Vcpu::new`].
+    pub fn with_code_cache(
+        guest: G,
+        state: G::State,
+        bus: Box<dyn Bus + Send>,
+        accel: Accel,
+        alone: bool,
+        code_cache: usize,
+    ) -> std::io::Result<Vcpu<G>> {
         if accel == Accel::Jit && !x64::supported() {
             let what = "the JIT needs a processor with AVX2, BMI2, FMA and F16C; the interpreter runs on any";
             return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
@@ -157,9 +176,9 @@ impl<G: Guest> Vcpu<G> {
         let own = Own::new(state);
         let shared = Arc::new(Shared {
             context: own.context().clone(),
-            invalid: SegQueue::new(),
+            written: Written::default(),
         });
-        let code = Code::new(G::LAYOUT, if accel == Accel::Jit { CACHE } else { 0 }, alone)?;
+        let code = Code::new(G::LAYOUT, code_cache.max(LEAST_CODE_CACHE), accel == Accel::Jit, alone)?;
         let mmu = Mmu::new(bus, code);
         let (builder, scratch) = (Builder::new(), interp::Scratch::default());
         let (passes, emitter) = (opt::Scratch::default(), x64::Scratch::default());
@@ -271,7 +290,7 @@ impl<G: Guest> Vcpu<G> {
     /// Forget the code that others have written over, and where memory was that has moved.
     fn forget_written(&mut self) {
         self.mmu.follow_bus();
-        while let Some((phys, len)) = self.shared.invalid.pop() {
+        for (phys, len) in self.shared.written.take() {
             self.mmu.code.invalidate_range(phys, len);
         }
     }
@@ -396,7 +415,7 @@ impl<G: Guest> Vcpu<G> {
                 }
                 None => {
                     opt::compact(block, &mut self.passes);
-                    code.install_ir(key, block, next_page)
+                    code.install_ir(key, block, next_page, &mut self.mmu.tlb)
                 }
             };
             self.mmu.protect(key.phys);

@@ -99,6 +99,16 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Bytes of memory that it takes beside itself.
+    pub fn held(&self) -> usize {
+        match self {
+            What::Eval(block) => size_of::<Block>() + block.insts.capacity() * size_of::<Inst>(),
+            What::Mem(_) | What::Helper(..) | What::Goto { .. } => 0,
+        }
+    }
+}
+
 /// What the emitter must know about the surroundings.
 pub struct Target<'a> {
     /// The guest's layout.

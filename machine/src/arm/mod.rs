@@ -57,7 +57,8 @@ impl Architecture for Arm32 {
         let model = model::find(model).ok_or_else(unknown)?;
         let platform = Box::new(ArmPlatform::new(&around));
         let (bus, alone) = (Box::new(around.bus), around.cpus.count() == 1);
-        let mut vcpu = Vcpu::new(Arm { model, platform }, Cpu::reset(model), bus, accel, alone)?;
+        let guest = Arm { model, platform };
+        let mut vcpu = Vcpu::with_code_cache(guest, Cpu::reset(model), bus, accel, alone, around.code_cache)?;
         if let Some(log) = around.log {
             vcpu.set_tracer(Some(Box::new(ArmTracer::new(log))));
         }

@@ -117,6 +117,7 @@ fn start(machine: &Machine, cpu: usize) -> std::io::Result<JoinHandle<()>> {
         clock: &machine.clock,
         private: &|_| Irq::unconnected(),
         bus: machine.space.view(cpu),
+        code_cache: emu_jit::engine::CODE_CACHE,
         log: None,
     };
     let arch = Arch::Arm.architecture();

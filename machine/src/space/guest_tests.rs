@@ -131,6 +131,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         clock: &clock,
         private: &|n| devices.private_line(0, n),
         bus: devices.space.view(0),
+        code_cache: emu_jit::engine::CODE_CACHE,
         log: None,
     };
     let Ok(mut vcpu) = arch.processor(arch.models()[0], accel, around) else {
