@@ -215,8 +215,9 @@ impl Writer<'_> {
 
     fn piece(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
         let kind = random.below(24);
-        if self.careful && matches!(kind, 17..=19) {
-            // What changes mappings must not change its own: until the ISB either may hold.
+        if matches!(kind, 17..=19) {
+            // What changes mappings must not change its own: until an ISB or an exception either may hold, and a branch in
+            // the page asks no TLB in translated code.
             go_home(asm, at);
         }
         match kind {
@@ -374,12 +375,14 @@ impl Writer<'_> {
         let page = CODE + 0x1000 * random.below(8 + DATA_PAGES);
         let more = random.word();
         if self.careful {
-            // Of this address space, and code is not written to by chance.
-            let read_only = if page < DATA { 1 << 9 } else { more & 1 << 9 };
+            // Of this address space; code is not written to by chance, nor is data run, which stores change as they like.
+            let is_code = page < DATA;
+            let read_only = if is_code { 1 << 9 } else { more & 1 << 9 };
             return if random.one_in(8) {
                 0
             } else {
-                open_page(page) | 1 << 11 | read_only | u32::from(random.one_in(4))
+                let never_run = random.one_in(4) || !is_code;
+                open_page(page) | 1 << 11 | read_only | u32::from(never_run)
             };
         }
         match random.below(10) {
