@@ -11,6 +11,9 @@
 //! - While a device is locked it calls *leaves* only: [`Irq::set`](bus::Irq::set) (stores into atomics), the clock's
 //!   timers, a character backend's buffers, guest memory. None of them ever locks a device. Interrupt controllers
 //!   follow after the device is unlocked (see [`bus::Shared`]).
+//! - What takes its time is done by workers (see [`bus::Works`]), in pieces, or with the device unlocked: no CPU of the
+//!   guest waits for it.
+//! - Whoever starts a host thread does so by [`bus::Threads`], so that its panic ends the run.
 //!
 //! Guest memory and virtqueues are own code where vm-memory and virtio-queue exist. virtio-queue ends a malformed
 //! descriptor chain (a loop, an index or address out of range, an indirect table in an indirect table) as quietly as a
@@ -18,6 +21,16 @@
 //! be told of them region by region through generic parameters, where translated code needs one raw base and the
 //! memfd. Between them they would replace some 200 lines and leave those two points to be worked around.
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::indexing_slicing
+    )
+)]
 
 pub mod backend;
 pub mod bus;
@@ -27,3 +40,6 @@ pub mod misc;
 pub mod storage;
 pub mod timer;
 pub mod virtio;
+
+#[cfg(test)]
+mod snapshots;

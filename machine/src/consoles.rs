@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use emu_devices::backend::{CharBackend, NullChar, OnLost, Stream, Terminal};
+use emu_devices::bus::Threads;
 
 use crate::config::{Config, ConsoleHost};
 use crate::error::{Error, shown};
@@ -30,18 +31,20 @@ enum End {
 }
 
 impl Consoles {
-    /// Opens what `config` names. `on_escape` is called when the escape key is typed at a terminal, `on_lost` when output
-    /// cannot be written any more; [`finish`](Consoles::finish) says why.
+    /// Opens what `config` names, served by `threads`. `on_escape` is called when the escape key is typed at a terminal,
+    /// `on_lost` when output cannot be written any more; [`finish`](Consoles::finish) says why.
     ///
     /// # Errors
     ///
     /// [`Error::Input`] naming the option whose file or socket cannot be had; [`Error::Host`] for a terminal.
     pub fn open(
         config: &Config,
+        threads: &Threads,
         on_escape: impl Fn() + Send + Sync + 'static,
         on_lost: impl Fn() + Send + Sync + 'static,
     ) -> Result<Consoles, Error> {
         let mut opening = Opening {
+            threads,
             escape: config.escape.0,
             on_escape: Some(on_escape),
             on_lost: Arc::new(on_lost),
@@ -91,7 +94,8 @@ impl Consoles {
 }
 
 /// Consoles that are being opened.
-struct Opening<E, L> {
+struct Opening<'a, E, L> {
+    threads: &'a Threads,
     escape: Option<u8>,
     /// One console at most has the terminal.
     on_escape: Option<E>,
@@ -100,16 +104,18 @@ struct Opening<E, L> {
     lost: Lost,
 }
 
-impl<E: Fn() + Send + Sync + 'static, L: Fn() + Send + Sync + 'static> Opening<E, L> {
+impl<E: Fn() + Send + Sync + 'static, L: Fn() + Send + Sync + 'static> Opening<'_, E, L> {
     fn open(&mut self, option: &str, host: &ConsoleHost) -> Result<Arc<dyn CharBackend>, Error> {
         let refused = |e| Error::refused(option, host, &e);
         let stream = match host {
             ConsoleHost::Null => return Ok(Arc::new(NullChar)),
             ConsoleHost::Stdio => return self.terminal(option, host),
-            ConsoleHost::File(path) => Stream::file(path, self.lost(shown(option, host))).map_err(refused)?,
-            ConsoleHost::Unix(path) => Stream::unix(path).map_err(refused)?,
+            ConsoleHost::File(path) => {
+                Stream::file(self.threads, path, self.lost(shown(option, host))).map_err(refused)?
+            }
+            ConsoleHost::Unix(path) => Stream::unix(self.threads, path).map_err(refused)?,
             ConsoleHost::Pty => {
-                let (stream, path) = Stream::pty().map_err(refused)?;
+                let (stream, path) = Stream::pty(self.threads).map_err(refused)?;
                 log::say(format_args!("{} is {}", shown(option, host), path.display()));
                 stream
             }
@@ -124,7 +130,7 @@ impl<E: Fn() + Send + Sync + 'static, L: Fn() + Send + Sync + 'static> Opening<E
         let taken = || Error::input(option, host, "the other console has standard input and output");
         let on_escape = self.on_escape.take().ok_or_else(taken)?;
         let on_lost = self.lost(format!("standard output ({})", shown(option, host)));
-        let terminal = Arc::new(Terminal::stdio(self.escape, on_escape, on_lost).map_err(cannot)?);
+        let terminal = Arc::new(Terminal::stdio(self.threads, self.escape, on_escape, on_lost).map_err(cannot)?);
         log::beside(&terminal);
         self.ends.push(End::Terminal(terminal.clone()));
         Ok(terminal)

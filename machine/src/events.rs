@@ -25,4 +25,6 @@ pub enum Event {
     ResetWanted(Sender<()>),
     /// The debugger ends the run.
     Killed,
+    /// A host thread that serves the machine has panicked.
+    Panicked,
 }

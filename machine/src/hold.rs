@@ -185,7 +185,7 @@ impl DebugPort {
 mod tests {
     use super::*;
     use crate::processor::{Start, Waker};
-    use emu_devices::bus::{LoadError, Saved};
+    use emu_devices::bus::{Format, LoadError, Saved};
     use emu_ir::Bus;
     use emu_jit::engine::{Exit, debug::Watch};
     use std::sync::Arc;
@@ -214,10 +214,10 @@ mod tests {
             0
         }
         fn save(&self) -> Saved {
-            Saved::new("nothing", 1, &self.0)
+            Saved::new(&Format::first("nothing"), &self.0)
         }
         fn load(&mut self, saved: &Saved) -> Result<(), LoadError> {
-            self.0 = saved.state("nothing", 1)?;
+            self.0 = saved.state(&Format::first("nothing"))?;
             Ok(())
         }
         fn description(&self) -> String {

@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, Sender, unbounded};
-use emu_devices::bus::{Clock, GuestMemory, Wiring};
+use emu_devices::bus::{Clock, GuestMemory, Threads, Wiring};
 use emu_firmware::boot::{Memory, Piece};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_jit::engine;
@@ -127,7 +127,8 @@ impl<'a> Plan<'a> {
         let logs = Logs::create(&self.config.trace)?;
         let listener = self.config.gdb.as_ref().map(gdb::Listener::bind).transpose()?;
         let (sender, events) = unbounded();
-        signals::watch(sender.clone()).map_err(|e| Error::host("cannot watch for signals", e))?;
+        let threads = helpers(sender.clone());
+        signals::watch(&threads, sender.clone()).map_err(|e| Error::host("cannot watch for signals", e))?;
         let escape = sender.clone();
         let on_escape = move || {
             // Without a listener the run is over already.
@@ -137,8 +138,8 @@ impl<'a> Plan<'a> {
         let on_lost = move || {
             let _ = lost.send(Event::OutputLost);
         };
-        let consoles = Arc::new(Consoles::open(self.config, on_escape, on_lost)?);
-        let outcome = self.run_on(&consoles, &logs, listener, sender, events);
+        let consoles = Arc::new(Consoles::open(self.config, &threads, on_escape, on_lost)?);
+        let outcome = self.run_on(&consoles, threads, &logs, listener, sender, events);
         // The devices still hold the consoles: leave raw mode now, not when the last of them is gone.
         let written = consoles.finish();
         // Output that was lost is why the run ended, if it ended without an outcome.
@@ -148,12 +149,13 @@ impl<'a> Plan<'a> {
     fn run_on(
         &self,
         consoles: &Arc<Consoles>,
+        threads: Threads,
         logs: &Logs,
         listener: Option<gdb::Listener>,
         sender: Sender<Event>,
         events: Receiver<Event>,
     ) -> Result<Outcome, Error> {
-        let mut machine = self.machine(consoles, events)?;
+        let mut machine = self.machine(consoles, threads, events)?;
         for cpu in 0..machine.cpus.count() {
             machine.spawn(cpu, logs, sender.clone())?;
         }
@@ -179,16 +181,23 @@ impl<'a> Plan<'a> {
     }
 
     /// The machine, without threads for its CPUs.
-    fn machine(&self, consoles: &Arc<Consoles>, events: Receiver<Event>) -> Result<Machine<'_>, Error> {
+    fn machine(
+        &self,
+        consoles: &Arc<Consoles>,
+        helpers: Threads,
+        events: Receiver<Event>,
+    ) -> Result<Machine<'_>, Error> {
         let arch = self.arch;
         let cpus = Arc::new(Cpus::new(self.config.cpus as usize, move |line| arch.line_bit(line)));
-        let (wiring, clock) = (Wiring::new(), Clock::real());
+        let wiring = Wiring::new();
+        let clock = Clock::real(&helpers).map_err(|e| Error::host("cannot start the clock", e))?;
         let around = Surroundings {
             memory: self.config.memory,
             cpus: cpus.clone(),
             interrupts: arch.interrupts(&wiring, &cpus),
             wiring,
             clock: clock.clone(),
+            threads: helpers.clone(),
             serial: consoles.serial.clone(),
             virtio_console: consoles.virtio.clone(),
             flash: self.flash()?,
@@ -202,9 +211,18 @@ impl<'a> Plan<'a> {
             consoles: consoles.clone(),
             events,
             threads: Vec::new(),
+            helpers,
             gdb: None,
         })
     }
+}
+
+/// Threads whose panics the main thread hears of.
+fn helpers(events: Sender<Event>) -> Threads {
+    Threads::new(move || {
+        // Without a listener the run is over already.
+        let _ = events.send(Event::Panicked);
+    })
 }
 
 /// A machine that exists.
@@ -215,7 +233,10 @@ struct Machine<'a> {
     clock: Clock,
     consoles: Arc<Consoles>,
     events: Receiver<Event>,
+    /// The CPUs' threads.
     threads: Vec<Option<JoinHandle<()>>>,
+    /// The threads that serve consoles, clock and devices.
+    helpers: Threads,
     gdb: Option<gdb::Server>,
 }
 
@@ -235,7 +256,12 @@ impl Machine<'_> {
             board: self.plan.board,
             events,
         };
-        self.gdb = Some(gdb::Server::start(listener, machine, self.plan.config.gdb_wait)?);
+        self.gdb = Some(gdb::Server::start(
+            &self.helpers,
+            listener,
+            machine,
+            self.plan.config.gdb_wait,
+        )?);
         let waits = if self.plan.config.gdb_wait {
             "; the guest waits"
         } else {
@@ -360,6 +386,7 @@ impl Machine<'_> {
                     ));
                 }
                 Event::Ended(cpu) => self.join(cpu),
+                Event::Panicked => self.go_on_with_panic(),
                 Event::Halted(_) => {}
             }
         }
@@ -376,6 +403,7 @@ impl Machine<'_> {
                 Event::Signal(number) => return Some(Outcome::Signal(number)),
                 Event::Killed => return Some(Outcome::Killed),
                 Event::Ended(cpu) => self.join(cpu),
+                Event::Panicked => self.go_on_with_panic(),
                 // The reset is stronger, and one is enough.
                 Event::PowerOff | Event::Reset | Event::PowerKey | Event::OutputLost | Event::ResetWanted(_) => {}
             }
@@ -390,6 +418,7 @@ impl Machine<'_> {
         while self.threads.iter().any(Option::is_some) {
             match self.events.recv_deadline(deadline) {
                 Ok(Event::Ended(cpu)) => self.join(cpu),
+                Ok(Event::Panicked) => self.go_on_with_panic(),
                 Ok(_) => {}
                 Err(_) => return tracing::warn!("a virtual CPU did not stop"),
             }
@@ -404,6 +433,13 @@ impl Machine<'_> {
         }
     }
 
+    /// Goes on with the panic of a thread that serves the machine.
+    fn go_on_with_panic(&self) {
+        if let Some(panic) = self.helpers.take_panic() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
     /// Waits until everything the guest has said is written, however slow the reader. The user may end that.
     fn drain(&self) -> Option<Outcome> {
         let flushed = || self.consoles.flush(DRAIN_STEP);
@@ -411,6 +447,7 @@ impl Machine<'_> {
             match self.events.try_recv() {
                 Ok(Event::Escape) => return Some(Outcome::Escaped),
                 Ok(Event::Signal(number)) => return Some(Outcome::Signal(number)),
+                Ok(Event::Panicked) => self.go_on_with_panic(),
                 _ => {}
             }
         }
@@ -425,8 +462,8 @@ mod tests {
     use crate::images::Payload;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    #[test]
-    fn a_panic_of_a_vcpu_thread_goes_on_in_the_main_thread() {
+    /// What a machine of which no CPU runs panics with while it is watched. `disturb` makes that happen.
+    fn panic_after(disturb: impl FnOnce(&mut Machine<'_>, Sender<Event>)) -> Box<dyn std::any::Any + Send> {
         let words = ["emu", "--firmware", "none", "--serial", "null"].map(Into::into);
         let Ok(Request::Run(config)) = cli::parse(words) else {
             panic!("no run")
@@ -436,21 +473,41 @@ mod tests {
             dtb: None,
         };
         let plan = Plan::new(&config, &images);
-        let consoles = Arc::new(Consoles::open(&config, || {}, || {}).unwrap());
         let (sender, events) = unbounded();
-        let mut machine = plan.machine(&consoles, events).unwrap();
-        machine.threads.push(Some(thread::spawn(move || {
-            let _farewell = crate::vcpu::Farewell {
-                cpu: 0,
-                events: &sender,
-            };
-            std::panic::resume_unwind(Box::new("lost"));
-        })));
+        let helpers = helpers(sender.clone());
+        let consoles = Arc::new(Consoles::open(&config, &helpers, || {}, || {}).unwrap());
+        let mut machine = plan.machine(&consoles, helpers, events).unwrap();
+        disturb(&mut machine, sender);
 
         let ended = catch_unwind(AssertUnwindSafe(|| machine.watch()));
 
-        assert_eq!(ended.unwrap_err().downcast_ref(), Some(&"lost"));
         // The machine's end does not wait for it.
         machine.end();
+        ended.unwrap_err()
+    }
+
+    #[test]
+    fn a_panic_of_a_vcpu_thread_goes_on_in_the_main_thread() {
+        let panic = panic_after(|machine, events| {
+            machine.threads.push(Some(thread::spawn(move || {
+                let events = &events;
+                let _farewell = crate::vcpu::Farewell { cpu: 0, events };
+                std::panic::resume_unwind(Box::new("lost"));
+            })));
+        });
+
+        assert_eq!(panic.downcast_ref(), Some(&"lost"));
+    }
+
+    #[test]
+    fn a_panic_of_the_clocks_thread_goes_on_in_the_main_thread() {
+        let mut timer = None;
+        let panic = panic_after(|machine, _| {
+            let lost = machine.clock.timer(|| std::panic::resume_unwind(Box::new("lost")));
+            lost.arm(0);
+            timer = Some(lost);
+        });
+
+        assert_eq!(panic.downcast_ref(), Some(&"lost"));
     }
 }

@@ -2,9 +2,9 @@
 
 use std::ffi::c_int;
 use std::io;
-use std::thread;
 
 use crossbeam::channel::Sender;
+use emu_devices::bus::Threads;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -13,12 +13,13 @@ use crate::events::Event;
 /// Power failure, by which init systems ask for a shutdown. Linux's number on x86 and Arm.
 const SIGPWR: c_int = 30;
 
-/// Sends SIGTERM, SIGINT and SIGHUP as [`Event::Signal`] and SIGPWR as [`Event::PowerKey`] from now on.
+/// Sends SIGTERM, SIGINT and SIGHUP as [`Event::Signal`] and SIGPWR as [`Event::PowerKey`] from now on, on
+/// one of `threads`.
 ///
 /// # Errors
 ///
 /// The host refuses the handlers or a thread.
-pub fn watch(events: Sender<Event>) -> io::Result<()> {
+pub fn watch(threads: &Threads, events: Sender<Event>) -> io::Result<()> {
     let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGPWR])?;
     let body = move || {
         for number in signals.forever() {
@@ -32,6 +33,5 @@ pub fn watch(events: Sender<Event>) -> io::Result<()> {
             }
         }
     };
-    thread::Builder::new().name("emu-signals".into()).spawn(body)?;
-    Ok(())
+    threads.spawn("emu-signals", body)
 }

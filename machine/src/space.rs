@@ -8,7 +8,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-use emu_devices::bus::{self, Device, GuestMemory, OutOfRange, Ram, RamWatch, Shared};
+use emu_devices::bus::{self, Device, GuestMemory, OutOfRange, Ram, RamWatch, Shared, order_with_guest};
 use emu_firmware::fdt::Region;
 use emu_ir::{Bus, RamPage};
 
@@ -381,12 +381,18 @@ impl AddressSpace {
 pub struct SystemMemory {
     space: Arc<AddressSpace>,
     watch: Arc<dyn RamWatch>,
+    /// Whether a CPU may run alone, without barriers.
+    alone: bool,
 }
 
 impl SystemMemory {
-    /// The RAM of `space`; `watch` hears of writes.
-    pub fn new(space: Arc<AddressSpace>, watch: Arc<dyn RamWatch>) -> SystemMemory {
-        SystemMemory { space, watch }
+    /// The RAM of `space`, which so many CPUs share with the devices; `watch` hears of writes.
+    pub fn new(space: Arc<AddressSpace>, watch: Arc<dyn RamWatch>, cpus: usize) -> SystemMemory {
+        SystemMemory {
+            space,
+            watch,
+            alone: cpus <= 1,
+        }
     }
 }
 
@@ -446,6 +452,10 @@ impl GuestMemory for SystemMemory {
         }
         drop(map);
         self.write(address, &value.to_le_bytes())
+    }
+
+    fn order(&self) {
+        order_with_guest(self.alone);
     }
 }
 

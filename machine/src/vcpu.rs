@@ -145,7 +145,7 @@ mod tests {
     use crate::cpus::Cpus;
     use crate::processor::Start;
     use crate::space::{AddressSpace, SystemMemory, What};
-    use emu_devices::bus::{GuestMemory, Ram, order_with_guest};
+    use emu_devices::bus::{GuestMemory, Ram};
     use emu_firmware::fdt::Region;
     use emu_frontend_arm::{Arm, Cpu, MODELS};
     use emu_jit::engine::{Accel, Vcpu};
@@ -196,7 +196,7 @@ mod tests {
             offset: 0,
         };
         space.map(Region::new(RAM, 2 << 20), what).unwrap();
-        let memory = SystemMemory::new(space.clone(), Arc::new(Cpus::new(1, |_| 1)));
+        let memory = SystemMemory::new(space.clone(), Arc::new(Cpus::new(1, |_| 1)), 1);
         let put = |at: u64, word: u32| memory.write(at, &word.to_le_bytes()).unwrap();
         let get = |at: u64| memory.load_u16(at).unwrap();
         PROGRAM.iter().zip(0u64..).for_each(|(&word, n)| put(RAM + 4 * n, word));
@@ -217,7 +217,7 @@ mod tests {
             memory.store_u16(SHARED, round).unwrap();
             (0..round % 128).for_each(|_| std::hint::spin_loop());
             memory.store_u16(DEVICE_SAYS, round).unwrap();
-            order_with_guest();
+            memory.order();
             let heard = get(CPU_SAYS);
             while get(DONE) != round {
                 assert!(

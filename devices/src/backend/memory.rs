@@ -68,7 +68,7 @@ impl CharBackend for MemoryChar {
             .limit
             .map_or(usize::MAX, |limit| limit.saturating_sub(queues.output.len()));
         let taken = bytes.len().min(room);
-        queues.output.extend_from_slice(&bytes[..taken]);
+        queues.output.extend(bytes.iter().take(taken));
         taken
     }
 

@@ -1,6 +1,7 @@
 //! Character backends that other programs on the host come to: a Unix socket, a pseudo-terminal, a file.
 
 use super::stream::{OnLost, Shared, Stream};
+use crate::bus::Threads;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -22,9 +23,9 @@ impl Stream {
     ///
     /// # Errors
     /// The host refuses the file or a thread.
-    pub fn file(path: &Path, on_lost: OnLost) -> io::Result<Stream> {
+    pub fn file(threads: &Threads, path: &Path, on_lost: OnLost) -> io::Result<Stream> {
         let file = File::create(path)?;
-        Stream::to("emu-file", file.into(), on_lost)
+        Stream::to(threads, "emu-file", file.into(), on_lost)
     }
 
     /// Listens on a Unix socket at `path` for one program at a time. A socket there that nobody listens on any more is
@@ -32,13 +33,13 @@ impl Stream {
     ///
     /// # Errors
     /// Something else is there; the host refuses the socket or a thread.
-    pub fn unix(path: &Path) -> io::Result<Stream> {
+    pub fn unix(threads: &Threads, path: &Path) -> io::Result<Stream> {
         if is_abandoned(path) {
             std::fs::remove_file(path)?;
         }
         let listener = UnixListener::bind(path)?;
         listener.set_nonblocking(true)?;
-        let mut stream = Stream::new("emu-unix")?;
+        let mut stream = Stream::new(threads, "emu-unix")?;
         stream.remove_at_close(path);
         stream.spawn("emu-unix", move |shared| serve(shared, &listener))?;
         Ok(stream)
@@ -48,7 +49,7 @@ impl Stream {
     ///
     /// # Errors
     /// The host has none, or refuses a thread.
-    pub fn pty() -> io::Result<(Stream, PathBuf)> {
+    pub fn pty(threads: &Threads) -> io::Result<(Stream, PathBuf)> {
         let ours = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC)?;
         grantpt(&ours)?;
         unlockpt(&ours)?;
@@ -61,7 +62,7 @@ impl Stream {
         drop(theirs);
         rustix::io::ioctl_fionbio(&ours, true)?;
         let path = PathBuf::from(name.to_string_lossy().into_owned());
-        let stream = Stream::new("emu-pty")?;
+        let stream = Stream::new(threads, "emu-pty")?;
         stream.spawn("emu-pty", move |shared| serve_pty(shared, &Arc::new(ours)))?;
         Ok((stream, path))
     }
@@ -145,7 +146,7 @@ mod tests {
     #[test]
     fn a_file_has_the_output_in_full() {
         let path = place("file");
-        let stream = Stream::file(&path, Box::new(|error| panic!("lost: {error}"))).unwrap();
+        let stream = Stream::file(&Threads::default(), &path, Box::new(|error| panic!("lost: {error}"))).unwrap();
 
         let sent = [b'x'; 1000];
         assert_eq!(stream.write(&sent), 1000);
@@ -158,7 +159,7 @@ mod tests {
     #[test]
     fn a_socket_talks_both_ways_and_to_one_after_the_other() {
         let path = place("socket");
-        let stream = Stream::unix(&path).unwrap();
+        let stream = Stream::unix(&Threads::default(), &path).unwrap();
 
         for word in [b"one", b"two"] {
             stream.write(word);
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn the_newest_output_waits_for_a_reader() {
         let path = place("newest");
-        let stream = Stream::unix(&path).unwrap();
+        let stream = Stream::unix(&Threads::default(), &path).unwrap();
         let sent: Vec<u8> = (0..2 * OUTPUT).map(|n| (n / 3) as u8).collect();
 
         for part in sent.chunks(1000) {
@@ -191,7 +192,7 @@ mod tests {
     #[test]
     fn a_slow_reader_holds_the_guest_back() {
         let path = place("slow");
-        let stream = Stream::unix(&path).unwrap();
+        let stream = Stream::unix(&Threads::default(), &path).unwrap();
         let mut peer = UnixStream::connect(&path).unwrap();
         peer.write_all(b"!").unwrap();
         read(&stream, 1);
@@ -210,21 +211,21 @@ mod tests {
     fn a_socket_left_behind_is_replaced_and_nothing_else_is() {
         let path = place("left");
         drop(UnixListener::bind(&path).unwrap());
-        let stream = Stream::unix(&path).unwrap();
+        let stream = Stream::unix(&Threads::default(), &path).unwrap();
 
-        let second = Stream::unix(&path).err().unwrap();
+        let second = Stream::unix(&Threads::default(), &path).err().unwrap();
         assert_eq!(second.kind(), io::ErrorKind::AddrInUse);
 
         drop(stream);
         std::fs::write(&path, "mine").unwrap();
-        assert!(Stream::unix(&path).is_err());
+        assert!(Stream::unix(&Threads::default(), &path).is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"mine");
         std::fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn a_pseudo_terminal_is_raw_and_may_be_opened_again() {
-        let (stream, path) = Stream::pty().unwrap();
+        let (stream, path) = Stream::pty(&Threads::default()).unwrap();
 
         for word in [b"one\n", b"two\n"] {
             stream.write(word);

@@ -5,6 +5,7 @@
 //! pipe and a terminal are the only reader there will be: output that they do not take is lost, and somebody is told.
 
 use super::{CharBackend, CharClient};
+use crate::bus::Threads;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
 use rustix::time::Timespec;
@@ -34,6 +35,7 @@ pub type OnLost = Box<dyn FnOnce(io::Error) + Send>;
 /// A character backend on host descriptors. Closed with its last use.
 pub struct Stream {
     shared: Arc<Shared>,
+    threads: Threads,
     /// A file that is there only as long as the stream is.
     place: Option<PathBuf>,
 }
@@ -76,23 +78,23 @@ struct Buffers {
 }
 
 impl Stream {
-    /// Without input; readers of the output come and go. `name` is for the writer's thread.
+    /// Without input; readers of the output come and go. `name` is for the writer's thread, one of `threads`.
     ///
     /// # Errors
     /// The host refuses a descriptor or a thread.
-    pub(super) fn new(name: &str) -> io::Result<Stream> {
-        Stream::start(name, Outlet::Absent, None)
+    pub(super) fn new(threads: &Threads, name: &str) -> io::Result<Stream> {
+        Stream::start(threads, name, Outlet::Absent, None)
     }
 
     /// Without input, and with `outlet` as the only reader of the output.
     ///
     /// # Errors
     /// The host refuses a descriptor or a thread.
-    pub(super) fn to(name: &str, outlet: OwnedFd, on_lost: OnLost) -> io::Result<Stream> {
-        Stream::start(name, Outlet::Open(Arc::new(outlet)), Some(on_lost))
+    pub(super) fn to(threads: &Threads, name: &str, outlet: OwnedFd, on_lost: OnLost) -> io::Result<Stream> {
+        Stream::start(threads, name, Outlet::Open(Arc::new(outlet)), Some(on_lost))
     }
 
-    fn start(name: &str, outlet: Outlet, on_lost: Option<OnLost>) -> io::Result<Stream> {
+    fn start(threads: &Threads, name: &str, outlet: Outlet, on_lost: Option<OnLost>) -> io::Result<Stream> {
         let shared = Arc::new(Shared {
             stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             buffers: Mutex::new(Buffers {
@@ -111,18 +113,17 @@ impl Stream {
         });
         let stream = Stream {
             shared: shared.clone(),
+            threads: threads.clone(),
             place: None,
         };
-        let writer = std::thread::Builder::new().name(format!("{name}-out"));
-        writer.spawn(move || shared.write_output(on_lost))?;
+        threads.spawn(&format!("{name}-out"), move || shared.write_output(on_lost))?;
         Ok(stream)
     }
 
     /// Runs `body` on a thread of its own, until it ends; it should when [`Shared::wait_readable`] tells it to.
     pub(super) fn spawn(&self, name: &str, body: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
         let shared = self.shared.clone();
-        let thread = std::thread::Builder::new().name(format!("{name}-in"));
-        thread.spawn(move || body(&shared)).map(drop)
+        self.threads.spawn(&format!("{name}-in"), move || body(&shared))
     }
 
     /// Has the file at `path` removed when the stream is closed.
@@ -197,15 +198,15 @@ impl CharBackend for Stream {
             Outlet::Absent => {
                 let surplus = bytes.len().saturating_sub(room).min(buffers.output.len());
                 buffers.output.drain(..surplus);
-                let newest = &bytes[bytes.len().saturating_sub(OUTPUT)..];
-                buffers.output.extend(newest);
+                let older = bytes.len().saturating_sub(OUTPUT);
+                buffers.output.extend(bytes.iter().skip(older));
                 return bytes.len();
             }
             Outlet::Open(_) => bytes.len().min(room),
         };
         buffers.blocked |= taken < bytes.len();
         let idle = buffers.output.is_empty();
-        buffers.output.extend(&bytes[..taken]);
+        buffers.output.extend(bytes.iter().take(taken));
         drop(buffers);
         if idle && taken != 0 {
             self.shared.changed.notify_all();
@@ -303,15 +304,17 @@ impl Shared {
     /// and when the host refuses.
     pub(super) fn wait_readable(&self, fd: impl AsFd, limit: Option<Duration>) -> Option<PollFlags> {
         let limit = limit.and_then(|limit| Timespec::try_from(limit).ok());
-        let mut fds = [PollFd::new(&fd, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
         loop {
-            match poll(&mut fds, limit.as_ref()) {
+            let mut fds = [PollFd::new(&fd, PollFlags::IN), PollFd::new(&self.stop, PollFlags::IN)];
+            let polled = poll(&mut fds, limit.as_ref());
+            let [input, stop] = fds;
+            match polled {
                 Err(Errno::INTR) => {}
                 Err(error) => {
                     tracing::debug!("input cannot be waited for: {error}");
                     return None;
                 }
-                Ok(_) => return fds[1].revents().is_empty().then(|| fds[0].revents()),
+                Ok(_) => return stop.revents().is_empty().then(|| input.revents()),
             }
         }
     }
@@ -345,7 +348,7 @@ impl Shared {
             }
             match rustix::io::read(fd, &mut chunk) {
                 Ok(0) => return,
-                Ok(count) => take(&chunk[..count]),
+                Ok(count) => take(chunk.get(..count).unwrap_or(&chunk)),
                 Err(Errno::INTR | Errno::AGAIN) => {}
                 Err(error) => return tracing::debug!("input ended: {error}"),
             }
@@ -356,7 +359,7 @@ impl Shared {
     pub(super) fn feed(&self, bytes: &[u8]) {
         let mut buffers = self.buffers();
         let room = KEYS.saturating_sub(buffers.input.len());
-        buffers.input.extend(&bytes[..bytes.len().min(room)]);
+        buffers.input.extend(bytes.iter().take(room));
         drop(buffers);
         if !bytes.is_empty() {
             self.notify_client();
@@ -422,7 +425,7 @@ impl Shared {
             tracing::debug!("output ended: {error}");
             // What was not written is for the next reader, as far as there is room.
             let room = OUTPUT.saturating_sub(buffers.output.len());
-            let left = chunk[count..].iter().rev().take(room);
+            let left = chunk.iter().skip(count).rev().take(room);
             left.for_each(|&byte| buffers.output.push_front(byte));
             // Another reader may have come meanwhile.
             if matches!(&buffers.outlet, Outlet::Open(current) if Arc::ptr_eq(current, outlet)) {
@@ -445,8 +448,8 @@ impl Shared {
     /// Writes all of `bytes`, unless the stream is stopped. The error says how many were written.
     fn write_all(&self, outlet: &OwnedFd, bytes: &[u8]) -> Result<(), (Errno, usize)> {
         let mut at = 0;
-        while at < bytes.len() {
-            match rustix::io::write(outlet, &bytes[at..]) {
+        while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match rustix::io::write(outlet, rest) {
                 Ok(0) => return Err((Errno::IO, at)),
                 Ok(count) => at += count,
                 Err(Errno::INTR) => {}
@@ -456,8 +459,10 @@ impl Shared {
                         PollFd::new(outlet, PollFlags::OUT),
                         PollFd::new(&self.stop, PollFlags::IN),
                     ];
-                    match poll(&mut fds, None) {
-                        Ok(_) if !fds[1].revents().is_empty() => return Err((Errno::CANCELED, at)),
+                    let polled = poll(&mut fds, None);
+                    let [_, stop] = fds;
+                    match polled {
+                        Ok(_) if !stop.revents().is_empty() => return Err((Errno::CANCELED, at)),
                         Ok(_) | Err(Errno::INTR) => {}
                         Err(error) => return Err((error, at)),
                     }
@@ -479,7 +484,13 @@ mod tests {
     /// A stream into a pipe, with the pipe's other end.
     fn piped() -> (Stream, OwnedFd) {
         let (reader, outlet) = pipe().unwrap();
-        let stream = Stream::to("test", outlet, Box::new(|error| panic!("lost: {error}"))).unwrap();
+        let stream = Stream::to(
+            &Threads::default(),
+            "test",
+            outlet,
+            Box::new(|error| panic!("lost: {error}")),
+        )
+        .unwrap();
         (stream, reader)
     }
 
@@ -496,7 +507,7 @@ mod tests {
         let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
         let (tx, rx) = std::sync::mpsc::channel();
         let lost = Box::new(move |error: io::Error| tx.send(error.kind()).unwrap());
-        let stream = Stream::to("test", full.into(), lost).unwrap();
+        let stream = Stream::to(&Threads::default(), "test", full.into(), lost).unwrap();
 
         stream.write(b"word");
 
@@ -547,7 +558,7 @@ mod tests {
 
     #[test]
     fn what_a_reader_did_not_take_waits_for_the_next() {
-        let stream = Stream::new("test").unwrap();
+        let stream = Stream::new(&Threads::default(), "test").unwrap();
         let limit = Duration::from_secs(10);
 
         let (gone, outlet) = pipe().unwrap();

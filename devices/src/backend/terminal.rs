@@ -9,6 +9,7 @@
 
 use super::stream::{OnLost, Shared, Stream};
 use super::{CharBackend, CharClient};
+use crate::bus::Threads;
 use rustix::termios::{
     ControlModes, InputModes, LocalModes, OptionalActions, OutputModes, SpecialCodeIndex, Termios, isatty, tcgetattr,
     tcsetattr,
@@ -29,12 +30,13 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// The process's standard input and output. `escape` (such as 0x1d, Ctrl-]) typed at a terminal calls `on_escape`,
+    /// The process's standard input and output, served by `threads`. `escape` (such as 0x1d, Ctrl-]) typed at a terminal calls `on_escape`,
     /// on the reader's thread, instead of reaching the guest. `on_lost` hears if standard output does not take the output.
     ///
     /// # Errors
     /// The host refuses a descriptor, raw mode or a thread.
     pub fn stdio(
+        threads: &Threads,
         escape: Option<u8>,
         on_escape: impl Fn() + Send + Sync + 'static,
         on_lost: OnLost,
@@ -42,7 +44,7 @@ impl Terminal {
         let input = io::stdin().as_fd().try_clone_to_owned()?;
         let output = io::stdout().as_fd().try_clone_to_owned()?;
         let has_errors = is_same_terminal(io::stdout(), io::stderr());
-        let mut terminal = Terminal::new(input, output, escape, on_escape, on_lost)?;
+        let mut terminal = Terminal::new(threads, input, output, escape, on_escape, on_lost)?;
         terminal.has_errors = has_errors;
         Ok(terminal)
     }
@@ -52,6 +54,7 @@ impl Terminal {
     /// # Errors
     /// The host refuses a descriptor, raw mode or a thread.
     pub fn new(
+        threads: &Threads,
         input: OwnedFd,
         output: OwnedFd,
         escape: Option<u8>,
@@ -60,7 +63,7 @@ impl Terminal {
     ) -> io::Result<Terminal> {
         // From here on dropping `terminal` stops the threads and leaves raw mode.
         let terminal = Terminal {
-            stream: Stream::to("emu-term", output, on_lost)?,
+            stream: Stream::to(threads, "emu-term", output, on_lost)?,
             is_terminal: isatty(&input),
             has_errors: false,
             identity: Arc::default(),
@@ -225,6 +228,16 @@ mod tests {
         rustix::fs::open("/dev/null", OFlags::RDWR, Mode::empty()).unwrap()
     }
 
+    fn terminal(
+        input: OwnedFd,
+        output: OwnedFd,
+        escape: Option<u8>,
+        on_escape: impl Fn() + Send + Sync + 'static,
+        on_lost: OnLost,
+    ) -> io::Result<Terminal> {
+        Terminal::new(&Threads::default(), input, output, escape, on_escape, on_lost)
+    }
+
     /// A pseudo-terminal: the user's side and the program's.
     fn pty() -> (OwnedFd, OwnedFd) {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
@@ -258,7 +271,7 @@ mod tests {
         let (_user, tty) = pty();
         let before = tcgetattr(&tty).unwrap();
 
-        let terminal = Terminal::new(tty.try_clone().unwrap(), null(), None, || {}, no_loss()).unwrap();
+        let terminal = terminal(tty.try_clone().unwrap(), null(), None, || {}, no_loss()).unwrap();
         let during = tcgetattr(&tty).unwrap();
         assert!(
             !during
@@ -276,7 +289,7 @@ mod tests {
     fn keys_reach_the_guest_and_the_escape_does_not() {
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
-        let terminal = Terminal::new(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
+        let terminal = terminal(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
 
         rustix::io::write(&user, b"a\x03\x1db\r").unwrap();
 
@@ -288,7 +301,7 @@ mod tests {
     fn the_escape_is_seen_though_the_guest_reads_nothing() {
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
-        let _terminal = Terminal::new(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
+        let _terminal = terminal(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
 
         for _ in 0..2 * INPUT / 1024 {
             rustix::io::write(&user, &[b'x'; 1024]).unwrap();
@@ -301,7 +314,7 @@ mod tests {
     #[test]
     fn a_pipe_is_read_as_the_guest_reads_with_every_byte_its_own() {
         let (from, to) = pipe().unwrap();
-        let terminal = Terminal::new(from, null(), Some(b'x'), || panic!("no terminal, no escape"), no_loss()).unwrap();
+        let terminal = terminal(from, null(), Some(b'x'), || panic!("no terminal, no escape"), no_loss()).unwrap();
         let data: Vec<u8> = (0..300_000u32).map(|n| (n * 7) as u8).collect();
 
         let sent = data.clone();
@@ -320,7 +333,7 @@ mod tests {
     #[test]
     fn output_is_held_back_for_a_slow_reader_and_none_is_lost() {
         let (from, to) = pipe().unwrap();
-        let terminal = Terminal::new(null(), to, None, || {}, no_loss()).unwrap();
+        let terminal = terminal(null(), to, None, || {}, no_loss()).unwrap();
         let (tx, rx) = mpsc::channel();
         terminal.connect(Box::new(move || {
             let _ = tx.send(());
@@ -348,12 +361,27 @@ mod tests {
     }
 
     #[test]
+    fn a_readers_panic_is_told() {
+        let (user, tty) = pty();
+        let (tx, rx) = mpsc::channel();
+        let threads = Threads::new(move || tx.send(()).unwrap());
+        // Without the hook, which would restore other tests' terminals.
+        let lost = || std::panic::resume_unwind(Box::new("lost"));
+        let _terminal = Terminal::new(&threads, tty, null(), Some(0x1d), lost, no_loss()).unwrap();
+
+        rustix::io::write(&user, b"\x1d").unwrap();
+
+        rx.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(threads.take_panic().is_some());
+    }
+
+    #[test]
     fn closed_output_takes_everything_and_is_said_to_be_lost() {
         let (from, to) = pipe().unwrap();
         drop(from);
         let (tx, rx) = mpsc::channel();
         let lost = Box::new(move |error: io::Error| tx.send(error.kind()).unwrap());
-        let terminal = Terminal::new(null(), to, None, || {}, lost).unwrap();
+        let terminal = terminal(null(), to, None, || {}, lost).unwrap();
 
         terminal.write(b"x");
         assert!(terminal.flush(Duration::from_secs(10)));

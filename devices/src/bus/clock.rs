@@ -1,14 +1,22 @@
 //! The machine's one clock, and the timers that run by it.
 //!
-//! In real mode guest time follows the host's monotonic clock and one thread runs the timers; it starts with the first
-//! timer that is armed. In manual mode (tests) time stands still until [`Clock::advance`].
+//! In real mode guest time follows the host's monotonic clock and one thread runs the timers. In manual mode (tests) time
+//! stands still until [`Clock::advance`].
+//!
+//! A guest sets its timers far more often than they go off, mostly to a later time. A timer therefore stands in the queue
+//! under a time that may be earlier than its own: setting it later, or not at all, takes no lock, and whoever finds it in
+//! the queue too early puts it back.
 
-use super::saved::{LoadError, Saved};
+use super::saved::{Format, LoadError, Saved};
+use super::threads::Threads;
 use std::collections::{BTreeSet, HashMap};
+use std::io;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+
+const FORMAT: Format = Format::first("clock");
 
 /// The machine's clock; clones are the same clock.
 #[derive(Clone)]
@@ -20,11 +28,13 @@ pub struct Clock {
 /// A one-shot timer of a [`Clock`]. It starts unarmed; dropping it disarms it.
 pub struct Timer {
     inner: Arc<Inner>,
-    id: u64,
+    slot: Arc<Slot>,
 }
 
 /// Not frozen: see [`Inner::frozen`].
 const RUNNING: u64 = u64::MAX;
+/// No time: see [`Slot`].
+const NEVER: u64 = u64::MAX;
 
 struct Inner {
     source: Source,
@@ -44,19 +54,24 @@ enum Source {
 
 #[derive(Default)]
 struct Queue {
-    /// (guest time, timer) of every armed timer.
-    deadlines: BTreeSet<(u64, u64)>,
-    timers: HashMap<u64, Slot>,
+    /// (guest time, timer): of every armed timer its own time or an earlier one.
+    entries: BTreeSet<(u64, u64)>,
+    timers: HashMap<u64, Arc<Slot>>,
     next_id: u64,
     /// What the thread sleeps until; `None` while it is awake or not there.
     sleeping_until: Option<u64>,
-    started: bool,
     stop: bool,
 }
 
+/// A timer as the queue knows it. `deadline` is written before `queued` is read by who arms it, and `queued` before
+/// `deadline` is read by who takes it from the queue, so that one of them sees the other.
 struct Slot {
-    at: Option<u64>,
-    run: Arc<dyn Fn() + Send + Sync>,
+    id: u64,
+    /// The guest time it is armed for, or [`NEVER`].
+    deadline: AtomicU64,
+    /// The time under which it stands in the queue, or [`NEVER`]. Written with the queue locked.
+    queued: AtomicU64,
+    run: Box<dyn Fn() + Send + Sync>,
 }
 
 /// Ends the thread with the last [`Clock`].
@@ -70,12 +85,18 @@ impl Drop for Life {
 }
 
 impl Clock {
-    /// A clock that follows the host's, guest time 0 being now.
-    pub fn real() -> Clock {
-        Clock::from_source(Source::Real {
+    /// A clock that follows the host's, guest time 0 being now; its timers run on one of `threads`.
+    ///
+    /// # Errors
+    /// The host refuses the thread.
+    pub fn real(threads: &Threads) -> io::Result<Clock> {
+        let clock = Clock::from_source(Source::Real {
             origin: Instant::now(),
             offset: AtomicU64::new(0),
-        })
+        });
+        let inner = clock.inner.clone();
+        threads.spawn("emu-clock", move || inner.run())?;
+        Ok(clock)
     }
 
     /// A clock that moves by [`advance`](Clock::advance) only. `epoch_ns`: wall time at guest time 0, nanoseconds since
@@ -124,24 +145,25 @@ impl Clock {
     /// advances), with nothing locked. `run` may arm timers and use shared devices; it should be short.
     pub fn timer(&self, run: impl Fn() + Send + Sync + 'static) -> Timer {
         let mut queue = self.inner.queue();
-        let id = queue.next_id;
+        let slot = Arc::new(Slot {
+            id: queue.next_id,
+            deadline: AtomicU64::new(NEVER),
+            queued: AtomicU64::new(NEVER),
+            run: Box::new(run),
+        });
         queue.next_id += 1;
-        queue.timers.insert(
-            id,
-            Slot {
-                at: None,
-                run: Arc::new(run),
-            },
-        );
+        queue.timers.insert(slot.id, slot.clone());
+        drop(queue);
         Timer {
             inner: self.inner.clone(),
-            id,
+            slot,
         }
     }
 
     /// The earliest armed deadline, in guest nanoseconds.
     pub fn next_deadline(&self) -> Option<u64> {
-        self.inner.queue().deadlines.first().map(|d| d.0)
+        let queue = self.inner.queue();
+        queue.timers.values().filter_map(|slot| slot.deadline()).min()
     }
 
     /// Manual mode: moves guest time on by `ns`, running the timers that come due in order, each at its own time. Timers
@@ -157,9 +179,9 @@ impl Clock {
         loop {
             // A statement of its own, so that the queue is unlocked while the timer runs.
             let due = self.inner.queue().pop_due(end);
-            let Some((at, run)) = due else { break };
+            let Some((at, slot)) = due else { break };
             now.fetch_max(at, Ordering::AcqRel);
-            run();
+            (slot.run)();
         }
         now.fetch_max(end, Ordering::AcqRel);
     }
@@ -191,7 +213,7 @@ impl Clock {
 
     /// Guest time, for a snapshot. Armed timers are their devices' state.
     pub fn save(&self) -> Saved {
-        Saved::new("clock", 1, &self.now_ns())
+        Saved::new(&FORMAT, &self.now_ns())
     }
 
     /// Sets guest time from a snapshot. Load the clock before the devices, which then arm their timers again.
@@ -199,12 +221,9 @@ impl Clock {
     /// # Errors
     /// [`LoadError`].
     pub fn load(&self, saved: &Saved) -> Result<(), LoadError> {
-        let ns: u64 = saved.state("clock", 1)?;
+        let ns: u64 = saved.state(&FORMAT)?;
         if ns > i64::MAX as u64 {
-            return Err(LoadError::Impossible {
-                model: "clock",
-                reason: format!("guest time of {ns} ns"),
-            });
+            return Err(FORMAT.impossible(format!("guest time of {ns} ns")));
         }
         let _queue = self.inner.queue();
         self.inner.set_ns(ns);
@@ -247,17 +266,19 @@ impl Inner {
         while !queue.stop {
             let now = self.now_ns();
             let paused = self.frozen.load(Ordering::Acquire) != RUNNING;
-            if !paused && let Some((_, run)) = queue.pop_due(now) {
+            if !paused && let Some((_, slot)) = queue.pop_due(now) {
                 drop(queue);
-                run();
+                (slot.run)();
+                // What the callback owns goes with the queue unlocked: it may hold other timers.
+                drop(slot);
                 queue = self.queue();
                 continue;
             }
-            let until = queue.deadlines.first().map_or(u64::MAX, |d| d.0);
+            let until = queue.entries.first().map_or(NEVER, |entry| entry.0);
             queue.sleeping_until = Some(until);
             queue = match until {
                 _ if paused => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                u64::MAX => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                NEVER => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
                 _ => {
                     let wait = Duration::from_nanos(until.saturating_sub(now));
                     self.wake
@@ -272,24 +293,57 @@ impl Inner {
 }
 
 impl Queue {
-    /// Disarms and returns the first timer whose deadline is not after `now`.
-    fn pop_due(&mut self, now: u64) -> Option<(u64, Arc<dyn Fn() + Send + Sync>)> {
-        let &(at, id) = self.deadlines.first().filter(|d| d.0 <= now)?;
-        self.deadlines.remove(&(at, id));
-        let slot = self.timers.get_mut(&id)?;
-        slot.at = None;
-        Some((at, slot.run.clone()))
+    /// Disarms and returns the first timer whose deadline is not after `now`, with its deadline.
+    fn pop_due(&mut self, now: u64) -> Option<(u64, Arc<Slot>)> {
+        while let Some(&(at, id)) = self.entries.first().filter(|entry| entry.0 <= now) {
+            self.entries.remove(&(at, id));
+            let Some(slot) = self.timers.get(&id).cloned() else {
+                continue;
+            };
+            slot.queued.store(NEVER, Ordering::SeqCst);
+            let due = slot.deadline.load(Ordering::SeqCst);
+            // In manual mode it may be due by `now`, and others before it.
+            if due > at {
+                self.enter(&slot);
+            } else if slot.disarm(due) {
+                return Some((due, slot));
+            } else {
+                self.enter(&slot);
+            }
+        }
+        None
     }
 
-    /// Arms (`Some`) or disarms a timer.
-    fn set(&mut self, id: u64, at: Option<u64>) {
-        let Some(slot) = self.timers.get_mut(&id) else { return };
-        if let Some(old) = std::mem::replace(&mut slot.at, at) {
-            self.deadlines.remove(&(old, id));
+    /// Has the timer stand in the queue at its deadline or earlier.
+    fn enter(&mut self, slot: &Slot) {
+        loop {
+            let (due, queued) = (slot.deadline.load(Ordering::SeqCst), slot.queued.load(Ordering::SeqCst));
+            if due >= queued {
+                return;
+            }
+            self.leave(slot);
+            self.entries.insert((due, slot.id));
+            slot.queued.store(due, Ordering::SeqCst);
         }
-        if let Some(new) = at {
-            self.deadlines.insert((new, id));
-        }
+    }
+
+    fn leave(&mut self, slot: &Slot) {
+        let queued = slot.queued.swap(NEVER, Ordering::SeqCst);
+        self.entries.remove(&(queued, slot.id));
+    }
+}
+
+impl Slot {
+    fn deadline(&self) -> Option<u64> {
+        Some(self.deadline.load(Ordering::SeqCst)).filter(|&at| at != NEVER)
+    }
+
+    /// Takes the deadline, unless it is another one by now.
+    fn disarm(&self, due: u64) -> bool {
+        let taken = self
+            .deadline
+            .compare_exchange(due, NEVER, Ordering::SeqCst, Ordering::SeqCst);
+        taken.is_ok()
     }
 }
 
@@ -297,18 +351,14 @@ impl Timer {
     /// Runs the timer when guest time reaches `at_ns`, instead of any time set before. A time that has passed already
     /// means as soon as possible (in manual mode, with the next advance).
     pub fn arm(&self, at_ns: u64) {
-        let mut queue = self.inner.queue();
-        queue.set(self.id, Some(at_ns));
-        if matches!(self.inner.source, Source::Real { .. }) && !queue.started {
-            queue.started = true;
-            let inner = self.inner.clone();
-            let thread = std::thread::Builder::new().name("emu-clock".into());
-            if let Err(error) = thread.spawn(move || inner.run()) {
-                queue.started = false;
-                tracing::error!("no thread for the clock: {error}; timers wait");
-            }
+        let at = at_ns.min(NEVER - 1);
+        self.slot.deadline.store(at, Ordering::SeqCst);
+        if self.slot.queued.load(Ordering::SeqCst) <= at {
+            return;
         }
-        if queue.sleeping_until.is_some_and(|until| at_ns < until) {
+        let mut queue = self.inner.queue();
+        queue.enter(&self.slot);
+        if queue.sleeping_until.is_some_and(|until| at < until) {
             // One wake-up is enough, however many earlier timers follow before the thread runs.
             queue.sleeping_until = None;
             drop(queue);
@@ -318,20 +368,20 @@ impl Timer {
 
     /// Disarms. A run that has begun on the clock's thread is not waited for.
     pub fn cancel(&self) {
-        self.inner.queue().set(self.id, None);
+        self.slot.deadline.store(NEVER, Ordering::SeqCst);
     }
 
     /// The time it is armed for, in guest nanoseconds.
     pub fn deadline(&self) -> Option<u64> {
-        self.inner.queue().timers.get(&self.id)?.at
+        self.slot.deadline()
     }
 }
 
 impl Drop for Timer {
     fn drop(&mut self) {
         let mut queue = self.inner.queue();
-        queue.set(self.id, None);
-        let slot = queue.timers.remove(&self.id);
+        queue.leave(&self.slot);
+        let slot = queue.timers.remove(&self.slot.id);
         drop(queue);
         // What the callback owns goes with the queue unlocked: it may hold other timers.
         drop(slot);
@@ -403,7 +453,7 @@ mod tests {
 
     #[test]
     fn a_real_timer_runs_on_the_clocks_thread_and_rearms_itself() {
-        let clock = Clock::real();
+        let clock = Clock::real(&Threads::default()).unwrap();
         let (tx, rx) = mpsc::channel();
         let slot: Arc<Mutex<Option<Timer>>> = Arc::default();
         let (again, clock2) = (Arc::downgrade(&slot), clock.clone());
@@ -425,8 +475,61 @@ mod tests {
     }
 
     #[test]
+    fn a_timer_set_later_and_earlier_again_runs_at_its_own_time() {
+        let clock = Clock::manual(0);
+        let (tx, rx) = mpsc::channel();
+        let timers = [0, 1].map(|n| {
+            let (clock2, tx) = (clock.clone(), tx.clone());
+            clock.timer(move || tx.send((n, clock2.now_ns())).unwrap())
+        });
+
+        timers[0].arm(10);
+        timers[0].arm(50);
+        timers[1].arm(30);
+        assert_eq!(clock.next_deadline(), Some(30));
+        clock.advance(40);
+        timers[0].arm(45);
+        clock.advance(100);
+
+        assert_eq!(rx.try_iter().collect::<Vec<_>>(), [(1, 30), (0, 45)]);
+    }
+
+    /// One thread arms while the clock's runs: a run may be saved by setting the timer later, none may be lost.
+    #[test]
+    fn no_arming_is_lost_between_threads() {
+        let clock = Clock::real(&Threads::default()).unwrap();
+        let (tx, rx) = mpsc::channel();
+        let timer = clock.timer(move || tx.send(()).unwrap());
+
+        for round in 0..20_000u64 {
+            timer.arm(clock.now_ns() + 500_000);
+            timer.arm(clock.now_ns() + round % 7 * 300);
+            if round % 3 == 0 {
+                timer.arm(clock.now_ns() + round % 5 * 300);
+            }
+            rx.recv_timeout(Duration::from_secs(10)).unwrap();
+            while rx.try_recv().is_ok() {}
+            timer.cancel();
+            while rx.try_recv().is_ok() {}
+        }
+    }
+
+    #[test]
+    fn a_timer_that_panics_is_told() {
+        let (tx, rx) = mpsc::channel();
+        let threads = Threads::new(move || tx.send(()).unwrap());
+        let clock = Clock::real(&threads).unwrap();
+        let timer = clock.timer(|| std::panic::resume_unwind(Box::new("lost")));
+
+        timer.arm(0);
+
+        rx.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(threads.take_panic().is_some());
+    }
+
+    #[test]
     fn an_earlier_timer_overtakes_a_later_one() {
-        let clock = Clock::real();
+        let clock = Clock::real(&Threads::default()).unwrap();
         let (tx, rx) = mpsc::channel();
         let tx2 = tx.clone();
         let late = clock.timer(move || tx.send("late").unwrap());
@@ -441,7 +544,7 @@ mod tests {
 
     #[test]
     fn guest_time_stands_still_while_paused() {
-        let clock = Clock::real();
+        let clock = Clock::real(&Threads::default()).unwrap();
         let (tx, rx) = mpsc::channel();
         let timer = clock.timer(move || tx.send(()).unwrap());
 
@@ -459,7 +562,7 @@ mod tests {
 
     #[test]
     fn guest_time_is_restored() {
-        let (old, new) = (Clock::manual(0), Clock::real());
+        let (old, new) = (Clock::manual(0), Clock::real(&Threads::default()).unwrap());
         old.advance(5_000_000_000_000);
         new.pause();
 
@@ -468,7 +571,7 @@ mod tests {
         assert_eq!(new.now_ns(), 5_000_000_000_000);
         new.resume();
         assert!(new.now_ns() >= 5_000_000_000_000);
-        assert!(new.load(&Saved::new("clock", 1, &u64::MAX)).is_err());
-        assert!(new.load(&Saved::new("clock", 2, &0u64)).is_err());
+        assert!(new.load(&Saved::new(&FORMAT, &u64::MAX)).is_err());
+        assert!(new.load(&Saved::new(&Format { version: 2, ..FORMAT }, &0u64)).is_err());
     }
 }

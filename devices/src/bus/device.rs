@@ -39,7 +39,7 @@ pub trait Device: Send {
     /// Cold reset: state as at power-on, outputs recomputed.
     fn reset(&mut self);
     /// State for a snapshot.
-    fn save(&self) -> Saved;
+    fn save(&mut self) -> Saved;
     /// Restores a saved state and recomputes the outputs. An interrupt controller is loaded after the devices that
     /// drive it.
     ///

@@ -1,5 +1,6 @@
 //! Guest memory as bus-mastering devices see it: by guest-physical address.
 
+use super::order::order_with_guest;
 use super::ram::{Ram, Word};
 use std::sync::Arc;
 
@@ -53,6 +54,10 @@ pub trait GuestMemory: Send + Sync {
     /// # Errors
     /// [`OutOfRange`].
     fn store_u16(&self, address: u64, value: u16) -> Result<(), OutOfRange>;
+
+    /// Orders this thread's accesses, those before and those after, for every CPU of the guest that has a barrier of its
+    /// own where it does the same: of two that write and then look, one sees the other's write.
+    fn order(&self);
 }
 
 /// A RAM block mapped at a guest-physical base.
@@ -61,12 +66,30 @@ pub struct RamWindow {
     base: u64,
     ram: Arc<Ram>,
     watch: Option<Arc<dyn RamWatch>>,
+    /// Whether a CPU may run alone, without barriers.
+    alone: bool,
 }
 
 impl RamWindow {
     /// `ram` at guest-physical `base`; `watch` hears of the writes.
     pub fn new(base: u64, ram: Arc<Ram>, watch: Option<Arc<dyn RamWatch>>) -> RamWindow {
-        RamWindow { base, ram, watch }
+        RamWindow {
+            base,
+            ram,
+            watch,
+            alone: true,
+        }
+    }
+
+    /// The same for a guest with so many CPUs. The barriers of one that runs alone do nothing, which [`order`] makes up
+    /// for at some cost.
+    ///
+    /// [`order`]: GuestMemory::order
+    pub fn among(self, cpus: usize) -> RamWindow {
+        RamWindow {
+            alone: cpus <= 1,
+            ..self
+        }
     }
 
     /// Offset into the block.
@@ -125,6 +148,10 @@ impl GuestMemory for RamWindow {
 
     fn store_u16(&self, address: u64, value: u16) -> Result<(), OutOfRange> {
         self.store(address, value.to_le())
+    }
+
+    fn order(&self) {
+        order_with_guest(self.alone);
     }
 }
 

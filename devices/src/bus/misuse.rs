@@ -1,6 +1,7 @@
 //! Guest misuse of a device: logged once for each device model, kind and place, so that a guest cannot flood the log.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// What the guest did.
@@ -28,11 +29,17 @@ type Place = (&'static str, Misuse, u64);
 /// The places seen so far. Shared by all devices of the process: it only thins a log.
 static SEEN: Mutex<Option<HashSet<Place>>> = Mutex::new(None);
 
+/// Whether the log has fallen silent: then a guest that goes on costs its own CPU's time only.
+static SILENT: AtomicBool = AtomicBool::new(false);
+
 /// Logs that the guest misused `model` at `offset`; `value` is what it wrote (0 for reads).
 ///
 /// A place is logged once, whatever the value, and after 256 distinct places nothing more is.
 #[cold]
 pub fn report(model: &'static str, misuse: Misuse, offset: u64, value: u64) {
+    if SILENT.load(Ordering::Relaxed) {
+        return;
+    }
     let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
     let seen = seen.get_or_insert_default();
     if !admit(seen, (model, misuse, offset)) {
@@ -40,6 +47,7 @@ pub fn report(model: &'static str, misuse: Misuse, offset: u64, value: u64) {
     }
     tracing::warn!(target: "guest", "{model}+{offset:#x}: {misuse:?} (value {value:#x}); further ones are not logged");
     if seen.len() == LIMIT {
+        SILENT.store(true, Ordering::Relaxed);
         tracing::warn!(target: "guest", "{LIMIT} kinds of device misuse logged; no more will be");
     }
 }

@@ -1,5 +1,6 @@
 //! What every device sees of the rest of the machine.
 
+mod bank;
 mod clock;
 mod device;
 mod irq;
@@ -10,15 +11,20 @@ mod order;
 mod ram;
 mod registers;
 mod saved;
+mod threads;
+mod worker;
 
+pub use bank::Bank;
 pub use clock::{Clock, Timer};
 pub use device::{Access, Device, Shared, WeakShared};
 pub use irq::{Controller, CpuInputs, CpuLine, Irq, Lines, Wiring};
 pub use memory::{GuestMemory, OutOfRange, RamWatch, RamWindow};
 pub use order::order_with_guest;
 pub use ram::{Ram, Word};
-pub use registers::{At, Entry, NO_ROW, RegMap, Registers, Rights, index, span};
-pub use saved::{LoadError, Saved};
+pub use registers::{At, Entry, Extent, NO_ROW, RegMap, Registers, Rights, index, span};
+pub use saved::{Convert, Format, LoadError, Saved};
+pub use threads::{Held, Threads};
+pub use worker::{Bell, Finish, Job, Next, Works};
 
 #[cfg(test)]
 pub(crate) mod fuzz;

@@ -125,7 +125,7 @@ impl Ram {
         }
         if !offset.is_multiple_of(size_of::<W>() as u64) {
             let mut bytes = [0; 8];
-            self.copy_out(offset, &mut bytes[..size_of::<W>()])?;
+            self.copy_out(offset, bytes.get_mut(..size_of::<W>())?)?;
             return Some(W::from_bytes(bytes));
         }
         // SAFETY: in bounds and aligned as just checked (the base is page-aligned), and this memory is only ever
@@ -140,7 +140,7 @@ impl Ram {
             return None;
         }
         if !offset.is_multiple_of(size_of::<W>() as u64) {
-            return self.copy_in(offset, &value.to_bytes()[..size_of::<W>()]);
+            return self.copy_in(offset, value.to_bytes().get(..size_of::<W>())?);
         }
         // SAFETY: as in `load`.
         unsafe { W::store(self.at(offset), value) };
@@ -185,30 +185,6 @@ impl Ram {
         debug_assert_eq!(last.len(), tail);
         self.bytes_in(start + words as u64, last);
         Some(())
-    }
-
-    /// Gives the pages of a range back to the host: they read as zeros and take no memory until touched again. Partial
-    /// pages at the ends are left alone. For a reset that clears memory.
-    ///
-    /// # Errors
-    /// What the host says; a range that leaves the block is [`InvalidInput`](io::ErrorKind::InvalidInput).
-    pub fn discard(&self, offset: u64, length: u64) -> io::Result<()> {
-        use rustix::fs::{FallocateFlags, fallocate};
-        if !self.contains(offset, length) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "range outside guest RAM"));
-        }
-        let page = rustix::param::page_size() as u64;
-        let start = offset.next_multiple_of(page);
-        let end = (offset + length) / page * page;
-        if start < end {
-            fallocate(
-                &self.fd,
-                FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
-                start,
-                end - start,
-            )?;
-        }
-        Ok(())
     }
 
     fn at(&self, offset: u64) -> *mut u8 {
@@ -321,21 +297,6 @@ mod tests {
 
         let blocks = rustix::fs::fstat(&ram).unwrap().st_blocks;
         assert!(blocks * 512 <= 4 << 20, "{blocks} blocks for one byte");
-    }
-
-    #[test]
-    #[cfg_attr(miri, ignore)]
-    fn discarded_pages_read_as_zeros() {
-        let ram = Ram::new(3 * 4096).unwrap();
-        ram.copy_in(0, &[7; 3 * 4096]).unwrap();
-
-        ram.discard(1, 2 * 4096).unwrap();
-
-        assert_eq!(
-            [0, 4096, 8191, 8192].map(|o| ram.load::<u8>(o)),
-            [Some(7), Some(0), Some(0), Some(7)]
-        );
-        assert!(ram.discard(1, 3 * 4096).is_err());
     }
 
     #[test]

@@ -1,13 +1,14 @@
-//! Devices that are a bank of 32-bit registers: the register table, and how accesses of other sizes reach it.
+//! Devices that are a bank of registers: the register table, and how accesses of other sizes reach it.
 //!
-//! A register map is a table, made by [`regs!`](crate::regs); an array of like registers is one row. Accesses of 8 and
-//! 16 bits go to the register they lie in: reads return its lanes, writes carry the value in its lanes and [`At::mask`]
-//! says which those are (a register that cares about single bytes looks at it; most take the value as it is, as an APB
-//! peripheral does, which has no byte strobes). Accesses of 64 bits are two of 32, the lower first.
+//! A register map is a table, made by [`regs!`](crate::regs); an array of like registers is one row. Registers have 32 bits,
+//! or 64 where the row says so. Accesses that are smaller go to the register they lie in: reads return its lanes, writes
+//! carry the value in its lanes and [`At::mask`] says which those are (a register that cares about single bytes looks at
+//! it; most take the value as it is, as an APB peripheral does, which has no byte strobes). An access of 64 bits to
+//! registers of 32 is two, the lower first.
 
 use super::device::{Access, Device};
 use super::misuse::{self, Misuse};
-use super::saved::{LoadError, Saved};
+use super::saved::{Convert, Format, LoadError, Saved};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Access rights of a register.
@@ -26,8 +27,10 @@ pub enum Rights {
 pub struct Entry<R: 'static> {
     /// Bytes from the start of the device.
     pub offset: u64,
-    /// Number of registers, 4 bytes apart; more than 1 for an array.
+    /// Number of registers, `size` bytes apart; more than 1 for an array.
     pub count: u64,
+    /// Bytes of a register: 4 or 8.
+    pub size: u8,
     /// The register.
     pub reg: R,
     /// What may be done with it.
@@ -40,7 +43,7 @@ pub struct Entry<R: 'static> {
 pub trait RegMap: Copy + 'static {
     /// The rows, in the order of the source.
     const TABLE: &'static [Entry<Self>];
-    /// Number of the row at each word of the device; [`NO_ROW`] in the gaps.
+    /// Number of the row at each word of 32 bits of the device; [`NO_ROW`] in the gaps.
     const INDEX: &'static [u8];
 
     /// The row that covers `offset`.
@@ -54,11 +57,16 @@ pub trait RegMap: Copy + 'static {
 /// Marks a word without a register in [`RegMap::INDEX`].
 pub const NO_ROW: u8 = 0xff;
 
-/// Number of words that `rows` of (offset, count) span.
-pub const fn span(rows: &[(u64, u64)]) -> usize {
+/// What a row covers: offset, number of registers, bytes of each.
+pub type Extent = (u64, u64, u8);
+
+/// Number of 32-bit words that rows span.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time, without iterators")]
+pub const fn span(rows: &[Extent]) -> usize {
     let (mut end, mut row) = (0, 0);
     while row < rows.len() {
-        let last = rows[row].0 / 4 + rows[row].1;
+        let (offset, count, size) = rows[row];
+        let last = offset / 4 + count * (size / 4) as u64;
         end = if last > end { last } else { end };
         row += 1;
     }
@@ -66,15 +74,16 @@ pub const fn span(rows: &[(u64, u64)]) -> usize {
 }
 
 /// The row of each word. Evaluated at compile time: rows that overlap or are not aligned do not build.
-pub const fn index<const N: usize>(rows: &[(u64, u64)]) -> [u8; N] {
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time, without iterators")]
+pub const fn index<const N: usize>(rows: &[Extent]) -> [u8; N] {
     assert!(rows.len() < NO_ROW as usize, "too many rows");
     let mut index = [NO_ROW; N];
     let mut row = 0;
     while row < rows.len() {
-        let (offset, count) = rows[row];
-        assert!(offset % 4 == 0, "register not aligned");
+        let (offset, count, size) = rows[row];
+        assert!(offset % size as u64 == 0, "register not aligned");
         let mut word = (offset / 4) as usize;
-        while word < (offset / 4 + count) as usize {
+        while word < (offset / 4 + count * (size / 4) as u64) as usize {
             assert!(index[word] == NO_ROW, "registers overlap");
             index[word] = row as u8;
             word += 1;
@@ -92,33 +101,40 @@ pub struct At {
     /// Which of an array of registers, from 0.
     pub n: usize,
     /// The bits of the register that the access covers.
-    pub mask: u32,
+    pub mask: u64,
 }
 
 impl At {
     /// `old` with the covered bits taken from `value`.
-    pub fn merge(self, old: u32, value: u32) -> u32 {
+    pub fn merge(self, old: u64, value: u64) -> u64 {
         old & !self.mask | value & self.mask
+    }
+
+    /// [`merge`](At::merge) of a register of 32 bits.
+    pub fn merge_u32(self, old: u32, value: u32) -> u32 {
+        self.merge(old.into(), value.into()) as u32
     }
 }
 
-/// A device that is a bank of 32-bit registers plus plain state. Implementing it makes a [`Device`].
+/// A device that is a bank of registers plus plain state. Implementing it makes a [`Device`].
 pub trait Registers: Send {
     /// Model name.
     const MODEL: &'static str;
     /// Version of the layout of `State`; raised when the layout changes.
     const VERSION: u32 = 1;
+    /// Older layouts: see [`Format::older`].
+    const OLDER: &'static [(u32, Convert)] = &[];
     /// The register map.
     type Reg: RegMap;
-    /// Everything a snapshot holds.
-    type State: Serialize + DeserializeOwned;
+    /// Everything a snapshot holds; its default is the state after cold reset.
+    type State: Serialize + DeserializeOwned + Default;
 
     /// The state.
-    fn state(&self) -> &Self::State;
-    /// The state, to be replaced.
-    fn state_mut(&mut self) -> &mut Self::State;
-    /// The state after cold reset.
-    fn initial(&self) -> Self::State;
+    fn state(&mut self) -> &mut Self::State;
+    /// The state after cold reset, where it depends on more than the model.
+    fn initial(&mut self) -> Self::State {
+        Self::State::default()
+    }
     /// Whether `state`, which comes from a file, is possible: what indexing and arithmetic rely on.
     ///
     /// # Errors
@@ -126,90 +142,87 @@ pub trait Registers: Send {
     fn check(&self, _state: &Self::State) -> Result<(), String> {
         Ok(())
     }
-    /// What a read returns. Never called for write-only registers.
-    fn get(&mut self, reg: Self::Reg, at: At) -> u32;
-    /// What a write does; only the bits in `at.mask` are the guest's. Never called for read-only registers.
-    fn put(&mut self, reg: Self::Reg, at: At, value: u32);
+    /// The state is another one: after a reset or a load, before [`update`](Registers::update).
+    fn replaced(&mut self) {}
+    /// What a read returns; the upper half of a 32-bit register is not looked at. Never called for write-only registers.
+    fn get(&mut self, reg: Self::Reg, at: At) -> u64;
+    /// What a write does; only the bits in `at.mask` are the guest's, the others are zero. Never called for read-only
+    /// registers.
+    fn put(&mut self, reg: Self::Reg, at: At, value: u64);
     /// Recomputes every output from the state: after each access, reset and load.
     fn update(&mut self);
 }
 
-/// One access inside one register.
-struct Lane {
-    word: u64,
+/// How states of a kind of device are written.
+fn format<T: Registers>() -> Format {
+    Format {
+        model: T::MODEL,
+        version: T::VERSION,
+        older: T::OLDER,
+    }
+}
+
+/// Where an access goes.
+struct Located<R: 'static> {
+    entry: &'static Entry<R>,
+    at: At,
+    /// How far the access is from the register's lowest bits.
     shift: u32,
-    mask: u32,
 }
 
-impl Lane {
-    /// `None` where the access does not lie within one register.
-    fn new(offset: u64, size: u8) -> Option<Lane> {
-        let mask = match size {
-            1 => 0xff,
-            2 => 0xffff,
-            4 => 0xffff_ffff,
-            _ => return None,
-        };
-        let shift = (offset % 4) as u32 * 8;
-        offset.is_multiple_of(u64::from(size)).then_some(Lane {
-            word: offset & !3,
-            shift,
-            mask: mask << shift,
-        })
-    }
-}
-
-fn read_lane<T: Registers>(device: &mut T, access: Access) -> u32 {
+/// The register that an access lies in. `Err` is the misuse of a size; without one there is no register.
+fn locate<T: Registers>(access: Access) -> Result<Located<T::Reg>, Option<Misuse>> {
     let Access { offset, size, cpu } = access;
-    let Some(lane) = Lane::new(offset, size) else {
-        misuse::report(T::MODEL, Misuse::BadSize, offset, 0);
-        return 0;
+    let bits = match size {
+        1 | 2 | 4 | 8 if offset.is_multiple_of(size.into()) => u64::MAX >> (64 - 8 * u32::from(size)),
+        _ => return Err(Some(Misuse::BadSize)),
     };
-    match T::Reg::find(lane.word) {
-        Some(entry) if entry.rights != Rights::Wo => {
-            let n = (lane.word - entry.offset) as usize / 4;
-            (device.get(
-                entry.reg,
-                At {
-                    cpu,
-                    n,
-                    mask: lane.mask,
-                },
-            ) & lane.mask)
-                >> lane.shift
-        }
-        Some(_) => {
-            misuse::report(T::MODEL, Misuse::ReadWriteOnly, offset, 0);
-            0
-        }
-        None => {
-            misuse::report(T::MODEL, Misuse::ReadNothing, offset, 0);
-            0
-        }
-    }
+    let entry = T::Reg::find(offset).ok_or(None)?;
+    let (from_row, width) = (offset.saturating_sub(entry.offset), u64::from(entry.size));
+    let shift = 8 * (from_row % width) as u32;
+    let at = At {
+        cpu,
+        n: (from_row / width) as usize,
+        mask: bits << shift,
+    };
+    Ok(Located { entry, at, shift })
 }
 
-fn write_lane<T: Registers>(device: &mut T, access: Access, value: u32) {
-    let Access { offset, size, cpu } = access;
-    let Some(lane) = Lane::new(offset, size) else {
-        return misuse::report(T::MODEL, Misuse::BadSize, offset, value.into());
-    };
-    match T::Reg::find(lane.word) {
-        Some(entry) if entry.rights != Rights::Ro => {
-            let n = (lane.word - entry.offset) as usize / 4;
-            device.put(
-                entry.reg,
-                At {
-                    cpu,
-                    n,
-                    mask: lane.mask,
-                },
-                (value << lane.shift) & lane.mask,
-            );
-        }
-        Some(_) => misuse::report(T::MODEL, Misuse::WriteReadOnly, offset, value.into()),
-        None => misuse::report(T::MODEL, Misuse::WriteNothing, offset, value.into()),
+/// The two halves of an access of 64 bits, where that is not to one register.
+fn halves<T: Registers>(access: Access) -> Option<[Access; 2]> {
+    let Access { offset, size, .. } = access;
+    if size != 8 || offset.is_multiple_of(8) && T::Reg::find(offset).is_some_and(|entry| entry.size == 8) {
+        return None;
     }
+    let half = |offset| Access {
+        offset,
+        size: 4,
+        ..access
+    };
+    Some([half(offset), half(offset.saturating_add(4))])
+}
+
+fn read_one<T: Registers>(device: &mut T, access: Access) -> u64 {
+    let misused = match locate::<T>(access) {
+        Ok(Located { entry, at, shift }) if entry.rights != Rights::Wo => {
+            return (device.get(entry.reg, at) & at.mask) >> shift;
+        }
+        Ok(_) => Misuse::ReadWriteOnly,
+        Err(misused) => misused.unwrap_or(Misuse::ReadNothing),
+    };
+    misuse::report(T::MODEL, misused, access.offset, 0);
+    0
+}
+
+fn write_one<T: Registers>(device: &mut T, access: Access, value: u64) {
+    let misused = match locate::<T>(access) {
+        Ok(Located { entry, at, shift }) if entry.rights != Rights::Ro => {
+            return device.put(entry.reg, at, value << shift & at.mask);
+        }
+        Ok(_) => Misuse::WriteReadOnly,
+        Err(misused) => misused.unwrap_or(Misuse::WriteNothing),
+    };
+    misuse::report(T::MODEL, misused, access.offset, value);
 }
 
 impl<T: Registers> Device for T {
@@ -218,52 +231,44 @@ impl<T: Registers> Device for T {
     }
 
     fn read(&mut self, access: Access) -> u64 {
-        let value = if access.size == 8 {
-            let high = Access {
-                offset: access.offset.saturating_add(4),
-                size: 4,
-                ..access
-            };
-            let low = read_lane(self, Access { size: 4, ..access });
-            u64::from(low) | u64::from(read_lane(self, high)) << 32
-        } else {
-            read_lane(self, access).into()
+        let value = match halves::<T>(access) {
+            None => read_one(self, access),
+            Some([low, high]) => {
+                let low = read_one(self, low);
+                low | read_one(self, high) << 32
+            }
         };
         self.update();
         value
     }
 
     fn write(&mut self, access: Access, value: u64) {
-        if access.size == 8 {
-            let high = Access {
-                offset: access.offset.saturating_add(4),
-                size: 4,
-                ..access
-            };
-            write_lane(self, Access { size: 4, ..access }, value as u32);
-            write_lane(self, high, (value >> 32) as u32);
-        } else {
-            write_lane(self, access, value as u32);
+        match halves::<T>(access) {
+            None => write_one(self, access, value),
+            Some([low, high]) => {
+                write_one(self, low, value & 0xffff_ffff);
+                write_one(self, high, value >> 32);
+            }
         }
         self.update();
     }
 
     fn reset(&mut self) {
-        *self.state_mut() = self.initial();
+        *self.state() = self.initial();
+        self.replaced();
         self.update();
     }
 
-    fn save(&self) -> Saved {
-        Saved::new(T::MODEL, T::VERSION, self.state())
+    fn save(&mut self) -> Saved {
+        Saved::new(&format::<T>(), self.state())
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), LoadError> {
-        let state = saved.state(T::MODEL, T::VERSION)?;
-        self.check(&state).map_err(|reason| LoadError::Impossible {
-            model: T::MODEL,
-            reason,
-        })?;
-        *self.state_mut() = state;
+        let format = format::<T>();
+        let state = saved.state(&format)?;
+        self.check(&state).map_err(|reason| format.impossible(reason))?;
+        *self.state() = state;
+        self.replaced();
         self.update();
         Ok(())
     }
@@ -271,8 +276,8 @@ impl<T: Registers> Device for T {
 
 /// Declares a register map `Reg`: the table is the documentation.
 ///
-/// A row is `offset NAME Rights`, or `offset NAME[count] Rights` for an array of registers 4 bytes apart. Rows that
-/// overlap do not build.
+/// A row is `offset NAME Rights`, or `offset NAME[count] Rights` for an array of registers next to each other. A register
+/// has 32 bits, with `: u64` after its name 64. Rows that overlap do not build.
 ///
 /// ```
 /// emu_devices::regs! {
@@ -280,27 +285,32 @@ impl<T: Registers> Device for T {
 ///     0x000 CTLR    Rw
 ///     /// Interrupt priorities
 ///     0x400 IPR[64] Rw
+///     /// Interrupt routing
+///     0x600 IROUTER[32]: u64 Rw
 /// }
 /// use emu_devices::bus::RegMap;
 /// assert_eq!(Reg::find(0x404).map(|row| row.name), Some("IPR"));
+/// assert_eq!(Reg::find(0x6fc).map(|row| row.name), Some("IROUTER"));
 /// assert!(Reg::find(0x004).is_none());
 /// ```
 #[macro_export]
 macro_rules! regs {
-    ($( $(#[$doc:meta])* $offset:literal $name:ident $([$count:literal])? $rights:ident )*) => {
+    ($( $(#[$doc:meta])* $offset:literal $name:ident $([$count:literal])? $(: $width:ident)? $rights:ident )*) => {
         /// The registers.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         pub enum Reg { $( $(#[$doc])* $name ),* }
 
         impl Reg {
-            const ROWS: &'static [(u64, u64)] = &[ $( ($offset, $crate::regs!(@count $($count)?)) ),* ];
+            const ROWS: &'static [$crate::bus::Extent] =
+                &[ $( ($offset, $crate::regs!(@count $($count)?), $crate::regs!(@size $($width)?)) ),* ];
         }
 
         impl $crate::bus::RegMap for Reg {
             const TABLE: &'static [$crate::bus::Entry<Self>] = &[ $( $crate::bus::Entry {
                 offset: $offset,
                 count: $crate::regs!(@count $($count)?),
+                size: $crate::regs!(@size $($width)?),
                 reg: Reg::$name,
                 rights: $crate::bus::Rights::$rights,
                 name: stringify!($name),
@@ -313,6 +323,8 @@ macro_rules! regs {
     };
     (@count) => { 1 };
     (@count $count:literal) => { $count };
+    (@size) => { 4 };
+    (@size u64) => { 8 };
 }
 
 #[cfg(test)]
@@ -330,6 +342,8 @@ mod tests {
             0x20 ID      Ro
             /// Write-only
             0x24 CLEAR   Wo
+            /// Of 64 bits
+            0x28 LONG[2]: u64 Rw
         }
     }
     use map::Reg;
@@ -338,6 +352,7 @@ mod tests {
     struct State {
         data: u32,
         words: [u32; 2],
+        long: [u64; 2],
     }
 
     #[derive(Default)]
@@ -347,14 +362,8 @@ mod tests {
         const MODEL: &'static str = "test-chip";
         type Reg = Reg;
         type State = State;
-        fn state(&self) -> &State {
-            &self.0
-        }
-        fn state_mut(&mut self) -> &mut State {
+        fn state(&mut self) -> &mut State {
             &mut self.0
-        }
-        fn initial(&self) -> State {
-            State::default()
         }
         fn check(&self, state: &State) -> Result<(), String> {
             if state.data == 13 {
@@ -363,19 +372,21 @@ mod tests {
                 Ok(())
             }
         }
-        fn get(&mut self, reg: Reg, at: At) -> u32 {
+        fn get(&mut self, reg: Reg, at: At) -> u64 {
             match reg {
-                Reg::DATA => self.0.data,
-                Reg::WORD => self.0.words[at.n],
+                Reg::DATA => self.0.data.into(),
+                Reg::WORD => self.0.words[at.n].into(),
                 Reg::ID => 0x0403_0201,
+                Reg::LONG => self.0.long[at.n],
                 Reg::CLEAR => 0,
             }
         }
-        fn put(&mut self, reg: Reg, at: At, value: u32) {
+        fn put(&mut self, reg: Reg, at: At, value: u64) {
             match reg {
-                Reg::DATA => self.0.data = value,
-                Reg::WORD => self.0.words[at.n] = at.merge(self.0.words[at.n], value),
-                Reg::CLEAR => self.0.data &= !value,
+                Reg::DATA => self.0.data = value as u32,
+                Reg::WORD => self.0.words[at.n] = at.merge_u32(self.0.words[at.n], value as u32),
+                Reg::CLEAR => self.0.data &= !value as u32,
+                Reg::LONG => self.0.long[at.n] = at.merge(self.0.long[at.n], value),
                 Reg::ID => {}
             }
         }
@@ -412,8 +423,25 @@ mod tests {
     }
 
     #[test]
+    fn a_register_of_64_bits_is_one_and_has_lanes() {
+        let mut chip = Chip::default();
+
+        chip.write(Access::new(0x30, 8), 0x1111_2222_3333_4444);
+        chip.write(Access::new(0x34, 4), 0x5555_6666);
+        chip.write(Access::new(0x31, 1), 0x77);
+
+        assert_eq!(chip.0.long, [0, 0x5555_6666_3333_7744]);
+        assert_eq!(chip.read(Access::new(0x30, 8)), 0x5555_6666_3333_7744);
+        assert_eq!(chip.read(Access::new(0x36, 2)), 0x5555);
+        assert_eq!(chip.read(Access::new(0x2c, 8)), 0x3333_7744_0000_0000);
+    }
+
+    #[test]
     fn misuse_reads_zero_and_writes_nothing() {
-        let mut chip = Chip(State { data: 5, words: [0; 2] });
+        let mut chip = Chip(State {
+            data: 5,
+            ..State::default()
+        });
 
         for (offset, size) in [
             (0x24, 4),
@@ -433,10 +461,13 @@ mod tests {
 
     #[test]
     fn an_impossible_state_leaves_the_device_alone() {
-        let mut chip = Chip(State { data: 5, words: [0; 2] });
+        let mut chip = Chip(State {
+            data: 5,
+            ..State::default()
+        });
         let saved = Chip(State {
             data: 13,
-            words: [0; 2],
+            ..State::default()
         })
         .save();
 

@@ -3,10 +3,14 @@
 //! A list of items, each a string of bytes under a 16-bit key; from 0x20 on, files with names, listed in the directory
 //! item. The guest selects an item and reads it on, byte by byte from the data register or by DMA. The MMIO layout of
 //! the Arm boards: data at 0, selector at 8, DMA address at 16, the latter two big-endian.
+//!
+//! A guest that starts a DMA request waits for its control word to become 0. Small requests are done at once, which simple
+//! guests rely on; of large ones a worker does the rest, piece by piece.
 
 use crate::bus::misuse::{self, Misuse};
-use crate::bus::{Access, Device, GuestMemory, LoadError, OutOfRange, Saved};
+use crate::bus::{Access, Bell, Device, Format, GuestMemory, LoadError, Next, OutOfRange, Saved, Works};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -39,7 +43,11 @@ pub mod key {
 }
 
 const MODEL: &str = "fw_cfg";
-const VERSION: u32 = 1;
+const FORMAT: Format = Format {
+    model: MODEL,
+    version: 2,
+    older: &[(1, before_pieces)],
+};
 /// Features: the data register, and DMA.
 const FEATURES: u32 = 1 | 2;
 /// What the DMA address register reads as.
@@ -50,6 +58,8 @@ const WRITE_CHANNEL: u16 = 1 << 14;
 const NAME: usize = 55;
 /// Bytes moved at once by DMA.
 const CHUNK: usize = 64 << 10;
+/// Pieces of a DMA request that are done before the access returns that starts it.
+const AT_ONCE: usize = 16;
 
 /// Control word of a DMA request.
 mod dma {
@@ -70,6 +80,32 @@ pub struct State {
     dma_high: u32,
     /// Contents of writable items that the guest has changed.
     written: BTreeMap<u16, Vec<u8>>,
+    /// A DMA request that is under way.
+    #[serde(deserialize_with = "Option::deserialize")]
+    dma: Option<Transfer>,
+}
+
+/// What is left of a DMA request that reads an item.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Transfer {
+    /// Guest-physical address of the request.
+    request: u64,
+    key: u16,
+    /// The next byte of the item.
+    offset: u64,
+    /// Guest-physical address that it goes to.
+    target: u64,
+    /// Bytes that are left.
+    left: u32,
+}
+
+/// Version 1 had all of a request done at once.
+fn before_pieces(mut state: Value) -> Result<Value, String> {
+    state
+        .as_object_mut()
+        .ok_or("not an object")?
+        .insert("dma".into(), Value::Null);
+    Ok(state)
 }
 
 struct Item {
@@ -83,6 +119,7 @@ pub struct FwCfg {
     items: BTreeMap<u16, Item>,
     files: BTreeMap<String, u16>,
     memory: Arc<dyn GuestMemory>,
+    bell: Bell,
 }
 
 /// Why a file was not added.
@@ -107,6 +144,7 @@ impl FwCfg {
             items: BTreeMap::new(),
             files: BTreeMap::new(),
             memory,
+            bell: Bell::default(),
         };
         device.add_item(key::SIGNATURE, *b"QEMU");
         device.add_item(key::ID, FEATURES.to_le_bytes());
@@ -190,15 +228,18 @@ impl FwCfg {
         self.state.offset = 0;
     }
 
-    /// The next bytes of the selected item, zeros past its end.
+    /// Bytes of an item from `offset` on, zeros past its end.
+    fn bytes(&self, key: u16, offset: u64, out: &mut [u8]) {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let rest = self.contents(key).get(start..).unwrap_or_default();
+        let (there, past) = out.split_at_mut(rest.len().min(out.len()));
+        there.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        past.fill(0);
+    }
+
+    /// The next bytes of the selected item.
     fn next_bytes(&mut self, out: &mut [u8]) {
-        let contents = self.contents(self.state.selected);
-        let start = usize::try_from(self.state.offset)
-            .unwrap_or(usize::MAX)
-            .min(contents.len());
-        let count = out.len().min(contents.len() - start);
-        out[..count].copy_from_slice(&contents[start..start + count]);
-        out[count..].fill(0);
+        self.bytes(self.state.selected, self.state.offset, out);
         self.state.offset = self.state.offset.saturating_add(out.len() as u64);
     }
 
@@ -206,53 +247,92 @@ impl FwCfg {
     fn request(&mut self, address: u64) {
         let mut request = [0; 16];
         if self.memory.read(address, &mut request).is_err() {
-            return misuse::report(
-                MODEL,
-                Misuse::BadValue("DMA request outside RAM (ignored)"),
-                16,
-                address,
-            );
+            let what = Misuse::BadValue("DMA request outside RAM (ignored)");
+            return misuse::report(MODEL, what, 16, address);
+        }
+        if self.state.dma.is_some() {
+            let what = Misuse::BadValue("DMA request while another is under way (refused)");
+            misuse::report(MODEL, what, 16, address);
+            return self.answer(address, Err(OutOfRange { address, length: 16 }));
         }
         let [c0, c1, c2, c3, l0, l1, l2, l3, target @ ..] = request;
         let control = u32::from_be_bytes([c0, c1, c2, c3]);
         let length = u32::from_be_bytes([l0, l1, l2, l3]);
-        let done = self.transfer(control, length, u64::from_be_bytes(target));
-        let answer = if done.is_ok() { 0 } else { dma::ERROR };
-        // The request was just read from there, so it can be written.
-        let _ = self.memory.write(address, &answer.to_be_bytes());
+        match self.transfer(control, length, u64::from_be_bytes(target)) {
+            Ok(Some(transfer)) => {
+                self.state.dma = Some(Transfer {
+                    request: address,
+                    ..transfer
+                });
+                if (0..AT_ONCE).all(|_| self.go_on()) {
+                    self.bell.ring();
+                }
+            }
+            Ok(None) => self.answer(address, Ok(())),
+            Err(error) => self.answer(address, Err(error)),
+        }
     }
 
-    fn transfer(&mut self, control: u32, length: u32, target: u64) -> Result<(), OutOfRange> {
+    /// Tells the guest how its request has gone.
+    fn answer(&self, request: u64, done: Result<(), OutOfRange>) {
+        let answer = if done.is_ok() { 0 } else { dma::ERROR };
+        // The request was read from there, so it can be written.
+        let _ = self.memory.write(request, &answer.to_be_bytes());
+    }
+
+    /// Does what is asked for, all but what moves data to the guest.
+    fn transfer(&mut self, control: u32, length: u32, target: u64) -> Result<Option<Transfer>, OutOfRange> {
         if control & dma::SELECT != 0 {
             self.select((control >> 16) as u16);
         }
         if control & dma::READ != 0 {
-            self.read_to(target, length)
-        } else if control & dma::WRITE != 0 {
-            self.write_from(target, length)
-        } else {
-            if control & dma::SKIP != 0 {
-                self.state.offset = self.state.offset.saturating_add(length.into());
-            }
-            Ok(())
+            return self.read_to(target, length).map(Some);
         }
+        if control & dma::WRITE != 0 {
+            self.write_from(target, length)?;
+        } else if control & dma::SKIP != 0 {
+            self.state.offset = self.state.offset.saturating_add(length.into());
+        }
+        Ok(None)
     }
 
-    fn read_to(&mut self, target: u64, length: u32) -> Result<(), OutOfRange> {
-        let length = u64::from(length);
-        if length != 0 && !self.memory.contains(target, length) {
+    /// The transfer of the next `length` bytes of the selected item.
+    fn read_to(&mut self, target: u64, length: u32) -> Result<Transfer, OutOfRange> {
+        if length != 0 && !self.memory.contains(target, length.into()) {
+            let length = length.into();
             return Err(OutOfRange {
                 address: target,
                 length,
             });
         }
-        let mut chunk = vec![0; CHUNK.min(length as usize)];
-        for done in (0..length).step_by(CHUNK) {
-            let part = (length - done).min(CHUNK as u64) as usize;
-            self.next_bytes(&mut chunk[..part]);
-            self.memory.write(target + done, &chunk[..part])?;
+        let offset = self.state.offset;
+        self.state.offset = offset.saturating_add(length.into());
+        Ok(Transfer {
+            request: 0,
+            key: self.state.selected,
+            offset,
+            target,
+            left: length,
+        })
+    }
+
+    /// Moves a piece of the request that is under way; whether there is more of it.
+    fn go_on(&mut self) -> bool {
+        let Some(mut transfer) = self.state.dma.take() else {
+            return false;
+        };
+        let mut chunk = vec![0; CHUNK.min(transfer.left as usize)];
+        self.bytes(transfer.key, transfer.offset, &mut chunk);
+        let moved = self.memory.write(transfer.target, &chunk);
+        transfer.left -= chunk.len() as u32;
+        if moved.is_err() || transfer.left == 0 {
+            self.answer(transfer.request, moved);
+            return false;
         }
-        Ok(())
+        transfer.offset = transfer.offset.saturating_add(chunk.len() as u64);
+        transfer.target += chunk.len() as u64;
+        self.state.dma = Some(transfer);
+        true
     }
 
     fn write_from(&mut self, source: u64, length: u32) -> Result<(), OutOfRange> {
@@ -269,11 +349,21 @@ impl FwCfg {
             return Err(refused);
         }
         let mut contents = self.contents(key).to_vec();
-        self.memory
-            .read(source, &mut contents[self.state.offset as usize..end as usize])?;
+        let written = contents.get_mut(self.state.offset as usize..end as usize);
+        self.memory.read(source, written.ok_or(refused)?)?;
         self.state.written.insert(key, contents);
         self.state.offset = end;
         Ok(())
+    }
+}
+
+impl Works for FwCfg {
+    fn bell(&self) -> &Bell {
+        &self.bell
+    }
+
+    fn next(&mut self) -> Next<FwCfg> {
+        if self.go_on() { Next::More } else { Next::Idle }
     }
 }
 
@@ -287,7 +377,8 @@ impl Device for FwCfg {
             (0..8, 1 | 2 | 4 | 8) if access.offset + u64::from(access.size) <= 8 => {
                 // In memory the bytes keep their order, whatever the width.
                 let mut bytes = [0; 8];
-                self.next_bytes(&mut bytes[..access.size.into()]);
+                let (wanted, _) = bytes.split_at_mut(access.size.into());
+                self.next_bytes(wanted);
                 u64::from_le_bytes(bytes)
             }
             (16, 8) => DMA_SIGNATURE.swap_bytes(),
@@ -318,12 +409,12 @@ impl Device for FwCfg {
         self.state = State::default();
     }
 
-    fn save(&self) -> Saved {
-        Saved::new(MODEL, VERSION, &self.state)
+    fn save(&mut self) -> Saved {
+        Saved::new(&FORMAT, &self.state)
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), LoadError> {
-        let state: State = saved.state(MODEL, VERSION)?;
+        let state: State = saved.state(&FORMAT)?;
         for (key, bytes) in &state.written {
             let fits = self
                 .items
@@ -331,10 +422,11 @@ impl Device for FwCfg {
                 .is_some_and(|item| item.writable && item.bytes.len() == bytes.len());
             if !fits {
                 let reason = format!("item {key:#x} is not writable or has another size");
-                return Err(LoadError::Impossible { model: MODEL, reason });
+                return Err(FORMAT.impossible(reason));
             }
         }
         self.state = state;
+        self.bell.ring();
         Ok(())
     }
 }
@@ -477,6 +569,49 @@ mod tests {
         assert_eq!(device.file("etc/w"), Some(&[0; 4][..]));
         device.load(&saved).unwrap();
         assert_eq!(device.file("etc/w"), Some(&b"abc\0"[..]));
+    }
+
+    #[test]
+    fn a_large_request_is_done_in_pieces_that_survive_save_and_load() {
+        let whole: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7) as u8).collect();
+        let memory = RamWindow::new(RAM, Arc::new(Ram::new(4 << 20).unwrap()), None);
+        let mut device = FwCfg::new(Arc::new(memory.clone()));
+        device.add_file("etc/large", whole.clone()).unwrap();
+
+        let control = u32::from(key::FILE_FIRST) << 16 | dma::SELECT | dma::READ;
+        let under_way = request(&mut device, &memory, control, 3_000_000, RAM + 0x100);
+        assert_eq!(under_way, control, "the guest waits");
+        assert!(matches!(device.next(), Next::More));
+        let saved = device.save();
+        device.reset();
+        assert!(matches!(device.next(), Next::Idle));
+        device.load(&saved).unwrap();
+        // What the guest does with the other registers meanwhile changes nothing.
+        select(&mut device, key::SIGNATURE);
+        memory.write(RAM + 0x3f_0000, &[0xff; 16]).unwrap();
+        device.write(Access::new(16, 8), (RAM + 0x3f_0000).swap_bytes());
+        let pieces = std::iter::from_fn(|| matches!(device.next(), Next::More).then_some(())).count();
+
+        assert!(pieces > 20, "{pieces}");
+        let mut got = vec![0; 3_000_000];
+        memory.read(RAM + 0x100, &mut got).unwrap();
+        assert!(got == whole);
+        assert_eq!(memory.load_u16(RAM + 2), Ok(0));
+        assert_eq!(
+            memory.load_u16(RAM + 0x3f_0002),
+            Ok(0x0100),
+            "the other request is refused"
+        );
+    }
+
+    #[test]
+    fn a_state_of_version_1_is_taken_over() {
+        let (mut device, _) = bench();
+        let saved = r#"{"model":"fw_cfg","version":1,"state":{"selected":33,"offset":1,"dma_high":0,"written":{}}}"#;
+
+        device.load(&serde_json::from_str(saved).unwrap()).unwrap();
+
+        assert_eq!(read(&mut device, 4), b"irst");
     }
 
     #[test]

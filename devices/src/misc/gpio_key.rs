@@ -1,8 +1,9 @@
 //! A key on a GPIO pin, such as a power button: as the device tree's `gpio-keys` describes it.
 
 use super::pl061::Pl061;
-use crate::bus::{Clock, Shared, Timer};
+use crate::bus::{Clock, Format, LoadError, Saved, Shared, Timer};
 
+const FORMAT: Format = Format::first("gpio-key");
 /// How long a key is held down, in nanoseconds: longer than a driver's debouncing.
 const HELD: u64 = 100_000_000;
 
@@ -34,6 +35,23 @@ impl GpioKey {
         self.gpio.with(|gpio| gpio.set_input(self.pin, true));
         self.release.arm(self.clock.now_ns() + HELD);
     }
+
+    /// For a snapshot: when the key will be released. Whether it is down is the pin's state.
+    pub fn save(&self) -> Saved {
+        Saved::new(&FORMAT, &self.release.deadline())
+    }
+
+    /// Restores a saved state.
+    ///
+    /// # Errors
+    /// [`LoadError`]; the key is then unchanged.
+    pub fn load(&self, saved: &Saved) -> Result<(), LoadError> {
+        match saved.state(&FORMAT)? {
+            Some(at) => self.release.arm(at),
+            None => self.release.cancel(),
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]
@@ -51,6 +69,25 @@ mod tests {
         key.press();
         assert_eq!(pins(), 8);
         clock.advance(HELD);
+        assert_eq!(pins(), 0);
+    }
+
+    #[test]
+    fn a_key_that_was_down_at_the_snapshot_goes_up() {
+        let clock = Clock::manual(0);
+        let gpio = Pl061::new(&Wiring::new(), Irq::unconnected(), [const { Irq::unconnected() }; 8]);
+        let key = GpioKey::new(&clock, &gpio, 3);
+        let pins = || gpio.read(Access::new(0x3fc, 4));
+        key.press();
+        let saved = (gpio.save(), key.save());
+        clock.advance(HELD);
+
+        let other = clock.now_ns();
+        gpio.load(&saved.0).unwrap();
+        key.load(&saved.1).unwrap();
+        assert_eq!((pins(), other), (8, HELD));
+        clock.advance(0);
+
         assert_eq!(pins(), 0);
     }
 }

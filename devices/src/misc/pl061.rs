@@ -107,16 +107,12 @@ impl Registers for Pl061 {
     type Reg = Reg;
     type State = State;
 
-    fn state(&self) -> &State {
-        &self.state
-    }
-
-    fn state_mut(&mut self) -> &mut State {
+    fn state(&mut self) -> &mut State {
         &mut self.state
     }
 
     /// What comes from outside does not change by a reset of this chip.
-    fn initial(&self) -> State {
+    fn initial(&mut self) -> State {
         let inputs = self.state.inputs;
         State {
             inputs,
@@ -125,7 +121,7 @@ impl Registers for Pl061 {
         }
     }
 
-    fn get(&mut self, reg: Reg, at: At) -> u32 {
+    fn get(&mut self, reg: Reg, at: At) -> u64 {
         let s = &self.state;
         let value = match reg {
             Reg::GPIODATA => s.pins() & at.n as u8,
@@ -137,13 +133,13 @@ impl Registers for Pl061 {
             Reg::GPIORIS => s.raw(),
             Reg::GPIOMIS => s.raw() & s.ie,
             Reg::GPIOAFSEL => s.afsel,
-            Reg::ID => ID[at.n],
+            Reg::ID => ID.get(at.n).copied().unwrap_or(0),
             Reg::GPIOIC => 0,
         };
         value.into()
     }
 
-    fn put(&mut self, reg: Reg, at: At, value: u32) {
+    fn put(&mut self, reg: Reg, at: At, value: u64) {
         let s = &mut self.state;
         let value = value as u8;
         match reg {

@@ -42,7 +42,7 @@ pub struct State {
     ris: u32,
     /// The alarm has been set and has not gone off.
     alarm: bool,
-    /// The time at the last look for the alarm.
+    /// The time at the last look for the alarm, while it is set.
     looked: u32,
 }
 
@@ -76,20 +76,21 @@ impl Pl031 {
     fn watch_alarm(&mut self) {
         let now = self.now();
         let s = &mut self.state;
+        if !s.alarm {
+            return self.timer.cancel();
+        }
         let passed = now.wrapping_sub(std::mem::replace(&mut s.looked, now));
         let left = s.mr.wrapping_sub(now);
         // Host time may step back: then nothing has been reached.
         let reached = left == 0 || passed <= i32::MAX as u32 && left.wrapping_neg() < passed;
-        if s.alarm && reached {
+        if reached {
             s.alarm = false;
             s.ris = 1;
-        }
-        if s.alarm {
+            self.timer.cancel();
+        } else {
             let in_this_second = self.clock.wall_ns() % SECOND;
             self.timer
                 .arm(self.clock.now_ns() + u64::from(left) * SECOND - in_this_second);
-        } else {
-            self.timer.cancel();
         }
     }
 }
@@ -99,20 +100,12 @@ impl Registers for Pl031 {
     type Reg = Reg;
     type State = State;
 
-    fn state(&self) -> &State {
-        &self.state
-    }
-
-    fn state_mut(&mut self) -> &mut State {
+    fn state(&mut self) -> &mut State {
         &mut self.state
     }
 
-    fn initial(&self) -> State {
-        State::default()
-    }
-
-    fn get(&mut self, reg: Reg, at: At) -> u32 {
-        match reg {
+    fn get(&mut self, reg: Reg, at: At) -> u64 {
+        let value = match reg {
             Reg::RTCDR => self.now(),
             Reg::RTCMR => self.state.mr,
             Reg::RTCLR => self.state.lr,
@@ -120,16 +113,19 @@ impl Registers for Pl031 {
             Reg::RTCIMSC => self.state.imsc,
             Reg::RTCRIS => self.state.ris,
             Reg::RTCMIS => self.state.ris & self.state.imsc,
-            Reg::ID => ID[at.n].into(),
+            Reg::ID => ID.get(at.n).copied().unwrap_or(0).into(),
             Reg::RTCICR => 0,
-        }
+        };
+        value.into()
     }
 
-    fn put(&mut self, reg: Reg, _at: At, value: u32) {
+    fn put(&mut self, reg: Reg, _at: At, value: u64) {
+        let value = value as u32;
         match reg {
             Reg::RTCMR => {
                 self.state.mr = value;
                 self.state.alarm = true;
+                self.state.looked = self.now();
             }
             Reg::RTCLR => {
                 self.state.lr = value;

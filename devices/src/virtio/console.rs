@@ -1,10 +1,11 @@
 //! Console device: VIRTIO 1.2, 5.3. A single port, with emergency write.
 
 use super::mmio::Mmio;
-use super::{QueueError, Ring, VirtioDevice};
+use super::{LARGEST, QueueError, Request, Step, VirtioDevice, slot};
 use crate::backend::CharBackend;
-use crate::bus::{GuestMemory, Irq, Registers, Shared, Wiring};
-use serde::{Deserialize, Serialize};
+use crate::bus::{Convert, GuestMemory, Irq, Shared, Wiring};
+use serde_json::Value;
+use std::convert::Infallible;
 use std::sync::Arc;
 
 /// VIRTIO_CONSOLE_F_EMERG_WRITE.
@@ -18,16 +19,10 @@ const LONGEST: u64 = 1 << 20;
 /// The receive queue; the other one is for transmission.
 const RECEIVE: usize = 0;
 
-/// A console on a character backend.
+/// A console on a character backend. It has one buffer of each queue at a time: the one that the next input goes to, and
+/// the one that is being sent.
 pub struct Console {
     backend: Arc<dyn CharBackend>,
-}
-
-/// What a snapshot holds.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {
-    /// Bytes of the first available transmit buffer that the backend has taken already.
-    sent: u64,
 }
 
 impl Console {
@@ -38,86 +33,98 @@ impl Console {
         memory: Arc<dyn GuestMemory>,
         backend: Arc<dyn CharBackend>,
     ) -> Shared<Mmio<Console>> {
-        let slot = Mmio::new(
-            wiring,
-            irq,
-            memory,
-            Console {
-                backend: backend.clone(),
-            },
-        );
+        let console = Console {
+            backend: backend.clone(),
+        };
+        let slot = Mmio::new(wiring, irq, memory, console);
         let client = slot.downgrade();
         backend.connect(Box::new(move || {
-            client.with(Mmio::update);
+            client.with(|mmio| mmio.slot().host_ready());
         }));
         slot
     }
 
     /// Gives the driver what input there is.
-    fn receive(&self, ring: &mut Ring<'_>) -> Result<(), QueueError> {
-        let mut chunk = [0; CHUNK];
-        for _ in 0..ring.size() {
-            let Some(chain) = ring.peek()? else { return Ok(()) };
-            if chain.writable() == 0 {
-                return Err(QueueError::Unsuitable);
-            }
-            let room = chain.writable().min(CHUNK as u64) as usize;
-            let count = self.backend.read(&mut chunk[..room]);
-            if count == 0 {
-                return Ok(());
-            }
-            let written = chain.write(ring.memory(), 0, &chunk[..count])?;
-            ring.complete(&chain, written as u32)?;
+    fn receive(&self, request: Request<'_>) -> Result<Step<Infallible>, QueueError> {
+        let Request { chain, memory, .. } = request;
+        if chain.writable() == 0 {
+            return Err(QueueError::Unsuitable);
         }
-        Ok(())
+        let mut chunk = [0; CHUNK];
+        let room = chain.writable().min(CHUNK as u64) as usize;
+        let (chunk, _) = chunk.split_at_mut(room);
+        let count = self.backend.read(chunk).min(room);
+        let (input, _) = chunk.split_at(count);
+        if input.is_empty() {
+            return Ok(Step::Wait);
+        }
+        let written = chain.write(memory, 0, input)?;
+        Ok(Step::Done(written as u32))
     }
 
-    /// Gives the backend what it takes of the driver's output. A buffer stays available until all of it is taken.
-    fn transmit(&self, state: &mut State, ring: &mut Ring<'_>) -> Result<(), QueueError> {
-        let mut chunk = [0; CHUNK];
-        for _ in 0..ring.size() {
-            let Some(chain) = ring.peek()? else { return Ok(()) };
-            if chain.readable() > LONGEST {
-                return Err(QueueError::Unsuitable);
-            }
-            loop {
-                let count = chain.read(ring.memory(), state.sent, &mut chunk)?;
-                if count == 0 {
-                    break;
-                }
-                let taken = self.backend.write(&chunk[..count]);
-                state.sent += taken as u64;
-                if taken < count {
-                    return Ok(());
-                }
-            }
-            state.sent = 0;
-            ring.complete(&chain, 0)?;
+    /// Gives the backend what it takes of the driver's output.
+    fn transmit(&self, request: Request<'_>) -> Result<Step<Infallible>, QueueError> {
+        let Request {
+            chain, memory, done, ..
+        } = request;
+        if chain.readable() > LONGEST {
+            return Err(QueueError::Unsuitable);
         }
-        Ok(())
+        let mut chunk = [0; CHUNK];
+        let count = chain.read(memory, *done, &mut chunk)?;
+        let (output, _) = chunk.split_at(count);
+        let taken = self.backend.write(output);
+        *done += taken as u64;
+        Ok(match *done >= chain.readable() {
+            true => Step::Done(0),
+            false if taken < count => Step::Wait,
+            false => Step::More,
+        })
     }
+}
+
+/// Version 1 counted what was sent of the first buffer without saying which that is.
+fn before_requests(mut state: Value) -> Result<Value, String> {
+    let device = state.get_mut("device").ok_or("no device")?;
+    if device.get("sent").and_then(Value::as_u64) != Some(0) {
+        return Err("a buffer is half sent".to_owned());
+    }
+    *device = Value::Null;
+    slot::before_requests(state)
 }
 
 impl VirtioDevice for Console {
     const MODEL: &'static str = "virtio-console";
     const DEVICE_ID: u32 = 3;
-    const FEATURES: u64 = EMERG_WRITE;
-    const QUEUES: &'static [u16] = &[128, 128];
-    type State = State;
+    const OLDER: &'static [(u32, Convert)] = &[(1, before_requests)];
+    type State = ();
+    type Answer = Infallible;
+
+    fn features(&self) -> u64 {
+        EMERG_WRITE
+    }
+
+    fn queues(&self) -> Vec<u16> {
+        vec![LARGEST; 2]
+    }
 
     /// cols, rows and max_nr_ports are not offered: zero.
-    fn set_config(&mut self, _state: &mut State, offset: u64, mask: u32, value: u32) {
+    fn set_config(&mut self, _state: &mut (), offset: u64, mask: u32, value: u32) {
         if offset == EMERG_WR && mask & 0xff != 0 {
             // Best effort, by its definition (5.3.4).
             self.backend.write(&[value as u8]);
         }
     }
 
-    fn process(&mut self, state: &mut State, index: usize, ring: &mut Ring<'_>) -> Result<(), QueueError> {
-        match index {
-            RECEIVE => self.receive(ring),
-            _ => self.transmit(state, ring),
+    fn serve(&mut self, _state: &mut (), request: Request<'_>) -> Result<Step<Infallible>, QueueError> {
+        match request.queue {
+            RECEIVE => self.receive(request),
+            _ => self.transmit(request),
         }
+    }
+
+    fn finish(&mut self, _: &mut (), _: Request<'_>, answer: Infallible) -> Result<Step<Infallible>, QueueError> {
+        match answer {}
     }
 }
 
@@ -156,6 +163,7 @@ mod tests {
 
         fn notify(&self, queue: u64) {
             self.slot.write(Access::new(0x50, 4), queue);
+            self.slot.work();
         }
     }
 
@@ -184,8 +192,11 @@ mod tests {
         b.notify(1);
         assert!(b.transmit.used().is_empty());
         let saved = b.slot.save();
+        b.slot.reset();
         b.slot.load(&saved).unwrap();
+        b.slot.work();
         assert_eq!(b.host.take_output(), b"hel");
+        b.slot.work();
         assert_eq!(b.host.take_output(), b"lo");
 
         assert_eq!(b.transmit.used(), [(0, 0)]);
@@ -210,6 +221,7 @@ mod tests {
         b.receive.make_available(0);
         b.notify(0);
         b.host.feed(b"g");
+        b.slot.work();
         assert_eq!(b.receive.used()[2], (0, 1));
     }
 
@@ -245,7 +257,7 @@ mod tests {
         b.receive.describe(0, RAM, 4, 0, 0);
         b.receive.make_available(0);
 
-        b.host.feed(b"x");
+        b.slot.work();
 
         assert_eq!(b.slot.read(Access::new(0x70, 4)) & 0x40, 0x40);
     }

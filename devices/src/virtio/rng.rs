@@ -1,6 +1,6 @@
 //! Entropy device: VIRTIO 1.2, 5.4.
 
-use super::{QueueError, Ring, VirtioDevice};
+use super::{LARGEST, QueueError, Request, Step, VirtioDevice};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
@@ -21,31 +21,41 @@ impl Rng {
 impl VirtioDevice for Rng {
     const MODEL: &'static str = "virtio-rng";
     const DEVICE_ID: u32 = 4;
-    const FEATURES: u64 = 0;
-    const QUEUES: &'static [u16] = &[8];
     type State = ();
+    type Answer = Vec<u8>;
 
-    fn process(&mut self, _state: &mut (), _index: usize, ring: &mut Ring<'_>) -> Result<(), QueueError> {
-        for _ in 0..ring.size() {
-            let Some(chain) = ring.peek()? else { return Ok(()) };
-            // A request without room for an answer (5.4.6.1) would be asked for ever.
-            if chain.writable() == 0 {
-                return Err(QueueError::Unsuitable);
-            }
-            let mut bytes = vec![0; chain.writable().min(MOST) as usize];
-            let count = fill(&mut bytes);
-            let written = chain.write(ring.memory(), 0, &bytes[..count])?;
-            ring.complete(&chain, written as u32)?;
-        }
-        Ok(())
+    fn queues(&self) -> Vec<u16> {
+        vec![LARGEST]
     }
+
+    fn serve(&mut self, _state: &mut (), request: Request<'_>) -> Result<Step<Vec<u8>>, QueueError> {
+        // A request without room for an answer (5.4.6.1) would be asked for ever.
+        if request.chain.writable() == 0 {
+            return Err(QueueError::Unsuitable);
+        }
+        let count = request.chain.writable().min(MOST) as usize;
+        Ok(Step::Unlocked(Box::new(move || random(count))))
+    }
+
+    fn finish(&mut self, _: &mut (), request: Request<'_>, bytes: Vec<u8>) -> Result<Step<Vec<u8>>, QueueError> {
+        let written = request.chain.write(request.memory, 0, &bytes)?;
+        Ok(Step::Done(written as u32))
+    }
+}
+
+/// Random bytes, `count` of them if the host has so many.
+fn random(count: usize) -> Vec<u8> {
+    let mut bytes = vec![0; count];
+    let there = fill(&mut bytes);
+    bytes.truncate(there);
+    bytes
 }
 
 /// Fills `bytes` with random ones; returns how many there were.
 fn fill(bytes: &mut [u8]) -> usize {
     let mut done = 0;
-    while done < bytes.len() {
-        match getrandom(&mut bytes[done..], GetRandomFlags::empty()) {
+    while let Some(rest) = bytes.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match getrandom(rest, GetRandomFlags::empty()) {
             Ok(count) => done += count,
             Err(Errno::INTR) => {}
             Err(error) => {
@@ -73,6 +83,7 @@ mod tests {
         driver.describe(0, RAM, length, flags, 0);
         driver.make_available(0);
         slot.write(Access::new(0x50, 4), 0);
+        slot.work();
         (driver, slot.read(Access::new(0x70, 4)))
     }
 
@@ -98,6 +109,14 @@ mod tests {
         let (driver, status) = ask(64, 0);
 
         assert_eq!((driver.used(), status & 0x40), (vec![], 0x40));
+    }
+
+    #[test]
+    fn its_queue_is_as_large_as_drivers_want() {
+        let memory = RamWindow::new(RAM, Arc::new(Ram::new(RAM_SIZE).unwrap()), None);
+        let slot = Mmio::new(&Wiring::new(), Irq::unconnected(), Arc::new(memory), Rng::new());
+
+        assert_eq!(slot.read(Access::new(0x34, 4)), 1024);
     }
 
     #[test]

@@ -5,14 +5,14 @@ use crate::bus::{Access, Device, GuestMemory, Ram, RamWindow, Shared};
 use std::sync::Arc;
 
 /// Where the driver's memory is.
-pub(super) const RAM: u64 = 0x4000_0000;
+pub(crate) const RAM: u64 = 0x4000_0000;
 /// Its size.
-pub(super) const RAM_SIZE: u64 = 0x1_0000;
+pub(crate) const RAM_SIZE: u64 = 0x1_0000;
 /// The rings of queue `n` are here plus `n * 0x1000`.
 const RINGS: u64 = RAM + 0x8000;
 
 /// One queue from the driver's side.
-pub(super) struct Driver {
+pub(crate) struct Driver {
     pub memory: RamWindow,
     pub queue: Queue,
     available: u16,

@@ -14,7 +14,7 @@ mod tree;
 use std::io;
 use std::sync::Arc;
 
-use emu_devices::bus::{CpuLine, LoadError, Saved, Wiring};
+use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
 use emu_devices::irq::gicv2::GicV2;
 use emu_firmware::fdt::{Chosen, Node};
 use emu_frontend_arm::platform::{FIQ, IRQ};
@@ -83,7 +83,7 @@ impl Architecture for Arm32 {
 }
 
 /// What [`Saved`] calls the state of a CPU, and its version.
-const SAVED: (&str, u32) = ("arm-cpu", 1);
+const SAVED: Format = Format::first("arm-cpu");
 
 impl Core for Arm {
     /// Supervisor mode, interrupts masked, MMU and caches off.
@@ -103,11 +103,11 @@ impl Core for Arm {
     }
 
     fn save(&self, cpu: &Cpu) -> Saved {
-        Saved::new(SAVED.0, SAVED.1, cpu)
+        Saved::new(&SAVED, cpu)
     }
 
     fn load(&mut self, saved: &Saved) -> Result<Cpu, LoadError> {
-        let mut cpu: Cpu = saved.state(SAVED.0, SAVED.1)?;
+        let mut cpu: Cpu = saved.state(&SAVED)?;
         program_all(&mut cpu, self);
         Ok(cpu)
     }

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 use emu_devices::backend::CharBackend;
-use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, Shared, Wiring};
+use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, Shared, Threads, Wiring, Works};
 use emu_devices::char::pl011::Pl011;
 use emu_devices::misc::fw_cfg::{self, FwCfg};
 use emu_devices::misc::gpio_key::GpioKey;
@@ -39,6 +39,8 @@ pub struct Surroundings {
     pub interrupts: Box<dyn Interrupts>,
     /// The machine's clock.
     pub clock: Clock,
+    /// Where devices do what takes time.
+    pub threads: Threads,
     /// The UART's host side.
     pub serial: Arc<dyn CharBackend>,
     /// The virtio console's host side.
@@ -78,7 +80,7 @@ impl Devices {
         around.wiring.connect(vec![around.interrupts.controller()]);
         let mut assembly = Assembly {
             around: &around,
-            memory: SystemMemory::new(space.clone(), around.cpus.clone()),
+            memory: SystemMemory::new(space.clone(), around.cpus.clone(), around.cpus.count()),
             space,
             all: Vec::new(),
             uart: None,
@@ -160,8 +162,8 @@ impl Assembly<'_> {
                 uart.erase()
             }
             Chip::Pl031 => Pl031::new(&wiring, clock, irq).erase(),
-            Chip::FwCfg => Shared::new(&wiring, self.fw_cfg()).erase(),
-            Chip::VirtioMmio { .. } => self.virtio(fitted.virtio(n), irq),
+            Chip::FwCfg => self.employed("emu-fw_cfg", &Shared::new(&wiring, self.fw_cfg()))?,
+            Chip::VirtioMmio { .. } => self.virtio(fitted.virtio(n), irq)?,
             Chip::Pl061 { power_key } => {
                 let gpio = Pl061::new(&wiring, irq, [const { Irq::unconnected() }; 8]);
                 self.power_key = Some(GpioKey::new(clock, &gpio, power_key));
@@ -200,13 +202,23 @@ impl Assembly<'_> {
     }
 
     /// A virtio transport with what is behind it.
-    fn virtio(&self, behind: Option<Virtio>, irq: Irq) -> Shared<dyn Device> {
+    fn virtio(&self, behind: Option<Virtio>, irq: Irq) -> Result<Shared<dyn Device>, Error> {
         let (wiring, memory) = (&self.around.wiring, Arc::new(self.memory.clone()));
         match behind {
-            None => Shared::new(wiring, EmptySlot::default()).erase(),
-            Some(Virtio::Rng) => Mmio::new(wiring, irq, memory, Rng::new()).erase(),
-            Some(Virtio::Console) => Console::mmio(wiring, irq, memory, self.around.virtio_console.clone()).erase(),
+            None => Ok(Shared::new(wiring, EmptySlot::default()).erase()),
+            Some(Virtio::Rng) => self.employed("emu-rng", &Mmio::new(wiring, irq, memory, Rng::new())),
+            Some(Virtio::Console) => {
+                let backend = self.around.virtio_console.clone();
+                self.employed("emu-console", &Console::mmio(wiring, irq, memory, backend))
+            }
         }
+    }
+
+    /// A device with a thread, called `name`, that works for it.
+    fn employed<D: Device + Works>(&self, name: &str, device: &Shared<D>) -> Result<Shared<dyn Device>, Error> {
+        let employed = device.employ(&self.around.threads, name, 1);
+        employed.map_err(|e| Error::host("cannot start a device's thread", e))?;
+        Ok(device.erase())
     }
 
     fn irq(&self, line: Option<u32>) -> Irq {

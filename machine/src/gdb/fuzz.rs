@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use crossbeam::channel::{Receiver, unbounded};
-use emu_devices::bus::{Clock, GuestMemory, Irq, Ram};
+use emu_devices::bus::{Clock, GuestMemory, Irq, Ram, Threads};
 use emu_firmware::fdt::Region;
 use emu_jit::engine::Accel;
 
@@ -53,12 +53,12 @@ impl Small {
         space
             .map(Region::new(BASE, SIZE), what)
             .map_err(std::io::Error::other)?;
-        let memory = SystemMemory::new(space.clone(), cpus.clone());
+        let memory = SystemMemory::new(space.clone(), cpus.clone(), count);
         for (at, word) in (BASE..).step_by(4).zip(CODE) {
             // Inside.
             let _ = memory.write(at, &word.to_le_bytes());
         }
-        let clock = Clock::real();
+        let clock = Clock::real(&Threads::default())?;
         let (events, _) = unbounded();
         let (stops_in, stops) = unbounded();
         let machine = Machine {

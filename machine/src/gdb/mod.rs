@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use crossbeam::select;
+use emu_devices::bus::Threads;
 
 use crate::error::Error;
 use crate::events::Event;
@@ -115,12 +116,12 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves clients of `machine` from now on. If `wait`, the machine is held until one lets it go.
+    /// Serves clients of `machine` from now on, on `threads`. If `wait`, the machine is held until one lets it go.
     ///
     /// # Errors
     ///
     /// [`Error::Host`]: no threads are to be had.
-    pub fn start(listener: Listener, machine: Machine, wait: bool) -> Result<Server, Error> {
+    pub fn start(threads: &Threads, listener: Listener, machine: Machine, wait: bool) -> Result<Server, Error> {
         let (stops_in, stops) = unbounded();
         for port in machine.cpus.iter() {
             port.debug.connect(machine.clock.clone(), stops_in.clone());
@@ -149,10 +150,9 @@ impl Server {
             busy,
         };
         let cannot = |e| Error::host("cannot serve a debugger", e);
-        let named = |name: &str| thread::Builder::new().name(name.into());
-        let listening = named("emu-gdb-listen").spawn(move || door.watch());
+        let listening = threads.spawn("emu-gdb-listen", move || door.watch());
         listening.map_err(cannot)?;
-        let serving = named("emu-gdb").spawn(move || {
+        let serving = threads.spawn("emu-gdb", move || {
             desk.serve(machine, wait);
             drop(done_in);
         });

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::unbounded;
 use emu_devices::backend::NullChar;
-use emu_devices::bus::{Clock, GuestMemory, Ram, Wiring};
+use emu_devices::bus::{Clock, GuestMemory, Ram, Threads, Wiring};
 use emu_firmware::fdt::Region;
 use emu_jit::engine::Accel;
 
@@ -109,6 +109,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         cpus: cpus.clone(),
         interrupts: arch.interrupts(&wiring, &cpus),
         wiring,
+        threads: Threads::default(),
         clock: clock.clone(),
         serial: Arc::new(NullChar),
         virtio_console: Arc::new(NullChar),

@@ -1,5 +1,5 @@
 use super::*;
-use emu_devices::bus::{LoadError, Saved, Wiring};
+use emu_devices::bus::{Format, LoadError, Saved, Wiring};
 
 const BASE: u64 = 0x4000_0000;
 const MIB: u64 = 1 << 20;
@@ -23,8 +23,8 @@ impl Device for Probe {
         self.0 = value + number(access);
     }
     fn reset(&mut self) {}
-    fn save(&self) -> Saved {
-        Saved::new("probe", 1, &self.0)
+    fn save(&mut self) -> Saved {
+        Saved::new(&Format::first("probe"), &self.0)
     }
     fn load(&mut self, _: &Saved) -> Result<(), LoadError> {
         Ok(())
@@ -250,7 +250,7 @@ fn devices_reach_all_ram_and_the_watch_hears_of_it() {
         .map(Region::new(0x8000_0000, 0x1000), What::Alias { of: BASE })
         .unwrap();
     let heard = Arc::new(Heard::default());
-    let memory = SystemMemory::new(space.clone(), heard.clone());
+    let memory = SystemMemory::new(space.clone(), heard.clone(), 1);
 
     memory.write(BASE + MIB - 2, &[1, 2, 3, 4]).unwrap();
     memory.store_u16(BASE + MIB - 1, 0x0908).unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use emu_devices::backend::MemoryChar;
 use emu_devices::bus::{
-    Access, Clock, CpuInputs, CpuLine, Device, GuestMemory, Irq, Lines, Ram, RamWindow, Saved, Shared, Wiring,
+    Access, Clock, CpuInputs, CpuLine, Device, GuestMemory, Irq, Lines, Ram, RamWindow, Saved, Shared, Wiring, Works,
 };
 use emu_devices::char::pl011::Pl011;
 use emu_devices::irq::gicv2::GicV2;
@@ -47,7 +47,14 @@ impl World {
         self.lines.irq(0)
     }
     /// Has the device at `span` bytes of registers undergo what the input says.
-    fn drive(&self, device: &Shared<dyn Device>, span: u64, virtio: bool, data: &[u8]) {
+    fn drive(&self, device: &Shared<dyn Device>, span: u64, data: &[u8]) {
+        self.drive_working(device, || {}, span, false, data);
+    }
+    /// The same for a device on virtio, which works when its threads would.
+    fn drive_virtio<D: Device + Works>(&self, device: &Shared<D>, data: &[u8]) {
+        self.drive_working(&device.erase(), || device.work(), 0x200, true, data);
+    }
+    fn drive_working(&self, device: &Shared<dyn Device>, work: impl Fn(), span: u64, virtio: bool, data: &[u8]) {
         let mut input = Input::new(data);
         while !input.is_empty() {
             match input.u8() % 16 {
@@ -75,6 +82,7 @@ impl World {
                 14 => load(device, &mut input),
                 _ => device.reset(),
             }
+            work();
         }
     }
 }
@@ -139,7 +147,7 @@ pub fn pl011(data: &[u8]) {
         world.irq(),
         Arc::new(world.backend.clone()),
     );
-    world.drive(&device.erase(), 0x1000, false, data);
+    world.drive(&device.erase(), 0x1000, data);
 }
 
 struct Unconnected;
@@ -159,14 +167,14 @@ pub fn gicv2(data: &[u8]) {
         gic.with(|gic| gic.ppi(line % cpus, 16 + line % 16))
             .drive(levels >> (32 + line) & 1 != 0);
     }
-    world.drive(&gic.erase(), 0x2_1000, false, input.take(usize::MAX));
+    world.drive(&gic.erase(), 0x2_1000, input.take(usize::MAX));
 }
 
 /// PrimeCell real-time clock.
 pub fn pl031(data: &[u8]) {
     let world = World::new();
     let device = Pl031::new(&world.wiring, &world.clock, world.irq());
-    world.drive(&device.erase(), 0x1000, false, data);
+    world.drive(&device.erase(), 0x1000, data);
 }
 
 /// PrimeCell GPIO.
@@ -176,7 +184,7 @@ pub fn pl061(data: &[u8]) {
     let device = Pl061::new(&world.wiring, world.irq(), outputs);
     let pins = data.first().copied().unwrap_or(0);
     device.with(|gpio| (0..8).for_each(|pin| gpio.set_input(pin, pins >> pin & 1 != 0)));
-    world.drive(&device.erase(), 0x1000, false, data);
+    world.drive(&device.erase(), 0x1000, data);
 }
 
 /// Firmware configuration device, with its direct memory access.
@@ -186,14 +194,15 @@ pub fn fw_cfg(data: &[u8]) {
     device.add_item(5, vec![1, 2, 3]);
     device.add_file("etc/a", vec![7; 100]).expect("a file");
     device.add_writable_file("etc/b", vec![0; 16]).expect("a file");
-    world.drive(&Shared::new(&world.wiring, device).erase(), 0x18, false, data);
+    let device = Shared::new(&world.wiring, device);
+    world.drive_working(&device.erase(), || device.work(), 0x18, false, data);
 }
 
 /// Flash.
 pub fn pflash(data: &[u8]) {
     let world = World::new();
     let device = Pflash::new(1 << 20, vec![0x5a; 300], Arc::new(())).expect("a bank");
-    world.drive(&Shared::new(&world.wiring, device).erase(), 1 << 20, false, data);
+    world.drive(&Shared::new(&world.wiring, device).erase(), 1 << 20, data);
 }
 
 /// Virtio console.
@@ -201,23 +210,19 @@ pub fn virtio_console(data: &[u8]) {
     let world = World::new();
     let backend = Arc::new(world.backend.clone());
     let device = Console::mmio(&world.wiring, world.irq(), world.memory.clone(), backend);
-    world.drive(&device.erase(), 0x200, true, data);
+    world.drive_virtio(&device, data);
 }
 
 /// Virtio entropy source.
 pub fn virtio_rng(data: &[u8]) {
     let world = World::new();
     let device = Mmio::new(&world.wiring, world.irq(), world.memory.clone(), Rng::new());
-    world.drive(&device.erase(), 0x200, true, data);
+    world.drive_virtio(&device, data);
 }
 
 /// A virtio slot without a device.
 pub fn virtio_empty(data: &[u8]) {
     let world = World::new();
-    world.drive(
-        &Shared::new(&world.wiring, EmptySlot::default()).erase(),
-        0x200,
-        true,
-        data,
-    );
+    let device = Shared::new(&world.wiring, EmptySlot::default()).erase();
+    world.drive_working(&device, || {}, 0x200, true, data);
 }

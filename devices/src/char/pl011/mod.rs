@@ -138,8 +138,10 @@ pub struct State {
     /// Modem inputs as last seen, as in UARTFR.
     modem: u32,
     /// Guest time of the receive timeout, in nanoseconds.
+    #[serde(deserialize_with = "Option::deserialize")]
     timeout: Option<u64>,
     /// Guest time from which on the receiver takes characters, in nanoseconds; 0 once it does, none while it is off.
+    #[serde(deserialize_with = "Option::deserialize")]
     listens_from: Option<u64>,
     /// Looks at the idle flags since the last other access, up to [`POLLS`].
     polls: u8,
@@ -160,7 +162,7 @@ impl Pl011 {
     /// A UART that drives `irq` (its combined UARTINTR) and talks to `backend`, whose client it becomes.
     pub fn new(wiring: &Arc<Wiring>, clock: &Clock, irq: Irq, backend: Arc<dyn CharBackend>) -> Shared<Pl011> {
         let uart = Shared::new_cyclic(wiring, |this| Pl011 {
-            state: State::initial(),
+            state: State::default(),
             irq,
             backend: backend.clone(),
             clock: clock.clone(),
@@ -266,9 +268,10 @@ impl Pl011 {
         }
         let mut bytes = [0; FIFO];
         let room = s.depth().saturating_sub(s.rx.len());
-        if room != 0 {
-            let count = self.backend.read(&mut bytes[..room]);
-            bytes[..count].iter().for_each(|&byte| self.receive(byte.into()));
+        let (free, _) = bytes.split_at_mut(room.min(FIFO));
+        if !free.is_empty() {
+            let count = self.backend.read(free);
+            free.iter().take(count).for_each(|&byte| self.receive(byte.into()));
         }
     }
 
@@ -341,8 +344,9 @@ impl Pl011 {
     }
 }
 
-impl State {
-    fn initial() -> State {
+impl Default for State {
+    /// As after reset (3.3).
+    fn default() -> State {
         let mut state = State {
             rx: VecDeque::with_capacity(FIFO),
             tx: VecDeque::with_capacity(FIFO),
@@ -365,7 +369,9 @@ impl State {
         state.modem = state.modem_inputs();
         state
     }
+}
 
+impl State {
     /// Depth of the FIFOs now.
     fn depth(&self) -> usize {
         if self.lcr_h & lcr::FEN != 0 { FIFO } else { 1 }
@@ -418,7 +424,13 @@ impl State {
 
 /// Characters of a level selected in UARTIFLS (Table 3-13); reserved values count as the highest.
 fn level(select: u32) -> usize {
-    [2, 4, 8, 12, 14][(select & 7).min(4) as usize]
+    match select & 7 {
+        0 => 2,
+        1 => 4,
+        2 => 8,
+        3 => 12,
+        _ => 14,
+    }
 }
 
 impl Registers for Pl011 {
@@ -426,16 +438,8 @@ impl Registers for Pl011 {
     type Reg = Reg;
     type State = State;
 
-    fn state(&self) -> &State {
-        &self.state
-    }
-
-    fn state_mut(&mut self) -> &mut State {
+    fn state(&mut self) -> &mut State {
         &mut self.state
-    }
-
-    fn initial(&self) -> State {
-        State::initial()
     }
 
     fn check(&self, state: &State) -> Result<(), String> {
@@ -448,11 +452,11 @@ impl Registers for Pl011 {
         Ok(())
     }
 
-    fn get(&mut self, reg: Reg, at: At) -> u32 {
+    fn get(&mut self, reg: Reg, at: At) -> u64 {
         let s = &mut self.state;
         let idle = reg == Reg::FR && s.rx.is_empty() && s.tx.is_empty();
         s.polls = if idle { s.polls.saturating_add(1).min(POLLS) } else { 0 };
-        match reg {
+        let value = match reg {
             Reg::DR => self.read_data(),
             Reg::RSR => s.rsr,
             Reg::FR => s.flags(),
@@ -466,12 +470,14 @@ impl Registers for Pl011 {
             Reg::RIS => s.ris,
             Reg::MIS => s.ris & s.imsc,
             Reg::DMACR => s.dmacr,
-            Reg::ID => ID[at.n].into(),
+            Reg::ID => ID.get(at.n).copied().unwrap_or(0).into(),
             Reg::ICR => 0,
-        }
+        };
+        value.into()
     }
 
-    fn put(&mut self, reg: Reg, _at: At, value: u32) {
+    fn put(&mut self, reg: Reg, _at: At, value: u64) {
+        let value = value as u32;
         self.state.polls = 0;
         match reg {
             Reg::DR => self.write_data(value),

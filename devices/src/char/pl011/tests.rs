@@ -229,10 +229,16 @@ fn a_running_timeout_survives_a_reload() {
 #[test]
 fn overlong_fifos_are_refused() {
     let b = Bench::new();
-    let mut state = State::initial();
-    state.rx = vec![0; 17].into();
+    let state = State {
+        rx: vec![0; 17].into(),
+        ..State::default()
+    };
 
-    assert!(b.uart.load(&crate::bus::Saved::new(MODEL, 1, &state)).is_err());
+    assert!(
+        b.uart
+            .load(&crate::bus::Saved::new(&crate::bus::Format::first(MODEL), &state))
+            .is_err()
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The distributor's registers: IHI 0048B, section 4.3.
 
 use super::{GicV2, INTERRUPTS, Reg, Row, SGIS};
-use crate::bus::{At, Registers, misuse};
+use crate::bus::{At, Bank, Registers, misuse};
 
 /// GICD_CTLR: both groups can be forwarded.
 const CTLR_ALL: u32 = 3;
@@ -24,7 +24,7 @@ impl GicV2 {
             Reg::GICD_ITARGETSR => self.targets(cpu, n),
             Reg::GICD_ICFGR => self.row(cpu, n / 2).map_or(0, |row| spread(row.edge >> (n % 2 * 16))),
             Reg::GICD_CPENDSGIR | Reg::GICD_SPENDSGIR => bytes(&self.state.sgi[cpu], n),
-            Reg::GICD_ID => ID[n].into(),
+            Reg::GICD_ID => ID.get(n).copied().unwrap_or(0).into(),
             // GICD_NSACR; the CPU interface's registers do not come here.
             _ => 0,
         }
@@ -35,8 +35,8 @@ impl GicV2 {
         // SGIs cannot be disabled, and are made pending by their own registers only.
         let not_sgi = if n == 0 { value & !SGIS } else { value };
         match reg {
-            Reg::GICD_CTLR => self.state.ctlr = at.merge(self.state.ctlr, value) & CTLR_ALL,
-            Reg::GICD_IGROUPR => self.change(cpu, n, |row| row.group = at.merge(row.group, value)),
+            Reg::GICD_CTLR => self.state.ctlr = at.merge_u32(self.state.ctlr, value) & CTLR_ALL,
+            Reg::GICD_IGROUPR => self.change(cpu, n, |row| row.group = at.merge_u32(row.group, value)),
             Reg::GICD_ISENABLER => self.change(cpu, n, |row| row.enabled |= value),
             Reg::GICD_ICENABLER => self.change(cpu, n, |row| row.enabled &= !not_sgi),
             Reg::GICD_ISPENDR => self.change(cpu, n, |row| row.latched |= not_sgi),
@@ -51,7 +51,7 @@ impl GicV2 {
             }
             Reg::GICD_ICFGR if n >= 1 => self.change(cpu, n / 2, |row| {
                 let shift = n % 2 * 16;
-                let edges = gather(at.merge(spread(row.edge >> shift), value));
+                let edges = gather(at.merge_u32(spread(row.edge >> shift), value));
                 row.edge = row.edge & !(0xffff << shift) | edges << shift;
             }),
             Reg::GICD_SGIR => self.send_sgi(cpu, value),
@@ -114,16 +114,16 @@ impl GicV2 {
 }
 
 /// Four bytes of a row, the `n`th register of an array of bytes.
-fn bytes(row: &[u8], n: usize) -> u32 {
-    let at = 4 * n % row.len();
-    u32::from_le_bytes([row[at], row[at + 1], row[at + 2], row[at + 3]])
+fn bytes<const N: usize>(row: &Bank<u8, N>, n: usize) -> u32 {
+    u32::from_le_bytes([0, 1, 2, 3].map(|byte| row[4 * n + byte]))
 }
 
 /// Writes the bytes that `at` covers.
-fn set_bytes(row: &mut [u8; 32], at: At, value: u32) {
-    let first = at.n % 8 * 4;
-    let merged = at.merge(bytes(row, at.n), value);
-    row[first..first + 4].copy_from_slice(&merged.to_le_bytes());
+fn set_bytes(row: &mut Bank<u8, 32>, at: At, value: u32) {
+    let merged = at.merge_u32(bytes(row, at.n), value);
+    for (byte, value) in merged.to_le_bytes().into_iter().enumerate() {
+        row[4 * at.n + byte] = value;
+    }
 }
 
 /// GICD_ICFGR: bit n goes to the upper of the nth two bits.

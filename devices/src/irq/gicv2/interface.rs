@@ -1,5 +1,7 @@
 //! The CPU interfaces: IHI 0048B, section 4.4; priorities and preemption: section 3.3.
 
+use crate::bus::Bank;
+
 use super::{GicV2, IDLE, Interface, MAX_CPUS, OTHER_GROUP, Row, SGIS, SPI_ROWS, SPURIOUS};
 
 /// GICC_IIDR: a GICv2 of Arm's.
@@ -32,7 +34,7 @@ struct Candidate {
 impl Interface {
     /// The priority that another interrupt must exceed: [`IDLE`] when none is active.
     pub(super) fn running_priority(&self) -> u32 {
-        let words = self.apr.iter().zip(&self.nsapr).map(|(a, b)| a | b);
+        let words = self.apr.iter().zip(self.nsapr.iter()).map(|(a, b)| a | b);
         match words.enumerate().find(|(_, word)| *word != 0) {
             Some((n, word)) => (32 * n as u32 + word.trailing_zeros()) * 2,
             None => IDLE,
@@ -50,7 +52,7 @@ impl Interface {
     }
 
     /// The active priorities of a group.
-    fn active(&mut self, group1: bool) -> &mut [u32; 4] {
+    fn active(&mut self, group1: bool) -> &mut Bank<u32, 4> {
         if group1 { &mut self.nsapr } else { &mut self.apr }
     }
 
@@ -161,9 +163,9 @@ impl GicV2 {
 
     /// The interrupt id, for an SGI with the CPU that sent it in bits 10 to 12 (the lowest of several).
     fn with_sender(&self, cpu: usize, id: u32) -> u32 {
-        match self.state.sgi[cpu].get(id as usize) {
-            Some(sources) => id | sources.trailing_zeros() << 10,
-            None => id,
+        match id {
+            0..16 => id | self.state.sgi[cpu][id as usize].trailing_zeros() << 10,
+            _ => id,
         }
     }
 

@@ -12,7 +12,7 @@ mod interface;
 #[cfg(test)]
 mod tests;
 
-use crate::bus::{At, Controller, CpuInputs, CpuLine, Irq, Lines, Registers, Shared, Wiring};
+use crate::bus::{At, Bank, Controller, CpuInputs, CpuLine, Irq, Lines, Registers, Shared, Wiring};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -115,9 +115,9 @@ struct Row {
     active: u32,
     /// Edge-triggered.
     edge: u32,
-    priority: [u8; 32],
+    priority: Bank<u8, 32>,
     /// CPUs an SPI goes to, one bit each.
-    targets: [u8; 32],
+    targets: Bank<u8, 32>,
 }
 
 /// A CPU interface's registers.
@@ -128,9 +128,9 @@ struct Interface {
     bpr: u32,
     abpr: u32,
     /// Active priorities of group 0, bit `priority / 2`.
-    apr: [u32; 4],
+    apr: Bank<u32, 4>,
     /// The same of group 1.
-    nsapr: [u32; 4],
+    nsapr: Bank<u32, 4>,
 }
 
 /// Everything a snapshot holds.
@@ -139,11 +139,11 @@ pub struct State {
     /// GICD_CTLR.
     ctlr: u32,
     /// SGIs and PPIs of each CPU.
-    private: [Row; MAX_CPUS],
-    spi: [Row; SPI_ROWS],
+    private: Bank<Row, MAX_CPUS>,
+    spi: Bank<Row, SPI_ROWS>,
     /// Pending SGIs of each CPU: for each, the CPUs that sent it.
-    sgi: [[u8; 16]; MAX_CPUS],
-    interface: [Interface; MAX_CPUS],
+    sgi: Bank<Bank<u8, 16>, MAX_CPUS>,
+    interface: Bank<Interface, MAX_CPUS>,
 }
 
 /// The interrupt controller: state plus wiring.
@@ -152,10 +152,10 @@ pub struct GicV2 {
     cpus: usize,
     lines: Arc<Lines>,
     /// Levels of the inputs as last taken in: rows of the CPUs, then of the SPIs.
-    inputs: [u32; MAX_CPUS + SPI_ROWS],
+    inputs: Bank<u32, { MAX_CPUS + SPI_ROWS }>,
     outputs: Arc<dyn CpuInputs>,
     /// What the outputs were last set to: IRQ and FIQ of each CPU.
-    driven: [(bool, bool); MAX_CPUS],
+    driven: Bank<(bool, bool), MAX_CPUS>,
 }
 
 impl GicV2 {
@@ -165,12 +165,12 @@ impl GicV2 {
     pub fn new(wiring: &Arc<Wiring>, cpus: usize, outputs: Arc<dyn CpuInputs>) -> Shared<GicV2> {
         let cpus = cpus.clamp(1, MAX_CPUS);
         let gic = GicV2 {
-            state: State::initial(),
+            state: State::default(),
             cpus,
             lines: Lines::new(wiring, 32 * (MAX_CPUS + SPI_ROWS)),
-            inputs: [0; _],
+            inputs: Bank::default(),
             outputs,
-            driven: [(false, false); _],
+            driven: Bank::default(),
         };
         Shared::new(wiring, gic)
     }
@@ -197,8 +197,9 @@ impl GicV2 {
     /// The row of interrupts `32 * n ..` as `cpu` sees it.
     fn row(&mut self, cpu: usize, n: usize) -> Option<&mut Row> {
         match n {
-            0 => self.state.private.get_mut(cpu),
-            _ => self.state.spi.get_mut(n - 1),
+            0 => Some(&mut self.state.private[cpu]),
+            1..=SPI_ROWS => Some(&mut self.state.spi[n - 1]),
+            _ => None,
         }
     }
 
@@ -213,8 +214,9 @@ impl GicV2 {
     }
 }
 
-impl State {
-    fn initial() -> State {
+impl Default for State {
+    /// As after reset.
+    fn default() -> State {
         let private = Row {
             enabled: SGIS,
             edge: SGIS,
@@ -225,23 +227,23 @@ impl State {
             pmr: 0,
             bpr: 0,
             abpr: 1,
-            apr: [0; 4],
-            nsapr: [0; 4],
+            apr: Bank::default(),
+            nsapr: Bank::default(),
         };
         State {
             ctlr: 0,
-            private: [private; _],
-            spi: [Row::default(); _],
-            sgi: [[0; 16]; _],
-            interface: [interface; _],
+            private: Bank([private; _]),
+            spi: Bank::default(),
+            sgi: Bank::default(),
+            interface: Bank([interface; _]),
         }
     }
 }
 
 impl Controller for GicV2 {
     fn inputs_changed(&mut self) {
-        let rows = self.state.private.iter_mut().chain(&mut self.state.spi);
-        for (word, (row, input)) in rows.zip(&mut self.inputs).enumerate() {
+        let rows = self.state.private.iter_mut().chain(self.state.spi.iter_mut());
+        for (word, (row, input)) in rows.zip(self.inputs.iter_mut()).enumerate() {
             *input = self.lines.level_word(word);
             row.latched |= self.lines.take_risen_word(word) & row.edge;
         }
@@ -254,16 +256,8 @@ impl Registers for GicV2 {
     type Reg = Reg;
     type State = State;
 
-    fn state(&self) -> &State {
-        &self.state
-    }
-
-    fn state_mut(&mut self) -> &mut State {
+    fn state(&mut self) -> &mut State {
         &mut self.state
-    }
-
-    fn initial(&self) -> State {
-        State::initial()
     }
 
     fn check(&self, state: &State) -> Result<(), String> {
@@ -283,9 +277,9 @@ impl Registers for GicV2 {
     }
 
     #[inline]
-    fn get(&mut self, reg: Reg, at: At) -> u32 {
+    fn get(&mut self, reg: Reg, at: At) -> u64 {
         let cpu = if at.cpu < self.cpus { at.cpu } else { 0 };
-        match reg {
+        let value = match reg {
             Reg::GICC_IAR => self.acknowledge(cpu),
             Reg::GICC_AIAR => self.acknowledge_group1(cpu),
             Reg::GICC_HPPIR => self.highest_pending(cpu),
@@ -300,11 +294,13 @@ impl Registers for GicV2 {
             Reg::GICC_IIDR => interface::IIDR,
             Reg::GICC_EOIR | Reg::GICC_AEOIR | Reg::GICC_DIR | Reg::GICD_SGIR => 0,
             _ => self.read_distributor(reg, cpu, at.n),
-        }
+        };
+        value.into()
     }
 
     #[inline]
-    fn put(&mut self, reg: Reg, at: At, value: u32) {
+    fn put(&mut self, reg: Reg, at: At, value: u64) {
+        let value = value as u32;
         let cpu = if at.cpu < self.cpus { at.cpu } else { 0 };
         let interface = &mut self.state.interface[cpu];
         match reg {
@@ -314,8 +310,8 @@ impl Registers for GicV2 {
             Reg::GICC_PMR => interface.pmr = value & 0xff,
             Reg::GICC_BPR => interface.bpr = value & 7,
             Reg::GICC_ABPR => interface.abpr = (value & 7).max(1),
-            Reg::GICC_APR => interface.apr[at.n] = at.merge(interface.apr[at.n], value),
-            Reg::GICC_NSAPR => interface.nsapr[at.n] = at.merge(interface.nsapr[at.n], value),
+            Reg::GICC_APR => interface.apr[at.n] = at.merge_u32(interface.apr[at.n], value),
+            Reg::GICC_NSAPR => interface.nsapr[at.n] = at.merge_u32(interface.nsapr[at.n], value),
             _ => self.write_distributor(reg, cpu, at, value),
         }
     }

@@ -437,10 +437,14 @@ fn edges_from_many_threads_all_arrive() {
 #[test]
 fn a_state_that_cannot_be_is_refused() {
     let b = Bench::new(1);
-    let mut state = State::initial();
+    let mut state = State::default();
     state.private[0].latched = 1;
 
-    assert!(b.gic.load(&crate::bus::Saved::new("gicv2", 1, &state)).is_err());
+    assert!(
+        b.gic
+            .load(&crate::bus::Saved::new(&crate::bus::Format::first("gicv2"), &state))
+            .is_err()
+    );
 }
 
 #[test]

@@ -60,15 +60,6 @@ pub struct Chip {
     status: u16,
 }
 
-impl Default for Chip {
-    fn default() -> Self {
-        Chip {
-            mode: Mode::Array,
-            status: sr::READY,
-        }
-    }
-}
-
 /// What a read returns.
 pub enum Answer {
     /// What is in the array.
@@ -89,6 +80,14 @@ pub enum Effect {
 }
 
 impl Chip {
+    /// As at power-on.
+    pub const fn new() -> Chip {
+        Chip {
+            mode: Mode::Array,
+            status: sr::READY,
+        }
+    }
+
     pub fn is_array(&self) -> bool {
         self.mode == Mode::Array
     }
@@ -241,7 +240,9 @@ impl Chip {
 fn query(word: u64, size: u64) -> u8 {
     let blocks = size / BLOCK - 1;
     match word {
-        0x10..=0x12 => b"QRY"[word as usize - 0x10],
+        0x10 => b'Q',
+        0x11 => b'R',
+        0x12 => b'Y',
         // Primary command set: Intel's extended one; its table is at 31h.
         0x13 => 0x01,
         0x15 => 0x31,
@@ -264,7 +265,11 @@ fn query(word: u64, size: u64) -> u8 {
         0x2f => (BLOCK / 256) as u8,
         0x30 => ((BLOCK / 256) >> 8) as u8,
         // Extended table 1.0, without optional features, with one (absent) protection field.
-        0x31..=0x35 => b"PRI10"[word as usize - 0x31],
+        0x31 => b'P',
+        0x32 => b'R',
+        0x33 => b'I',
+        0x34 => b'1',
+        0x35 => b'0',
         0x3f => 0x01,
         _ => 0,
     }

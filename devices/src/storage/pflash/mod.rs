@@ -13,7 +13,7 @@ mod chip;
 mod tests;
 
 use crate::bus::misuse::{self, Misuse};
-use crate::bus::{Access, Device, LoadError, Ram, Saved};
+use crate::bus::{Access, Bank, Device, Format, LoadError, Ram, Saved};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use chip::{Answer, Chip, Effect};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use std::io;
 use std::sync::Arc;
 
 const MODEL: &str = "pflash";
-const VERSION: u32 = 1;
+const FORMAT: Format = Format::first(MODEL);
 /// Chips side by side.
 const CHIPS: usize = 2;
 /// Bytes of an erase block of the bank.
@@ -48,14 +48,14 @@ impl FlashWatch for () {
 /// What a snapshot holds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct State {
-    chips: [Chip; CHIPS],
+    chips: Bank<Chip, CHIPS>,
     /// Erase blocks that differ from the image the bank started with, base64, by number.
     blocks: BTreeMap<u64, String>,
 }
 
 /// A bank of flash.
 pub struct Pflash {
-    chips: [Chip; CHIPS],
+    chips: Bank<Chip, CHIPS>,
     array: Arc<Ram>,
     /// The contents the bank started with; zeros past its end.
     image: Arc<[u8]>,
@@ -87,7 +87,7 @@ impl Pflash {
         let _ = array.copy_in(0, &image);
         let changed = vec![false; (size / BLOCK) as usize];
         Ok(Pflash {
-            chips: [Chip::default(), Chip::default()],
+            chips: Bank([const { Chip::new() }; _]),
             array,
             image,
             changed,
@@ -175,15 +175,14 @@ impl Pflash {
 
     /// The bytes of a block in the image.
     fn original(&self, block: u64) -> Vec<u8> {
-        let start = ((block * BLOCK) as usize).min(self.image.len());
-        let end = (((block + 1) * BLOCK) as usize).min(self.image.len());
-        let mut bytes = self.image[start..end].to_vec();
+        let start = (block * BLOCK) as usize;
+        let mut bytes: Vec<u8> = self.image.iter().skip(start).take(BLOCK as usize).copied().collect();
         bytes.resize(BLOCK as usize, 0);
         bytes
     }
 
     fn check(&self, state: &State) -> Result<BTreeMap<u64, Vec<u8>>, String> {
-        for chip in &state.chips {
+        for chip in state.chips.iter() {
             chip.check(self.array.len() / CHIPS as u64)?;
         }
         let decode = |(&block, text): (&u64, &String)| {
@@ -255,11 +254,11 @@ impl Device for Pflash {
     /// The contents stay, as flash keeps them.
     fn reset(&mut self) {
         let was_array = self.is_array();
-        self.chips = [Chip::default(), Chip::default()];
+        self.chips = Bank([const { Chip::new() }; _]);
         self.follow_mode(was_array);
     }
 
-    fn save(&self) -> Saved {
+    fn save(&mut self) -> Saved {
         let mut blocks = BTreeMap::new();
         for block in (0..)
             .zip(&self.changed)
@@ -272,8 +271,7 @@ impl Device for Pflash {
             }
         }
         Saved::new(
-            MODEL,
-            VERSION,
+            &FORMAT,
             &State {
                 chips: self.chips.clone(),
                 blocks,
@@ -282,23 +280,24 @@ impl Device for Pflash {
     }
 
     fn load(&mut self, saved: &Saved) -> Result<(), LoadError> {
-        let state: State = saved.state(MODEL, VERSION)?;
-        let blocks = self
-            .check(&state)
-            .map_err(|reason| LoadError::Impossible { model: MODEL, reason })?;
+        let state: State = saved.state(&FORMAT)?;
+        let blocks = self.check(&state).map_err(|reason| FORMAT.impossible(reason))?;
         let was_array = self.is_array();
         self.chips = state.chips;
-        for block in 0..self.array.len() / BLOCK {
+        let before: Vec<bool> = self.changed.clone();
+        for (block, changed) in (0..).zip(before) {
             let saved = blocks.get(&block);
-            if saved.is_none() && !self.changed[block as usize] {
+            if saved.is_none() && !changed {
                 continue;
             }
             let original = || self.original(block);
             let _ = self
                 .array
                 .copy_in(block * BLOCK, &saved.cloned().unwrap_or_else(original));
-            self.changed[block as usize] = saved.is_some();
             self.watch.written(block * BLOCK, BLOCK);
+        }
+        for (block, changed) in (0..).zip(&mut self.changed) {
+            *changed = blocks.contains_key(&block);
         }
         self.follow_mode(was_array);
         Ok(())

@@ -158,15 +158,15 @@ fn impossible_banks_and_states_are_refused() {
     let (mut flash, _) = bank(&[]);
     let blocks = BTreeMap::from([(SIZE / BLOCK, BASE64.encode(vec![0; BLOCK as usize]))]);
     let state = State {
-        chips: [Chip::default(), Chip::default()],
+        chips: Bank([Chip::new(), Chip::new()]),
         blocks,
     };
-    assert!(flash.load(&Saved::new(MODEL, VERSION, &state)).is_err());
+    assert!(flash.load(&Saved::new(&FORMAT, &state)).is_err());
     let state = State {
         blocks: BTreeMap::from([(0, "AA".to_owned())]),
         ..state
     };
-    assert!(flash.load(&Saved::new(MODEL, VERSION, &state)).is_err());
+    assert!(flash.load(&Saved::new(&FORMAT, &state)).is_err());
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use super::*;
-use crate::bus::{Access, Lines, Ram, RamWindow, fuzz};
+use crate::bus::{Access, Device, Format, Lines, Ram, RamWindow, Saved, fuzz};
+use crate::virtio::slot::cause::{CONFIG_CHANGED, USED_BUFFERS};
 use crate::virtio::testing::{Driver, RAM, RAM_SIZE};
+use crate::virtio::{QueueError, Request, Step, status};
+use std::convert::Infallible;
 
 /// Returns every buffer unchanged; has a configuration word.
 struct Echo;
@@ -8,9 +11,16 @@ struct Echo;
 impl VirtioDevice for Echo {
     const MODEL: &'static str = "virtio-echo";
     const DEVICE_ID: u32 = 0x42;
-    const FEATURES: u64 = 1 << 3;
-    const QUEUES: &'static [u16] = &[16, 8];
     type State = u32;
+    type Answer = Infallible;
+
+    fn features(&self) -> u64 {
+        1 << 3
+    }
+
+    fn queues(&self) -> Vec<u16> {
+        vec![16, 8]
+    }
 
     fn config(&self, state: &u32, offset: u64) -> u32 {
         if offset == 4 { *state } else { 0 }
@@ -20,11 +30,12 @@ impl VirtioDevice for Echo {
         *state = *state & !mask | value;
     }
 
-    fn process(&mut self, _state: &mut u32, _index: usize, ring: &mut Ring<'_>) -> Result<(), QueueError> {
-        while let Some(chain) = ring.peek()? {
-            ring.complete(&chain, 0)?;
-        }
-        Ok(())
+    fn serve(&mut self, _: &mut u32, _: Request<'_>) -> Result<Step<Infallible>, QueueError> {
+        Ok(Step::Done(0))
+    }
+
+    fn finish(&mut self, _: &mut u32, _: Request<'_>, answer: Infallible) -> Result<Step<Infallible>, QueueError> {
+        match answer {}
     }
 }
 
@@ -51,8 +62,10 @@ impl Bench {
         self.slot.read(Access::new(offset, 4)) as u32
     }
 
+    /// Writes a register; what there is to do is done at once.
     fn set(&self, offset: u64, value: u32) {
         self.slot.write(Access::new(offset, 4), value.into());
+        self.slot.work();
     }
 }
 
@@ -201,11 +214,31 @@ fn a_running_queue_survives_save_and_load() {
 #[test]
 fn a_state_with_impossible_queues_is_refused() {
     let b = Bench::new();
-    let mut state = Mmio::<Echo>::reset_state();
-    state.queues[0].ready = true;
-    assert!(b.slot.load(&crate::bus::Saved::new("virtio-echo", 1, &state)).is_err());
-    state.queues.clear();
-    assert!(b.slot.load(&crate::bus::Saved::new("virtio-echo", 1, &state)).is_err());
+    let refused = |change: fn(&mut State<u32, Infallible>)| {
+        let mut state = b.slot.with(|mmio| mmio.slot.initial());
+        change(&mut state);
+        b.slot.load(&Saved::new(&FORMAT, &state)).is_err()
+    };
+
+    assert!(!refused(|_| {}));
+    assert!(refused(|state| state.queues[0].ready = true));
+    assert!(refused(|state| state.queues.clear()));
+}
+
+const FORMAT: Format = Format {
+    version: slot::VERSION,
+    ..Format::first("virtio-echo")
+};
+
+/// Does all the work there is.
+fn work<D: VirtioDevice>(mmio: &mut Mmio<D>) {
+    loop {
+        match mmio.next() {
+            Next::Idle => return,
+            Next::More => {}
+            Next::Unlocked(job) => job()(mmio),
+        }
+    }
 }
 
 /// Random accesses to two slots of a kind, the first over rings full of nonsense.
@@ -216,13 +249,19 @@ pub(in crate::virtio) fn fuzz_slots<D: VirtioDevice>(build: impl Fn(&Arc<Wiring>
         let wiring = Wiring::new();
         // The same memory, so that the other one can take over running queues.
         let (slot, other) = (build(&wiring, memory.clone()), build(&wiring, memory.clone()));
-        Driver::start(&slot, &memory, feature::VERSION_1, D::QUEUES.len() as u64);
+        let queues = slot.with(|mmio| mmio.slot.state.queues.len() as u64);
+        Driver::start(&slot, &memory, feature::VERSION_1, queues);
         slot.with(|slot| {
-            let running = slot.state.queues.clone();
+            let running = slot.slot.state.queues.clone();
             other.with(|other| {
                 fuzz::registers(seed, slot, other, &offsets, 0x200, |slot, random| {
-                    slot.state.status = 15;
-                    for (queue, running) in slot.state.queues.iter_mut().zip(&running) {
+                    let state = &mut slot.slot.state;
+                    if state.status & status::DEVICE_NEEDS_RESET != 0 {
+                        slot.reset();
+                    }
+                    let state = &mut slot.slot.state;
+                    state.status = 15;
+                    for (queue, running) in state.queues.iter_mut().zip(&running) {
                         if !queue.ready {
                             *queue = running.clone();
                         }
@@ -233,7 +272,7 @@ pub(in crate::virtio) fn fuzz_slots<D: VirtioDevice>(build: impl Fn(&Arc<Wiring>
                         let count = [1, 2, 4, 8][random.below(4) as usize];
                         memory.write(address, &bytes[..count]).unwrap();
                     }
-                    slot.update();
+                    work(slot);
                 })
             })
         });

@@ -1,6 +1,9 @@
 //! Split virtqueues (VIRTIO 1.2, 2.7) as the device sees them.
 
-use crate::bus::{GuestMemory, OutOfRange, order_with_guest};
+#[cfg(test)]
+mod tests;
+
+use crate::bus::{GuestMemory, OutOfRange};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{Ordering, fence};
 
@@ -72,8 +75,11 @@ pub struct Queue {
     pub(super) device: u64,
     /// Index of the next available entry to look at.
     next_available: u16,
-    /// Index of the next used entry to write.
+    /// Index of the next used entry to write. Between the two are the chains that the device has.
     next_used: u16,
+    /// The available index that the driver was last asked to tell of, with VIRTIO_F_EVENT_IDX.
+    #[serde(deserialize_with = "Option::deserialize")]
+    asked: Option<u16>,
 }
 
 /// Bytes in guest memory.
@@ -96,7 +102,17 @@ pub struct Ring<'a> {
     queue: &'a mut Queue,
     memory: &'a dyn GuestMemory,
     event_idx: bool,
-    first_used: u16,
+    /// What the driver knows of.
+    published: u16,
+}
+
+/// How things stand between driver and device after a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// The driver wants an interrupt for what it has been given back.
+    pub interrupt: bool,
+    /// There is another chain already, of which the driver will not notify.
+    pub more: bool,
 }
 
 struct Descriptor {
@@ -116,7 +132,13 @@ impl Queue {
             device: 0,
             next_available: 0,
             next_used: 0,
+            asked: None,
         }
+    }
+
+    /// Chains taken and not given back.
+    pub(super) fn outstanding(&self) -> u16 {
+        self.next_available.wrapping_sub(self.next_used)
     }
 
     /// Starts the queue over, if what the driver has set is possible (2.7): alignment, and all in RAM.
@@ -131,102 +153,118 @@ impl Queue {
             && memory.contains(self.device, 6 + 8 * size);
         self.next_available = 0;
         self.next_used = 0;
+        self.asked = None;
         self.ready
     }
 }
 
 impl<'a> Ring<'a> {
+    /// `queue`, which is ready, at work until [`settle`](Ring::settle).
     pub(super) fn new(queue: &'a mut Queue, memory: &'a dyn GuestMemory, event_idx: bool) -> Ring<'a> {
-        let first_used = queue.next_used;
+        let published = queue.next_used;
         Ring {
             queue,
             memory,
             event_idx,
-            first_used,
+            published,
         }
     }
 
-    /// The memory the buffers are in.
-    pub fn memory(&self) -> &'a dyn GuestMemory {
-        self.memory
+    /// Chains taken and not given back.
+    pub(super) fn outstanding(&self) -> u16 {
+        self.queue.outstanding()
     }
 
-    /// Entries of the queue.
-    pub fn size(&self) -> u16 {
-        self.queue.size
-    }
-
-    /// The next available chain, which stays available; `None` when there is none.
+    /// Takes the next available chain; `None` when there is none.
     ///
     /// # Errors
     /// [`QueueError`].
-    pub fn peek(&self) -> Result<Option<Chain>, QueueError> {
-        let available = self.available_index()?.wrapping_sub(self.queue.next_available);
-        if available == 0 {
+    pub fn pop(&mut self) -> Result<Option<Chain>, QueueError> {
+        let Queue { size, next_used, .. } = *self.queue;
+        let index = self.available_index()?;
+        let with_driver = index.wrapping_sub(next_used);
+        if with_driver > size {
+            let available = with_driver;
+            return Err(QueueError::Available { available, size });
+        }
+        if index == self.queue.next_available {
             return Ok(None);
         }
-        if available > self.queue.size {
-            return Err(QueueError::Available {
-                available,
-                size: self.queue.size,
-            });
-        }
-        let entry = u64::from(self.queue.next_available % self.queue.size);
+        let entry = u64::from(self.queue.next_available % size);
         let head = self.memory.load_u16(self.queue.driver + 4 + 2 * entry)?;
-        self.chain(head).map(Some)
+        let chain = self.chain(head)?;
+        self.queue.next_available = self.queue.next_available.wrapping_add(1);
+        Ok(Some(chain))
     }
 
-    /// Gives the chain that [`peek`](Ring::peek) returned back to the driver, `written` bytes of it written.
+    /// Gives a chain back to the driver, `written` bytes of it written: any that was taken, in any order.
     ///
     /// # Errors
     /// [`QueueError`].
-    pub fn complete(&mut self, chain: &Chain, written: u32) -> Result<(), QueueError> {
+    pub fn push(&mut self, chain: &Chain, written: u32) -> Result<(), QueueError> {
         let entry = u64::from(self.queue.next_used % self.queue.size);
         let mut element = [0; 8];
-        element[..4].copy_from_slice(&u32::from(chain.head).to_le_bytes());
-        element[4..].copy_from_slice(&written.to_le_bytes());
+        let (head, length) = element.split_at_mut(4);
+        head.copy_from_slice(&u32::from(chain.head).to_le_bytes());
+        length.copy_from_slice(&written.to_le_bytes());
         self.memory.write(self.queue.device + 4 + 8 * entry, &element)?;
-        self.queue.next_available = self.queue.next_available.wrapping_add(1);
         self.queue.next_used = self.queue.next_used.wrapping_add(1);
-        // The entry before the index that publishes it.
-        fence(Ordering::Release);
-        self.memory.store_u16(self.queue.device + 2, self.queue.next_used)?;
         Ok(())
     }
 
-    /// Asks to be notified of the next chain (with VIRTIO_F_EVENT_IDX; without it the device always is). Returns whether
-    /// one has come since `seen`.
-    pub(super) fn ask_for_notification(&self, seen: u16) -> Result<bool, QueueError> {
-        if self.event_idx {
-            let avail_event = self.queue.device + 4 + 8 * u64::from(self.queue.size);
-            self.memory.store_u16(avail_event, seen)?;
-            order_with_guest();
+    /// Ends a round: publishes what was given back, asks to be notified of the next chain (without VIRTIO_F_EVENT_IDX the
+    /// device always is), and only then looks at what the driver wants and has.
+    pub(super) fn settle(self) -> Result<Settled, QueueError> {
+        let Queue {
+            size,
+            driver,
+            device,
+            next_available,
+            next_used,
+            ..
+        } = *self.queue;
+        let used = next_used.wrapping_sub(self.published);
+        if used != 0 {
+            // The entries before the index that publishes them.
+            fence(Ordering::Release);
+            self.memory.store_u16(device + 2, next_used)?;
         }
-        Ok(self.available_index()? != seen)
+        let asks = self.event_idx && self.queue.asked != Some(next_available);
+        if asks {
+            self.memory
+                .store_u16(device + 4 + 8 * u64::from(size), next_available)?;
+            self.queue.asked = Some(next_available);
+        }
+        if used == 0 && !asks {
+            return Ok(Settled {
+                interrupt: false,
+                more: false,
+            });
+        }
+        // The driver writes first and looks afterwards, too: one of the two sees the other (2.7.7, 2.7.10).
+        self.memory.order();
+        Ok(Settled {
+            interrupt: used != 0 && self.wants_interrupt(next_used, used)?,
+            more: self.memory.load_u16(driver + 2)? != next_available,
+        })
     }
 
     /// The driver's index (2.7.6).
-    pub(super) fn available_index(&self) -> Result<u16, QueueError> {
+    fn available_index(&self) -> Result<u16, QueueError> {
         let index = self.memory.load_u16(self.queue.driver + 2)?;
         // The index before the entries that it publishes.
         fence(Ordering::Acquire);
         Ok(index)
     }
 
-    /// Whether the driver wants an interrupt for what was completed through this `Ring` (2.7.7).
-    pub(super) fn wants_interrupt(&self) -> Result<bool, QueueError> {
-        let (old, new) = (self.first_used, self.queue.next_used);
-        if old == new {
-            return Ok(false);
-        }
-        order_with_guest();
+    /// Whether the driver wants an interrupt for the last `used` chains, up to index `next` (2.7.7).
+    fn wants_interrupt(&self, next: u16, used: u16) -> Result<bool, QueueError> {
+        let Queue { driver, size, .. } = *self.queue;
         if self.event_idx {
-            let event = self
-                .memory
-                .load_u16(self.queue.driver + 4 + 2 * u64::from(self.queue.size))?;
-            Ok(new.wrapping_sub(event).wrapping_sub(1) < new.wrapping_sub(old))
+            let event = self.memory.load_u16(driver + 4 + 2 * u64::from(size))?;
+            Ok(next.wrapping_sub(event).wrapping_sub(1) < used)
         } else {
-            Ok(self.memory.load_u16(self.queue.driver)? & NO_INTERRUPT == 0)
+            Ok(self.memory.load_u16(driver)? & NO_INTERRUPT == 0)
         }
     }
 
@@ -247,7 +285,8 @@ impl<'a> Ring<'a> {
         })
     }
 
-    fn chain(&self, head: u16) -> Result<Chain, QueueError> {
+    /// The chain that starts with descriptor `head`.
+    pub(super) fn chain(&self, head: u16) -> Result<Chain, QueueError> {
         let mut chain = Chain {
             head,
             readable: Vec::new(),
@@ -313,6 +352,11 @@ impl Chain {
         Ok(())
     }
 
+    /// The descriptor it starts with: the driver's name for it.
+    pub fn head(&self) -> u16 {
+        self.head
+    }
+
     /// Bytes that the driver wrote for the device.
     pub fn readable(&self) -> u64 {
         self.readable.iter().map(|s| u64::from(s.length)).sum()
@@ -330,7 +374,10 @@ impl Chain {
     pub fn read(&self, memory: &dyn GuestMemory, skip: u64, out: &mut [u8]) -> Result<usize, QueueError> {
         let mut done = 0;
         for (address, count) in pieces(&self.readable, skip, out.len()) {
-            memory.read(address, &mut out[done..done + count])?;
+            let Some(part) = out.get_mut(done..done + count) else {
+                break;
+            };
+            memory.read(address, part)?;
             done += count;
         }
         Ok(done)
@@ -343,7 +390,10 @@ impl Chain {
     pub fn write(&self, memory: &dyn GuestMemory, skip: u64, data: &[u8]) -> Result<usize, QueueError> {
         let mut done = 0;
         for (address, count) in pieces(&self.writable, skip, data.len()) {
-            memory.write(address, &data[done..done + count])?;
+            let Some(part) = data.get(done..done + count) else {
+                break;
+            };
+            memory.write(address, part)?;
             done += count;
         }
         Ok(done)
@@ -359,196 +409,4 @@ fn pieces(segments: &[Segment], mut skip: u64, mut length: usize) -> impl Iterat
         length -= count;
         (count != 0).then_some((segment.address + skipped, count))
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::virtio::testing::{Driver, RAM};
-
-    fn peek(driver: &mut Driver) -> Result<Option<Chain>, QueueError> {
-        let memory = driver.memory.clone();
-        Ring::new(&mut driver.queue, &memory, false).peek()
-    }
-
-    #[test]
-    fn a_chain_is_gathered_and_scattered() {
-        let mut driver = Driver::new(8);
-        driver.memory.write(RAM + 0x1000, b"abcdef").unwrap();
-        driver.describe(0, RAM + 0x1000, 2, flag::NEXT, 1);
-        driver.describe(1, RAM + 0x1002, 4, flag::NEXT, 5);
-        driver.describe(5, RAM + 0x1100, 3, flag::NEXT | flag::WRITE, 6);
-        driver.describe(6, RAM + 0x1200, 3, flag::WRITE, 0);
-        driver.make_available(0);
-
-        let chain = peek(&mut driver).unwrap().unwrap();
-
-        assert_eq!((chain.readable(), chain.writable()), (6, 6));
-        let mut out = [0; 8];
-        assert_eq!(chain.read(&driver.memory, 1, &mut out), Ok(5));
-        assert_eq!(&out[..5], b"bcdef");
-        assert_eq!(chain.write(&driver.memory, 2, b"12345"), Ok(4));
-        assert_eq!(
-            (driver.bytes(RAM + 0x1100, 3), driver.bytes(RAM + 0x1200, 3)),
-            (b"\0\x001".to_vec(), b"234".to_vec())
-        );
-    }
-
-    #[test]
-    fn completed_chains_are_used() {
-        let mut driver = Driver::new(4);
-        driver.describe(2, RAM + 0x1000, 16, flag::WRITE, 0);
-        driver.make_available(2);
-        let memory = driver.memory.clone();
-
-        let mut ring = Ring::new(&mut driver.queue, &memory, false);
-        let chain = ring.peek().unwrap().unwrap();
-        ring.complete(&chain, 7).unwrap();
-
-        assert_eq!(ring.peek(), Ok(None));
-        assert_eq!(ring.wants_interrupt(), Ok(true));
-        assert_eq!(driver.used(), [(2, 7)]);
-    }
-
-    #[test]
-    fn an_indirect_table_is_walked() {
-        let mut driver = Driver::new(4);
-        driver.describe(0, RAM + 0x3000, 32, flag::INDIRECT, 0);
-        driver.describe_at(RAM + 0x3000, 0, RAM + 0x1000, 5, flag::NEXT, 1);
-        driver.describe_at(RAM + 0x3000, 1, RAM + 0x2000, 6, flag::WRITE, 0);
-        driver.make_available(0);
-
-        let chain = peek(&mut driver).unwrap().unwrap();
-
-        assert_eq!((chain.readable(), chain.writable()), (5, 6));
-    }
-
-    #[test]
-    fn an_indirect_table_may_be_longer_than_the_queue() {
-        let mut driver = Driver::new(2);
-        driver.describe(1, RAM + 0x3000, 16 * 16, flag::INDIRECT, 0);
-        for n in 0..16 {
-            let flags = if n < 15 { flag::NEXT } else { 0 };
-            driver.describe_at(RAM + 0x3000, n, RAM + 0x1000, 1, flags, n as u16 + 1);
-        }
-        driver.make_available(1);
-
-        assert_eq!(peek(&mut driver).unwrap().unwrap().readable(), 16);
-    }
-
-    #[test]
-    fn every_broken_rule_is_an_error() {
-        type Case = (&'static str, fn(&mut Driver), fn(&QueueError) -> bool);
-        let cases: [Case; 10] = [
-            (
-                "loop",
-                |d| d.describe(0, RAM, 1, flag::NEXT, 0),
-                |e| *e == QueueError::Endless,
-            ),
-            (
-                "index",
-                |d| d.describe(0, RAM, 1, flag::NEXT, 4),
-                |e| *e == QueueError::Index { index: 4, size: 4 },
-            ),
-            (
-                "buffer",
-                |d| d.describe(0, RAM - 1, 1, 0, 0),
-                |e| matches!(e, QueueError::Memory(_)),
-            ),
-            (
-                "wrap",
-                |d| d.describe(0, u64::MAX, u32::MAX, 0, 0),
-                |e| matches!(e, QueueError::Memory(_)),
-            ),
-            (
-                "table",
-                |d| d.describe(0, 0, 16, flag::INDIRECT, 0),
-                |e| matches!(e, QueueError::Memory(_)),
-            ),
-            (
-                "odd table",
-                |d| d.describe(0, RAM, 17, flag::INDIRECT, 0),
-                |e| *e == QueueError::Indirect,
-            ),
-            (
-                "no table",
-                |d| d.describe(0, RAM, 0, flag::INDIRECT, 0),
-                |e| *e == QueueError::Indirect,
-            ),
-            (
-                "next",
-                |d| d.describe(0, RAM, 16, flag::INDIRECT | flag::NEXT, 0),
-                |e| *e == QueueError::Indirect,
-            ),
-            (
-                "nested",
-                |d| {
-                    d.describe(0, RAM + 0x3000, 16, flag::INDIRECT, 0);
-                    d.describe_at(RAM + 0x3000, 0, RAM + 0x3000, 16, flag::INDIRECT, 0);
-                },
-                |e| *e == QueueError::Indirect,
-            ),
-            (
-                "order",
-                |d| {
-                    d.describe(0, RAM, 1, flag::WRITE | flag::NEXT, 1);
-                    d.describe(1, RAM, 1, 0, 0);
-                },
-                |e| *e == QueueError::Order,
-            ),
-        ];
-        for (name, lay_out, expected) in cases {
-            let mut driver = Driver::new(4);
-            lay_out(&mut driver);
-            driver.make_available(0);
-
-            let error = peek(&mut driver).unwrap_err();
-
-            assert!(expected(&error), "{name}: {error:?}");
-        }
-    }
-
-    #[test]
-    fn too_many_available_chains_are_an_error() {
-        let mut driver = Driver::new(4);
-        (0..5).for_each(|_| driver.make_available(0));
-
-        assert_eq!(peek(&mut driver), Err(QueueError::Available { available: 5, size: 4 }));
-    }
-
-    #[test]
-    fn the_event_index_decides_on_interrupts() {
-        for (event, wanted) in [(0, true), (1, false), (0xffff, false)] {
-            let mut driver = Driver::new(4);
-            driver.describe(0, RAM, 1, 0, 0);
-            driver.make_available(0);
-            driver.memory.store_u16(driver.queue.driver + 4 + 2 * 4, event).unwrap();
-            let memory = driver.memory.clone();
-
-            let mut ring = Ring::new(&mut driver.queue, &memory, true);
-            let chain = ring.peek().unwrap().unwrap();
-            ring.complete(&chain, 0).unwrap();
-
-            assert_eq!(ring.wants_interrupt(), Ok(wanted), "{event}");
-        }
-    }
-
-    #[test]
-    fn impossible_places_do_not_start() {
-        let driver = Driver::new(4);
-        let starts = |change: fn(&mut Queue)| {
-            let mut queue = driver.queue.clone();
-            change(&mut queue);
-            queue.start(&driver.memory)
-        };
-
-        assert!(starts(|_| {}));
-        assert!(!starts(|q| q.size = 3));
-        assert!(!starts(|q| q.size = 0));
-        assert!(!starts(|q| q.descriptors += 8));
-        assert!(!starts(|q| q.driver += 1));
-        assert!(!starts(|q| q.device += 2));
-        assert!(!starts(|q| q.descriptors = u64::MAX - 15));
-        assert!(!starts(|q| q.device = 0));
-    }
 }
