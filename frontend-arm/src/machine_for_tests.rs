@@ -131,15 +131,3 @@ pub fn arm() -> (Arm, Arc<Mutex<World>>) {
         world,
     )
 }
-
-/// Numbers without order (xorshift64*).
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-}

@@ -20,8 +20,9 @@ mod operands;
 pub mod random;
 mod vector;
 
+pub use emu_ir::testing::Random;
 pub use guest::*;
-pub use operands::{Kind, Random, hard_float};
+pub use operands::{Kind, hard_float};
 
 use emu_ir::block::Inst;
 use emu_ir::{Block, Builder, Leave, Op, Slot, Ty, Val};

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use emu_ir::testing::Random;
+
 use super::client::{self, Gdb};
 use super::socket;
 use crate::boot;
@@ -153,21 +155,6 @@ fn a_program_is_watched_and_changed_and_the_kernel_is_entered() {
     expect_right(&mut emu, 3 * n + 2 * k);
 }
 
-/// Numbers without order (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) as usize % end
-    }
-    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
-        from[self.below(from.len())]
-    }
-}
-
 const COMMANDS: &[&str] = &[
     "stepi",
     "stepi 7",
@@ -226,7 +213,7 @@ fn two_hundred_commands_leave_the_guest_running_right() {
         return;
     };
     let seed = std::env::var("EMU_GDB_SEED").map_or(20, |seed| seed.parse().expect("a number"));
-    let (mut gdb, mut random) = (Gdb::attach(&path, Some(&program)), Random(seed));
+    let (mut gdb, mut random) = (Gdb::attach(&path, Some(&program)), Random::new(seed));
 
     // A call that is interrupted for its slowness is undone.
     gdb.command("set unwindonsignal on");

@@ -10,11 +10,10 @@
 mod arm;
 mod check;
 mod process;
-mod random;
 mod vectors;
 
+pub use emu_ir::testing::Random;
 pub use process::Oracle;
-pub use random::Random;
 
 use bytemuck::Pod;
 use emu_jit::engine::Accel;

@@ -1,25 +1,22 @@
 //! The test every device passes: nonsense does not panic or hang it, and what it saves it loads again.
 
 use super::{Access, Device};
+use emu_ir::testing;
 
-/// A small generator of the test's own, so that a failing seed can be run again.
-pub(crate) struct Random(u64);
+/// Numbers that a seed repeats, so that a failing one can be run again, and what a device is given of them.
+pub(crate) struct Random(testing::Random);
 
 impl Random {
     pub(crate) fn new(seed: u64) -> Random {
-        Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+        Random(testing::Random::scattered(seed))
     }
 
     pub(crate) fn next(&mut self) -> u64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
+        self.0.next()
     }
 
     pub(crate) fn below(&mut self, end: u64) -> u64 {
-        (self.next() >> 16) % end
+        self.0.below(end)
     }
 
     /// Mostly small or telling values.

@@ -7,20 +7,8 @@ use super::{Insn, Row, Set, rows};
 use crate::model::MODELS;
 use crate::state::mode;
 use crate::translate::translate;
+use emu_ir::testing::Random;
 use emu_ir::{BlockKey, Builder, Fault, Fetch};
-
-/// Pseudo-random words (SplitMix64), the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u32 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ z >> 31) as u32
-    }
-}
 
 /// Code bytes from the start of the page.
 struct Code(Vec<u8>);
@@ -72,11 +60,11 @@ fn sets() -> [(Set, u32); 3] {
 
 #[test]
 fn every_row_makes_valid_blocks_under_every_mode() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     for (set, thumb) in sets() {
         for row in rows(set) {
             for round in 0..40 {
-                let word = random.next() & !row.pattern.mask | row.pattern.bits;
+                let word = random.word() & !row.pattern.mask | row.pattern.bits;
                 let modes = [
                     0,
                     mode::USER,

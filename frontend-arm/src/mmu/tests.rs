@@ -3,8 +3,9 @@
 use super::*;
 use crate::cp15::{sctlr, ttbcr};
 use crate::fault::Class;
-use crate::machine_for_tests::{Ram, Random};
+use crate::machine_for_tests::Ram;
 use crate::model::MODELS;
+use emu_ir::testing::Random;
 
 const BASE: u64 = 0x4000_0000;
 const L1: u64 = BASE;
@@ -527,7 +528,7 @@ fn the_context_holds_what_a_walk_depends_on() {
 
 #[test]
 fn random_tables_and_registers_end_every_walk() {
-    let mut random = Random(1);
+    let mut random = Random::new(1);
     for _ in 0..20_000 {
         let (mut cpu, mut ram) = (cpu(), Ram::new(BASE, 0x1000));
         for _ in 0..16 {

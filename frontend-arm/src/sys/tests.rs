@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::calls;
-use crate::machine_for_tests::{Engine, Random, arm};
+use crate::machine_for_tests::{Engine, arm};
 use crate::model::{MODELS, Model};
 use crate::platform::{FirmwareResult, IRQ, Timer, TimerOutput};
 use crate::state::{mode, psr};
+use emu_ir::testing::Random;
 use emu_ir::{Flush, HelperFn};
 
 /// MRC or MCR of CP`cp`, in A32 form.
@@ -551,7 +552,7 @@ fn eret_returns_from_an_exception() {
 #[test]
 fn random_accesses_never_panic_and_leave_a_state_that_can_be() {
     let mut bench = Bench::new();
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     for _ in 0..300_000 {
         let (raw, value) = (random.next() as u32, random.next());
         // mostly CP14 and CP15

@@ -1,8 +1,8 @@
 //! Encoding of the instructions that sequences are made of.
 
-use crate::random::Random;
 use emu_frontend_arm::a32::{self, Insn, Set};
 use emu_ir::pattern::Row;
+use emu_ir::testing::Random;
 
 /// Rows by what they do; those that would leave the sequence are in none.
 pub struct Rows {
@@ -109,24 +109,24 @@ pub fn word_of(row: &Row<Insn>, random: &mut Random) -> u32 {
         return word & 0xffff;
     }
     if text.starts_with("----") {
-        let always = random.below(4) != 0;
-        word = put(word, 0xf000_0000, if always { 14 } else { random.below(14) });
+        let always = random.word_below(4) != 0;
+        word = put(word, 0xf000_0000, if always { 14 } else { random.word_below(14) });
     }
     for name in "ndmasthleru".chars() {
         let mask = field(text, name);
         if mask.count_ones() == 4 {
-            word = put(word, mask, random.below(8));
+            word = put(word, mask, random.word_below(8));
         }
     }
     if memory {
-        word = put(word, field(text, 'n'), 8 + random.below(4));
+        word = put(word, field(text, 'n'), 8 + random.word_below(4));
         let offset = field(text, 'i');
         if offset.count_ones() == 12 && !random.one_in(16) {
             word &= !(offset & 0xf80);
         }
         let list = field(text, 'l');
         if list.count_ones() == 16 {
-            word = word & !list | random.word() & 0xff | 1 << random.below(8);
+            word = word & !list | random.word() & 0xff | 1 << random.word_below(8);
         }
     }
     word

@@ -8,7 +8,6 @@
 mod code;
 mod memory;
 mod program;
-mod random;
 mod watchdog;
 
 use capstone::prelude::*;

@@ -9,9 +9,9 @@
 
 use crate::code::{Asm, Rows, thumb_of_vector, word_of};
 use crate::memory::{DEVICE, PAGES};
-use crate::random::Random;
 use emu_frontend_arm::state::{Cpu, psr};
 use emu_frontend_arm::{Arm, MODELS, pmu};
+use emu_ir::testing::Random;
 
 /// The vectors and handlers, at address 0.
 #[rustfmt::skip]
@@ -143,7 +143,7 @@ impl Maker {
     pub fn program(&self, seed: u64) -> Program {
         let careful = seed.is_multiple_of(8);
         let rows = if careful { &self.careful } else { &self.rows };
-        Writer { rows, careful }.program(&mut Random::new(seed))
+        Writer { rows, careful }.program(&mut Random::scattered(seed))
     }
 }
 
@@ -163,8 +163,8 @@ impl Writer<'_> {
             put(&mut base, at, random.word());
         }
         self.tables(&mut base, random);
-        let used = 2 + random.below(10);
-        let chunks: Vec<u32> = (0..used).map(|_| random.below(CHUNKS)).collect();
+        let used = 2 + random.word_below(10);
+        let chunks: Vec<u32> = (0..used).map(|_| random.word_below(CHUNKS)).collect();
         let mut pieces = Vec::new();
         for chunk in 0..CHUNKS {
             let (at, thumb) = ((CODE + chunk * CHUNK) as usize, chunk % 2 == 1);
@@ -198,7 +198,7 @@ impl Writer<'_> {
         head.count_down(END);
         forget(&mut head);
         push(&mut at, head);
-        let count = 4 + random.below(24);
+        let count = 4 + random.word_below(24);
         for _ in 0..count {
             let mut asm = Asm::new(thumb);
             self.piece(&mut asm, at, chunks, random);
@@ -214,7 +214,7 @@ impl Writer<'_> {
     }
 
     fn piece(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
-        let kind = random.below(24);
+        let kind = random.word_below(24);
         if matches!(kind, 17..=19) {
             // What changes mappings must not change its own: until an ISB or an exception either may hold, and a branch in
             // the page asks no TLB in translated code.
@@ -228,7 +228,7 @@ impl Writer<'_> {
             14 => {
                 let mut body = Asm::new(asm.thumb);
                 self.compute(&mut body, random);
-                asm.skip(random.below(14), body.bytes.len() as u32);
+                asm.skip(random.word_below(14), body.bytes.len() as u32);
                 asm.bytes.extend(body.bytes);
             }
             15 | 16 => self.modify(asm, at, random),
@@ -243,7 +243,7 @@ impl Writer<'_> {
     }
 
     fn compute(&self, asm: &mut Asm, random: &mut Random) {
-        for _ in 0..1 + random.below(4) {
+        for _ in 0..1 + random.word_below(4) {
             if random.one_in(6) {
                 let word = word_of(random.pick(&self.rows.vector), random);
                 asm.word(if asm.thumb { thumb_of_vector(word) } else { word });
@@ -251,7 +251,7 @@ impl Writer<'_> {
                 asm.word(word_of(random.pick(&self.rows.arm), random));
             } else if random.one_in(8) {
                 // An IT block of one to four instructions.
-                asm.narrow(0xbf00 | random.below(14) << 4 | (1 + random.below(15)));
+                asm.narrow(0xbf00 | random.word_below(14) << 4 | (1 + random.word_below(15)));
             } else if random.one_in(3) {
                 asm.word(word_of(random.pick(&self.rows.wide), random));
             } else {
@@ -264,7 +264,7 @@ impl Writer<'_> {
     }
 
     fn access(&self, asm: &mut Asm, random: &mut Random) {
-        for _ in 0..1 + random.below(4) {
+        for _ in 0..1 + random.word_below(4) {
             if random.one_in(5) {
                 let word = word_of(random.pick(&self.rows.vector_memory), random);
                 asm.word(if asm.thumb { thumb_of_vector(word) } else { word });
@@ -272,9 +272,9 @@ impl Writer<'_> {
                 asm.word(word_of(random.pick(&self.rows.arm_memory), random));
             } else if random.one_in(3) {
                 // A low register for an address, and a T16 access by it.
-                let low = random.below(8);
-                asm.narrow(0x4640 | random.below(4) << 3 | low);
-                asm.narrow((0x6000 + random.below(0x3000)) & !0x38 | low << 3);
+                let low = random.word_below(8);
+                asm.narrow(0x4640 | random.word_below(4) << 3 | low);
+                asm.narrow((0x6000 + random.word_below(0x3000)) & !0x38 | low << 3);
             } else {
                 asm.word(word_of(random.pick(&self.rows.wide_memory), random));
             }
@@ -284,7 +284,7 @@ impl Writer<'_> {
 
     /// A loop of a few rounds.
     fn repeat(&self, asm: &mut Asm, random: &mut Random) {
-        asm.set(14, 1 + random.below(12));
+        asm.set(14, 1 + random.word_below(12));
         let before = asm.bytes.len();
         self.compute(asm, random);
         if random.one_in(2) {
@@ -300,8 +300,10 @@ impl Writer<'_> {
         // A careful program does not change what changes it.
         let own = if self.careful { at & !3..at + 0x60 } else { 0..0 };
         let place = loop {
-            let near = (at + 4 * random.below(36)).saturating_sub(64).clamp(CODE, DATA - 4);
-            let far = CODE + 4 * random.below((DATA - CODE) / 4);
+            let near = (at + 4 * random.word_below(36))
+                .saturating_sub(64)
+                .clamp(CODE, DATA - 4);
+            let far = CODE + 4 * random.word_below((DATA - CODE) / 4);
             let place = if random.one_in(2) { near } else { far };
             if !own.contains(&(place & !3)) {
                 break place;
@@ -318,13 +320,13 @@ impl Writer<'_> {
         );
         asm.set(1, place & !3 | alias);
         asm.store(0, 1);
-        match random.below(4) {
+        match random.word_below(4) {
             0 if !self.careful => {}
             1 if !self.careful => asm.isb(),
             _ => {
                 asm.write((7, 0, 11, 1), 1); // DCCMVAU
                 asm.dsb();
-                match random.below(2) {
+                match random.word_below(2) {
                     0 => asm.write((7, 0, 5, 1), 1), // ICIMVAU
                     _ => asm.write((7, 0, 5, 0), 1), // ICIALLU
                 }
@@ -351,7 +353,7 @@ impl Writer<'_> {
                 put(base, play + 4 * page, word);
             }
             put(base, first, table(TABLES, 0));
-            put(base, first + 4, table(play, random.below(3)));
+            put(base, first + 4, table(play, random.word_below(3)));
             put(base, first + 8, self.section(random));
             // The device: nothing is fetched from it.
             put(base, first + 12, DEVICE | 3 << 10 | 1 << 4 | 0b0110);
@@ -364,7 +366,7 @@ impl Writer<'_> {
         let (memory, more) = (random.pick(&[0x100c, 0x100c, 0, 4]), random.word());
         rights << 10
             | memory
-            | random.below(2) << 5
+            | random.word_below(2) << 5
             | 2
             | more & (1 << 17)
             | if random.one_in(8) { 1 << 4 | 1 << 15 } else { 0 }
@@ -372,7 +374,7 @@ impl Writer<'_> {
 
     /// A second level descriptor: most often a page of RAM with some rights.
     fn descriptor(&self, random: &mut Random) -> u32 {
-        let page = CODE + 0x1000 * random.below(8 + DATA_PAGES);
+        let page = CODE + 0x1000 * random.word_below(8 + DATA_PAGES);
         let more = random.word();
         if self.careful {
             // Of this address space; code is not written to by chance, nor is data run, which stores change as they like.
@@ -385,7 +387,7 @@ impl Writer<'_> {
                 open_page(page) | 1 << 11 | read_only | u32::from(never_run)
             };
         }
-        match random.below(10) {
+        match random.word_below(10) {
             0 => 0,
             1 => page | more & 0xfff,
             2..=6 => open_page(page) | more & 1 << 11,
@@ -405,7 +407,7 @@ impl Writer<'_> {
         for i in 8..12 {
             cpu.r[i] = self.place(random);
         }
-        cpu.r[12] = 1 + random.below(40);
+        cpu.r[12] = 1 + random.word_below(40);
         for d in &mut cpu.d {
             let any = random.next();
             *d = random.pick(&[0, any, 0x3ff0_0000_0000_0000, 0x7fc0_0000_3f80_0000]);
@@ -422,9 +424,9 @@ impl Writer<'_> {
         cpu.r[13] = DATA + 0x2800;
         cpu.set_cpsr(mode | psr::I | psr::F | psr::A | if thumb { psr::T } else { 0 } | random.word() & 0xf000_0000);
         cpu.r[15] = pc;
-        let space = random.below(2);
+        let space = random.word_below(2);
         cpu.cp15.ttbr0 = FIRST[space as usize].into();
-        cpu.cp15.contextidr = if self.careful { 1 + space } else { random.below(3) };
+        cpu.cp15.contextidr = if self.careful { 1 + space } else { random.word_below(3) };
         cpu.cp15.dacr = dacr(random) & if self.careful { NO_MANAGER } else { !0 };
         cpu.cp15.cpacr = 15 << 20;
         cpu.fpexc = 1 << 30;
@@ -442,47 +444,47 @@ impl Writer<'_> {
 
     /// An address that is worth an access.
     fn place(&self, random: &mut Random) -> u32 {
-        let page = random.below(0x1000) & if random.one_in(4) { !0 } else { !7 };
-        let end = 0xff0 + random.below(16);
+        let page = random.word_below(0x1000) & if random.one_in(4) { !0 } else { !7 };
+        let end = 0xff0 + random.word_below(16);
         let edge = random.pick(&[page, page, page, end]);
         if self.careful {
             // Far enough from code and tables for any offset.
-            let data = DATA + 0x1000 * (1 + random.below(DATA_PAGES - 2)) + page;
-            return match random.below(8) {
+            let data = DATA + 0x1000 * (1 + random.word_below(DATA_PAGES - 2)) + page;
+            return match random.word_below(8) {
                 0..=3 => data,
-                4 | 5 => PLAY + 0x1000 * random.below(16) + edge,
+                4 | 5 => PLAY + 0x1000 * random.word_below(16) + edge,
                 6 => SECTION + data,
-                _ => DEVICE + 0x10 + random.below(0x400),
+                _ => DEVICE + 0x10 + random.word_below(0x400),
             };
         }
-        let data = DATA + 0x1000 * random.below(DATA_PAGES) + edge;
-        match random.below(20) {
+        let data = DATA + 0x1000 * random.word_below(DATA_PAGES) + edge;
+        match random.word_below(20) {
             0..=7 => data,
-            8..=12 => PLAY + 0x1000 * random.below(16) + edge,
+            8..=12 => PLAY + 0x1000 * random.word_below(16) + edge,
             13..=14 => SECTION + data,
-            15 => SECTION + CODE + random.below(DATA - CODE),
-            16 => CODE + random.below(DATA - CODE),
-            17 => TABLES + 0x400 + random.below(0x800),
-            18 => DEVICE + 0x10 + random.below(0x400),
+            15 => SECTION + CODE + random.word_below(DATA - CODE),
+            16 => CODE + random.word_below(DATA - CODE),
+            17 => TABLES + 0x400 + random.word_below(0x800),
+            18 => DEVICE + 0x10 + random.word_below(0x400),
             _ => random.word(),
         }
     }
 
     fn bases(&self, asm: &mut Asm, random: &mut Random) {
-        for _ in 0..1 + random.below(2) {
-            asm.set(8 + random.below(4), self.place(random));
+        for _ in 0..1 + random.word_below(2) {
+            asm.set(8 + random.word_below(4), self.place(random));
         }
     }
 
     /// Changes a mapping, and forgets the old one more or less.
     fn remap(&self, asm: &mut Asm, random: &mut Random) {
-        let (space, page) = (random.below(2), random.below(16));
+        let (space, page) = (random.word_below(2), random.word_below(16));
         let address = PLAY + (page << 12);
-        let (entry, word, address) = match random.below(8) {
+        let (entry, word, address) = match random.word_below(8) {
             0 => (FIRST[space as usize] + 8, self.section(random), SECTION),
             1 => (
                 FIRST[space as usize] + 4,
-                table(TABLES + 0x400 * (1 + random.below(2)), random.below(3)),
+                table(TABLES + 0x400 * (1 + random.word_below(2)), random.word_below(3)),
                 address,
             ),
             _ => (
@@ -498,9 +500,9 @@ impl Writer<'_> {
             return;
         }
         asm.dsb();
-        asm.set(2, address | random.below(3));
+        asm.set(2, address | random.word_below(3));
         let whole = entry == FIRST[space as usize] + 4;
-        match random.below(5) {
+        match random.word_below(5) {
             _ if self.careful => asm.write((8, 0, 7, if whole || random.one_in(4) { 0 } else { 3 }), 2),
             0 => asm.write((8, 0, 7, 0), 2), // TLBIALL
             1 => asm.write((8, 0, 7, 2), 2), // TLBIASID
@@ -519,8 +521,8 @@ impl Writer<'_> {
 
     /// Reads and writes system registers, and asks for translations.
     fn registers(&self, asm: &mut Asm, random: &mut Random) {
-        let register = random.below(8);
-        match random.below(6) {
+        let register = random.word_below(8);
+        match random.word_below(6) {
             0 => asm.read(
                 random.pick(&[(5, 0, 0, 0), (6, 0, 0, 0), (5, 0, 0, 1), (6, 0, 0, 2), (7, 0, 4, 0)]),
                 register,
@@ -531,11 +533,11 @@ impl Writer<'_> {
             ),
             2 => {
                 asm.set(register, self.place(random));
-                asm.write((7, 0, 8, random.below(4)), register); // ATS1
+                asm.write((7, 0, 8, random.word_below(4)), register); // ATS1
                 asm.isb();
                 asm.read((7, 0, 4, 0), register); // PAR
             }
-            3 => asm.write((13, 0, 0, 2 + random.below(3)), register),
+            3 => asm.write((13, 0, 0, 2 + random.word_below(3)), register),
             4 => {
                 let modes = [psr::SYS, psr::SVC, psr::SYS, psr::USR];
                 asm.mode(random.pick(if self.careful { &modes[..3] } else { &modes }));
@@ -562,13 +564,13 @@ const NO_MANAGER: u32 = 0x5555_5555;
 
 /// Goes to another address space, or changes what this one allows.
 fn switch(asm: &mut Asm, random: &mut Random) {
-    match random.below(5) {
+    match random.word_below(5) {
         0 => {
-            asm.set(0, random.below(3));
+            asm.set(0, random.word_below(3));
             asm.write((13, 0, 0, 1), 0); // CONTEXTIDR
         }
         1 => {
-            asm.set(0, FIRST[random.below(2) as usize]);
+            asm.set(0, FIRST[random.word_below(2) as usize]);
             asm.write((2, 0, 0, 0), 0); // TTBR0
         }
         2 | 3 => {
@@ -608,7 +610,7 @@ fn careful_switch(asm: &mut Asm, random: &mut Random) {
         asm.write((3, 0, 0, 0), 0);
         return asm.isb();
     }
-    let space = random.below(2);
+    let space = random.word_below(2);
     asm.dsb();
     asm.set(0, 0);
     asm.write((13, 0, 0, 1), 0);
@@ -653,12 +655,12 @@ fn jump(asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
     let chunk = random.pick(chunks);
     let (address, thumb) = (CODE + chunk * CHUNK, chunk % 2 == 1);
     let here = at + asm.bytes.len() as u32;
-    match random.below(6) {
+    match random.word_below(6) {
         0 | 1 if thumb == asm.thumb => asm.branch(here, address, thumb, random.one_in(2)),
         2 => asm.branch(here, address, thumb, true),
         kind => {
             let alias = if kind == 3 {
-                PLAY + 0x1000 * random.below(16) + address % 0x1000
+                PLAY + 0x1000 * random.word_below(16) + address % 0x1000
             } else {
                 address
             };

@@ -11,6 +11,8 @@ pub mod inspect;
 pub mod ops;
 pub mod pattern;
 pub mod print;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod ty;
 pub mod verify;
 

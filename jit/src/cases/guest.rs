@@ -1,6 +1,7 @@
 //! A guest architecture for tests: slots of every type, flat memory, and a helper of each kind.
 
 use crate::interp::{Memory, Now};
+use emu_ir::testing::Alone;
 use emu_ir::*;
 use std::sync::LazyLock;
 
@@ -272,12 +273,4 @@ impl Bus for TestMemory {
     }
 }
 
-impl Env for TestMemory {
-    fn bus(&mut self) -> &mut dyn Bus {
-        self
-    }
-    fn flush(&mut self, _: Flush, _: bool) {}
-    fn traps_changed(&mut self) {}
-    fn context_changed(&mut self) {}
-    fn stop(&mut self, _: Stop) {}
-}
+impl Alone for TestMemory {}

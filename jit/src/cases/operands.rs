@@ -1,5 +1,6 @@
 //! Hard operands: zeros, ones, extremes, counts at and past the width, NaNs, denormals, halfway values.
 
+use emu_ir::testing::Random;
 use emu_ir::{Lane, Ty};
 
 /// What kind of values an operand takes.
@@ -211,29 +212,6 @@ pub fn hard_float(ty: Ty) -> Vec<u64> {
     match ty {
         Ty::F32 => HARD_SINGLE.map(|v| v as u64).to_vec(),
         _ => HARD_DOUBLE.to_vec(),
-    }
-}
-
-/// Small reproducible random numbers (splitmix64).
-#[derive(Clone, Debug)]
-pub struct Random(u64);
-
-impl Random {
-    /// The sequence of a seed.
-    pub fn new(seed: u64) -> Random {
-        Random(seed)
-    }
-    /// 64 random bits.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ z >> 31
-    }
-    /// A number below `n`.
-    pub fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
     }
 }
 

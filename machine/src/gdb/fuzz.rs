@@ -152,23 +152,9 @@ pub fn feed(bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emu_ir::testing::Random;
     use std::io::Read;
     use std::time::{Duration, Instant};
-
-    /// Numbers without order (xorshift64*).
-    struct Random(u64);
-
-    impl Random {
-        fn below(&mut self, end: u64) -> u64 {
-            self.0 ^= self.0 >> 12;
-            self.0 ^= self.0 << 25;
-            self.0 ^= self.0 >> 27;
-            (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % end
-        }
-        fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-            from[self.below(from.len() as u64) as usize]
-        }
-    }
 
     /// What GDB says, and what it would not.
     const SAYS: &[&str] = &[
@@ -278,7 +264,7 @@ mod tests {
     #[test]
     fn no_client_panics_emu_hangs_it_or_keeps_the_guest() {
         for seed in 1..400 {
-            let mut random = Random(0x9e37_79b9_7f4a_7c15u64.wrapping_mul(seed) | 1);
+            let mut random = Random::scattered(seed);
             feed(&nonsense(&mut random));
         }
     }

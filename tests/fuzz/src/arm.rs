@@ -4,7 +4,8 @@ use emu_frontend_arm::guest::CALLS;
 use emu_frontend_arm::platform::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_frontend_arm::state::psr;
 use emu_frontend_arm::{Cpu, MODELS, mmu, sys};
-use emu_ir::{Access, BlockKey, Bus, Env, Flush, Guest, Op, RamPage, Stop};
+use emu_ir::testing::Alone;
+use emu_ir::{Access, BlockKey, Bus, Guest, Op, RamPage};
 use emu_jit::listing;
 
 use crate::Input;
@@ -92,15 +93,7 @@ impl Bus for Memory {
     }
 }
 
-impl Env for Memory {
-    fn bus(&mut self) -> &mut dyn Bus {
-        self
-    }
-    fn flush(&mut self, _: Flush, _: bool) {}
-    fn traps_changed(&mut self) {}
-    fn context_changed(&mut self) {}
-    fn stop(&mut self, _: Stop) {}
-}
+impl Alone for Memory {}
 
 fn memory(input: &mut Input) -> Memory {
     let mut bytes = input.take(0x1_0000).to_vec();

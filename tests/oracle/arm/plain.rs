@@ -5,7 +5,8 @@ use super::record::{CODE_WORDS, DATA, DATA_SIZE, Record, T, initial_data};
 use super::{Arm as Instructions, machine, runs};
 use emu_frontend_arm::Arm;
 use emu_frontend_arm::state::{Cpu, mode};
-use emu_ir::{Access, Block, BlockKey, Builder, Bus, Env, Fault, Fetch, Flush, Guest, Mem, RamPage, Stop};
+use emu_ir::testing::Alone;
+use emu_ir::{Access, Block, BlockKey, Builder, Bus, Fault, Fetch, Guest, Mem, RamPage};
 use emu_jit::interp::{self, Memory, Now, Prepared, Scratch, Stopped};
 use emu_jit::opt::{self, CallEffect};
 
@@ -62,15 +63,7 @@ impl Bus for Flat {
     }
 }
 
-impl Env for Flat {
-    fn bus(&mut self) -> &mut dyn Bus {
-        self
-    }
-    fn flush(&mut self, _: Flush, _: bool) {}
-    fn traps_changed(&mut self) {}
-    fn context_changed(&mut self) {}
-    fn stop(&mut self, _: Stop) {}
-}
+impl Alone for Flat {}
 
 struct Code<'a>(&'a [u32; CODE_WORDS]);
 

@@ -9,10 +9,10 @@ use emu_ir::pattern::Row;
 
 /// Words of a row with condition AL, and the block each makes.
 fn blocks(row: &Row<Insn>, mode: u32) -> Vec<(u32, Builder)> {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     (0..32)
         .map(|_| {
-            let mut word = random.next() & !row.pattern.mask | row.pattern.bits;
+            let mut word = random.word() & !row.pattern.mask | row.pattern.bits;
             if row.pattern.mask >> 28 == 0 {
                 word = word & 0x0fff_ffff | 0xe000_0000;
             }

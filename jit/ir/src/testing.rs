@@ -1,0 +1,89 @@
+//! What the tests of several crates share; the feature `testing` has it.
+
+use crate::{Bus, Env, Flush, Stop};
+
+/// Pseudo-random numbers, the same for a seed in every run and on every machine: stored vectors depend on them.
+/// SplitMix64.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
+
+impl Random {
+    /// The numbers of a seed. Those of seeds 0x9e37_79b9_7f4a_7c15 apart are one stream a step apart.
+    pub fn new(seed: u64) -> Random {
+        Random(seed)
+    }
+    /// The numbers of a seed, unlike those of any other.
+    pub fn scattered(seed: u64) -> Random {
+        let start = Random(seed).next();
+        Random(Random(!start).next())
+    }
+    /// The numbers that belong to a text and a number.
+    pub fn of(text: &str, number: u64) -> Random {
+        // FNV-1a
+        let hash = |h: u64, byte: u8| (h ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        let seed = text.bytes().fold(0xcbf2_9ce4_8422_2325, hash);
+        Random(Random(seed ^ number.wrapping_mul(0x2545_f491_4f6c_dd1d)).next())
+    }
+    /// 64 random bits.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ z >> 31
+    }
+    /// 32 random bits.
+    pub fn word(&mut self) -> u32 {
+        self.next() as u32
+    }
+    /// A number below `end`, which is not zero.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+    /// A number below `end`, which is not zero.
+    pub fn word_below(&mut self, end: u32) -> u32 {
+        (self.next() % u64::from(end)) as u32
+    }
+    /// True once in `n` times.
+    pub fn one_in(&mut self, n: u64) -> bool {
+        self.below(n) == 0
+    }
+    /// One of some, of which there is at least one.
+    pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
+        from[self.below(from.len() as u64) as usize]
+    }
+}
+
+/// Memory that is all there is: what a helper asks of the engine besides is not noticed.
+pub trait Alone: Bus {}
+
+impl<M: Alone> Env for M {
+    fn bus(&mut self) -> &mut dyn Bus {
+        self
+    }
+    fn flush(&mut self, _: Flush, _: bool) {}
+    fn traps_changed(&mut self) {}
+    fn context_changed(&mut self) {}
+    fn stop(&mut self, _: Stop) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_has_its_numbers() {
+        let mut random = Random::new(1_234_567);
+        let numbers = [random.next(), random.next(), random.next()];
+
+        // Of the generator's description (Steele, Lea, Flood: Fast splittable pseudorandom number generators).
+        assert_eq!(
+            numbers,
+            [
+                6_457_827_717_110_365_317,
+                3_203_168_211_198_807_973,
+                9_817_491_932_198_370_423
+            ]
+        );
+    }
+}
