@@ -107,7 +107,7 @@ impl Core for Arm {
     }
 
     fn load(&mut self, saved: &Saved) -> Result<Cpu, LoadError> {
-        let mut cpu: Cpu = saved.state(&SAVED)?;
+        let mut cpu = saved.state::<Cpu>(&SAVED)?.sound();
         program_all(&mut cpu, self);
         Ok(cpu)
     }
