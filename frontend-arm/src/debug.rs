@@ -176,6 +176,10 @@ fn system_control() -> Vec<Register> {
     vfp.into_iter().chain(rows).collect()
 }
 
+#[allow(
+    clippy::indexing_slicing,
+    reason = "the list above numbers registers from 0 to 15 and 0 to 31"
+)]
 impl Register {
     fn read(&self, arm: &mut Arm, s: &mut Cpu, env: &mut dyn Env) -> u128 {
         match self.place {
@@ -236,8 +240,9 @@ impl Inspect for Arm {
             // Writing to a string does not fail.
             let _ = writeln!(xml, "<feature name=\"{}\">", feature.name);
             xml += feature.types;
-            for number in feature.registers.clone() {
-                let r = &LAYOUT.registers[number];
+            let all = LAYOUT.registers.iter().enumerate();
+            let first = feature.registers.start;
+            for (number, r) in all.skip(first).take(feature.registers.len()) {
                 let (name, bits, more) = (&r.name, r.bits, (feature.attributes)(r));
                 let _ = writeln!(
                     xml,
@@ -256,7 +261,7 @@ impl Inspect for Arm {
     fn register(&mut self, s: &mut Cpu, env: &mut dyn Env, number: usize) -> Option<Vec<u8>> {
         let r = LAYOUT.registers.get(number)?;
         let value = r.read(self, s, env);
-        Some(value.to_le_bytes()[..r.bits as usize / 8].to_vec())
+        Some(value.to_le_bytes().into_iter().take(r.bits as usize / 8).collect())
     }
 
     fn set_register(&mut self, s: &mut Cpu, env: &mut dyn Env, number: usize, value: &[u8]) -> Option<()> {

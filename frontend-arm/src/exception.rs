@@ -127,7 +127,8 @@ impl Cpu {
     fn enter(&mut self, v: &Vector) {
         let status = self.cpsr();
         let thumb = self.mode & mode::T != 0;
-        let back = self.r[15].wrapping_add(v.ahead[usize::from(thumb)]);
+        let [in_arm, in_thumb] = v.ahead;
+        let back = self.r[15].wrapping_add(if thumb { in_thumb } else { in_arm });
         self.switch_mode(v.mode);
         self.set_spsr(status);
         self.r[14] = back;

@@ -28,12 +28,14 @@ const FLAGS: [(u32, u32); 6] = [
 ];
 
 /// FPSCR.RMode to the engine's rounding mode, and back: both exchange 1 and 2.
-const ROUND: [u32; 4] = [
-    Round::Nearest as u32,
-    Round::Up as u32,
-    Round::Down as u32,
-    Round::Zero as u32,
-];
+const fn round(mode: u32) -> u32 {
+    match mode & 3 {
+        0 => Round::Nearest as u32,
+        1 => Round::Up as u32,
+        2 => Round::Down as u32,
+        _ => Round::Zero as u32,
+    }
+}
 
 impl Cpu {
     /// The FPSCR.
@@ -45,7 +47,7 @@ impl Cpu {
             .iter()
             .filter(|(_, f)| self.fp_flags & f != 0)
             .fold(0, |all, (bit, _)| all | bit);
-        nzcv | qc | flags | ROUND[self.fp_round as usize & 3] << 22 | self.fpscr
+        nzcv | qc | flags | round(self.fp_round) << 22 | self.fpscr
     }
 
     /// Sets the FPSCR. The exception trap enables are zero: the models do not trap.
@@ -57,7 +59,7 @@ impl Cpu {
             .iter()
             .filter(|(bit, _)| value & bit != 0)
             .fold(0, |all, (_, f)| all | f);
-        self.fp_round = ROUND[(value >> 22) as usize & 3];
+        self.fp_round = round(value >> 22);
         self.fpscr = value & (AHP | DN | FZ | VECTOR);
         self.update_mode();
     }

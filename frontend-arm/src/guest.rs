@@ -16,6 +16,10 @@ use emu_ir::{
 pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() + SIMD.len() }>(&[SYSTEM, SIMD]);
 
 /// The parts one after the other.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where an index out of range is an error"
+)]
 const fn concat<const N: usize>(parts: &[&[Helper<Arm>]]) -> [Helper<Arm>; N] {
     let mut all = [const {
         Helper {
@@ -65,6 +69,10 @@ const PINS: [Slot; 9] = {
     [r[3], r[0], r[2], r[1], r[13], r[4], r[5], r[6], r[14]]
 };
 
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where an index out of range is an error"
+)]
 const NAMES: [(Slot, &str); 128 + state::NAMES.len()] = {
     const R: [&str; 16] = [
         "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "sp", "lr", "pc",

@@ -99,8 +99,8 @@ pub fn changes(before: &Cpu, after: &Cpu, mut changed: impl FnMut(fmt::Arguments
             changed(name, new, digits);
         }
     };
-    for (i, name) in R.iter().enumerate() {
-        note(format_args!("{name}"), before.r[i].into(), after.r[i].into(), 8);
+    for (name, (old, new)) in R.iter().zip(before.r.into_iter().zip(after.r)) {
+        note(format_args!("{name}"), old.into(), new.into(), 8);
     }
     note(format_args!("cpsr"), before.cpsr().into(), after.cpsr().into(), 8);
     if let Some(spsr) = after.spsr() {
@@ -110,8 +110,8 @@ pub fn changes(before: &Cpu, after: &Cpu, mut changed: impl FnMut(fmt::Arguments
         }
     }
     if before.d != after.d {
-        for i in 0..32 {
-            note(format_args!("d{i}"), before.d[i], after.d[i], 16);
+        for (i, (old, new)) in before.d.into_iter().zip(after.d).enumerate() {
+            note(format_args!("d{i}"), old, new, 16);
         }
     }
     note(format_args!("fpscr"), before.fpscr().into(), after.fpscr().into(), 8);

@@ -100,15 +100,29 @@ fn left(counter: u32) -> u64 {
     (1 << 32) - u64::from(counter)
 }
 
+/// An event counter that is enabled.
+struct Live {
+    i: usize,
+    source: Source,
+    evtyper: u32,
+    /// Events until it overflows.
+    left: u64,
+}
+
 impl Pmu {
-    /// The event counters that are enabled: number, source, type.
-    fn live(&self, model: &Model) -> impl Iterator<Item = (usize, Source, u32)> {
+    /// The event counters that are enabled.
+    fn live(&self, model: &Model) -> impl Iterator<Item = Live> {
         let enabled = if self.pmcr & E == 0 { 0 } else { self.cnten };
-        let all = self.evtyper.into_iter().enumerate();
-        all.filter_map(move |(i, evtyper)| {
+        let all = self.evtyper.into_iter().zip(self.evcntr).enumerate();
+        all.filter_map(move |(i, (evtyper, counter))| {
             let event = evtyper as u8;
             let known = enabled >> i & 1 != 0 && model.events.contains(&event);
-            Some((i, source(event).filter(|_| known)?, evtyper))
+            Some(Live {
+                i,
+                source: source(event).filter(|_| known)?,
+                evtyper,
+                left: left(counter),
+            })
         })
     }
 
@@ -128,9 +142,9 @@ impl Pmu {
     /// Counts something that happened `n` times at a privilege.
     fn count(&mut self, model: &Model, what: Source, n: u64, user: bool) {
         let pmu = *self;
-        for (i, source, evtyper) in pmu.live(model) {
-            if source == what && counts_at(evtyper, user) {
-                self.add(i, n);
+        for live in pmu.live(model) {
+            if live.source == what && counts_at(live.evtyper, user) {
+                self.add(live.i, n);
             }
         }
     }
@@ -138,9 +152,9 @@ impl Pmu {
     /// PMSWINC: counts on the counters of a set that count software increments.
     pub fn increment(&mut self, model: &Model, set: u32, user: bool) {
         let pmu = *self;
-        for (i, source, evtyper) in pmu.live(model) {
-            if source == Source::Software && set >> i & 1 != 0 && counts_at(evtyper, user) {
-                self.add(i, 1);
+        for live in pmu.live(model) {
+            if live.source == Source::Software && set >> live.i & 1 != 0 && counts_at(live.evtyper, user) {
+                self.add(live.i, 1);
             }
         }
     }
@@ -190,7 +204,10 @@ impl Pmu {
         if self.cycle_counter_is_live() && self.ccfiltr != 0 {
             counting |= FILTERED;
         }
-        for (i, source, evtyper) in self.live(model) {
+        for Live {
+            source, evtyper, left, ..
+        } in self.live(model)
+        {
             if evtyper & (NOT_PL0 | NOT_PL1) != 0 {
                 counting |= FILTERED;
             }
@@ -208,7 +225,7 @@ impl Pmu {
                     counting |= bit;
                 }
             }
-            slack = slack.min((left(self.evcntr[i]) / at_once).max(1));
+            slack = slack.min((left / at_once).max(1));
         }
         self.counting = counting;
         self.slack = slack as u32;
@@ -238,10 +255,10 @@ impl Pmu {
                 left
             }
         });
-        let events = self.live(model).filter(|&(i, source, evtyper)| {
-            source == Source::Cycles && self.inten >> i & 1 != 0 && counts_at(evtyper, user)
+        let events = self.live(model).filter(|live| {
+            live.source == Source::Cycles && self.inten >> live.i & 1 != 0 && counts_at(live.evtyper, user)
         });
-        let first = events.map(|(i, ..)| left(self.evcntr[i])).chain(cycles).min();
+        let first = events.map(|live| live.left).chain(cycles).min();
         first.map_or(TimerOutput::Low, |ns| TimerOutput::HighAt(now.saturating_add(ns)))
     }
 }

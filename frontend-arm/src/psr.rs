@@ -22,6 +22,7 @@ const fn bank(m: u32) -> Option<usize> {
 }
 
 /// The four mask bits of MSR as a mask of whole bytes.
+#[allow(clippy::indexing_slicing, reason = "there are four bytes")]
 const fn bytes(mask: u32) -> u32 {
     const EACH: [u32; 4] = [0xff, 0xff00, 0xff_0000, 0xff00_0000];
     let (mut all, mut i) = (0, 0);
@@ -34,6 +35,10 @@ const fn bytes(mask: u32) -> u32 {
     all
 }
 
+#[allow(
+    clippy::indexing_slicing,
+    reason = "`bank` is below BANKS, and registers have numbers of four bits"
+)]
 impl Cpu {
     /// Brings the mode word in step with what it is made from: CPSR.M, SCTLR, CPACR, FPEXC, FPSCR. CPSR.T, E and IT
     /// live in it and stay.

@@ -157,6 +157,10 @@ const fn word(off: usize) -> Slot {
 }
 
 /// R0 to R15; the last is the pc slot.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where an index out of range is an error"
+)]
 pub const R: [Slot; 16] = {
     let mut s = [word(0); 16];
     let mut i = 0;

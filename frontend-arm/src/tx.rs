@@ -95,17 +95,22 @@ impl Tx<'_> {
     pub fn pc(&self) -> u32 {
         self.offset + if self.thumb() { 4 } else { 8 }
     }
+    /// The slot of R`n`, 0 to 15.
+    #[allow(clippy::indexing_slicing, reason = "four bits number 16 registers")]
+    fn slot(n: u32) -> Slot {
+        state::R[n as usize & 15]
+    }
     /// A register as an operand; R15 reads as [`Tx::pc`].
     pub fn reg(&mut self, n: u32) -> Val {
         match n {
             15 => self.b.pc_rel(Ty::I32, self.pc() as i32),
-            n => self.b.get(state::R[n as usize & 15]),
+            n => self.b.get(Self::slot(n)),
         }
     }
     /// Write a register other than R15.
     pub fn set(&mut self, d: u32, v: Val) {
         debug_assert!(d < 15, "R15 is written by branches");
-        let slot = state::R[d as usize & 15];
+        let slot = Self::slot(d);
         let v = match self.predicate {
             None => v,
             Some(holds) => {

@@ -105,7 +105,12 @@ multiples! {
 
 /// The order that A32's P:U bits name.
 fn order(pu: u32) -> Order {
-    [Order::Da, Order::Ia, Order::Db, Order::Ib][pu as usize & 3]
+    match pu & 3 {
+        0 => Order::Da,
+        1 => Order::Ia,
+        2 => Order::Db,
+        _ => Order::Ib,
+    }
 }
 
 /// LDM (user registers): `p` is P:U; no write-back, no PC in the list `l`.

@@ -6,7 +6,14 @@ use crate::state::{EXCL_ADDR, EXCL_ARMED, EXCL_VALUE, mode};
 use crate::tx::Tx;
 use emu_ir::{Mem, Ty, Val};
 
-const TYPES: [Ty; 4] = [Ty::I8, Ty::I16, Ty::I32, Ty::I64];
+const fn of_size(size: u8) -> Ty {
+    match size {
+        0 => Ty::I8,
+        1 => Ty::I16,
+        2 => Ty::I32,
+        _ => Ty::I64,
+    }
+}
 
 /// The address: `n` plus `i` bytes.
 fn address(t: &mut Tx, n: u32, i: u32) -> Val {
@@ -31,7 +38,7 @@ fn mem(t: &Tx, size: u8) -> Mem {
 
 /// Load and arm the monitor; the value, of the access's own type.
 fn load(t: &mut Tx, size: u8, addr: Val) -> Val {
-    let v = t.load(TYPES[size as usize], addr, mem(t, size));
+    let v = t.load(of_size(size), addr, mem(t, size));
     let (wide, one) = (t.b.zext(Ty::I64, v), t.b.i32(1));
     t.b.set(EXCL_VALUE, wide);
     t.b.set(EXCL_ADDR, addr);
@@ -46,7 +53,7 @@ fn store(t: &mut Tx, size: u8, addr: Val, v: Val, d: u32) {
     let (unarmed, other) = (t.b.eq(armed, zero), t.b.ne(marked, addr));
     let lost = t.b.or(unarmed, other);
     let read = t.b.get(EXCL_VALUE);
-    let read = t.b.trunc(TYPES[size as usize], read);
+    let read = t.b.trunc(of_size(size), read);
     let (fails, done) = (t.b.label(), t.b.label());
     t.b.br_if(lost, fails);
     let found = t.cas(addr, read, v, mem(t, size));
@@ -115,7 +122,7 @@ fn store_narrow(t: &mut Tx, size: u8, n: u32, d: u32, s: u32, i: u32) {
     }
     let addr = address(t, n, i);
     let v = t.reg(s);
-    let v = t.b.trunc(TYPES[size as usize], v);
+    let v = t.b.trunc(of_size(size), v);
     store(t, size, addr, v, d);
 }
 
@@ -169,7 +176,7 @@ fn swap(t: &mut Tx, size: u8, n: u32, d: u32, m: u32) {
         return t.undefined();
     }
     let (addr, v) = (t.reg(n), t.reg(m));
-    let v = t.b.trunc(TYPES[size as usize], v);
+    let v = t.b.trunc(of_size(size), v);
     let old = t.swap(addr, v, mem(t, size));
     set(t, d, old);
 }

@@ -142,7 +142,8 @@ fn set_ge(t: &mut Tx, signed: bool, lanes: Lanes, exact: Val, e: Lane) {
     };
     let mask = u128::from(u64::MAX >> (64 - wide.bits()));
     let limit = (0..128 / wide.bits()).fold(0u128, |v, k| {
-        v | (limits[k as usize & 1] as u64 as u128 & mask) << (k * wide.bits())
+        let limit = if k & 1 == 0 { limits[0] } else { limits[1] };
+        v | (limit as u64 as u128 & mask) << (k * wide.bits())
     });
     let limit = t.b.vec(Ty::V128, limit);
     let over = t.b.push(

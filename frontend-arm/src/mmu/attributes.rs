@@ -14,7 +14,14 @@ pub struct Attributes {
 
 /// The inner or outer half of a MAIR byte of Normal memory, by the short format's two bits: Non-cacheable, Write-Back
 /// with write-allocation, Write-Through, Write-Back without.
-const CACHE: [u8; 4] = [0b0100, 0b1111, 0b1010, 0b1110];
+const fn cache(bits: u32) -> u8 {
+    match bits & 3 {
+        0 => 0b0100,
+        1 => 0b1111,
+        2 => 0b1010,
+        _ => 0b1110,
+    }
+}
 
 const OUTER: u8 = 2;
 const INNER: u8 = 3;
@@ -32,7 +39,7 @@ impl Attributes {
 
     fn normal(inner: u32, outer: u32, sh: u8) -> Attributes {
         Attributes {
-            mair: CACHE[outer as usize & 3] << 4 | CACHE[inner as usize & 3],
+            mair: cache(outer) << 4 | cache(inner),
             sh,
         }
     }

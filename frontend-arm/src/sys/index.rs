@@ -28,6 +28,10 @@ struct Index {
 static INDEX: Index = build();
 
 /// Fills the index; two rows in one place are a compile error.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where an index out of range is an error"
+)]
 const fn build() -> Index {
     let mut index = Index {
         narrow: [NONE; NARROW],
@@ -64,11 +68,19 @@ fn row(cp: u32, at: u8) -> Option<&'static Reg> {
 }
 
 /// The row of a 32-bit register.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "`narrow` masks what it is given to the index's size"
+)]
 pub(super) fn find(cp: u32, crn: u32, opc1: u32, crm: u32, opc2: u32) -> Option<&'static Reg> {
     row(cp, INDEX.narrow[narrow(cp, crn, opc1, crm, opc2)])
 }
 
 /// The row of a 64-bit register.
+#[allow(
+    clippy::indexing_slicing,
+    reason = "`wide` masks what it is given to the index's size"
+)]
 pub(super) fn find64(cp: u32, opc1: u32, crm: u32) -> Option<&'static Reg> {
     row(cp, INDEX.wide[wide(cp, opc1, crm)])
 }

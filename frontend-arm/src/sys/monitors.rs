@@ -124,10 +124,17 @@ fn selected(io: &Io) -> Selected {
     }
 }
 
+/// Sets the word of a counter that there is.
+fn set(words: &mut [u32; EVENTS], i: usize, value: u32) {
+    if let Some(word) = words.get_mut(i) {
+        *word = value;
+    }
+}
+
 pub(super) fn xevtyper(io: &mut Io) -> u64 {
     let pmu = &io.cpu.cp15.pmu;
     match selected(io) {
-        Selected::Event(i) => pmu.evtyper[i].into(),
+        Selected::Event(i) => pmu.evtyper.get(i).copied().unwrap_or(0).into(),
         Selected::Cycle => pmu.ccfiltr.into(),
         Selected::Nothing => 0,
     }
@@ -139,7 +146,7 @@ pub(super) fn set_xevtyper(io: &mut Io, v: u64) {
         io.arm.platform.uncounted(v as u32 & 0xff);
     }
     change(io, |pmu| match which {
-        Selected::Event(i) => pmu.evtyper[i] = v as u32 & (FILTERS | 0xff),
+        Selected::Event(i) => set(&mut pmu.evtyper, i, v as u32 & (FILTERS | 0xff)),
         Selected::Cycle => pmu.ccfiltr = v as u32 & FILTERS,
         Selected::Nothing => {}
     });
@@ -147,13 +154,13 @@ pub(super) fn set_xevtyper(io: &mut Io, v: u64) {
 
 pub(super) fn xevcntr(io: &mut Io) -> u64 {
     match selected(io) {
-        Selected::Event(i) => synced(io).evcntr[i].into(),
+        Selected::Event(i) => synced(io).evcntr.get(i).copied().unwrap_or(0).into(),
         _ => 0,
     }
 }
 
 pub(super) fn set_xevcntr(io: &mut Io, v: u64) {
     if let Selected::Event(i) = selected(io) {
-        change(io, |pmu| pmu.evcntr[i] = v as u32);
+        change(io, |pmu| set(&mut pmu.evcntr, i, v as u32));
     }
 }

@@ -7,16 +7,20 @@ fn product(a: u8, b: u8) -> u16 {
         .fold(0, |sum, k| sum ^ u16::from(b) << k)
 }
 
+/// The products of so many lanes of the first two arguments.
+fn lanes(a: &[u128; 4], count: usize) -> impl Iterator<Item = (usize, u16)> {
+    let pairs = a[0].to_le_bytes().into_iter().zip(a[1].to_le_bytes());
+    pairs.map(|(x, y)| product(x, y)).enumerate().take(count)
+}
+
 /// VMUL.P8: the low halves of the products, lane by lane.
 pub fn vmul_p8(a: &[u128; 4]) -> u128 {
-    let (x, y) = (a[0].to_le_bytes(), a[1].to_le_bytes());
-    u128::from_le_bytes(std::array::from_fn(|i| product(x[i], y[i]) as u8))
+    lanes(a, 16).fold(0, |all, (i, product)| all | u128::from(product as u8) << (8 * i))
 }
 
 /// VMULL.P8: the whole products of the eight low lanes.
 pub fn vmull_p8(a: &[u128; 4]) -> u128 {
-    let (x, y) = (a[0].to_le_bytes(), a[1].to_le_bytes());
-    (0..8).fold(0, |all, i| all | u128::from(product(x[i], y[i])) << (16 * i))
+    lanes(a, 8).fold(0, |all, (i, product)| all | u128::from(product) << (16 * i))
 }
 
 #[cfg(test)]

@@ -90,7 +90,10 @@ pub fn check(t: &mut Tx, n: u32, last: u32) -> Option<()> {
 
 /// The alignment field of whole structures: log2 of 1, 8, 16, 32 bytes.
 fn alignment(a: u32) -> u8 {
-    [0, 3, 4, 5][a as usize & 3]
+    match a & 3 {
+        0 => 0,
+        a => a as u8 + 2,
+    }
 }
 
 /// Load the words at consecutive addresses as V64, by pairs where there are two.
@@ -116,18 +119,19 @@ fn store_words(t: &mut Tx, p: Place, words: &[Val]) {
     for (k, pair) in words.chunks(2).enumerate() {
         let at = k as u32 * 16;
         let addr = p.address(t, at);
-        if let [lo, hi] = *pair {
+        if let &[lo, hi] = pair {
             let both = t.b.vconcat(lo, hi);
             let mem = p.access(t, 4, at);
             t.store(addr, both, mem);
-        } else {
+        } else if let &[alone] = pair {
             let mem = p.access(t, 3, at);
-            t.store(addr, pair[0], mem);
+            t.store(addr, alone, mem);
         }
     }
 }
 
 /// Two V64 as one V128; alone, the upper half is zero.
+#[allow(clippy::indexing_slicing, reason = "a pair has at least one word")]
 fn joined(t: &mut Tx, pair: &[Val]) -> Val {
     let hi = match pair.get(1) {
         Some(hi) => *hi,
@@ -137,6 +141,7 @@ fn joined(t: &mut Tx, pair: &[Val]) -> Val {
 }
 
 /// Bytes `pick(k)` of the given words (up to four V64 in a row), as many words.
+#[allow(clippy::indexing_slicing, reason = "structures of one word need no rearranging")]
 fn rearranged(t: &mut Tx, words: &[Val], pick: impl Fn(usize) -> usize) -> Vec<Val> {
     let a = joined(t, &words[..2]);
     let b = if words.len() > 2 { joined(t, &words[2..]) } else { a };
@@ -190,7 +195,12 @@ fn vst1(t: &mut Tx, r: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<()
 
 fn place1(t: &mut Tx, r: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<Place> {
     check(t, n, d + r - 1)?;
-    require(t, a <= [0, 1, 2, 1, 3][r as usize])?;
+    let most = match r {
+        2 => 2,
+        4 => 3,
+        _ => 1,
+    };
+    require(t, a <= most)?;
     Some(Place {
         base: n,
         index: x,

@@ -117,8 +117,9 @@ fn registers(t: &mut Tx, w: u32, z: u32, n: u32, d: u32, i: u32) -> Option<Vec<S
 
 /// All loads come before the first register changes, so that a fault leaves all as it was.
 fn load(t: &mut Tx, n: u32, offset: u32, regs: &[Slot]) {
+    let Some(first) = regs.first() else { return };
     let start = address(t, n, offset);
-    let (size, mem) = (regs[0].ty.bytes(), access(t, u32::from(regs[0].ty == Ty::F64)));
+    let (size, mem) = (first.ty.bytes(), access(t, u32::from(first.ty == Ty::F64)));
     let mut loaded = Vec::with_capacity(regs.len());
     for (k, r) in regs.iter().enumerate() {
         let addr = plus(t, start, k as u32 * size);
@@ -130,8 +131,9 @@ fn load(t: &mut Tx, n: u32, offset: u32, regs: &[Slot]) {
 }
 
 fn store(t: &mut Tx, n: u32, offset: u32, regs: &[Slot]) {
+    let Some(first) = regs.first() else { return };
     let start = address(t, n, offset);
-    let (size, mem) = (regs[0].ty.bytes(), access(t, u32::from(regs[0].ty == Ty::F64)));
+    let (size, mem) = (first.ty.bytes(), access(t, u32::from(first.ty == Ty::F64)));
     for (k, r) in regs.iter().enumerate() {
         let addr = plus(t, start, k as u32 * size);
         let v = t.b.get(*r);
