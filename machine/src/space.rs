@@ -357,7 +357,7 @@ impl AddressSpace {
             map,
             space: self.clone(),
             cpu,
-            last: 0,
+            recent: [0; 2],
         }
     }
 
@@ -459,6 +459,10 @@ impl GuestMemory for SystemMemory {
     }
 }
 
+/// Indices of [`CpuBus::recent`].
+const MEMORY: usize = 0;
+const DEVICE: usize = 1;
+
 /// An address space as one vCPU sees it.
 pub struct CpuBus {
     space: Arc<AddressSpace>,
@@ -466,8 +470,8 @@ pub struct CpuBus {
     /// The generation that the vCPU knows of.
     told: u64,
     cpu: usize,
-    /// The part of the last device access: drivers poll.
-    last: usize,
+    /// The parts of the last accesses to memory and to a device: page walks and drivers come back.
+    recent: [usize; 2],
 }
 
 impl CpuBus {
@@ -480,72 +484,80 @@ impl CpuBus {
     }
 
     /// The part that `size` bytes at an address lie in as a whole.
-    fn find(&self, address: u64, size: u8) -> Option<Found<'_>> {
-        let near = self.map.within(self.last, address);
-        let found = match near.filter(|near| !matches!(near.what, What::Alias { .. })) {
+    #[inline]
+    fn find(&self, address: u64, size: u64) -> Option<Found<'_>> {
+        let mut near = self.recent.iter().filter_map(|&part| self.map.within(part, address));
+        let found = match near.find(|near| !matches!(near.what, What::Alias { .. })) {
             Some(near) => near,
             None => self.map.find(address)?,
         };
-        (found.left >= size.into()).then_some(found)
+        (found.left >= size).then_some(found)
     }
 }
 
 impl Bus for CpuBus {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
         self.follow();
-        let found = self.find(phys, size)?;
+        let found = self.find(phys, size.into())?;
         let (index, at) = (found.index, found.at);
-        let value = match found.what {
+        let (kind, value) = match found.what {
             What::Ram { memory, offset }
             | What::Rom {
                 memory,
                 offset,
                 readable: true,
                 ..
-            } => match size {
-                1 => memory.load::<u8>(offset + at).map(u64::from),
-                2 => memory.load::<u16>(offset + at).map(u64::from),
-                4 => memory.load::<u32>(offset + at).map(u64::from),
-                8 => memory.load::<u64>(offset + at),
-                _ => None,
-            },
+            } => {
+                let value = match size {
+                    1 => memory.load::<u8>(offset + at).map(u64::from),
+                    2 => memory.load::<u16>(offset + at).map(u64::from),
+                    4 => memory.load::<u32>(offset + at).map(u64::from),
+                    8 => memory.load::<u64>(offset + at),
+                    _ => None,
+                };
+                (MEMORY, value)
+            }
             what => {
                 let (device, offset) = what.device()?;
-                Some(device.read(bus::Access::new(offset + at, size).by(self.cpu)))
+                let value = device.read(bus::Access::new(offset + at, size).by(self.cpu));
+                (DEVICE, Some(value))
             }
         };
-        self.last = index;
+        self.recent[kind] = index;
         value
     }
 
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
         self.follow();
-        let found = self.find(phys, size)?;
+        let found = self.find(phys, size.into())?;
         let (index, at) = (found.index, found.at);
-        let done = match found.what {
-            What::Ram { memory, offset } => match size {
-                1 => memory.store(offset + at, value as u8),
-                2 => memory.store(offset + at, value as u16),
-                4 => memory.store(offset + at, value as u32),
-                8 => memory.store(offset + at, value),
-                _ => None,
-            },
+        let (kind, done) = match found.what {
+            What::Ram { memory, offset } => {
+                let done = match size {
+                    1 => memory.store(offset + at, value as u8),
+                    2 => memory.store(offset + at, value as u16),
+                    4 => memory.store(offset + at, value as u32),
+                    8 => memory.store(offset + at, value),
+                    _ => None,
+                };
+                (MEMORY, done)
+            }
             what => {
                 let (device, offset) = what.device()?;
                 device.write(bus::Access::new(offset + at, size).by(self.cpu), value);
-                Some(())
+                (DEVICE, Some(()))
             }
         };
-        self.last = index;
+        self.recent[kind] = index;
         done
     }
 
     fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
         self.follow();
-        let found = self.map.find(page & !(PAGE - 1))?;
+        let found = self.find(page & !(PAGE - 1), PAGE)?;
         let (memory, offset) = found.what.memory()?;
         let offset = offset + found.at;
-        let whole = found.left >= PAGE && memory.contains(offset, PAGE);
+        let whole = memory.contains(offset, PAGE);
         let (readable, writable) = match found.what {
             What::Rom { readable, .. } => (*readable, false),
             _ => (true, true),
