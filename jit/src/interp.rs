@@ -17,7 +17,7 @@ use crate::fp;
 use emu_ir::block::Inst;
 use emu_ir::{Block, Effect, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Ty, Val};
 use int::mask;
-pub(crate) use int::signed;
+pub(crate) use int::{modify, signed};
 pub(crate) use pure::pure;
 use pure::pure_or;
 use std::sync::atomic::{Ordering, fence};
@@ -43,11 +43,11 @@ pub trait Memory<G: Guest> {
     /// # Errors
     /// The fault to raise (of a write, also where nothing is stored).
     fn cas(&mut self, at: Now<G>, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault>;
-    /// Atomically store `value`; what memory held.
+    /// Atomically store what `f` makes of what memory held; what it held. `f` may be asked several times.
     ///
     /// # Errors
     /// The fault to raise.
-    fn swap(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault>;
+    fn update(&mut self, at: Now<G>, addr: u64, mem: Mem, f: &dyn Fn(u128) -> u128) -> Result<u128, Fault>;
 }
 
 /// A block made ready to be interpreted: its labels are resolved, its constants and positions set aside.
@@ -287,7 +287,11 @@ fn step<G: Guest, M: Memory<G> + Env>(
             0
         }
         Op::Cas { addr, old, new, mem: m } => mem.cas((guest, state), v(addr) as u64, m, v(old), v(new))?,
-        Op::Swap { addr, a, mem: m } => mem.swap((guest, state), v(addr) as u64, m, v(a))?,
+        Op::Swap { addr, a, mem: m } => mem.update((guest, state), v(addr) as u64, m, &|_| v(a))?,
+        Op::Rmw { addr, a, how, mem: m } => {
+            let new = |held: u128| modify(how, inst.ty, held as u64, v(a) as u64).into();
+            mem.update((guest, state), v(addr) as u64, m, &new)?
+        }
         Op::Barrier { kind } => {
             barrier(kind);
             0

@@ -1,6 +1,6 @@
 //! A block of IR and its builder.
 
-use crate::{Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Rule, Slot, Ty, Val};
+use crate::{Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Rmw, Rule, Slot, Ty, Val};
 
 /// One operation with its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -242,6 +242,11 @@ impl Builder {
     pub fn swap(&mut self, addr: Val, a: Val, mem: Mem) -> Val {
         let ty = self.block.ty(a);
         self.push(ty, Op::Swap { addr, a, mem })
+    }
+    /// Read, modify and write: the old value.
+    pub fn rmw(&mut self, how: Rmw, addr: Val, a: Val, mem: Mem) -> Val {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::Rmw { addr, a, how, mem })
     }
     /// Memory barrier.
     pub fn barrier(&mut self, kind: Fence) {

@@ -67,7 +67,7 @@ macro_rules! plain {
         }
     )* }
 }
-plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex }
+plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw }
 impl Operand for Val {
     #[inline]
     fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
@@ -363,10 +363,13 @@ macro_rules! for_each_op {
                 Store { addr: Val, a: Val, mem: Mem } -> none;
             }
             Atomic atomic_ops {
-                /// Atomic compare and swap (int, size = that of the type): the old value; stores `new` if it equals `old`.
+                /// Atomic compare and swap (int, or V128 aligned to 16; size = that of the type): the old value; stores
+                /// `new` if it equals `old`.
                 Cas { addr: Val, old: Val, new: Val, mem: Mem } -> same;
                 /// Atomic exchange (int): the old value.
                 Swap { addr: Val, a: Val, mem: Mem } -> same;
+                /// Atomic read-modify-write (int): the old value; stores what `how` makes of it and `a`.
+                Rmw { addr: Val, a: Val, how: Rmw, mem: Mem } -> same;
             }
             Fence fence_ops {
                 /// Memory barrier.

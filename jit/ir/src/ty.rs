@@ -233,6 +233,41 @@ impl Mem {
     }
 }
 
+/// What an atomic read-modify-write leaves in memory, of what was there and its operand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Rmw {
+    /// The sum, wrapping.
+    Add,
+    /// Bitwise and.
+    And,
+    /// Bitwise or.
+    Or,
+    /// Bitwise exclusive or.
+    Xor,
+    /// The signed minimum.
+    MinS,
+    /// The signed maximum.
+    MaxS,
+    /// The unsigned minimum.
+    MinU,
+    /// The unsigned maximum.
+    MaxU,
+}
+
+impl Rmw {
+    /// Every one, for tests.
+    pub const ALL: [Rmw; 8] = [
+        Rmw::Add,
+        Rmw::And,
+        Rmw::Or,
+        Rmw::Xor,
+        Rmw::MinS,
+        Rmw::MaxS,
+        Rmw::MinU,
+        Rmw::MaxU,
+    ];
+}
+
 /// Which accesses a fence orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fence {

@@ -102,7 +102,7 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         ),
         Op::Const128 { pool: p } => want(ty == Ty::V128, "is V128").and(pool(p)),
         Op::Get { .. } | Op::Call { .. } => Ok(()),
-        Op::Set { a, .. } | Op::Swap { a, .. } | Op::Store { a, .. } => same(b, ty, &[a]),
+        Op::Set { a, .. } => same(b, ty, &[a]),
         Op::PcRel { .. } => want(matches!(ty, Ty::I32 | Ty::I64), "is I32 or I64"),
         Op::And { a, b: c } | Op::Or { a, b: c } | Op::Xor { a, b: c } | Op::AndNot { a, b: c } => {
             want(!ty.is_float(), "is int or vec").and(same(b, ty, &[a, c]))
@@ -152,8 +152,22 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         Op::Load { addr, mem } => {
             want(mem.bytes() <= ty.bytes(), "access exceeds the type").and(want(of(addr).is_int(), "address is int"))
         }
-        Op::Cas { old, new, mem, .. } => {
-            want(ty.is_int() && mem.bytes() == ty.bytes(), "is int of the access size").and(same(b, ty, &[old, new]))
+        Op::Store { addr, a, mem } => want(mem.bytes() <= ty.bytes(), "access exceeds the type")
+            .and(want(of(addr).is_int(), "address is int"))
+            .and(same(b, ty, &[a])),
+        Op::Cas { addr, old, new, mem } => {
+            let pair = ty == Ty::V128 && mem.align == 4;
+            want(
+                (ty.is_int() || pair) && mem.bytes() == ty.bytes(),
+                "is int, or V128 that is aligned, of the access size",
+            )
+            .and(want(of(addr).is_int(), "address is int"))
+            .and(same(b, ty, &[old, new]))
+        }
+        Op::Swap { addr, a, mem } | Op::Rmw { addr, a, mem, .. } => {
+            want(ty.is_int() && mem.bytes() == ty.bytes(), "is int of the access size")
+                .and(want(of(addr).is_int(), "address is int"))
+                .and(same(b, ty, &[a]))
         }
         Op::FAdd { a, b: c, .. }
         | Op::FSub { a, b: c, .. }

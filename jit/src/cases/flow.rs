@@ -2,7 +2,7 @@
 
 use super::operands::Kind;
 use super::{BUMP, Build, Case, FLAGGED, MIX, REFUSE, any, pinned};
-use emu_ir::{Fence, Hint, Leave, Mem, Op, Ty, Val};
+use emu_ir::{Fence, Hint, Leave, Mem, Op, Rmw, Ty, Val};
 
 const A: Val = Val(0);
 const B: Val = Val(1);
@@ -36,7 +36,23 @@ pub(super) fn cases() -> Vec<Case> {
                 &[Kind::Address, kind, kind],
             ));
             all.push(Case::op(Op::Swap { addr, a: B, mem }, ty, &[Kind::Address, kind]));
+            let rmw = Rmw::ALL.map(|how| Op::Rmw { addr, a: B, how, mem });
+            all.extend(rmw.map(|op| Case::op(op, ty, &[Kind::Address, kind])));
         }
+    }
+    for swap in [0, 3, 4] {
+        let (addr, old, new) = (A, B, C);
+        let mem = Mem {
+            align: 4,
+            swap,
+            ..Mem::new(4, 0)
+        };
+        let pair = Kind::Vec(Ty::V128, emu_ir::Lane::I64);
+        all.push(Case::op(
+            Op::Cas { addr, old, new, mem },
+            Ty::V128,
+            &[Kind::Address, pair, pair],
+        ));
     }
     all.extend([Fence::Full, Fence::Light].map(|kind| Case::op(Op::Barrier { kind }, Ty::I8, &[])));
     all.extend(built().map(|(name, kinds, f)| Case::build(name, kinds, f)));
@@ -74,7 +90,7 @@ fn accesses(ty: Ty, size: u8) -> Vec<Mem> {
 const WORD: Kind = Kind::Int(Ty::I32);
 const LONG: Kind = Kind::Int(Ty::I64);
 
-fn built() -> [(&'static str, &'static [Kind], Build); 18] {
+fn built() -> [(&'static str, &'static [Kind], Build); 20] {
     [
         ("Cas", &[Kind::Address], |b, v| {
             // A compare that succeeds.
@@ -83,6 +99,24 @@ fn built() -> [(&'static str, &'static [Kind], Build); 18] {
             let new = b.not(old);
             let held = b.cas(v[0], old, new, mem);
             Some(b.sub(held, old))
+        }),
+        ("Cas", &[Kind::Address], |b, v| {
+            // The same of 16 bytes.
+            let mem = Mem {
+                align: 4,
+                ..Mem::new(4, 0)
+            };
+            let old = b.load(Ty::V128, v[0], mem);
+            let new = b.not(old);
+            let held = b.cas(v[0], old, new, mem);
+            Some(b.xor(held, old))
+        }),
+        ("Rmw", &[Kind::Address, LONG], |b, v| {
+            // Results that nobody wants.
+            for how in Rmw::ALL {
+                b.rmw(how, v[0], v[1], Mem::new(3, 0));
+            }
+            None
         }),
         ("Call", &[WORD, LONG], |b, v| Some(b.call(Ty::I64, MIX, v))),
         ("Call", &[LONG, Kind::Vec(Ty::V128, emu_ir::Lane::I32)], |b, v| {

@@ -248,9 +248,10 @@ impl<G: Guest> Memory<G> for TestMemory {
         self.trace.push((addr, mem, Access::Write, old ^ new));
         Ok(held)
     }
-    fn swap(&mut self, _: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault> {
+    fn update(&mut self, _: Now<G>, addr: u64, mem: Mem, f: &dyn Fn(u128) -> u128) -> Result<u128, Fault> {
         let at = self.at(addr, mem, Access::Write)?;
         let held = self.read(at, mem);
+        let value = f(held);
         self.write(at, mem, value);
         self.trace.push((addr, mem, Access::Write, held ^ value));
         Ok(held)

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::Vcpu;
-use crate::interp::{self, Memory, Stopped, extend, peek};
+use crate::interp::{self, Memory, Stopped, extend, modify, peek};
 use crate::x64::{self, Site, What, context::Own, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
 
@@ -85,7 +85,15 @@ impl<G: Guest> Vcpu<G> {
             Inst {
                 op: Op::Swap { mem, .. },
                 ..
-            } => self.mmu.swap(at, addr, mem, low(args[0], mem)),
+            } => self.mmu.update(at, addr, mem, &|_| low(args[0], mem)),
+            Inst {
+                op: Op::Rmw { how, mem, .. },
+                ty,
+            } => {
+                let a = low(args[0], mem) as u64;
+                let new = |held: u128| modify(how, ty, held as u64, a).into();
+                self.mmu.update(at, addr, mem, &new)
+            }
             other => unreachable!("{} is no memory access", other.op.name()),
         };
         if std::mem::take(&mut self.mmu.code.rewritten) {

@@ -447,16 +447,16 @@ impl<G: Guest> Memory<G> for Mmu {
             |held| (swapped(held, mem) == old).then_some(swapped(new, mem)),
         )
     }
-    fn swap(&mut self, at: Now<G>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault> {
+    fn update(&mut self, at: Now<G>, addr: u64, mem: Mem, f: &dyn Fn(u128) -> u128) -> Result<u128, Fault> {
         Self::check_alignment(addr, mem, Access::Write)?;
         self.watch::<G>(at, addr, mem, Access::Read)?;
-        let value = swapped(value, mem);
+        let new = |held| swapped(f(swapped(held, mem)), mem);
         self.atomic::<G>(
             at,
             addr,
             mem,
-            |host, a, len| host.exchange(a, len, value),
-            |_| Some(value),
+            |host, a, len| host.update(a, len, new),
+            |held| Some(new(held)),
         )
     }
 }

@@ -170,7 +170,8 @@ impl<G: Guest> Vcpu<G> {
         code_cache: usize,
     ) -> std::io::Result<Vcpu<G>> {
         if accel == Accel::Jit && !x64::supported() {
-            let what = "the JIT needs a processor with AVX2, BMI2, FMA and F16C; the interpreter runs on any";
+            let what =
+                "the JIT needs a processor with AVX2, BMI2, FMA, F16C and CMPXCHG16B; the interpreter runs on any";
             return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
         }
         let own = Own::new(state);

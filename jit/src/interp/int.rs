@@ -1,6 +1,6 @@
 //! Integer operations on zero-extended values of a type.
 
-use emu_ir::Ty;
+use emu_ir::{Rmw, Ty};
 
 /// All value bits of an integer type.
 #[inline]
@@ -31,6 +31,21 @@ pub(super) fn div_s(ty: Ty, a: u64, b: u64) -> u64 {
     match b {
         0 => 0,
         b => signed(ty, a).wrapping_div(signed(ty, b)) as u64 & mask(ty),
+    }
+}
+
+/// What an atomic read-modify-write leaves in memory that held `held`.
+pub(crate) fn modify(how: Rmw, ty: Ty, held: u64, a: u64) -> u64 {
+    let by = |less: bool, low: bool| if less == low { held } else { a };
+    match how {
+        Rmw::Add => held.wrapping_add(a) & mask(ty),
+        Rmw::And => held & a,
+        Rmw::Or => held | a,
+        Rmw::Xor => held ^ a,
+        Rmw::MinS => by(signed(ty, held) < signed(ty, a), true),
+        Rmw::MaxS => by(signed(ty, held) < signed(ty, a), false),
+        Rmw::MinU => by(held < a, true),
+        Rmw::MaxU => by(held < a, false),
     }
 }
 

@@ -3,7 +3,8 @@
 use super::*;
 use crate::cases::{BUMP, FLAGGED, MIX, PAGE_BASE, REFUSE, State, TestGuest, TestMemory, any, pinned};
 use bytemuck::Zeroable;
-use emu_ir::{Access, Builder, Fenv, Slot};
+use emu_ir::{Access, Builder, Fenv, Rmw, Slot};
+use std::sync::atomic::{Ordering::SeqCst, *};
 
 fn execute(b: Builder, state: &mut State, mem: &mut TestMemory) -> Result<Next, Stopped> {
     emu_ir::verify::verify(&b.block).expect("a valid block");
@@ -117,6 +118,93 @@ fn loads_extend_and_stores_truncate() {
 
     assert_eq!((state.r[0], state.r[1], state.v[0][0]), (0xffff_f788, 0xf788, 0x88f7));
     assert_eq!(mem.bytes[0x42], after, "only two bytes are stored");
+}
+
+#[test]
+fn atomic_read_modify_writes_leave_what_the_hosts_do() {
+    macro_rules! native {
+        ($atomic:ident $u:ty, $signed:ident $s:ty; $how:expr, $held:expr, $a:expr) => {{
+            let (u, s) = ($atomic::new($held as $u), $signed::new($held as $s));
+            match $how {
+                Rmw::Add => {
+                    u.fetch_add($a as $u, SeqCst);
+                }
+                Rmw::And => {
+                    u.fetch_and($a as $u, SeqCst);
+                }
+                Rmw::Or => {
+                    u.fetch_or($a as $u, SeqCst);
+                }
+                Rmw::Xor => {
+                    u.fetch_xor($a as $u, SeqCst);
+                }
+                Rmw::MinU => {
+                    u.fetch_min($a as $u, SeqCst);
+                }
+                Rmw::MaxU => {
+                    u.fetch_max($a as $u, SeqCst);
+                }
+                Rmw::MinS => {
+                    s.fetch_min($a as $s, SeqCst);
+                }
+                Rmw::MaxS => {
+                    s.fetch_max($a as $s, SeqCst);
+                }
+            }
+            match $how {
+                Rmw::MinS | Rmw::MaxS => s.into_inner() as $u as u128,
+                _ => u.into_inner() as u128,
+            }
+        }};
+    }
+    let hard = [
+        0,
+        1,
+        2,
+        0x7f,
+        0x80,
+        0xff,
+        0x7fff,
+        0x8000,
+        0x7fff_ffff,
+        0x8000_0000,
+        i64::MAX as u64,
+        1 << 63,
+        u64::MAX,
+    ];
+    for (ty, size) in [(Ty::I8, 0), (Ty::I16, 1), (Ty::I32, 2), (Ty::I64, 3)] {
+        for (how, held, a) in Rmw::ALL
+            .into_iter()
+            .flat_map(|how| hard.into_iter().flat_map(move |held| hard.map(|a| (how, held, a))))
+        {
+            let (mut state, mut mem) = (State::zeroed(), TestMemory::default());
+            mem.bytes[0x100..0x108].copy_from_slice(&held.to_le_bytes());
+            let mut b = Builder::new();
+            b.insn(0, 0);
+            let (at, operand) = (b.i32(0x100), b.imm(ty, a));
+            let old = b.rmw(how, at, operand, Mem::new(size, 0));
+            b.set(any(0, ty), old);
+            b.exit(Leave::Sync);
+
+            execute(b, &mut state, &mut mem).unwrap();
+
+            let expected = match ty {
+                Ty::I8 => native!(AtomicU8 u8, AtomicI8 i8; how, held, a),
+                Ty::I16 => native!(AtomicU16 u16, AtomicI16 i16; how, held, a),
+                Ty::I32 => native!(AtomicU32 u32, AtomicI32 i32; how, held, a),
+                _ => native!(AtomicU64 u64, AtomicI64 i64; how, held, a),
+            };
+            let all = u64::from_le_bytes(mem.bytes[0x100..0x108].try_into().unwrap());
+            let what = format!("{how:?} of {held:#x} and {a:#x} as {ty:?}");
+            assert_eq!(all as u128 & ty.mask(), expected, "{what}");
+            assert_eq!(
+                all & !(ty.mask() as u64),
+                held & !(ty.mask() as u64),
+                "{what}: bytes beside it"
+            );
+            assert_eq!(peek(&state, any(0, ty).off, ty), held as u128 & ty.mask(), "{what}");
+        }
+    }
 }
 
 #[test]

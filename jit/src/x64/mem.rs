@@ -11,10 +11,10 @@ use emu_ir::{Fence, Inst, Mem, Op, Ty, Val};
 
 /// A memory operation: where its address is, and the ways to its slow path and back.
 #[derive(Clone, Copy)]
-struct Access {
+pub(super) struct Access {
     mem: Mem,
     write: bool,
-    addr: u8,
+    pub addr: u8,
     wide: bool,
     from: DynamicLabel,
     back: DynamicLabel,
@@ -37,7 +37,7 @@ pub struct Slow {
 
 /// How a host instruction finds guest memory.
 #[derive(Clone, Copy)]
-enum At {
+pub(super) enum At {
     /// By base and index.
     Index(u8, u8),
     /// By base and displacement.
@@ -65,7 +65,7 @@ macro_rules! to {
 
 /// A register of either file, or a constant.
 #[derive(Clone, Copy)]
-enum Place {
+pub(super) enum Place {
     Gpr(u8),
     Xmm(u8),
     Imm(u64),
@@ -94,7 +94,7 @@ fn saved_at(r: u8) -> i32 {
 }
 
 /// The prefix that makes an operation on memory atomic against other processors.
-const LOCK: u8 = 0xf0;
+pub(super) const LOCK: u8 = 0xf0;
 const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
 
 impl Emit<'_> {
@@ -135,7 +135,7 @@ impl Emit<'_> {
     }
 
     /// Start a memory operation.
-    fn access(&mut self, inst: Inst, addr: Val, mem: Mem) -> Access {
+    pub(super) fn access(&mut self, inst: Inst, addr: Val, mem: Mem) -> Access {
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
         let site = self.site(What::Mem(inst));
         Access {
@@ -149,7 +149,7 @@ impl Emit<'_> {
         }
     }
     /// Its inline part ends here: note its slow path, and what that passes and makes.
-    fn end_access(
+    pub(super) fn end_access(
         &mut self,
         access: Access,
         args: [Option<(Place, Ty)>; 2],
@@ -178,7 +178,7 @@ impl Emit<'_> {
         self.check_with(u, access)
     }
     /// The same with a register to work in.
-    fn check_with(&mut self, u: u8, access: &Access) -> u8 {
+    pub(super) fn check_with(&mut self, u: u8, access: &Access) -> u8 {
         let t = self.temp();
         let bytes = access.mem.bytes().into();
         self.check_bytes((t, u), access.addr, bytes, access, access.from);
@@ -274,7 +274,7 @@ impl Emit<'_> {
         self.end_access(access, [None; 2], Some((v, result, ty)), again);
     }
     /// Nothing of an access is made inline.
-    fn only_slow(&mut self, access: &Access) {
+    pub(super) fn only_slow(&mut self, access: &Access) {
         let from = access.from;
         dynasm!(self.a ; .arch x64 ; jmp =>from);
     }
@@ -287,7 +287,7 @@ impl Emit<'_> {
             (Place::Imm(_), _) => {}
         }
     }
-    fn load_int(&mut self, at: At, d: u8, ty: Ty, mem: Mem) {
+    pub(super) fn load_int(&mut self, at: At, d: u8, ty: Ty, mem: Mem) {
         match (mem.size, mem.signed, ty == Ty::I64) {
             (0, false, _) => from!(self, at, movzx Rd(d), BYTE),
             (0, true, false) => from!(self, at, movsx Rd(d), BYTE),

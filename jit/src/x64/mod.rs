@@ -2,9 +2,9 @@
 //!
 //! Host registers: r15 points to the guest's state (with [`context::Words`] just below it), nine registers hold the
 //! guest's hottest slots, five are temporaries, rsp is the frame for spilled values. The host must have BMI2, LZCNT,
-//! AVX2, FMA and F16C ([`supported`]).
+//! AVX2, FMA, F16C and CMPXCHG16B ([`supported`]).
 //!
-//! Families: [`int`], [`mem`] (with [`window`]), [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]),
+//! Families: [`int`], [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]),
 //! [`flow`]; [`guard`] is what keeps the host's floating point exact.
 #![allow(unsafe_code)]
 // The assembler's macro converts register numbers to what they are already.
@@ -12,6 +12,7 @@
 
 mod alloc;
 mod asm;
+mod atomic;
 mod cond;
 pub mod context;
 mod float;
@@ -53,6 +54,7 @@ pub fn supported() -> bool {
         && is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("fma")
         && is_x86_feature_detected!("f16c")
+        && is_x86_feature_detected!("cmpxchg16b")
 }
 
 /// Enter translated code at `code` with the guest's state at `state`.
@@ -298,8 +300,10 @@ impl Emit<'_> {
             Op::Set { slot, a } => self.set(emu_ir::Slot { off: slot, ty }, a),
             Op::Load { addr, mem } => self.load(v, inst, addr, mem),
             Op::Store { addr, a, mem } => self.store(inst, addr, a, mem),
+            Op::Cas { addr, old, new, mem } if ty == Ty::V128 => self.cas_pair(v, inst, (addr, old, new), mem),
             Op::Cas { addr, old, new, mem } => self.cas(v, inst, addr, old, new, mem),
             Op::Swap { addr, a, mem } => self.swap(v, inst, addr, a, mem),
+            Op::Rmw { addr, a, how, mem } => self.rmw(v, inst, addr, a, how, mem),
             Op::Barrier { kind } => self.barrier(kind),
             Op::Call { helper, args } => self.helper(v, ty, helper, args),
             Op::Place { label } => self.place(label),

@@ -44,9 +44,9 @@ impl Memory<Arm> for Flat {
     fn cas(&mut self, _: Now<Arm>, _: u64, _: Mem, _: u128, _: u128) -> Result<u128, Fault> {
         unreachable!("runs have no exclusive accesses")
     }
-    fn swap(&mut self, at: Now<Arm>, addr: u64, mem: Mem, value: u128) -> Result<u128, Fault> {
+    fn update(&mut self, at: Now<Arm>, addr: u64, mem: Mem, f: &dyn Fn(u128) -> u128) -> Result<u128, Fault> {
         let old = Memory::load(self, at, addr, mem)?;
-        Memory::store(self, at, addr, mem, value)?;
+        Memory::store(self, at, addr, mem, f(old))?;
         Ok(old)
     }
 }
