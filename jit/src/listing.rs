@@ -85,6 +85,7 @@ pub fn stages<G: Guest>(guest: &G, key: BlockKey, bytes: &[u8]) -> Result<Stages
 fn emit<G: Guest>(key: BlockKey, block: &Block, lives: &Lives) -> Option<x64::Code> {
     let target = Target {
         layout: G::LAYOUT,
+        state: size_of::<G::State>(),
         effect: CallEffect::of::<G>,
         thunks: &THUNKS,
         at: AT,

@@ -51,6 +51,7 @@ impl Pipeline {
             let block = &mut self.builder.block;
             let lives = opt::improve(block, Arm::LAYOUT, CallEffect::of::<Arm>, &mut self.passes);
             let target = Target {
+                state: size_of::<<Arm as Guest>::State>(),
                 layout: Arm::LAYOUT,
                 effect: CallEffect::of::<Arm>,
                 thunks: &Thunks::default(),

@@ -321,6 +321,22 @@ pub struct Layout {
 }
 
 impl Layout {
+    /// Whether it fits a state of `size` bytes, for accelerators to rely on.
+    pub const fn fits(&self, size: usize) -> bool {
+        let own = [self.pc, self.mode, self.fp_flags, self.fp_round];
+        let mut inside = self.insn_shift <= 2;
+        let mut i = 0;
+        while i < own.len() {
+            inside &= own[i].end() <= size && own[i].ty.is_int();
+            i += 1;
+        }
+        i = 0;
+        while i < self.pins.len() {
+            inside &= self.pins[i].end() <= size && self.pins[i].ty.is_int();
+            i += 1;
+        }
+        inside
+    }
     /// The name of a slot: its own, or `outer+offset`.
     pub fn name(&self, s: Slot) -> String {
         if let Some((_, n)) = self.names.iter().find(|(k, _)| *k == s) {

@@ -160,6 +160,11 @@ impl Slot {
             ty: self.ty,
         }
     }
+    /// The offset just past it.
+    #[inline]
+    pub const fn end(self) -> usize {
+        self.off as usize + self.ty.bytes() as usize
+    }
     /// Whether two slots share a byte.
     #[inline]
     pub const fn overlaps(self, o: Slot) -> bool {

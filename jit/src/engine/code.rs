@@ -222,6 +222,7 @@ impl Code {
         let cache = self.cache.as_mut()?;
         let target = Target {
             layout: self.layout,
+            state: size_of::<G::State>(),
             effect: CallEffect::of::<G>,
             thunks: &self.thunks,
             at: cache.next(),

@@ -169,6 +169,12 @@ impl<G: Guest> Vcpu<G> {
         alone: bool,
         code_cache: usize,
     ) -> std::io::Result<Vcpu<G>> {
+        const {
+            assert!(
+                G::LAYOUT.fits(size_of::<G::State>()),
+                "a slot of the layout lies outside of the state"
+            )
+        };
         if accel == Accel::Jit && !x64::supported() {
             let what =
                 "the JIT needs a processor with AVX2, BMI2, FMA, F16C and CMPXCHG16B; the interpreter runs on any";

@@ -6,7 +6,7 @@ use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory};
 use crate::interp::Prepared;
 use emu_devices::bus::Ram;
-use emu_ir::{Block, Op, RamPage, Val};
+use emu_ir::{Block, Op, RamPage, Slot, Val};
 
 /// One page of memory at physical 0.
 struct OnePage(Arc<Ram>);
@@ -149,6 +149,28 @@ fn every_operation_emitted_equals_interpreted() {
                 let state = case.state(row, n as u32);
                 let (prepared, what) = (Prepared::new(block), format_args!("{} {how:?}", case.name));
                 compare(&mut bench, entry, &prepared, &state, what);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_slot_outside_of_the_state_is_refused() {
+    let mut bench = Bench::new();
+    let size = size_of::<State>();
+    for ty in Ty::ALL {
+        let last = size - ty.bytes() as usize;
+        for (at, inside) in [(last, true), (last + 1, false), (size, false), (60_000, false)] {
+            let slot = Slot::new(at, ty);
+            let mut reads = Builder::new();
+            let v = reads.get(slot);
+            reads.set(cases::result(ty), v);
+            let mut writes = Builder::new();
+            let v = writes.get(cases::result(ty));
+            writes.set(slot, v);
+            for mut b in [reads, writes] {
+                b.exit(Leave::Sync);
+                assert_eq!(bench.install(&b.block).is_some(), inside, "{ty:?} at {at} of {size}");
             }
         }
     }

@@ -34,7 +34,7 @@ use crate::pins::PINNED;
 use alloc::{Flags, Home, Loc};
 use asm::Asm;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Block, BlockKey, Inst, Layout, Op, Rule, Ty, Val};
+use emu_ir::{Block, BlockKey, Inst, Layout, Op, Rule, Slot, Ty, Val};
 use thunks::Thunks;
 use window::Windows;
 
@@ -115,6 +115,8 @@ impl What {
 pub struct Target<'a> {
     /// The guest's layout.
     pub layout: &'static Layout,
+    /// Bytes of the guest's state: a block with a slot that is not inside is refused.
+    pub state: usize,
     /// [`CallEffect::of`] its guest.
     pub effect: fn(u16) -> CallEffect,
     /// The thunks, in the same cache.
@@ -212,7 +214,7 @@ pub(crate) struct Emit<'a> {
 }
 
 /// Emit what is needed of a block. `None`: it needs more spill slots or more room than there is, and should be translated
-/// shorter. The code is the caller's to take from, until the next block.
+/// shorter; or it names a slot outside of the state. The code is the caller's to take from, until the next block.
 pub fn emit<'s>(
     key: BlockKey,
     b: &Block,
@@ -296,8 +298,14 @@ impl Emit<'_> {
     fn op(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {
-            Op::Get { slot } => self.get(v, emu_ir::Slot { off: slot, ty }),
-            Op::Set { slot, a } => self.set(emu_ir::Slot { off: slot, ty }, a),
+            Op::Get { slot } => {
+                let slot = self.inside(Slot { off: slot, ty });
+                self.get(v, slot);
+            }
+            Op::Set { slot, a } => {
+                let slot = self.inside(Slot { off: slot, ty });
+                self.set(slot, a);
+            }
             Op::Load { addr, mem } => self.load(v, inst, addr, mem),
             Op::Store { addr, a, mem } => self.store(inst, addr, a, mem),
             Op::Cas { addr, old, new, mem } if ty == Ty::V128 => self.cas_pair(v, inst, (addr, old, new), mem),
@@ -325,6 +333,12 @@ impl Emit<'_> {
             // Seen to by `inst`.
             const_ops!() | position_ops!() => {}
         }
+    }
+
+    /// A slot; the block is refused if it is not in the state.
+    fn inside(&mut self, slot: Slot) -> Slot {
+        self.overflow |= slot.end() > self.t.state;
+        slot
     }
 
     // ---- sites and calls
