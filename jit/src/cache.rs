@@ -2,6 +2,10 @@
 //!
 //! Space is handed out upwards and taken back all at once. Everything in it is position-relative to its start, so that
 //! 32-bit displacements reach everywhere.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "what was pushed lies inside, and who pushes asked for room"
+)]
 #![allow(unsafe_code)]
 
 use memmap2::{MmapMut, MmapOptions, MmapRaw};

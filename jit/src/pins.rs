@@ -1,4 +1,8 @@
 //! Which slots of a guest's state are kept in host registers.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "the table grows to the slots that it is made for"
+)]
 
 use emu_ir::{Layout, Slot};
 

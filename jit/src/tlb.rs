@@ -3,6 +3,10 @@
 //! Translated code compares a tag and adds an addend; everything that needs a closer look (devices, pages with translated
 //! code, strict alignment) has a bit set in the tag's low part, so that the comparison fails and the slow path decides.
 //! Switching address spaces, privilege or domain rights selects other tables and flushes nothing.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "addresses are masked to the size of tables, spaces have numbers that `select` gave"
+)]
 
 pub mod host;
 
@@ -148,13 +152,13 @@ fn code_index(va: u64) -> usize {
 }
 
 impl Tlb {
-    /// Room for `limit` contexts at once (the least recently used goes).
+    /// Room for `limit` contexts at once, at least one (the least recently used goes).
     pub fn new(limit: usize) -> Tlb {
         Tlb {
             spaces: Vec::new(),
             hashes: Vec::new(),
             clock: 0,
-            limit,
+            limit: limit.max(1),
         }
     }
     /// The index of a context's tables, made empty if they are new.
@@ -189,9 +193,8 @@ impl Tlb {
             self.hashes.push(0);
             return self.spaces.len() - 1;
         }
-        let at = (0..self.spaces.len())
-            .min_by_key(|&i| self.spaces[i].used)
-            .expect("at least one context");
+        let oldest = (0..self.spaces.len()).min_by_key(|&i| self.spaces[i].used);
+        let at = oldest.unwrap_or(0);
         self.spaces[at].clear();
         self.spaces[at].context = context;
         at

@@ -1,4 +1,8 @@
 //! A block of IR and its builder.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a value is an index into the operations of its own block; a call has four arguments at most"
+)]
 
 use crate::{Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Rmw, Rule, Slot, Ty, Val};
 
@@ -47,6 +51,10 @@ pub struct Block {
 impl Block {
     /// The type of a value.
     #[inline]
+    #[allow(
+        clippy::expect_used,
+        reason = "the verifier lets operations with a result alone be operands"
+    )]
     pub fn ty(&self, v: Val) -> Ty {
         self.insts[v.index()].result().expect("a value has a type")
     }

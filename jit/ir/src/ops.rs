@@ -513,6 +513,10 @@ impl Op {
     }
     /// Let it use, for each value, what a table has at its index; the values it uses then.
     #[inline(never)]
+    #[allow(
+        clippy::indexing_slicing,
+        reason = "a table has an entry for each value of the block"
+    )]
     pub fn rename(&mut self, table: &[Val]) -> Operands {
         let (mut operands, mut n) = (Operands::NONE, 0);
         self.rewrite(|v| {

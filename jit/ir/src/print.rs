@@ -1,4 +1,8 @@
 //! The textual form of a block: one operation a line, slots by name.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "a verified block has the constants that it names"
+)]
 
 use crate::{Block, Layout, Op, Slot};
 use std::fmt;

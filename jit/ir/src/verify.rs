@@ -1,4 +1,8 @@
 //! The verifier: what every pass and frontend may rely on. Always on in tests and debug builds.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "lists are as long as the block and its labels, and labels are looked at first"
+)]
 
 use crate::{Block, Op, Ty, Val};
 

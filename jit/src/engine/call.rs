@@ -61,6 +61,10 @@ impl<G: Guest> Vcpu<G> {
         );
         1
     }
+    #[allow(
+        clippy::unreachable,
+        reason = "the emitter makes the slow thunk's sites of memory operations"
+    )]
     fn access(&mut self, addr: u64, site: u32) -> u32 {
         let site = self.mmu.code.site(site).clone();
         let What::Mem(inst) = site.what else {
@@ -108,6 +112,10 @@ impl<G: Guest> Vcpu<G> {
             Err(fault) => self.fault(&site, fault),
         }
     }
+    #[allow(
+        clippy::unreachable,
+        reason = "the emitter makes the call thunk's sites of helpers and operations"
+    )]
     fn helper(&mut self, number: u32) -> u32 {
         let mut args = self.own.args();
         match &self.mmu.code.site(number).what {

@@ -116,6 +116,10 @@ impl Emit<'_> {
         TEMPS.into_iter().find(spare)
     }
     /// A free temporary register, locked until the operation ends.
+    #[allow(
+        clippy::expect_used,
+        reason = "an operation locks four of the five temporaries at most before it asks for another; what is not free is taken"
+    )]
     pub fn temp(&mut self) -> u8 {
         let free = |e: &Self, r: u8| e.locked & 1 << r == 0;
         let window = || {
@@ -160,6 +164,10 @@ impl Emit<'_> {
         self.locked &= !(1 << r);
     }
     /// A value in an integer register (temporary, pinned or scratch), locked.
+    #[allow(
+        clippy::unreachable,
+        reason = "the verifier wants values defined before they are used"
+    )]
     pub fn reg(&mut self, v: Val) -> u8 {
         let r = match self.loc(v) {
             Loc::Gpr(r) => r,
@@ -305,6 +313,10 @@ impl Emit<'_> {
     // ---- vector registers
 
     /// A free vector register, locked until the operation ends.
+    #[allow(
+        clippy::expect_used,
+        reason = "no operation locks 16 vector registers; what is not free is taken"
+    )]
     pub fn xtemp(&mut self) -> u8 {
         let free = (0..16u8).find(|&x| self.xlocked & 1 << x == 0 && self.xmm[x as usize].is_none());
         let x = free.unwrap_or_else(|| {
@@ -321,6 +333,10 @@ impl Emit<'_> {
         x
     }
     /// A value in a vector register, locked.
+    #[allow(
+        clippy::unreachable,
+        reason = "the verifier wants values defined before they are used"
+    )]
     pub fn xreg(&mut self, v: Val) -> u8 {
         let x = match self.loc(v) {
             Loc::Xmm(x) => x,

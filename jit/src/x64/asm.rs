@@ -29,6 +29,7 @@ struct Patch {
 }
 
 impl Default for Asm {
+    #[allow(clippy::expect_used, reason = "the vector was made that long")]
     fn default() -> Asm {
         let bytes = vec![0; ROOM + AHEAD].into_boxed_slice();
         Asm {
@@ -53,6 +54,10 @@ impl Asm {
         self.labels.new_dynamic_label()
     }
     /// All that was written, branches filled in. `None`: it did not fit.
+    #[allow(
+        clippy::expect_used,
+        reason = "the emitter places the labels that it makes, and the verifier those of blocks"
+    )]
     pub fn finish(&mut self) -> Option<&[u8]> {
         if self.len > ROOM {
             return None;
@@ -118,6 +123,10 @@ impl DynasmLabelApi for Asm {
     type Relocation = X64Relocation;
 
     #[inline(never)]
+    #[allow(
+        clippy::expect_used,
+        reason = "the emitter places its labels once, and the verifier wants the same of blocks"
+    )]
     fn dynamic_label(&mut self, label: DynamicLabel) {
         self.labels.define_dynamic(label, self.offset()).expect("placed once");
     }
@@ -136,18 +145,23 @@ impl DynasmLabelApi for Asm {
         let at = (self.len - field as usize) & (ROOM - 1);
         self.bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
     }
+    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn local_label(&mut self, name: &'static str) {
         unreachable!("local label {name}")
     }
+    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn global_label(&mut self, name: &'static str) {
         unreachable!("global label {name}")
     }
+    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn forward_relocation(&mut self, name: &'static str, _: isize, _: u8, _: u8, _: X64Relocation) {
         unreachable!("local label {name}")
     }
+    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn backward_relocation(&mut self, name: &'static str, _: isize, _: u8, _: u8, _: X64Relocation) {
         unreachable!("local label {name}")
     }
+    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn global_relocation(&mut self, name: &'static str, _: isize, _: u8, _: u8, _: X64Relocation) {
         unreachable!("global label {name}")
     }

@@ -72,6 +72,7 @@ impl Emit<'_> {
         }
     }
     /// By one instruction; with `wanted`, `u` is what memory held.
+    #[allow(clippy::unreachable, reason = "`rmw` sends minima and maxima to the loop")]
     fn rmw_at_once(&mut self, at: (u8, u8), (u, s): (u8, u8), how: Rmw, (ty, mem): (Ty, Mem), wanted: bool) {
         if wanted {
             self.mov(Ty::I64, u, s);

@@ -32,6 +32,7 @@ macro_rules! fp {
 
 impl Emit<'_> {
     /// An operation with floating-point effects.
+    #[allow(clippy::unreachable, reason = "`Emit::op` sends scalars")]
     pub fn float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {
@@ -116,7 +117,6 @@ impl Emit<'_> {
             | Op::FToU { .. }
             | Op::SToF { .. }
             | Op::UToF { .. } => self.interpret(v, inst),
-            // `Emit::op` sends scalars.
             vec_float_ops!() | pure_ops!() | effect_ops!() => unreachable!("{} is no scalar float", inst.op.name()),
         }
     }

@@ -39,6 +39,7 @@ macro_rules! reg_op {
 
 impl Emit<'_> {
     /// A pure operation whose type is an integer.
+    #[allow(clippy::unreachable, reason = "`Emit::op` sends what makes integers")]
     pub fn int(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         let full = matches!(ty, Ty::I32 | Ty::I64);
@@ -136,7 +137,6 @@ impl Emit<'_> {
             | Op::AdcOvf { .. }
             | Op::Slt { .. }
             | Op::Sle { .. } => self.interpret(v, inst),
-            // `Emit::op` sends what makes integers.
             const_ops!() | vec_ops!() | fp_ops!() | effect_ops!() => {
                 unreachable!("{} makes no integer", inst.op.name())
             }
@@ -348,6 +348,7 @@ impl Emit<'_> {
             self.flags.result = Some(v);
         }
     }
+    #[allow(clippy::unreachable, reason = "a constant is taken before")]
     fn mul(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
         self.clobber();
         let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };

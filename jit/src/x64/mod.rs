@@ -6,6 +6,10 @@
 //!
 //! Families: [`int`], [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]),
 //! [`flow`]; [`guard`] is what keeps the host's floating point exact.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "lists are as long as the block and its labels, registers are numbers below 16, operands as many as the operation has"
+)]
 #![allow(unsafe_code)]
 // The assembler's macro converts register numbers to what they are already.
 #![allow(clippy::useless_conversion)]

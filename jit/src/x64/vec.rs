@@ -64,6 +64,7 @@ fn long(e: Lane) -> bool {
 
 impl Emit<'_> {
     /// A pure operation whose type is a float or a vector.
+    #[allow(clippy::unreachable, reason = "`Emit::op` sends what makes floats or vectors")]
     pub fn vec(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {
@@ -165,7 +166,6 @@ impl Emit<'_> {
             Op::VPopcnt { a } => self.popcnt(v, a),
             Op::VClz { a, e } => self.leading_zeros(v, ty, a, e),
 
-            // `Emit::op` sends what makes floats or vectors.
             const_ops!() | int_ops!() | fp_ops!() | effect_ops!() => {
                 unreachable!("{} makes no float or vector", inst.op.name())
             }

@@ -43,6 +43,7 @@ impl Relation {
 
 impl Emit<'_> {
     /// A floating-point operation on vectors.
+    #[allow(clippy::unreachable, reason = "`Emit::op` sends vectors of floats")]
     pub fn vec_float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {
@@ -105,7 +106,6 @@ impl Emit<'_> {
             | Op::VFToU { .. }
             | Op::VSToF { .. }
             | Op::VUToF { .. } => self.interpret(v, inst),
-            // `Emit::op` sends vectors.
             float_ops!() | pure_ops!() | effect_ops!() => unreachable!("{} is no vector of floats", inst.op.name()),
         }
     }
