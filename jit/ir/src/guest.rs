@@ -354,7 +354,8 @@ impl Layout {
 /// A guest architecture. `Self` holds what is not architectural state: the CPU model, and the way to the machine
 /// (timers, firmware calls).
 pub trait Guest: Sized + Send + 'static {
-    /// The architectural state: plain data, no padding, that any accelerator can load and a snapshot can hold.
+    /// The architectural state: plain data, no padding, that any accelerator can load and a snapshot can hold. Its vector
+    /// registers are pairs of u64, the low half first: of a u128, not every saved form keeps more than 64 bits.
     type State: bytemuck::Pod + Send;
     /// Where things are in it.
     const LAYOUT: &'static Layout;
