@@ -3,7 +3,7 @@
 
 use super::Vcpu;
 use crate::interp::{self, Memory, Stopped, extend, modify, peek};
-use crate::x64::{self, Site, What, context::Own, thunks::Reason};
+use crate::x64::{self, Site, What, frame::Own, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
 
 /// Tell a vCPU's translated code where these functions are.
@@ -19,7 +19,7 @@ pub fn enter<G: Guest>(v: &mut Vcpu<G>, entry: u64) -> Reason {
     let (thunk, state) = (v.mmu.code.enter(), v.own.pointer());
     let v = std::ptr::from_mut(v);
     // SAFETY: `v` is borrowed mutably for as long as this runs, and used only by this pointer from here on: translated code
-    // comes back with it in `slow` and `call`. Thunk and entry are of this vCPU's cache, the state of its context; its
+    // comes back with it in `slow` and `call`. Thunk and entry are of this vCPU's cache, the state of its frame; its
     // tables point into memory that its `Mmu` keeps.
     unsafe {
         (*v).own.set_owner(v as u64);

@@ -23,7 +23,7 @@ use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
 use crate::x64::{
     self,
-    context::{Context, Own},
+    frame::{Frame, Own},
     thunks::Reason,
 };
 use code::{Code, Found};
@@ -74,7 +74,7 @@ pub const LEAST_CODE_CACHE: usize = 8 << 20;
 pub const PASS_LIMIT: u32 = 64;
 
 struct Shared<S> {
-    context: Arc<Context<S>>,
+    frame: Arc<Frame<S>>,
     written: Written,
 }
 
@@ -87,7 +87,7 @@ trait Target: Send + Sync {
 
 impl<S: Send> Target for Shared<S> {
     fn set_line(&self, bits: u32, level: bool) {
-        let a = self.context.attention();
+        let a = self.frame.attention();
         if level {
             a.lines.fetch_or(bits, AcqRel);
             a.look();
@@ -96,14 +96,14 @@ impl<S: Send> Target for Shared<S> {
         }
     }
     fn request_exit(&self) {
-        self.context.attention().now.fetch_or(EXIT | 1, Release);
+        self.frame.attention().now.fetch_or(EXIT | 1, Release);
     }
     fn invalidate(&self, phys: u64, len: u64) {
         self.written.add(phys, len);
-        self.context.attention().look();
+        self.frame.attention().look();
     }
     fn remapped(&self) {
-        self.context.attention().look();
+        self.frame.attention().look();
     }
 }
 
@@ -186,7 +186,7 @@ impl<G: Guest> Vcpu<G> {
         }
         let own = Own::new(state);
         let shared = Arc::new(Shared {
-            context: own.context().clone(),
+            frame: own.frame().clone(),
             written: Written::default(),
         });
         let code = Code::new(G::LAYOUT, code_cache.max(LEAST_CODE_CACHE), accel == Accel::Jit, alone)?;

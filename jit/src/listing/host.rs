@@ -2,7 +2,7 @@
 
 use super::{AT, BASE, Host, THUNKS};
 use crate::x64::thunks::{self, Reason, SAVE_AT};
-use crate::x64::{Code, PINS, What, context};
+use crate::x64::{Code, PINS, What, frame};
 use capstone::prelude::*;
 use emu_ir::{Layout, Slot, Ty};
 use std::collections::BTreeMap;
@@ -162,7 +162,7 @@ impl Namer<'_> {
             _ => return None,
         };
         let remark = match base {
-            "r15" if disp < 0 => context::name(disp as i32),
+            "r15" if disp < 0 => frame::name(disp as i32),
             "r15" => self.slot(disp as u16, types(before)),
             "rsp" => stack(disp as i32),
             "rip" => {

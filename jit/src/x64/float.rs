@@ -1,7 +1,7 @@
 //! Scalar floating point: the host's instruction inline under [`guard`](super::guard).
 
 use super::alloc::{Flags, Reg};
-use super::context::MXCSR;
+use super::frame::MXCSR;
 use super::guard::{Guard, Lanes, Tiny};
 use super::vec::xop;
 use super::{Cold, Emit, cond};

@@ -1,7 +1,7 @@
 //! State slots, labels, and the ways out of a block.
 
 use super::alloc::{Loc, Src};
-use super::context::{ATTENTION, CODE, CODE_BASE, MXCSR, PAGE_BASE};
+use super::frame::{ATTENTION, CODE, CODE_BASE, MXCSR, PAGE_BASE};
 use super::{Cold, Emit, PINS, STATE, What, cond, thunks::Reason};
 use crate::cache::Offset;
 use crate::tlb::{CODE_BITS, CodeEntry, ENTRY_SHIFT};

@@ -7,7 +7,7 @@
 //! that the exact operation does not, MXCSR is noted before it, and taken back out of line.
 
 use super::alloc::Reg;
-use super::context::{ARGS, MXCSR, RET};
+use super::frame::{ARGS, MXCSR, RET};
 use super::vec::{splat, xmem, xop};
 use super::{Cold, Emit, What, mem::Saved};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};

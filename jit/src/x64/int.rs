@@ -1,7 +1,7 @@
 //! Integers: arithmetic, shifts, comparisons. Values narrower than 32 bits are kept zero-extended.
 
 use super::alloc::{Flags, Loc, Src};
-use super::context::PAGE_BASE;
+use super::frame::PAGE_BASE;
 use super::{Emit, cond};
 use crate::classes::{const_ops, effect_ops, fp_ops, vec_ops};
 use crate::pins;

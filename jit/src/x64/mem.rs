@@ -1,7 +1,7 @@
 //! Guest memory: the inline TLB check, and the slow path out of line.
 
 use super::alloc::{Loc, Src};
-use super::context::{ARGS, DATA, RET};
+use super::frame::{ARGS, DATA, RET};
 use super::thunks::SAVE_AT;
 use super::window::{Window, Windows, plain};
 use super::{Cold, Emit, What};

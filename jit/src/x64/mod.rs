@@ -1,7 +1,7 @@
 //! The x86-64 emitter: one pass over a block, allocating registers as it goes, then the cold code after the hot.
 //!
-//! Host registers: r15 points to the guest's state (with [`context::Words`] just below it), nine registers hold the
-//! guest's hottest slots, five are temporaries, rsp is the frame for spilled values. The host must have BMI2, LZCNT,
+//! Host registers: r15 points to the guest's state (with [`frame::Words`] just below it), nine registers hold the
+//! guest's hottest slots, five are temporaries, rsp points to room for spilled values. The host must have BMI2, LZCNT,
 //! AVX2, FMA, F16C and CMPXCHG16B ([`supported`]).
 //!
 //! Families: [`int`], [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]),
@@ -18,9 +18,9 @@ mod alloc;
 mod asm;
 mod atomic;
 mod cond;
-pub mod context;
 mod float;
 mod flow;
+pub mod frame;
 mod guard;
 mod int;
 mod mem;
@@ -65,7 +65,7 @@ pub fn supported() -> bool {
 ///
 /// # Safety
 /// `enter` is the address of [`Thunks::enter`], `code` that of a block in the same cache, and `state` points to a guest
-/// state right after its [`context::Words`], exclusively ours while this runs.
+/// state right after its [`frame::Words`], exclusively ours while this runs.
 pub unsafe fn enter(enter: u64, state: *mut u8, code: u64) -> thunks::Reason {
     // SAFETY: the caller's promise; the thunk follows the System V convention.
     let f: extern "sysv64" fn(*mut u8, u64) -> u32 = unsafe { std::mem::transmute(enter as usize as *const ()) };
@@ -392,7 +392,7 @@ impl Emit<'_> {
     /// Write call arguments to memory, zero-extended.
     fn arguments(&mut self, args: &[Val]) {
         for (k, &arg) in args.iter().enumerate() {
-            let at = context::ARGS + 16 * k as i32;
+            let at = frame::ARGS + 16 * k as i32;
             let ty = self.b.ty(arg);
             if ty.is_int() {
                 let r = self.reg(arg);
@@ -421,10 +421,10 @@ impl Emit<'_> {
         }
         if ty.is_int() {
             let d = self.dst(v, None);
-            dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + context::RET]);
+            dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + frame::RET]);
         } else {
             let x = self.xdst(v);
-            dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + context::RET]);
+            dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + frame::RET]);
         }
     }
     /// Call Rust from the hot path.

@@ -1,6 +1,6 @@
 //! The fixed pieces of code around translated blocks: entering, leaving, calling Rust.
 
-use super::{PINS, STATE, context::*};
+use super::{PINS, STATE, frame::*};
 use crate::cache::{Cache, Offset};
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use emu_ir::{Layout, Slot, Ty};

@@ -2,7 +2,7 @@
 
 use super::Emit;
 use super::alloc::Reg;
-use super::context::MXCSR;
+use super::frame::MXCSR;
 use super::guard::{Guard, Lanes, Tiny};
 use super::vec::{splat, xmem, xop, xop_imm};
 use crate::classes::{effect_ops, float_ops, pure_ops};

@@ -110,15 +110,15 @@ pub fn name(displacement: i32) -> Option<String> {
 
 /// The memory translated code works on. Other threads reach its [`Attention`] only.
 #[repr(C)]
-pub struct Context<S> {
+pub struct Frame<S> {
     words: UnsafeCell<Words>,
     state: UnsafeCell<S>,
 }
 
 // SAFETY: words and state are used only by who has the `Own`; the attention words are atomic.
-unsafe impl<S: Send> Sync for Context<S> {}
+unsafe impl<S: Send> Sync for Frame<S> {}
 
-impl<S> Context<S> {
+impl<S> Frame<S> {
     /// What other threads may write.
     pub fn attention(&self) -> &Attention {
         // SAFETY: the field is made of atomics and never borrowed mutably.
@@ -126,15 +126,15 @@ impl<S> Context<S> {
     }
 }
 
-/// A [`Context`], with the right to use its state and words: there is one for each, made with it, and its vCPU has it.
+/// A [`Frame`], with the right to use its state and words: there is one for each, made with it, and its vCPU has it.
 pub struct Own<S> {
-    context: Arc<Context<S>>,
+    frame: Arc<Frame<S>>,
     /// As if the state were in here: who may share or send that may share or send this.
     _state: PhantomData<S>,
 }
 
 impl<S> Own<S> {
-    /// A context with this state.
+    /// A frame with this state.
     pub fn new(state: S) -> Own<S> {
         const {
             assert!(
@@ -146,40 +146,40 @@ impl<S> Own<S> {
             mxcsr: MXCSR_DEFAULT,
             ..Words::default()
         };
-        let context = Context {
+        let frame = Frame {
             words: UnsafeCell::new(words),
             state: UnsafeCell::new(state),
         };
         Own {
-            context: Arc::new(context),
+            frame: Arc::new(frame),
             _state: PhantomData,
         }
     }
-    /// The context, for other threads.
-    pub fn context(&self) -> &Arc<Context<S>> {
-        &self.context
+    /// The frame, for other threads.
+    pub fn frame(&self) -> &Arc<Frame<S>> {
+        &self.frame
     }
     /// What other threads may write.
     pub fn attention(&self) -> &Attention {
-        self.context.attention()
+        self.frame.attention()
     }
     /// The state.
     pub fn state(&self) -> &S {
-        // SAFETY: whoever could change it needs this, the only `Own` of the context, mutably.
-        unsafe { &*self.context.state.get() }
+        // SAFETY: whoever could change it needs this, the only `Own` of the frame, mutably.
+        unsafe { &*self.frame.state.get() }
     }
     /// The state, to change.
     pub fn state_mut(&mut self) -> &mut S {
-        // SAFETY: the only `Own` of the context is borrowed mutably.
-        unsafe { &mut *self.context.state.get() }
+        // SAFETY: the only `Own` of the frame is borrowed mutably.
+        unsafe { &mut *self.frame.state.get() }
     }
     /// The state's address for translated code, with access to the words below it.
     pub fn pointer(&self) -> *mut u8 {
-        let base = Arc::as_ptr(&self.context).cast::<u8>().cast_mut();
+        let base = Arc::as_ptr(&self.frame).cast::<u8>().cast_mut();
         base.wrapping_add(SIZE as usize)
     }
     fn words(&self) -> *mut Words {
-        self.context.words.get()
+        self.frame.words.get()
     }
     /// The functions behind calls, and the code cache's address.
     pub fn connect(&mut self, slow: u64, call: u64, code_base: u64) {
@@ -194,7 +194,7 @@ impl<S> Own<S> {
     /// The vCPU that translated code called from.
     ///
     /// # Safety
-    /// `state` came from [`Own::pointer`], and its context is still there.
+    /// `state` came from [`Own::pointer`], and its frame is still there.
     pub unsafe fn owner(state: *mut u8) -> u64 {
         // SAFETY: the words lie right below the state.
         unsafe { (*state.wrapping_sub(SIZE as usize).cast::<Words>()).owner }
