@@ -2,7 +2,7 @@
 
 use super::alloc::{Loc, Src};
 use super::frame::{ARGS, DATA, RET};
-use super::thunks::SAVE_AT;
+use super::thunks::{SAVE_AT, SAVE_TEMPS_AT, SCRATCH_AT};
 use super::window::{Window, Windows, plain};
 use super::{Cold, Emit, What};
 use crate::tlb::{DATA_BITS, ENTRY_SHIFT};
@@ -90,7 +90,7 @@ fn bits(mut set: u16) -> impl Iterator<Item = u8> {
 /// Where a temporary is saved.
 fn saved_at(r: u8) -> i32 {
     // Temporaries are registers 0 to 2, 6 and 7.
-    SAVE_AT + 256 + 8 * (if r < 3 { r } else { r - 3 }) as i32
+    SAVE_TEMPS_AT + 8 * (if r < 3 { r } else { r - 3 }) as i32
 }
 
 /// The prefix that makes an operation on memory atomic against other processors.
@@ -462,12 +462,12 @@ impl Emit<'_> {
                     // The address may be in any register but for those the thunk takes: rdx is one it takes.
                     let t = if addr == 2 { 1 } else { 2 };
                     if addr == 2 {
-                        dynasm!(self.a ; .arch x64 ; mov [rsp + SAVE_AT + 256 + 40], rcx);
+                        dynasm!(self.a ; .arch x64 ; mov [rsp + SCRATCH_AT], rcx);
                     }
                     self.imm(t, c);
                     dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(t));
                     if addr == 2 {
-                        dynasm!(self.a ; .arch x64 ; mov rcx, [rsp + SAVE_AT + 256 + 40]);
+                        dynasm!(self.a ; .arch x64 ; mov rcx, [rsp + SCRATCH_AT]);
                     }
                 }
             }

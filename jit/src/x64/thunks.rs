@@ -1,17 +1,22 @@
 //! The fixed pieces of code around translated blocks: entering, leaving, calling Rust.
 
-use super::{PINS, STATE, frame::*};
+use super::{PINS, STATE, TEMPS, frame::*};
 use crate::cache::{Cache, Offset};
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use emu_ir::{Layout, Slot, Ty};
 
-/// Bytes of stack a block may use: spilled values, then what slow paths save.
-pub const FRAME: i32 = SPILLS as i32 * 16 + SAVE + 8;
+/// Bytes of stack a block may use: spilled values, then what slow paths save. With what [`Thunks::enter`] pushes and its
+/// return address a multiple of 16.
+pub const FRAME: i32 = SCRATCH_AT + 8 + 8;
+const _: () = assert!(FRAME % 16 == 8);
 /// Places for spilled values, 16 bytes each, from the stack pointer upward.
 pub const SPILLS: usize = 96;
-/// Where slow paths save vector registers (16 x 16 bytes), and after them the integer ones (8 x 8 bytes).
+/// Where slow paths save vector registers, 16 bytes each.
 pub const SAVE_AT: i32 = SPILLS as i32 * 16;
-const SAVE: i32 = 16 * 16 + 8 * 8;
+/// Where they save temporaries, 8 bytes each.
+pub const SAVE_TEMPS_AT: i32 = SAVE_AT + 16 * 16;
+/// Where they keep a register while they work in it: 8 bytes.
+pub const SCRATCH_AT: i32 = SAVE_TEMPS_AT + 8 * TEMPS.len() as i32;
 
 /// Why translated code returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
