@@ -3,7 +3,7 @@
 use crate::calls;
 use crate::model::Model;
 use crate::state::{self, mode};
-use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Round, Slot, Ty, Val};
+use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Pieces, Round, Slot, Ty, Val};
 
 /// How the flags were last set in this block, so that conditions become one comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,12 +140,19 @@ impl Tx<'_> {
         let bit = self.b.and(low, one);
         self.b.trunc(Ty::I8, bit)
     }
+    /// Pieces of `1 << log2` bytes in the order that the mode has for data.
+    pub fn pieces(&self, log2: u8) -> Pieces {
+        match self.mode & mode::E {
+            0 => Pieces::little(log2),
+            _ => Pieces::big(log2),
+        }
+    }
     /// How a plain access of `1 << size` bytes to address space `idx` goes: endianness and alignment by mode.
     pub fn mem(&self, size: u8, idx: u8) -> Mem {
-        let mut mem = Mem::new(size, idx);
-        if self.mode & mode::E != 0 {
-            mem.swap = size;
-        }
+        let mut mem = Mem {
+            pieces: self.pieces(size),
+            ..Mem::new(size, idx)
+        };
         if self.mode & mode::ALIGN != 0 {
             mem.align = size;
         }

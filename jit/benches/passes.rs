@@ -83,7 +83,7 @@ fn interpreter(c: &mut Criterion) {
         let (mut state, mut mem): (State, _) = (bytemuck::Zeroable::zeroed(), TestMemory::default());
         b.iter(|| {
             mem.trace.clear();
-            interp::run(&mut TestGuest, &mut state, &mut mem, &code, 0, &mut scratch)
+            interp::run(&mut TestGuest::default(), &mut state, &mut mem, &code, 0, &mut scratch)
         });
     });
     group.finish();

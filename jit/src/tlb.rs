@@ -1,7 +1,8 @@
 //! The stage-1 TLB: direct-mapped tables of 4 KiB pages, one set of tables a [`Context`].
 //!
 //! Translated code compares a tag and adds an addend; everything that needs a closer look (devices, pages with translated
-//! code, strict alignment) has a bit set in the tag's low part, so that the comparison fails and the slow path decides.
+//! code, strict alignment) has a bit set in the tag's low part, so that the comparison fails. Whether an access to strict
+//! memory is aligned is then decided out of line; anything else, by Rust.
 //! Switching address spaces, privilege or domain rights selects other tables and flushes nothing.
 #![allow(
     clippy::indexing_slicing,
@@ -24,6 +25,8 @@ pub const ENTRY_SHIFT: u32 = 5;
 pub const INVALID: u64 = u64::MAX;
 /// Tag bit: present, but every access takes the slow path.
 pub const SLOW: u64 = 0x800;
+/// Tag bit, also of [`DataEntry::phys`]: the pieces of an access must be aligned ([`emu_ir::Mem::strict`]).
+pub const STRICT: u64 = 0x400;
 /// The page part of an address.
 pub const PAGE: u64 = !0xfff;
 
@@ -31,13 +34,13 @@ pub const PAGE: u64 = !0xfff;
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub struct DataEntry {
-    /// Virtual page for loads, `INVALID` if not allowed (or unknown), with `SLOW` if not direct.
+    /// Virtual page for loads, `INVALID` if not allowed (or unknown), with `SLOW` if not direct, `STRICT` if so.
     pub read: u64,
     /// The same for stores.
     pub write: u64,
     /// Host address minus guest virtual address, for direct accesses.
     pub addend: u64,
-    /// Physical page, bit 0: mapped in every address space, bit 1: strict alignment.
+    /// Physical page, with `GLOBAL`, `LARGE`, `DEVICE` and `STRICT`.
     pub phys: u64,
 }
 
@@ -49,7 +52,7 @@ pub struct CodeEntry {
     pub tag: u64,
     /// Address of the physical page's jump table (an entry offset into the code cache for each possible instruction).
     pub table: u64,
-    /// Physical page, bit 0: mapped in every address space.
+    /// Physical page, with `GLOBAL` and `LARGE`.
     pub phys: u64,
     /// Keeps the size a power of two.
     pub reserved: u64,
@@ -71,8 +74,8 @@ const NO_CODE: CodeEntry = CodeEntry {
 
 /// [`DataEntry::phys`] and [`CodeEntry::phys`]: mapped in every address space.
 pub const GLOBAL: u64 = 1;
-/// [`DataEntry::phys`]: strict alignment.
-pub const STRICT: u64 = 2;
+/// [`DataEntry::phys`]: what is there is not memory to load from and store to; the bus is asked.
+pub const DEVICE: u64 = 2;
 /// [`DataEntry::phys`] and [`CodeEntry::phys`]: part of a mapping larger than a page, which is forgotten as a whole.
 pub const LARGE: u64 = 4;
 
@@ -83,7 +86,7 @@ pub struct Tables {
     code: [CodeEntry; 1 << CODE_BITS],
 }
 
-/// Which physical pages an address space may have entries for that stores use without a closer look: a bit for each of
+/// Which physical pages an address space may have entries for that stores use without asking Rust: a bit for each of
 /// many sets of pages. A bit that is not set says that there are none.
 struct Stores([u64; 128]);
 
@@ -108,9 +111,9 @@ impl Stores {
 }
 
 impl DataEntry {
-    /// Whether stores use it without a closer look.
+    /// Whether stores use it without asking Rust.
     fn is_direct(&self) -> bool {
-        self.write & !PAGE == 0
+        self.write & SLOW == 0
     }
 }
 

@@ -29,10 +29,9 @@ fn address(t: &mut Tx, n: u32, i: u32) -> Val {
 
 /// A doubleword is two words, each in the data endianness.
 fn mem(t: &Tx, size: u8) -> Mem {
-    let mem = t.mem_aligned(size);
     Mem {
-        swap: mem.swap.min(2),
-        ..mem
+        pieces: t.pieces(size.min(2)),
+        ..t.mem_aligned(size)
     }
 }
 

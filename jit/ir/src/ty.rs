@@ -206,7 +206,7 @@ pub struct Label(pub u16);
 pub struct ModeIndex(pub u16);
 
 /// How memory is accessed. `addr` operands are virtual addresses of the guest's address width.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Mem {
     /// log2 of the bytes accessed: 0..=4. Below the result type's size, integer loads extend and stores truncate.
     pub size: u8,
@@ -214,21 +214,21 @@ pub struct Mem {
     pub signed: bool,
     /// log2 of the alignment the instruction demands (0: none); a violation is [`Fault::Alignment`](crate::Fault).
     pub align: u8,
-    /// Bytes are reversed within each element of `1 << swap` bytes (0: little-endian access). Scalars: `swap == size`.
-    pub swap: u8,
+    /// What it is made of.
+    pub pieces: Pieces,
     /// Which of the guest's address spaces: see [`Guest::context`](crate::Guest::context); 0 or 1.
     pub idx: u8,
 }
 
 impl Mem {
-    /// A little-endian, unaligned-tolerant access of `1 << size` bytes.
+    /// A little-endian, unaligned-tolerant access of `1 << size` bytes in one piece.
     #[inline]
     pub const fn new(size: u8, idx: u8) -> Mem {
         Mem {
             size,
             signed: false,
             align: 0,
-            swap: 0,
+            pieces: Pieces::little(size),
             idx,
         }
     }
@@ -236,6 +236,62 @@ impl Mem {
     #[inline]
     pub const fn bytes(self) -> u32 {
         1 << self.size
+    }
+    /// log2 of the alignment that memory with [`Page::strict`](crate::Page) demands: what the instruction does, else that
+    /// of each piece.
+    #[inline]
+    pub const fn strict(self) -> u8 {
+        if self.align == 0 {
+            self.pieces.log2()
+        } else {
+            self.align
+        }
+    }
+}
+
+/// The pieces that a memory access is made of, in ascending order: their size, and the order of bytes in each. A scalar
+/// is in one piece, a vector of elements in as many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Pieces(u8);
+
+impl Pieces {
+    const BIG: u8 = 0x80;
+    /// Of `1 << log2` bytes (0 to 4), the lowest first.
+    #[inline]
+    pub const fn little(log2: u8) -> Pieces {
+        Pieces(log2)
+    }
+    /// Of `1 << log2` bytes (0 to 4), the highest first.
+    #[inline]
+    pub const fn big(log2: u8) -> Pieces {
+        Pieces(log2 | Pieces::BIG)
+    }
+    /// log2 of the bytes of each.
+    #[inline]
+    pub const fn log2(self) -> u8 {
+        self.0 & !Pieces::BIG
+    }
+    /// log2 of the bytes of each group whose bytes are reversed in memory; 0: none are.
+    #[inline]
+    pub const fn swap(self) -> u8 {
+        if self.0 & Pieces::BIG == 0 { 0 } else { self.log2() }
+    }
+}
+
+impl std::fmt::Debug for Mem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Mem {
+            size,
+            signed,
+            align,
+            pieces,
+            idx,
+        } = self;
+        write!(f, "Mem {{ size: {size}, signed: {signed}, align: {align}")?;
+        if pieces.log2() != *size {
+            write!(f, ", pieces: {}", pieces.log2())?;
+        }
+        write!(f, ", swap: {}, idx: {idx} }}", pieces.swap())
     }
 }
 

@@ -153,10 +153,11 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
             "truncates a wider int",
         ),
         Op::Bitcast { a } => want(of(a).bytes() == ty.bytes(), "sizes differ"),
-        Op::Load { addr, mem } => {
-            want(mem.bytes() <= ty.bytes(), "access exceeds the type").and(want(of(addr).is_int(), "address is int"))
-        }
+        Op::Load { addr, mem } => want(mem.bytes() <= ty.bytes(), "access exceeds the type")
+            .and(want(mem.pieces.log2() <= mem.size, "a piece exceeds the access"))
+            .and(want(of(addr).is_int(), "address is int")),
         Op::Store { addr, a, mem } => want(mem.bytes() <= ty.bytes(), "access exceeds the type")
+            .and(want(mem.pieces.log2() <= mem.size, "a piece exceeds the access"))
             .and(want(of(addr).is_int(), "address is int"))
             .and(same(b, ty, &[a])),
         Op::Cas { addr, old, new, mem } => {

@@ -2,7 +2,7 @@
 
 use super::operands::Kind;
 use super::{BUMP, Build, Case, FLAGGED, MIX, REFUSE, any, pinned};
-use emu_ir::{Fence, Hint, Leave, Mem, Op, Rmw, Ty, Val};
+use emu_ir::{Fence, Hint, Leave, Mem, Op, Pieces, Rmw, Ty, Val};
 
 const A: Val = Val(0);
 const B: Val = Val(1);
@@ -23,10 +23,11 @@ pub(super) fn cases() -> Vec<Case> {
     }
     for ty in [Ty::I8, Ty::I16, Ty::I32, Ty::I64] {
         let (size, kind) = (ty.bytes().trailing_zeros() as u8, Kind::Int(ty));
-        for swap in [0, size].into_iter().take(ty.bytes().min(2) as usize) {
+        let orders = [Pieces::little(size), Pieces::big(size)];
+        for pieces in orders.into_iter().take(ty.bytes().min(2) as usize) {
             let mem = Mem {
                 align: size,
-                swap,
+                pieces,
                 ..Mem::new(size, 0)
             };
             let (addr, old, new) = (A, B, C);
@@ -40,11 +41,11 @@ pub(super) fn cases() -> Vec<Case> {
             all.extend(rmw.map(|op| Case::op(op, ty, &[Kind::Address, kind])));
         }
     }
-    for swap in [0, 3, 4] {
+    for pieces in [Pieces::little(4), Pieces::big(3), Pieces::big(4)] {
         let (addr, old, new) = (A, B, C);
         let mem = Mem {
             align: 4,
-            swap,
+            pieces,
             ..Mem::new(4, 0)
         };
         let pair = Kind::Vec(Ty::V128, emu_ir::Lane::I64);
@@ -75,14 +76,20 @@ fn accesses(ty: Ty, size: u8) -> Vec<Mem> {
         all.push(Mem { signed: true, ..plain });
         all.push(Mem {
             signed: true,
-            swap: size,
+            pieces: Pieces::big(size),
             ..plain
         });
     }
     if scalar {
-        all.push(Mem { swap: size, ..plain });
+        all.push(Mem {
+            pieces: Pieces::big(size),
+            ..plain
+        });
     } else {
-        all.extend((1..=size.min(3)).map(|swap| Mem { swap, ..plain }));
+        all.extend((1..=size.min(3)).map(|log2| Mem {
+            pieces: Pieces::big(log2),
+            ..plain
+        }));
     }
     all
 }

@@ -111,7 +111,10 @@ fn refuse(_: &mut TestGuest, s: &mut State, _: &mut dyn Env, args: &[u128; 4]) -
 
 /// The test guest. It translates nothing: its blocks are built by tests.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct TestGuest;
+pub struct TestGuest {
+    /// All memory wants the pieces of accesses aligned.
+    pub strict: bool,
+}
 
 impl Guest for TestGuest {
     type State = State;
@@ -149,7 +152,7 @@ impl Guest for TestGuest {
             write: true,
             exec: false,
             global: true,
-            strict: false,
+            strict: self.strict,
             size: 12,
         })
     }
@@ -178,6 +181,8 @@ pub struct TestMemory {
     pub bytes: Vec<u8>,
     /// Accesses in order.
     pub trace: Vec<Traced>,
+    /// The pieces of accesses must be aligned.
+    pub strict: bool,
 }
 
 /// What test memory holds at first.
@@ -189,14 +194,18 @@ static IMAGE: LazyLock<Vec<u8>> = LazyLock::new(|| {
 
 impl Default for TestMemory {
     fn default() -> Self {
-        let (bytes, trace) = (IMAGE.clone(), Vec::new());
-        Self { bytes, trace }
+        Self {
+            bytes: IMAGE.clone(),
+            trace: Vec::new(),
+            strict: false,
+        }
     }
 }
 
 impl TestMemory {
     fn at(&self, addr: u64, mem: Mem, access: Access) -> Result<usize, Fault> {
-        if addr & ((1 << mem.align) - 1) != 0 {
+        let align = if self.strict { mem.strict() } else { mem.align };
+        if addr & ((1 << align) - 1) != 0 {
             return Err(Fault::Alignment { addr, access });
         }
         if addr >= MEMORY {
@@ -223,7 +232,7 @@ impl TestMemory {
 }
 
 fn swapped(raw: &mut [u8], mem: Mem) {
-    raw.chunks_exact_mut(1 << mem.swap).for_each(<[u8]>::reverse);
+    raw.chunks_exact_mut(1 << mem.pieces.swap()).for_each(<[u8]>::reverse);
 }
 
 impl<G: Guest> Memory<G> for TestMemory {

@@ -5,8 +5,10 @@ use super::debug::Watching;
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
 use crate::interp::{Memory, Now};
-use crate::tlb::{CodeEntry, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
-use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Stop};
+use crate::tlb::{
+    CodeEntry, DEVICE, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory,
+};
+use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Pieces, Stop};
 
 /// Contexts whose translations are kept at once.
 const CONTEXTS: usize = 24;
@@ -224,7 +226,8 @@ impl Mmu {
         // Some memory (flash that answers a command) is for fetches alone.
         let ram = self.ram(page.phys).filter(|r| r.readable);
         page.phys = ram.map_or(page.phys, |r| r.phys);
-        let slow = if ram.is_none() || page.strict { SLOW } else { 0 };
+        let slow = if ram.is_none() { SLOW } else { 0 };
+        let strict = if page.strict { STRICT } else { 0 };
         let keep = |other: u64| {
             if other & PAGE == va & PAGE && have.phys & PAGE == page.phys {
                 other
@@ -233,7 +236,7 @@ impl Mmu {
             }
         };
         let (watch_reads, watch_writes) = self.watching.page(va);
-        let look = |watched: bool| slow | if watched { SLOW } else { 0 };
+        let look = |watched: bool| strict | slow | if watched { SLOW } else { 0 };
         let read = if page.read {
             va & PAGE | look(watch_reads)
         } else {
@@ -244,7 +247,7 @@ impl Mmu {
         } else {
             INVALID
         };
-        if write != INVALID && (ram.is_some_and(|r| !r.writable) || self.code.pages.guards(page.phys)) {
+        if ram.is_some_and(|r| !r.writable) || self.code.pages.guards(page.phys) {
             write |= SLOW;
         }
         // A walk answers for the access it was asked for; what it says of the other is a bonus.
@@ -252,7 +255,8 @@ impl Mmu {
             Access::Write => (if read == INVALID { keep(have.read) } else { read }, write),
             _ => (read, if write == INVALID { keep(have.write) } else { write }),
         };
-        let phys = self.marked(space, va, &page) | if page.strict { STRICT } else { 0 };
+        let device = if ram.is_none() { DEVICE } else { 0 };
+        let phys = self.marked(space, va, &page) | strict | device;
         let addend = ram.map_or(0, |r| r.host.wrapping_sub(va & PAGE));
         let e = DataEntry {
             read,
@@ -267,7 +271,7 @@ impl Mmu {
     fn locate<G: Guest>(&mut self, at: Now<G>, va: u64, access: Access, idx: u8) -> Result<(To, DataEntry), Fault> {
         let e = self.entry::<G>(at, va, access, idx)?;
         let phys = e.phys & PAGE | va & 0xfff;
-        let to = if e.addend != 0 {
+        let to = if e.phys & DEVICE == 0 {
             To::Ram(e.addend.wrapping_add(va))
         } else {
             To::Device(phys)
@@ -280,34 +284,42 @@ impl Mmu {
         }
         Ok(())
     }
-    fn check_strict(e: &DataEntry, va: u64, mem: Mem, access: Access) -> Result<(), Fault> {
-        let natural = mem.bytes().min(8) as u64 - 1;
-        if e.phys & STRICT != 0 && va & natural != 0 && mem.align == 0 {
-            return Err(Fault::Alignment { addr: va, access });
+    /// Of an access at `addr`, some of which is in the page that `e` is of.
+    fn check_strict(e: &DataEntry, addr: u64, mem: Mem, access: Access) -> Result<(), Fault> {
+        if e.phys & STRICT != 0 && addr & ((1 << mem.strict()) - 1) != 0 {
+            return Err(Fault::Alignment { addr, access });
         }
         Ok(())
     }
-    fn read_piece<G: Guest>(&mut self, at: Now<G>, va: u64, len: u32, mem: Mem) -> Result<u128, Fault> {
+    /// The `len` bytes at `va` of the access at `addr`.
+    fn read_part<G: Guest>(&mut self, at: Now<G>, addr: u64, (va, len): (u64, u32), mem: Mem) -> Result<u128, Fault> {
         let (to, e) = self.locate::<G>(at, va, Access::Read, mem.idx)?;
-        Self::check_strict(&e, va, mem, Access::Read)?;
+        Self::check_strict(&e, addr, mem, Access::Read)?;
         match to {
             To::Ram(a) => Ok(self.host.load(a, len)),
-            To::Device(phys) => self.device_load(va, phys, len),
+            To::Device(phys) => self.device_load((va, len), phys, mem),
         }
     }
-    fn device_load(&mut self, va: u64, phys: u64, len: u32) -> Result<u128, Fault> {
+    fn device_load(&mut self, (va, len): (u64, u32), phys: u64, mem: Mem) -> Result<u128, Fault> {
         let fault = Fault::Bus {
             addr: va,
             access: Access::Read,
         };
         let mut value = 0u128;
-        for (k, size) in chunks(len) {
+        for (k, size) in chunks(len, mem) {
             let piece = self.bus.load(phys + k as u64, size).ok_or(fault)?;
             value |= (piece as u128) << (8 * k);
         }
         Ok(value)
     }
-    fn write_piece(&mut self, to: &To, e: &DataEntry, va: u64, len: u32, value: u128) -> Result<(), Fault> {
+    /// The `len` bytes at `va` of an access.
+    fn write_part(
+        &mut self,
+        (to, e): (&To, &DataEntry),
+        (va, len): (u64, u32),
+        mem: Mem,
+        value: u128,
+    ) -> Result<(), Fault> {
         let phys = e.phys & PAGE | va & 0xfff;
         match *to {
             To::Ram(a) if e.write & SLOW == 0 => self.host.store(a, len, value),
@@ -320,7 +332,7 @@ impl Mmu {
                     addr: va,
                     access: Access::Write,
                 };
-                for (k, size) in chunks(len) {
+                for (k, size) in chunks(len, mem) {
                     let piece = (value >> (8 * k)) as u64 & (u64::MAX >> (64 - 8 * size as u32));
                     self.bus.store(phys + k as u64, size, piece).ok_or(fault)?;
                 }
@@ -331,7 +343,7 @@ impl Mmu {
     }
     /// A page whose code is gone for a while can be stored to directly again.
     fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
-        if e.write & SLOW != 0 && e.addend != 0 && e.phys & STRICT == 0 && self.code.pages.relax(e.phys) {
+        if e.write & SLOW != 0 && e.phys & DEVICE == 0 && self.code.pages.relax(e.phys) {
             let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
             if writable && !self.watching.page(va).1 {
                 let space = self.spaces[space as usize & 1];
@@ -345,29 +357,30 @@ impl Mmu {
     }
 }
 
-/// A transfer of `len` bytes as accesses of 1, 2, 4 or 8 bytes: offset and size.
-fn chunks(len: u32) -> impl Iterator<Item = (u32, u8)> {
+/// The `len` bytes of an access, or of its part in a page, as a device sees them: 1, 2, 4 or 8 at a time, offset and size.
+fn chunks(len: u32, mem: Mem) -> impl Iterator<Item = (u32, u8)> {
     let mut at = 0;
+    let largest = mem.pieces.log2().min(mem.strict()).min(3);
     std::iter::from_fn(move || {
         let left = len - at;
         let size = if left == 0 {
             return None;
         } else {
-            1u32 << left.ilog2().min(3)
+            1u32 << left.ilog2().min(largest.into())
         };
         at += size;
         Some((at - size, size as u8))
     })
 }
 
-/// Reverse the bytes of each element of `1 << swap` bytes.
+/// Reverse the bytes of each piece.
 fn swapped(value: u128, mem: Mem) -> u128 {
-    if mem.swap == 0 {
+    if mem.pieces.swap() == 0 {
         return value;
     }
     let mut bytes = value.to_le_bytes();
     bytes[..mem.bytes() as usize]
-        .chunks_exact_mut(1 << mem.swap)
+        .chunks_exact_mut(1 << mem.pieces.swap())
         .for_each(<[u8]>::reverse);
     u128::from_le_bytes(bytes)
 }
@@ -383,10 +396,12 @@ impl Mmu {
         if self.dirty {
             return None;
         }
-        let last = mem.bytes() as u64 - (1 << mem.align.min(mem.size));
         let e = self.tlb.data(self.spaces[mem.idx as usize & 1], addr);
         let tag = if access == Access::Write { e.write } else { e.read };
-        let want = addr.wrapping_add(last) & (PAGE | ((1 << mem.align) - 1));
+        let strict = tag & STRICT;
+        let align = if strict != 0 { mem.strict() } else { mem.align };
+        let last = mem.bytes() as u64 - (1 << align.min(mem.size));
+        let want = addr.wrapping_add(last) & (PAGE | ((1 << align) - 1)) | strict;
         (tag == want).then(|| e.addend.wrapping_add(addr))
     }
     fn load_checked<G: Guest>(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
@@ -394,10 +409,10 @@ impl Mmu {
         self.watch::<G>(at, addr, mem, Access::Read)?;
         let len = mem.bytes();
         let here = (4096 - (addr & 0xfff) as u32).min(len);
-        let mut value = self.read_piece::<G>(at, addr, here, mem)?;
+        let mut value = self.read_part::<G>(at, addr, (addr, here), mem)?;
         if here < len {
             let next = addr.wrapping_add(here as u64) & G::LAYOUT.pc.ty.mask() as u64;
-            value |= self.read_piece::<G>(at, next, len - here, mem)? << (8 * here);
+            value |= self.read_part::<G>(at, addr, (next, len - here), mem)? << (8 * here);
         }
         Ok(value)
     }
@@ -409,13 +424,14 @@ impl Mmu {
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
         Self::check_strict(&e, addr, mem, Access::Write)?;
         if here == len {
-            self.write_piece(&to, &e, addr, len, value)?;
+            self.write_part((&to, &e), (addr, len), mem, value)?;
         } else {
             // Both pages must allow it before either is written.
             let next = addr.wrapping_add(here as u64) & G::LAYOUT.pc.ty.mask() as u64;
             let (to2, e2) = self.locate::<G>(at, next, Access::Write, mem.idx)?;
-            self.write_piece(&to, &e, addr, here, value & low(here))?;
-            self.write_piece(&to2, &e2, next, len - here, value >> (8 * here))?;
+            Self::check_strict(&e2, addr, mem, Access::Write)?;
+            self.write_part((&to, &e), (addr, here), mem, value & low(here))?;
+            self.write_part((&to2, &e2), (next, len - here), mem, value >> (8 * here))?;
         }
         self.relax(mem.idx, addr, &e);
         Ok(())
@@ -495,7 +511,10 @@ impl Mmu {
         Self::check_alignment(addr, mem, Access::Write)?;
         self.watch::<G>(at, addr, mem, Access::Write)?;
         let len = mem.bytes();
-        let plain = Mem { swap: 0, ..mem };
+        let plain = Mem {
+            pieces: Pieces::little(mem.pieces.log2()),
+            ..mem
+        };
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
         let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
         if let To::Ram(a) = to

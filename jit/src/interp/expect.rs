@@ -4,7 +4,7 @@
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, TestGuest, TestMemory};
 use emu_ir::block::Inst;
-use emu_ir::{Builder, Lane, Round};
+use emu_ir::{Builder, Lane, Pieces, Round};
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -422,7 +422,7 @@ fn value(case: &Case, inst: Inst, vals: &[u128]) -> Option<Option<u128>> {
 fn interpreted(case: &Case, code: &Prepared, vals: &[u128], ty: Ty, scratch: &mut Scratch) -> u128 {
     let mut state = case.state(vals, 0);
     run(
-        &mut TestGuest,
+        &mut TestGuest::default(),
         &mut state,
         &mut TestMemory::default(),
         code,
@@ -489,7 +489,7 @@ fn accesses_move_the_bytes_they_name() {
             let (mut state, mut after) = (case.state(&vals, 0), TestMemory::default());
             let before = after.bytes.clone();
             let result = run(
-                &mut TestGuest,
+                &mut TestGuest::default(),
                 &mut state,
                 &mut after,
                 &code,
@@ -508,7 +508,7 @@ fn accesses_move_the_bytes_they_name() {
             } else {
                 after.bytes[at..at + n].to_vec()
             };
-            moved.chunks_mut(1 << mem.swap).for_each(<[u8]>::reverse);
+            moved.chunks_mut(1 << mem.pieces.swap()).for_each(<[u8]>::reverse);
             if case.name == "Store" {
                 assert_eq!(moved, vals[1].to_le_bytes()[..n], "{:?} at {at:#x}", case.inst());
                 assert_eq!(
@@ -531,7 +531,7 @@ fn atomics_return_what_was_there() {
         let (mut state, mut mem): (cases::State, _) = (bytemuck::Zeroable::zeroed(), TestMemory::default());
         mem.bytes[..4].copy_from_slice(&[1, 2, 3, 4]);
         let next = run(
-            &mut TestGuest,
+            &mut TestGuest::default(),
             &mut state,
             &mut mem,
             &Prepared::new(b.block),
@@ -541,21 +541,32 @@ fn atomics_return_what_was_there() {
         assert_eq!(next, Ok(Next::Exit(Leave::Sync)));
         (state.r[0], [mem.bytes[0], mem.bytes[1], mem.bytes[2], mem.bytes[3]])
     };
-    let compare_and_swap = |expected: u32, swap: u8| {
+    let compare_and_swap = |expected: u32, pieces: Pieces| {
         let mut b = Builder::new();
         let (at, old, new) = (b.i32(0), b.i32(expected), b.i32(0xaabb_ccdd));
-        let held = b.cas(at, old, new, Mem { swap, ..Mem::new(2, 0) });
+        let held = b.cas(
+            at,
+            old,
+            new,
+            Mem {
+                pieces,
+                ..Mem::new(2, 0)
+            },
+        );
         b.set(cases::pinned(0), held);
         b.exit(Leave::Sync);
         execute(b)
     };
     assert_eq!(
-        compare_and_swap(0x0403_0201, 0),
+        compare_and_swap(0x0403_0201, Pieces::little(2)),
         (0x0403_0201, [0xdd, 0xcc, 0xbb, 0xaa])
     );
-    assert_eq!(compare_and_swap(0x0403_0200, 0), (0x0403_0201, [1, 2, 3, 4]));
     assert_eq!(
-        compare_and_swap(0x0102_0304, 2),
+        compare_and_swap(0x0403_0200, Pieces::little(2)),
+        (0x0403_0201, [1, 2, 3, 4])
+    );
+    assert_eq!(
+        compare_and_swap(0x0102_0304, Pieces::big(2)),
         (0x0102_0304, [0xaa, 0xbb, 0xcc, 0xdd])
     );
 

@@ -3,13 +3,13 @@
 use super::*;
 use crate::cases::{BUMP, FLAGGED, MIX, PAGE_BASE, REFUSE, State, TestGuest, TestMemory, any, pinned};
 use bytemuck::Zeroable;
-use emu_ir::{Access, Builder, Fenv, Rmw, Slot};
+use emu_ir::{Access, Builder, Fenv, Pieces, Rmw, Slot};
 use std::sync::atomic::{Ordering::SeqCst, *};
 
 fn execute(b: Builder, state: &mut State, mem: &mut TestMemory) -> Result<Next, Stopped> {
     emu_ir::verify::verify(&b.block).expect("a valid block");
     run(
-        &mut TestGuest,
+        &mut TestGuest::default(),
         state,
         mem,
         &Prepared::new(b.block),
@@ -31,7 +31,7 @@ fn branches_skip_forward_and_goto_sets_the_wrapped_pc() {
     let mut state = State::zeroed();
 
     let next = run(
-        &mut TestGuest,
+        &mut TestGuest::default(),
         &mut state,
         &mut TestMemory::default(),
         &Prepared::new(b.block),
@@ -104,7 +104,7 @@ fn loads_extend_and_stores_truncate() {
         Ty::I16,
         at,
         Mem {
-            swap: 1,
+            pieces: Pieces::big(1),
             ..Mem::new(1, 0)
         },
     );

@@ -13,7 +13,7 @@ fn outcome(block: &Block, state: &State) -> Outcome {
     let (mut state, mut mem) = (*state, TestMemory::default());
     let code = Prepared::new(block.clone());
     let next = interp::run(
-        &mut TestGuest,
+        &mut TestGuest::default(),
         &mut state,
         &mut mem,
         &code,

@@ -48,10 +48,12 @@ impl Emit<'_> {
         let s = self.reg(a);
         let u = self.temp();
         let held = if one { u } else { RAX };
-        if mem.swap != 0 {
-            self.only_slow(&access);
+        let ways;
+        if mem.pieces.swap() != 0 {
+            ways = self.only_slow(&access);
         } else {
-            let t = self.check_with(u, &access);
+            let t;
+            (t, ways) = self.check_with(u, &access);
             match one {
                 true => self.rmw_at_once((t, access.addr), (u, s), how, (inst.ty, mem), wanted),
                 false => self.rmw_loop((t, access.addr), (u, s), how, (inst.ty, mem)),
@@ -59,7 +61,7 @@ impl Emit<'_> {
         }
         let args = [Some((Place::Gpr(s), inst.ty)), None];
         let result = wanted.then_some((v, Place::Gpr(held), inst.ty));
-        self.end_access(access, args, result, None);
+        self.end_access(access, args, result, ways);
         if wanted {
             self.locked = 1 << held;
             let d = self.dst(v, None);
@@ -147,10 +149,12 @@ impl Emit<'_> {
         let (o, n, kept) = (self.xreg(old), self.xreg(new), self.xtemp());
         let d = self.xdst(v);
         // An unaligned one would be a fault of ours.
-        if mem.swap != 0 || mem.align < 4 {
-            self.only_slow(&access);
+        let ways;
+        if mem.pieces.swap() != 0 || mem.align < 4 {
+            ways = self.only_slow(&access);
         } else {
-            let (t, r) = (self.check_with(RAX, &access), access.addr);
+            let (t, r);
+            ((t, ways), r) = (self.check_with(RAX, &access), access.addr);
             dynasm!(self.a ; .arch x64
                 ; add Rq(t), Rq(r)
                 ; vmovq Rx(kept), rbx
@@ -164,6 +168,6 @@ impl Emit<'_> {
                 ; vpinsrq Rx(d), Rx(d), rdx, 1);
         }
         let args = [o, n].map(|x| Some((Place::Xmm(x), inst.ty)));
-        self.end_access(access, args, Some((v, Place::Xmm(d), inst.ty)), None);
+        self.end_access(access, args, Some((v, Place::Xmm(d), inst.ty)), ways);
     }
 }

@@ -3,9 +3,9 @@
 use super::alloc::{Loc, Src};
 use super::frame::{ARGS, DATA, RET};
 use super::thunks::{SAVE_AT, SAVE_TEMPS_AT, SCRATCH_AT};
-use super::window::{Window, Windows, plain};
+use super::window::{Natural, Window, Windows, plain};
 use super::{Cold, Emit, What};
-use crate::tlb::{DATA_BITS, ENTRY_SHIFT};
+use crate::tlb::{DATA_BITS, ENTRY_SHIFT, STRICT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Fence, Inst, Mem, Op, Ty, Val};
 
@@ -29,10 +29,33 @@ pub struct Slow {
     /// Where the result goes.
     result: Option<(Place, Ty)>,
     saved: Saved,
-    /// The access is made inline after all, since only its window's check failed: two registers to work in.
-    again: Option<(u8, u8)>,
+    ways: Ways,
     /// Registers of windows, which end here.
     closed: u16,
+}
+
+/// How an access that comes to its slow path may do without Rust.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Ways {
+    /// What its inline check left, if it had one of its own.
+    miss: Option<Miss>,
+    /// The access alone is checked after all, since it was its window's check that failed: two registers to work in.
+    again: Option<(u8, u8)>,
+}
+
+/// What is at hand where an inline check failed.
+#[derive(Clone, Copy)]
+struct Miss {
+    /// The register with the address of the TLB's entry.
+    entry: u8,
+    /// The register with what the tag should have been.
+    want: u8,
+    /// The register with the first byte's address.
+    first: u8,
+    /// What memory with strict alignment demands of the first byte's address.
+    natural: Natural,
+    /// Where the check ends well.
+    hit: DynamicLabel,
 }
 
 /// How a host instruction finds guest memory.
@@ -154,7 +177,7 @@ impl Emit<'_> {
         access: Access,
         args: [Option<(Place, Ty)>; 2],
         result: Option<(Val, Place, Ty)>,
-        again: Option<(u8, u8)>,
+        ways: Ways,
     ) {
         let back = access.back;
         dynasm!(self.a ; .arch x64 ; =>back);
@@ -167,25 +190,40 @@ impl Emit<'_> {
             args,
             result: result.map(|(_, place, ty)| (place, ty)),
             saved,
-            again,
+            ways,
             closed,
         }));
     }
 
     /// The inline check of a page: afterwards `[t + addr]` is the host memory, or control went to the slow path.
-    fn check(&mut self, access: &Access) -> u8 {
+    fn check(&mut self, access: &Access) -> (u8, Ways) {
         let u = self.temp();
         self.check_with(u, access)
     }
     /// The same with a register to work in.
-    pub(super) fn check_with(&mut self, u: u8, access: &Access) -> u8 {
+    pub(super) fn check_with(&mut self, u: u8, access: &Access) -> (u8, Ways) {
         let t = self.temp();
-        let bytes = access.mem.bytes().into();
-        self.check_bytes((t, u), access.addr, bytes, access, access.from);
-        t
+        let hit = self.check_bytes((t, u), access.addr, access.mem.bytes().into(), access, access.from);
+        let miss = Miss {
+            entry: t,
+            want: u,
+            first: access.addr,
+            natural: Natural::of(access.mem),
+            hit,
+        };
+        let miss = Some(miss);
+        (t, Ways { miss, again: None })
     }
-    /// The same of so many bytes from `first` on, with both registers given.
-    fn check_bytes(&mut self, (t, u): (u8, u8), first: u8, bytes: i64, access: &Access, slow: DynamicLabel) {
+    /// The same of so many bytes from `first` on, with both registers given; where it ends well.
+    fn check_bytes(
+        &mut self,
+        (t, u): (u8, u8),
+        first: u8,
+        bytes: i64,
+        access: &Access,
+        slow: DynamicLabel,
+    ) -> DynamicLabel {
+        let hit = self.a.new_dynamic_label();
         let tag = if access.write { 8 } else { 0 };
         // The last unit that must be aligned as the first: if it is, and in the same page, all is.
         let unit = 1i32 << access.mem.align;
@@ -204,7 +242,38 @@ impl Emit<'_> {
             ; and Rq(u), mask
             ; cmp [Rq(t) + tag], Rq(u)
             ; jne =>slow
+            ; =>hit
             ; mov Rq(t), [Rq(t) + 16]);
+        hit
+    }
+    /// Where a check failed: go back if it was only for the memory's strict alignment, and that is kept.
+    fn retry(&mut self, access: &Access, miss: Miss) {
+        let Miss {
+            entry,
+            want,
+            first,
+            natural,
+            hit,
+        } = miss;
+        let tag = if access.write { 8 } else { 0 };
+        dynasm!(self.a ; .arch x64
+            ; bts Rq(want), BYTE STRICT.trailing_zeros() as i8
+            ; cmp [Rq(entry) + tag], Rq(want));
+        if natural.align > access.mem.align {
+            let slow = self.a.new_dynamic_label();
+            dynasm!(self.a ; .arch x64 ; jne =>slow);
+            let mut at = first;
+            if natural.before != 0 {
+                at = want;
+                self.add_to(at, first, access.wide, natural.before.into());
+            }
+            dynasm!(self.a ; .arch x64
+                ; test Rb(at), BYTE (1 << natural.align) - 1
+                ; je =>hit
+                ; =>slow);
+        } else {
+            dynasm!(self.a ; .arch x64 ; je =>hit);
+        }
     }
     /// `d = addr + by`, an address again.
     fn add_to(&mut self, d: u8, addr: u8, wide: bool, by: i32) {
@@ -214,16 +283,18 @@ impl Emit<'_> {
             dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(addr) + by]);
         }
     }
-    /// The inline check of a [`plain`] access at the address `v`: where it goes then, and what its slow path may work with.
-    fn reach(&mut self, v: Val, access: &Access) -> (At, Option<(u8, u8)>) {
+    /// The inline check of a [`plain`] access at the address `v`: where it goes then, and what its slow path may do.
+    fn reach(&mut self, v: Val, access: &Access) -> (At, Ways) {
         let &Access { mem, write, addr, .. } = access;
         if let Some((w, at)) = self.in_window(v, mem, write) {
             let slow = access.from;
             dynasm!(self.a ; .arch x64 ; test Rq(w), Rq(w) ; jz =>slow);
-            return (At::Within(w, at), self.spare().map(|u| (w, u)));
+            let again = self.spare().map(|u| (w, u));
+            return (At::Within(w, at), Ways { miss: None, again });
         }
         let Some(span) = self.span(v, mem, write) else {
-            return (At::Index(self.check(access), addr), None);
+            let (t, ways) = self.check(access);
+            return (At::Index(t, addr), ways);
         };
         let (t, u) = (self.temp(), self.temp());
         let mut first = addr;
@@ -231,10 +302,18 @@ impl Emit<'_> {
             first = self.temp();
             self.add_to(first, addr, access.wide, -span.before as i32);
         }
-        self.check_bytes((t, u), first, span.bytes, access, access.from);
+        let hit = self.check_bytes((t, u), first, span.bytes, access, access.from);
         dynasm!(self.a ; .arch x64 ; add Rq(t), Rq(first));
         self.windows.open(write, Window { reg: t, span });
-        (At::Within(t, span.before as i8), Some((t, u)))
+        let miss = span.natural.map(|natural| Miss {
+            entry: t,
+            want: u,
+            first,
+            natural,
+            hit,
+        });
+        let again = Some((t, u));
+        (At::Within(t, span.before as i8), Ways { miss, again })
     }
 
     fn operand(&mut self, v: Val) -> Place {
@@ -257,26 +336,28 @@ impl Emit<'_> {
         } else {
             Place::Xmm(self.xdst(v))
         };
-        let mut again = None;
+        let ways;
         if plain(ty, mem) {
             let at;
-            (at, again) = self.reach(addr, &access);
+            (at, ways) = self.reach(addr, &access);
             self.load_from(at, result, ty, mem);
         } else if let Place::Gpr(d) = result
-            && mem.swap == mem.size
+            && mem.pieces.swap() == mem.size
             && mem.size < 4
         {
-            let t = self.check(&access);
+            let t;
+            (t, ways) = self.check(&access);
             self.load_swapped(d, t, access.addr, ty, mem);
         } else {
-            self.only_slow(&access);
+            ways = self.only_slow(&access);
         }
-        self.end_access(access, [None; 2], Some((v, result, ty)), again);
+        self.end_access(access, [None; 2], Some((v, result, ty)), ways);
     }
     /// Nothing of an access is made inline.
-    pub(super) fn only_slow(&mut self, access: &Access) {
+    pub(super) fn only_slow(&mut self, access: &Access) -> Ways {
         let from = access.from;
         dynasm!(self.a ; .arch x64 ; jmp =>from);
+        Ways::default()
     }
     fn load_from(&mut self, at: At, to: Place, ty: Ty, mem: Mem) {
         match (to, mem.size) {
@@ -328,15 +409,15 @@ impl Emit<'_> {
         let ty = self.b.ty(a);
         let access = self.access(inst, addr, mem);
         let value = self.operand(a);
-        let mut again = None;
+        let ways;
         if plain(ty, mem) && !matches!(value, Place::Imm(c) if mem.size == 3 && i32::try_from(c as i64).is_err()) {
             let at;
-            (at, again) = self.reach(addr, &access);
+            (at, ways) = self.reach(addr, &access);
             self.store_to(at, value, mem);
         } else {
-            self.store_hard(value, ty, &access);
+            ways = self.store_hard(value, ty, &access);
         }
-        self.end_access(access, [Some((value, ty)), None], None, again);
+        self.end_access(access, [Some((value, ty)), None], None, ways);
     }
     fn store_to(&mut self, at: At, value: Place, mem: Mem) {
         match (value, mem.size) {
@@ -354,23 +435,24 @@ impl Emit<'_> {
         }
     }
     /// Big-endian and other rare stores.
-    fn store_hard(&mut self, value: Place, ty: Ty, access: &Access) {
+    fn store_hard(&mut self, value: Place, ty: Ty, access: &Access) -> Ways {
         let &Access { mem, addr: r, .. } = access;
         let Place::Gpr(s) = value else {
             return self.only_slow(access);
         };
-        if mem.swap != mem.size || !ty.is_int() || mem.size > 3 {
+        if mem.pieces.swap() != mem.size || !ty.is_int() || mem.size > 3 {
             return self.only_slow(access);
         }
         // No register is claimed after the check: what that spills would not be there if control came by the slow path.
         let u = self.temp();
-        let t = self.check_with(u, access);
+        let (t, ways) = self.check_with(u, access);
         self.mov(Ty::I64, u, s);
         match mem.size {
             1 => dynasm!(self.a ; .arch x64 ; rol Rw(u), 8 ; mov [Rq(t) + Rq(r)], Rw(u)),
             2 => dynasm!(self.a ; .arch x64 ; bswap Rd(u) ; mov [Rq(t) + Rq(r)], Rd(u)),
             _ => dynasm!(self.a ; .arch x64 ; bswap Rq(u) ; mov [Rq(t) + Rq(r)], Rq(u)),
         }
+        ways
     }
 
     pub fn cas(&mut self, v: Val, inst: Inst, addr: Val, old: Val, new: Val, mem: Mem) {
@@ -381,10 +463,12 @@ impl Emit<'_> {
         let access = self.access(inst, addr, mem);
         let r = access.addr;
         let (o, n) = (self.reg(old), self.reg(new));
-        if mem.swap != 0 {
+        let mut ways = Ways::default();
+        if mem.pieces.swap() != 0 {
             self.only_slow(&access);
         } else {
-            let t = self.check_with(0, &access);
+            let t;
+            (t, ways) = self.check_with(0, &access);
             self.mov(Ty::I64, 0, o);
             if !self.t.alone {
                 self.a.push(LOCK);
@@ -397,7 +481,7 @@ impl Emit<'_> {
             }
         }
         let args = [o, n].map(|r| Some((Place::Gpr(r), ty)));
-        self.end_access(access, args, Some((v, Place::Gpr(0), ty)), None);
+        self.end_access(access, args, Some((v, Place::Gpr(0), ty)), ways);
         self.locked = 1;
         let d = self.dst(v, None);
         self.mov(ty, d, 0);
@@ -410,10 +494,12 @@ impl Emit<'_> {
         let r = access.addr;
         let s = self.reg(a);
         let u = self.temp();
-        if mem.swap != 0 {
+        let mut ways = Ways::default();
+        if mem.pieces.swap() != 0 {
             self.only_slow(&access);
         } else {
-            let t = self.check_with(u, &access);
+            let t;
+            (t, ways) = self.check_with(u, &access);
             self.mov(Ty::I64, u, s);
             match mem.size {
                 0 => dynasm!(self.a ; .arch x64 ; xchg [Rq(t) + Rq(r)], Rb(u) ; movzx Rd(u), Rb(u)),
@@ -423,7 +509,7 @@ impl Emit<'_> {
             }
         }
         let args = [Some((Place::Gpr(s), ty)), None];
-        self.end_access(access, args, Some((v, Place::Gpr(u), ty)), None);
+        self.end_access(access, args, Some((v, Place::Gpr(u), ty)), ways);
         self.locked = 1 << u;
         let d = self.dst(v, None);
         self.mov(ty, d, u);
@@ -442,7 +528,10 @@ impl Emit<'_> {
             mem, addr, from, back, ..
         } = s.access;
         dynasm!(self.a ; .arch x64 ; =>from);
-        if let Some((t, u)) = s.again {
+        if let Some(miss) = s.ways.miss {
+            self.retry(&s.access, miss);
+        }
+        if let Some((t, u)) = s.ways.again {
             let miss = self.a.new_dynamic_label();
             self.check_bytes((t, u), addr, mem.bytes().into(), &s.access, miss);
             match (s.result, s.args[0]) {

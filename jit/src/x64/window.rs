@@ -62,6 +62,48 @@ impl Windows {
     }
 }
 
+/// Where the pieces of accesses are aligned: so many bytes before multiples of `1 << align`.
+#[derive(Clone, Copy, Debug)]
+pub struct Natural {
+    /// Less than that.
+    pub before: u8,
+    /// 0 to 5.
+    pub align: u8,
+}
+
+impl Natural {
+    /// For one access, counted from its own address.
+    pub fn of(mem: Mem) -> Natural {
+        Natural {
+            before: 0,
+            align: mem.strict(),
+        }
+    }
+    /// Whether what is so far from where this counts from is aligned to `1 << align`.
+    fn holds(self, distance: i64, align: u8) -> bool {
+        align <= self.align && (distance - i64::from(self.before)) % (1 << align) == 0
+    }
+    /// For another access too, so far away. `None`: they are not aligned at once.
+    fn and(self, distance: i64, align: u8) -> Option<Natural> {
+        if align <= self.align {
+            return self.holds(distance, align).then_some(self);
+        }
+        let finer = Natural {
+            before: distance.rem_euclid(1 << align) as u8,
+            align,
+        };
+        finer.holds(self.before.into(), self.align).then_some(finer)
+    }
+    /// The same counted from so far before.
+    fn earlier(self, distance: i64) -> Natural {
+        let before = i64::from(self.before) + distance;
+        Natural {
+            before: before.rem_euclid(1 << self.align) as u8,
+            ..self
+        }
+    }
+}
+
 /// The accesses of a window.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
@@ -76,6 +118,8 @@ pub struct Span {
     end: usize,
     /// How far before the first access's address it starts.
     pub before: i64,
+    /// Where all of them are aligned, counted from its start. `None`: nowhere.
+    pub natural: Option<Natural>,
 }
 
 impl Span {
@@ -83,14 +127,15 @@ impl Span {
     fn distance(&self, (root, at): Place, mem: Mem) -> Option<i8> {
         let from = at.wrapping_sub(self.first);
         let aligned = mem.align <= self.align && from % (1 << mem.align) == 0;
+        let natural = self.natural.is_none_or(|n| n.holds(from, mem.strict()));
         let inside = from >= 0 && from + i64::from(mem.bytes()) <= self.bytes;
-        (root == self.root && mem.idx == self.idx && aligned && inside).then_some(from as i8)
+        (root == self.root && mem.idx == self.idx && aligned && natural && inside).then_some(from as i8)
     }
 }
 
 /// Whether an access can be made inline, and at any address.
 pub fn plain(ty: Ty, mem: Mem) -> bool {
-    mem.swap == 0 && if ty.is_int() { mem.size < 4 } else { mem.size >= 2 }
+    mem.pieces.swap() == 0 && if ty.is_int() { mem.size < 4 } else { mem.size >= 2 }
 }
 
 impl Emit<'_> {
@@ -133,12 +178,14 @@ impl Emit<'_> {
         accesses.peek()?;
         let (root, here) = self.place_of(addr);
         let (mut first, mut past, mut end) = (here, here + i64::from(mem.bytes()), self.i);
+        let mut natural = Some(Natural::of(mem));
         for (k, other, m) in accesses {
             let (of, at) = self.place_of(other);
             let (low, high) = (first.min(at), past.max(at + i64::from(m.bytes())));
             let alike = of == root && m.idx == mem.idx && m.align <= mem.align;
             if alike && high - low <= REACH && (at - here) % (1 << mem.align) == 0 {
                 (first, past, end) = (low, high, k);
+                natural = natural.and_then(|n| n.and(at - here, m.strict()));
             }
         }
         (end != self.i).then_some(Span {
@@ -149,6 +196,7 @@ impl Emit<'_> {
             idx: mem.idx,
             end,
             before: here - first,
+            natural: natural.map(|n| n.earlier(here - first)),
         })
     }
 }

@@ -27,7 +27,7 @@ impl Flat {
 /// Bytes reversed within elements.
 fn swapped(bytes: &[u8], mem: Mem) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    bytes.chunks_mut(1 << mem.swap).for_each(<[u8]>::reverse);
+    bytes.chunks_mut(1 << mem.pieces.swap()).for_each(<[u8]>::reverse);
     bytes
 }
 

@@ -46,12 +46,12 @@ pub struct Place {
 }
 
 impl Place {
-    /// How `1 << size` bytes at offset `at` are accessed. The first access checks the alignment for all.
+    /// How `1 << size` bytes at offset `at` are accessed: each element is an access of its own. The first access checks the alignment for all.
     pub fn access(&self, t: &Tx, size: u8, at: u32) -> Mem {
-        let mut mem = Mem::new(size, 0);
-        if t.mode & mode::E != 0 {
-            mem.swap = self.element;
-        }
+        let mut mem = Mem {
+            pieces: t.pieces(self.element),
+            ..Mem::new(size, 0)
+        };
         if t.mode & mode::ALIGN != 0 {
             mem.align = self.element;
         }

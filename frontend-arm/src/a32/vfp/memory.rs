@@ -15,7 +15,7 @@ insns! {
     "---- 1101 0d10 nnnn dddd 101z iiii iiii" => vstmdb(z, n, d, i)
 }
 
-/// How a register goes: its natural size, a double's words in the order of the endianness, word aligned.
+/// How a register goes: by words, which must be aligned; a double's in the order of the endianness.
 fn access(t: &Tx, z: u32) -> Mem {
     Mem {
         align: 2,

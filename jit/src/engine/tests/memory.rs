@@ -1,0 +1,54 @@
+//! Memory with strict alignment.
+
+use super::*;
+use emu_ir::{Flush, Mem};
+
+/// Loads and stores at distances from an address, each with what it is of.
+fn accesses_at(distances: &[u32], ty: Ty, mem: Mem) -> Block {
+    let mut b = Builder::new();
+    let root = b.get(cases::any(0, Ty::I32));
+    for (&distance, i) in distances.iter().zip(4..) {
+        let by = b.i32(distance);
+        let addr = b.add(root, by);
+        let v = b.load(ty, addr, mem);
+        b.set(cases::any(i, ty), v);
+    }
+    let v = b.get(cases::any(1, ty));
+    for &distance in distances {
+        let by = b.i32(distance);
+        let addr = b.add(root, by);
+        b.store(addr, v, mem);
+    }
+    b.exit(Leave::Sync);
+    b.block
+}
+
+#[test]
+fn strict_memory_is_accessed_inline_where_all_pieces_are_aligned() {
+    let mut bench = Bench::of(TestGuest { strict: true });
+    let word = Mem::new(2, 0);
+    let halves = Mem {
+        pieces: Pieces::little(1),
+        ..Mem::new(4, 0)
+    };
+    let aligned = Mem { align: 2, ..word };
+    let shapes = [(Ty::I32, word, 4), (Ty::V128, halves, 2), (Ty::I32, aligned, 4)];
+    for (ty, mem, unit) in shapes {
+        for distances in [&[0][..], &[0, 4, 8], &[8, 0, 4], &[2, 6]] {
+            let entry = bench.install(&accesses_at(distances, ty, mem)).expect("fits");
+            for at in 0x100..0x108 {
+                let mut state: State = bytemuck::Zeroable::zeroed();
+                state.v[0][0] = at;
+                bench.v.mmu.tlb.flush(Flush::ALL);
+                let known = bench.run(entry, &state).2;
+                bench.hide_memory();
+
+                let left = bench.run(entry, &state).2;
+
+                let all = distances.iter().all(|&d| (at + u64::from(d)) % unit == 0);
+                let want = if all { Left::Exit(Leave::Sync) } else { Left::Fault };
+                assert_eq!((known, left), (want, want), "{mem:?} at {at:#x} and {distances:?}");
+            }
+        }
+    }
+}
