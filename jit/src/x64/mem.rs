@@ -469,15 +469,10 @@ impl Emit<'_> {
         } else {
             let t;
             (t, ways) = self.check_with(0, &access);
-            self.mov(Ty::I64, 0, o);
-            if !self.t.alone {
-                self.a.push(LOCK);
-            }
-            match mem.size {
-                0 => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rb(n) ; movzx eax, al),
-                1 => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rw(n) ; movzx eax, ax),
-                2 => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rd(n) ; mov eax, eax),
-                _ => dynasm!(self.a ; .arch x64 ; cmpxchg [Rq(t) + Rq(r)], Rq(n)),
+            if self.t.alone {
+                self.cas_alone((t, r), o, n, mem);
+            } else {
+                self.cas_locked((t, r), o, n, mem);
             }
         }
         let args = [o, n].map(|r| Some((Place::Gpr(r), ty)));
@@ -485,6 +480,30 @@ impl Emit<'_> {
         self.locked = 1;
         let d = self.dst(v, None);
         self.mov(ty, d, 0);
+    }
+    /// Compare and swap at base and index: rax is what memory held.
+    fn cas_locked(&mut self, (t, r): (u8, u8), old: u8, new: u8, mem: Mem) {
+        self.mov(Ty::I64, 0, old);
+        match mem.size {
+            0 => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rb(new) ; movzx eax, al),
+            1 => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rw(new) ; movzx eax, ax),
+            2 => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rd(new) ; mov eax, eax),
+            _ => dynasm!(self.a ; .arch x64 ; lock cmpxchg [Rq(t) + Rq(r)], Rq(new)),
+        }
+    }
+    /// The same where no other vCPU is. An unlocked CMPXCHG would not do: where it fails it stores what it read, over what
+    /// a device has stored since.
+    fn cas_alone(&mut self, (t, r): (u8, u8), old: u8, new: u8, mem: Mem) {
+        let differs = self.a.new_dynamic_label();
+        match mem.size {
+            0 => dynasm!(self.a ; .arch x64 ; movzx eax, BYTE [Rq(t) + Rq(r)] ; cmp al, Rb(old)),
+            1 => dynasm!(self.a ; .arch x64 ; movzx eax, WORD [Rq(t) + Rq(r)] ; cmp ax, Rw(old)),
+            2 => dynasm!(self.a ; .arch x64 ; mov eax, [Rq(t) + Rq(r)] ; cmp eax, Rd(old)),
+            _ => dynasm!(self.a ; .arch x64 ; mov rax, [Rq(t) + Rq(r)] ; cmp rax, Rq(old)),
+        }
+        dynasm!(self.a ; .arch x64 ; jne =>differs);
+        self.store_to(At::Index(t, r), Place::Gpr(new), mem);
+        dynasm!(self.a ; .arch x64 ; =>differs);
     }
     pub fn swap(&mut self, v: Val, inst: Inst, addr: Val, a: Val, mem: Mem) {
         self.clobber();

@@ -1,4 +1,4 @@
-//! Memory with strict alignment.
+//! Memory of kinds: with strict alignment, and with a device that stores to it.
 
 use super::*;
 use emu_ir::{Flush, Mem};
@@ -51,4 +51,40 @@ fn strict_memory_is_accessed_inline_where_all_pieces_are_aligned() {
             }
         }
     }
+}
+
+#[test]
+fn a_compare_and_swap_that_fails_leaves_what_a_device_stores_meanwhile() {
+    const STORES: u32 = 300_000;
+    let mut bench = Bench::new();
+    let mut b = Builder::new();
+    let (addr, old) = (b.i32(0x40), b.i32(u32::MAX));
+    for _ in 0..64 {
+        let aligned = Mem {
+            align: 2,
+            ..Mem::new(2, 0)
+        };
+        b.cas(addr, old, old, aligned);
+    }
+    b.exit(Leave::Sync);
+    let entry = bench.install(&b.block).expect("fits");
+    let state: State = bytemuck::Zeroable::zeroed();
+    bench.run(entry, &state);
+    let ram = bench.ram.clone();
+    ram.store(0x40, 0u32).expect("inside");
+    let device = std::thread::spawn(move || {
+        for n in 0..STORES {
+            if ram.load::<u32>(0x40) != Some(n) {
+                return n;
+            }
+            ram.store(0x40, n + 1).expect("inside");
+        }
+        STORES
+    });
+
+    while !device.is_finished() {
+        call::enter(&mut bench.v, entry);
+    }
+
+    assert_eq!(device.join().expect("ends"), STORES, "a store was undone");
 }
