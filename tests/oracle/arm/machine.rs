@@ -22,11 +22,11 @@ pub fn arm() -> Arm {
 }
 
 /// Exception vectors, each of which waits for an interrupt that does not come.
-const VECTORS: u32 = 0;
+pub const VECTORS: u32 = 0;
 const WFI: u32 = 0xe320_f003;
 /// Translation tables: the first level, then a second for each area.
-const TABLE: u32 = 0x3000_0000;
-const TABLE_WORDS: usize = 4096;
+pub const TABLE: u32 = 0x3000_0000;
+pub const TABLE_WORDS: usize = 4096;
 
 /// The vectors for PL1 only, as a section; pages of Normal memory for the areas, data never executable.
 fn tables() -> Vec<u32> {
@@ -44,9 +44,9 @@ fn tables() -> Vec<u32> {
 }
 
 /// Memory at an address, and what it held at first.
-struct Area {
+pub struct Area {
     at: u32,
-    memory: bus::Ram,
+    pub memory: bus::Ram,
     initial: Vec<u8>,
 }
 
@@ -70,15 +70,15 @@ impl Area {
 }
 
 /// All that there is.
-struct Areas {
+pub struct Areas {
     vectors: Area,
-    tables: Area,
-    data: Area,
+    pub tables: Area,
+    pub data: Area,
     code: Area,
 }
 
 impl Areas {
-    fn new() -> Areas {
+    pub fn new() -> Areas {
         Areas {
             vectors: Area::new(VECTORS, WFI.to_le_bytes().repeat(1024)),
             tables: Area::new(TABLE, bytemuck::cast_slice(&tables()).to_vec()),
@@ -95,7 +95,7 @@ impl Areas {
         })
     }
     /// Put a record's code where it runs.
-    fn place(&self, at: u32, code: &[u8]) {
+    pub fn place(&self, at: u32, code: &[u8]) {
         self.code.memory.copy_in((at - CODE).into(), code).unwrap();
     }
     /// Note what changed since `code` was placed at `at`, and undo that and the placing; whether code changed.
@@ -110,7 +110,7 @@ impl Areas {
 }
 
 #[derive(Clone)]
-struct Ram(Arc<Areas>);
+pub struct Ram(pub Arc<Areas>);
 
 impl Bus for Ram {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {

@@ -1,6 +1,7 @@
 //! ARMv7-A: A32, T32, T16, VFP and Advanced SIMD against qemu-arm.
 
 mod allowed;
+mod bare;
 mod machine;
 mod plain;
 mod record;
