@@ -47,7 +47,8 @@ impl Cpu {
         if self.is_user() {
             bits |= mode::USER;
         }
-        if self.cp15.sctlr & sctlr::A != 0 {
+        // With the MMU off all memory is Strongly-ordered (B3.2.1), which demands what SCTLR.A does.
+        if self.cp15.sctlr & sctlr::A != 0 || self.cp15.sctlr & sctlr::M == 0 {
             bits |= mode::ALIGN;
         }
         if self.cp15.sctlr & sctlr::SW != 0 {

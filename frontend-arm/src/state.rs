@@ -32,7 +32,7 @@ pub mod mode {
     pub const IT_SHIFT: u32 = 8;
     /// CPSR.IT.
     pub const IT: u32 = 0xff << IT_SHIFT;
-    /// SCTLR.A: every access must be aligned.
+    /// SCTLR.A is 1 or SCTLR.M 0: every access must be aligned.
     pub const ALIGN: u32 = 1 << 16;
     /// FPSCR.Len or Stride is not zero: VFP short vectors, which Cortex-A cores take as Undefined.
     pub const SHORT_VECTORS: u32 = 1 << 17;

@@ -88,7 +88,8 @@ pub fn walk(s: &Cpu, bus: &mut dyn Bus, va: u32, access: Access, idx: u8) -> Res
         write: t.write,
         exec: t.exec,
         global: t.global,
-        strict: t.attributes.is_device(),
+        // With the MMU off, code looks at alignment itself: see `mode::ALIGN`.
+        strict: t.attributes.is_device() && s.cp15.sctlr & sctlr::M != 0,
         size: t.size,
     })
 }

@@ -50,13 +50,13 @@ fn fsr(cpu: &Cpu, ram: &mut Ram, va: u32, access: Access, idx: u8) -> Option<u32
 }
 
 #[test]
-fn with_the_mmu_off_addresses_are_physical_and_data_is_strongly_ordered() {
+fn with_the_mmu_off_addresses_are_physical_and_all_is_allowed() {
     let cpu = Cpu::reset(&MODELS[0]);
 
     let page = walk(&cpu, &mut ram(), 0x1234_5678, Access::Write, 0).unwrap();
 
     assert_eq!(page.phys, 0x1234_5000);
-    assert!(page.read && page.write && page.exec && page.strict);
+    assert!(page.read && page.write && page.exec);
 }
 
 /// What each AP value allows: read and write at PL1, read and write at PL0 (table B3-8).

@@ -188,6 +188,19 @@ fn barriers_need_cp15ben() {
 }
 
 #[test]
+fn accesses_must_be_aligned_while_the_mmu_is_off() {
+    let mut bench = Bench::new();
+    let mut aligned = |control| {
+        bench.write(SCTLR, control).unwrap();
+        bench.cpu.mode & mode::ALIGN != 0
+    };
+
+    let seen = [0, sctlr::M, sctlr::M | sctlr::A, sctlr::A].map(&mut aligned);
+
+    assert_eq!(seen, [true, false, true, true]);
+}
+
+#[test]
 fn control_bits_reach_the_mode_word() {
     let mut bench = Bench::new();
 
