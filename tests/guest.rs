@@ -147,6 +147,11 @@ impl Emu {
         self.input.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
     }
 
+    /// Types no more.
+    pub fn close_input(&mut self) {
+        self.input = None;
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         let pid = Pid::from_child(&self.child);
@@ -169,7 +174,14 @@ impl Emu {
 
     /// Waits for its end; what it wrote to standard output and standard error.
     #[track_caller]
-    pub fn end(mut self, limit: Duration) -> (ExitStatus, String, String) {
+    pub fn end(self, limit: Duration) -> (ExitStatus, String, String) {
+        let (status, output, errors) = self.end_bytes(limit);
+        (status, String::from_utf8_lossy(&output).into_owned(), errors)
+    }
+
+    /// The same, with its output as it is.
+    #[track_caller]
+    pub fn end_bytes(mut self, limit: Duration) -> (ExitStatus, Vec<u8>, String) {
         let end = Instant::now() + limit;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -183,7 +195,7 @@ impl Emu {
         }
         let mut errors = String::new();
         let _ = self.child.stderr.take().unwrap().read_to_string(&mut errors);
-        let output = String::from_utf8_lossy(&self.output.bytes.lock().unwrap()).into_owned();
+        let output = std::mem::take(&mut *self.output.bytes.lock().unwrap());
         (status, output, errors)
     }
 }

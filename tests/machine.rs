@@ -106,6 +106,41 @@ fn signals_end_guests_that_spin_idle_or_fault_for_ever() {
 }
 
 #[test]
+fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
+    // An undefined instruction, whose vector is a branch to itself.
+    let lost: &[u32] = &[0xe7f0_00f0, 0xeaff_fffe];
+    // `cpsid i; 1: wfi; b 1b`
+    let waits: &[u32] = &[0xf10c_0080, 0xe320_f003, 0xeaff_fffd];
+    // `cpsie i; 1: wfi; b 1b`
+    let idles: &[u32] = &[0xf108_0080, 0xe320_f003, 0xeaff_fffd];
+    let ended = |name: &str, words: &[u32], more: &[&str], after: Duration| {
+        let emu = run(name, words, more);
+        std::thread::sleep(after);
+        emu.signal(Signal::TERM);
+        let (status, _, errors) = emu.end(SOON);
+        assert_eq!(status.code(), Some(143), "{name}: {errors}");
+        errors
+    };
+    let half = Duration::from_millis(500);
+
+    let lost_at_end = ended("dead-lost", lost, &[], half);
+    let waits_at_end = ended("dead-waits", waits, &[], half);
+    let waits_early = ended("dead-early", waits, &["-v"], Duration::from_secs(8));
+    let idles_at_end = ended("alive", &[&[0xe320_f000; 16], idles].concat(), &[], half);
+
+    assert!(
+        lost_at_end.contains("it last took an undefined instruction"),
+        "{lost_at_end}"
+    );
+    assert!(
+        waits_at_end.starts_with("emu: CPU 0 waits at 0x0000000"),
+        "{waits_at_end}"
+    );
+    assert_eq!(waits_early.matches("CPU 0 waits at").count(), 1, "{waits_early}");
+    assert_eq!(idles_at_end, "");
+}
+
+#[test]
 fn the_power_signal_presses_the_power_key() {
     let waits: [u32; 11] = [
         0xe3a0_1409, // mov r1, #0x09000000
@@ -206,10 +241,9 @@ fn the_escape_key_ends_emu_and_the_terminal_is_as_it_was() {
 
         assert_eq!(status.code(), Some(3));
         assert_eq!(tcgetattr(&terminal).unwrap().local_modes, before);
-        assert!(
-            errors.ends_with("ends emu\n") && errors.lines().count() == 1,
-            "{errors}"
-        );
+        let lines: Vec<&str> = errors.lines().collect();
+        assert!(lines.len() == 2 && lines[0].ends_with("ends emu"), "{errors}");
+        assert_eq!(lines[1], "emu: CPU 0 loops at 0x00000000, svc, interrupts masked");
     }
 }
 

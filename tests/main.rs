@@ -14,5 +14,6 @@ mod oracle;
 mod output;
 mod perf;
 mod programs;
+mod semihosting;
 mod start;
 mod trace;

@@ -35,15 +35,16 @@ fn bytes(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_le_bytes()).collect()
 }
 
-fn put(name: &str, bytes: &[u8]) -> PathBuf {
+/// A file to start.
+pub fn put(name: &str, bytes: &[u8]) -> PathBuf {
     fs::create_dir_all(kept()).unwrap();
     let path = kept().join(format!("{name}-{}", std::process::id()));
     fs::write(&path, bytes).unwrap();
     path
 }
 
-/// An ELF file for ARM with a segment of `words` at `address`, which is the entry point.
-fn elf(address: u32, words: &[u32]) -> Vec<u8> {
+/// An ELF file for ARM with a segment of `words` at `address`.
+pub fn elf(address: u32, entry: u32, words: &[u32]) -> Vec<u8> {
     let size = 4 * words.len() as u32;
     let header = [
         0x464c_457f,
@@ -52,7 +53,7 @@ fn elf(address: u32, words: &[u32]) -> Vec<u8> {
         0,
         2 | 40 << 16,
         1,
-        address,
+        entry,
         0x34,
         0,
         0,
@@ -78,12 +79,12 @@ fn says(name: &str, file: &[u8], more: &[&str]) -> String {
 fn a_program_finds_the_tree_at_the_start_of_ram() {
     for address in [0x4000_8000, 0x4010_0000] {
         assert_eq!(
-            says("at-start", &elf(address, &looks(AT_START)), &[]),
+            says("at-start", &elf(address, address, &looks(AT_START)), &[]),
             "Y",
             "{address:#x}"
         );
         assert_eq!(
-            says("at-start-r2", &elf(address, &looks(BY_R2)), &[]),
+            says("at-start-r2", &elf(address, address, &looks(BY_R2)), &[]),
             "Y",
             "{address:#x}"
         );
@@ -92,15 +93,25 @@ fn a_program_finds_the_tree_at_the_start_of_ram() {
 
 #[test]
 fn a_program_at_the_start_of_ram_finds_the_tree_by_r2() {
-    assert_eq!(says("itself", &elf(0x4000_0000, &looks(AT_START)), &[]), "N");
-    assert_eq!(says("itself-r2", &elf(0x4000_0000, &looks(BY_R2)), &[]), "Y");
+    assert_eq!(
+        says("itself", &elf(0x4000_0000, 0x4000_0000, &looks(AT_START)), &[]),
+        "N"
+    );
+    assert_eq!(
+        says("itself-r2", &elf(0x4000_0000, 0x4000_0000, &looks(BY_R2)), &[]),
+        "Y"
+    );
 }
 
 #[test]
 fn programs_run_in_either_flash_bank() {
     for address in [0, 0x1_0000, 0x400_0000] {
         for accel in ["jit", "interp"] {
-            let said = says("in-flash", &elf(address, &looks(AT_START)), &["--accel", accel]);
+            let said = says(
+                "in-flash",
+                &elf(address, address, &looks(AT_START)),
+                &["--accel", accel],
+            );
 
             assert_eq!(said, "Y", "{address:#x} {accel}");
         }

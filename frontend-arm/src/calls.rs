@@ -3,8 +3,9 @@
 //! A part is made with `calls!`: it gives each helper a constant, its index in the whole table. The
 //! engine restores pc and IT before it raises what a helper returns, so most need no address.
 
-use crate::fault::{UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
-use crate::platform::{Arm, Conduit, FirmwareResult};
+use crate::fault::{AGAIN, UNDEFINED as UNDEFINED_FAULT, bkpt_fault, svc_fault};
+use crate::mmu;
+use crate::platform::{Arm, Conduit, FirmwareResult, SemihostingResult};
 use crate::pmu;
 use crate::state::{Cpu, mode, psr};
 use crate::sys;
@@ -84,6 +85,8 @@ calls! { SYSTEM at 0;
     FPSCR_READ State |_, s: &mut Cpu, _, _| Ok(s.fpscr().into());
     /// Sets the FPSCR: argument its value; without access checks. The mode word may change.
     FPSCR_WRITE State |_, s: &mut Cpu, _, a| { s.set_fpscr(a[0] as u32); Ok(0) };
+    /// A semihosting call: argument the address of the next instruction. Sets r0.
+    SEMIHOSTING State semihosting;
     /// The performance monitors are to be looked at: see `pmu`. The mode word may change.
     PMU_DUE State |g: &mut Arm, s: &mut Cpu, _, _| { pmu::due(g, s); Ok(0) };
 }
@@ -117,6 +120,21 @@ fn firmware(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, conduit: Conduit, next:
             env.stop(why);
         }
         FirmwareResult::Undefined => return Err(UNDEFINED_FAULT),
+    }
+    Ok(0)
+}
+
+fn semihosting(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    let (operation, parameter) = (s.r[0], s.r[1]);
+    let caller = &*s;
+    let mut physical = |va: u32| mmu::probe(caller, env.bus(), va);
+    match g.platform.semihosting(operation, parameter, &mut physical) {
+        SemihostingResult::Return(value) => s.r[0] = value,
+        SemihostingResult::Wait => return Err(AGAIN),
+        SemihostingResult::Stop(why) => {
+            s.r[15] = a[0] as u32;
+            env.stop(why);
+        }
     }
     Ok(0)
 }

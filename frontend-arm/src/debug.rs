@@ -284,6 +284,10 @@ impl Inspect for Arm {
     fn show(&self, s: &Cpu) -> String {
         s.show()
     }
+
+    fn plight(&self, s: &Cpu) -> Option<String> {
+        names::plight(s)
+    }
 }
 
 #[cfg(test)]

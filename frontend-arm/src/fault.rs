@@ -25,7 +25,16 @@ pub enum Class {
     Bkpt = 7,
     /// Prefetch Abort of a vector catch; the syndrome is a [`Status`].
     VectorCatch = 8,
+    /// None: the instruction is executed again, after a look at what is pending.
+    Again = 9,
 }
+
+/// An instruction that waits for the host: it is executed again.
+pub const AGAIN: Fault = Fault::Guest {
+    class: Class::Again as u32,
+    addr: 0,
+    info: 0,
+};
 
 /// The Undefined Instruction exception as a fault.
 pub const UNDEFINED: Fault = Fault::Guest {

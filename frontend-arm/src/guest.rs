@@ -2,12 +2,12 @@
 
 use crate::a32::neon::calls::SIMD;
 use crate::calls::SYSTEM;
-use crate::fault::Class;
+use crate::fault::{AGAIN, Class};
 use crate::mmu;
 use crate::platform::{Arm, FIQ, IRQ};
 use crate::pmu;
 use crate::state::{self, Cpu, mode};
-use crate::translate::translate;
+use crate::translate::translate_hosted;
 use emu_ir::{
     Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Slot, Traps,
 };
@@ -121,7 +121,7 @@ impl Guest for Arm {
         fetch: &mut dyn Fetch,
         b: &mut Builder,
     ) -> Result<(), Fault> {
-        translate(self.model, key, offset, limit, fetch, b)
+        translate_hosted(self.model, self.semihosting, key, (offset, limit), fetch, b)
     }
 
     fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
@@ -143,6 +143,9 @@ impl Guest for Arm {
     }
 
     fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+        if fault == AGAIN {
+            return;
+        }
         let was_user = s.is_user();
         s.raise(fault);
         let called = matches!(fault, Fault::Guest { class, .. } if class == Class::Svc as u32);

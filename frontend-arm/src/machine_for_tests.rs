@@ -127,6 +127,7 @@ pub fn arm() -> (Arm, Arc<Mutex<World>>) {
         Arm {
             model: &MODELS[0],
             platform: Box::new(Board(world.clone())),
+            semihosting: false,
         },
         world,
     )

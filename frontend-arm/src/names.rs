@@ -38,6 +38,52 @@ pub fn exception(at_vector: &Cpu) -> &'static str {
     }
 }
 
+/// Why no interrupt gets a CPU on: it masks them, as each exception does. With what it last took, as far as its mode and the
+/// fault registers tell. `None`: one gets it on.
+pub fn plight(cpu: &Cpu) -> Option<String> {
+    if cpu.psr & psr::I == 0 {
+        return None;
+    }
+    let name = mode(cpu.current_mode());
+    let at_vector = cpu.r[15].wrapping_sub(cpu.vectors()) < 0x20;
+    let why = match cpu.current_mode() {
+        psr::UND | psr::ABT | psr::IRQ | psr::FIQ if at_vector => format!("the {} vector", exception(cpu)),
+        _ => "interrupts masked".to_owned(),
+    };
+    let c = &cpu.cp15;
+    let took = match cpu.current_mode() {
+        psr::UND => format!("an undefined instruction before {:#010x}", cpu.r[14]),
+        psr::ABT => format!(
+            "an abort, lr {:#010x} (dfsr {:#x} dfar {:#010x}, ifsr {:#x} ifar {:#010x})",
+            cpu.r[14], c.dfsr, c.dfar, c.ifsr, c.ifar
+        ),
+        psr::IRQ => format!("an IRQ, lr {:#010x}", cpu.r[14]),
+        psr::FIQ => format!("a FIQ, lr {:#010x}", cpu.r[14]),
+        _ => return Some(format!("{name}, {why}")),
+    };
+    Some(format!("{name}, {why}; it last took {took}"))
+}
+
+/// What a mode word lets translated code rely on, in words.
+fn mode_words(word: u32) -> String {
+    const WORDS: [(u32, &str); 12] = [
+        (mode::T, "thumb"),
+        (mode::E, "big-endian data"),
+        (mode::USER, "user"),
+        (mode::VFP, "VFP on"),
+        (mode::NEON, "Advanced SIMD on"),
+        (mode::FZ, "FZ"),
+        (mode::DN, "DN"),
+        (mode::AHP, "AHP"),
+        (mode::ALIGN, "SCTLR.A"),
+        (mode::SHORT_VECTORS, "short vectors"),
+        (mode::SWP, "SCTLR.SW"),
+        (mode::COUNT, "counted"),
+    ];
+    let set = WORDS.iter().filter(|(bit, _)| word & bit != 0).map(|(_, name)| *name);
+    set.collect::<Vec<_>>().join(", ")
+}
+
 /// The registers that tell a handler of the exception whose vector a CPU is at.
 pub fn syndrome(at_vector: &Cpu) -> Vec<(&'static str, u32)> {
     let c = &at_vector.cp15;
@@ -141,8 +187,9 @@ impl Cpu {
             .collect();
         let name = mode(self.current_mode());
         out += &format!(
-            "cpsr {cpsr:08x} {flags} {masks} {name} it={:02x} mode={:06x}\n",
+            "cpsr {cpsr:08x} {flags} {masks} {name} it={:02x}\ncode is translated for: {} (mode word {:06x})\n",
             self.it(),
+            mode_words(self.mode),
             self.mode
         );
         if let Some(spsr) = self.spsr() {
@@ -259,6 +306,23 @@ mod tests {
         cpu.set_cpsr(0x6000_01f3);
         let text = cpu.show();
         assert!(text.contains("-ZC-- -AIFT svc"), "{text}");
-        assert_eq!(text.lines().count(), 8, "{text}");
+        assert!(text.contains("translated for: thumb"), "{text}");
+        assert_eq!(text.lines().count(), 9, "{text}");
+    }
+
+    #[test]
+    fn a_cpu_is_lost_at_a_vector_or_with_interrupts_masked() {
+        let mut cpu = Cpu::reset(&MODELS[0]);
+        (cpu.r[15], cpu.cp15.vbar) = (0x8000, 0x4000);
+        assert_eq!(plight(&cpu).as_deref(), Some("svc, interrupts masked"));
+        cpu.set_cpsr(0x6000_0013);
+        assert_eq!(plight(&cpu), None);
+
+        cpu.raise(UNDEFINED);
+
+        assert_eq!(
+            plight(&cpu).as_deref(),
+            Some("und, the undefined vector; it last took an undefined instruction before 0x00008004")
+        );
     }
 }

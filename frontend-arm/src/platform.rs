@@ -50,6 +50,17 @@ pub enum FirmwareResult {
     Undefined,
 }
 
+/// What a semihosting call did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SemihostingResult {
+    /// It returned this value for r0.
+    Return(u32),
+    /// It waits for the host: the CPU looks at interrupts, then makes the call again.
+    Wait,
+    /// The vCPU stops.
+    Stop(Stop),
+}
+
 /// What the CPU asks of the machine.
 pub trait Platform: Send {
     /// The virtual time in nanoseconds: what the generic timers and the cycle counter count by.
@@ -60,6 +71,16 @@ pub trait Platform: Send {
     fn pending(&self) -> u32;
     /// HVC or SMC with r0 to r3.
     fn firmware_call(&mut self, conduit: Conduit, args: [u32; 4]) -> FirmwareResult;
+    /// A semihosting call (Arm, Semihosting for AArch32 and AArch64): its operation, its parameter, and the physical address
+    /// of a byte of the caller's memory. Comes where [`Arm::semihosting`] says so; the default host knows no operation.
+    fn semihosting(
+        &mut self,
+        _operation: u32,
+        _parameter: u32,
+        _physical: &mut dyn FnMut(u32) -> Option<u64>,
+    ) -> SemihostingResult {
+        SemihostingResult::Return(u32::MAX)
+    }
     /// Which CPU of the machine this is: MPIDR's affinity level 0, with four (or more) CPUs in a cluster.
     fn cpu_index(&self) -> u32;
     /// How many CPUs the cluster has: 1 to 4 in L2CTLR.
@@ -75,6 +96,8 @@ pub struct Arm {
     pub model: &'static Model,
     /// The machine around it.
     pub platform: Box<dyn Platform>,
+    /// The instructions of semihosting call the machine. Else they are what they are without.
+    pub semihosting: bool,
 }
 
 /// No machine around a CPU: time stands still, nothing interrupts, HVC and SMC are undefined.
@@ -106,6 +129,7 @@ impl Arm {
         Arm {
             model,
             platform: Box::new(NoPlatform),
+            semihosting: false,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The translation driver: fetch, decode, conditions, and where a block ends.
 
-use crate::a32::{Decoders, Insn, Row, Set, decoders};
+use crate::a32::{Decoders, Insn, Row, Set, decoders, system};
 use crate::model::Model;
 use crate::state::{self, mode};
 use crate::tx::{FlagSource, Tx};
@@ -27,6 +27,21 @@ pub fn translate(
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
+    translate_hosted(model, false, key, (offset, limit), fetch, b)
+}
+
+/// The same, the instructions of semihosting calling the machine if there is `semihosting`.
+///
+/// # Errors
+/// If the first instruction cannot be fetched.
+pub(crate) fn translate_hosted(
+    model: &Model,
+    semihosting: bool,
+    key: BlockKey,
+    (offset, limit): (u32, u32),
+    fetch: &mut dyn Fetch,
+    b: &mut Builder,
+) -> Result<(), Fault> {
     let mode = key.mode as u32;
     let it = (mode & mode::IT) >> mode::IT_SHIFT;
     let t = Tx::new(b, model, mode, offset, it as u8);
@@ -34,6 +49,7 @@ pub fn translate(
         t,
         decoders: decoders(),
         region: None,
+        semihosting,
     };
     driver.block(limit, fetch)?;
     driver.t.b.block.guest_bytes = driver.t.next() - offset;
@@ -51,6 +67,7 @@ struct Driver<'a> {
     t: Tx<'a>,
     decoders: &'static Decoders,
     region: Option<Region>,
+    semihosting: bool,
 }
 
 impl Driver<'_> {
@@ -119,6 +136,7 @@ impl Driver<'_> {
             let word = t.b.i32(t.mode_with_it(0));
             t.b.set(state::MODE, word);
         }
+        let semihosting = self.semihosting && is_semihosting(set, self.t.word);
         let (row, word) = self.decoders.find(set, self.t.word);
         self.t.word = word;
         if cond < AL && self.region.is_none() && row.is_some_and(|row| only_computes(row, word)) {
@@ -127,6 +145,7 @@ impl Driver<'_> {
             self.enter(cond);
         }
         match row {
+            _ if semihosting => system::semihosting(&mut self.t),
             Some(row) => (row.run)(&mut self.t, word),
             None => self.t.undefined(),
         }
@@ -172,6 +191,18 @@ impl Driver<'_> {
 
     fn flags_changed(&self, r: &Region) -> bool {
         self.t.flag_writes() != r.flag_writes
+    }
+}
+
+/// Whether an instruction is one of those that Arm has set aside for semihosting (Semihosting for AArch32 and AArch64, 2.0:
+/// the semihosting trap instructions), whatever its condition.
+fn is_semihosting(set: Set, w: u32) -> bool {
+    match set {
+        // SVC #0x123456; HLT #0xf000.
+        Set::A32 => w >> 28 != 15 && matches!(w & 0x0fff_ffff, 0x0f12_3456 | 0x010f_0070),
+        // SVC #0xab; BKPT #0xab; HLT #0x3c.
+        Set::T16 => matches!(w, 0xdfab | 0xbeab | 0xbabc),
+        Set::T32 => false,
     }
 }
 

@@ -12,6 +12,7 @@ use emu_jit::listing::{Host, Stages};
 use crate::board::{Board, Interrupts};
 use crate::cpus::Cpus;
 use crate::processor::Processor;
+use crate::semihosting::Semihosting;
 use crate::space::CpuBus;
 use crate::trace::Writer;
 
@@ -42,6 +43,8 @@ pub struct CpuWiring<'a> {
     pub code_cache: usize,
     /// Who is told what the CPU does.
     pub log: Option<Writer>,
+    /// The host of the guest's programs, if they have one.
+    pub semihosting: Option<Arc<Semihosting>>,
 }
 
 /// A guest's architecture.

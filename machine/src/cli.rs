@@ -1,16 +1,21 @@
 //! The command line: arguments to a [`Config`], and every complaint as one line.
 
+mod complaint;
+mod qemu;
+
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser};
+use complaint::complaint;
 
-use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey, check_code_cache};
+use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey, Handed, check_code_cache};
 use crate::error::Error;
 use crate::explain::Explain;
 use crate::gdb::address::Address;
+use crate::semihosting::SemihostingConfig;
 use crate::trace::Trace;
 
 /// What the command line asks for.
@@ -36,6 +41,8 @@ Examples:
       Log what the CPU does; `--trace insns /dev/stderr` shows every instruction.
   emu explain \"add r0, r1, r2; bne 8\"
       Show what becomes of guest instructions: IR, optimised IR, host code. See `emu explain --help`.
+  emu --kernel test.elf --semihosting . --serial null
+      Run a program of a bare-metal tool chain; emu ends with its exit status.
   emu --dump-dtb virt.dtb --memory 2G
       Write the board's device tree; `dtc virt.dtb` prints it.
   emu --kernel zImage --gdb --gdb-wait
@@ -55,6 +62,7 @@ Exit status:
   2      bad usage or input: one line on standard error names the option; nothing was started
   3      ended by the escape key, or by the debugger's kill
   128+N  ended by signal N (143 for SIGTERM); the terminal is restored
+  any    with --semihosting: what the guest's program ended with
 
 Files:
   $XDG_CACHE_HOME/emu (or ~/.cache/emu)  Debian's kernel and initrd; remove it to fetch them anew";
@@ -67,7 +75,7 @@ Files:
 #[command(name = "emu", version, max_term_width = 110, after_long_help = EXAMPLES)]
 #[command(after_help = "See --help for examples and exit statuses.")]
 #[command(
-    override_usage = "emu [OPTIONS]\n       emu --kernel FILE [--initrd FILE] [--append WORDS] [OPTIONS]\n       emu --firmware FILE [OPTIONS]"
+    override_usage = "emu [OPTIONS]\n       emu [--firmware FILE] [--kernel FILE [--initrd FILE] [--append WORDS]] [OPTIONS]"
 )]
 struct Cli {
     /// The guest's instruction set: arm (not yet: aarch64, i386, x86_64)
@@ -119,30 +127,32 @@ struct Cli {
     )]
     code_cache: String,
 
-    /// Linux kernel: zImage, ELF or uImage
+    /// What runs: a Linux kernel (zImage, vmlinux, uImage), another ELF file, or raw code
+    ///
+    /// Linux starts by its boot protocol: r2 says where the device tree is. Another ELF file is loaded where it is linked
+    /// (its physical addresses), into RAM or flash, and entered at its entry point; the device tree is at the start of
+    /// RAM, or behind a program that lies there itself, and r2 says where. Raw code is loaded 64 KiB into RAM
+    /// (0x40010000) and entered there with Linux's registers.
     ///
     /// With neither a kernel nor firmware, emu boots Debian 12's own kernel, from the package
     /// debian-installer-12-netboot-armhf: fetched once through the system's apt (without root), then kept.
-    #[arg(long, value_name = "FILE", conflicts_with = "firmware", help_heading = "What runs")]
+    #[arg(long, value_name = "FILE", help_heading = "What runs")]
     kernel: Option<PathBuf>,
 
     /// Initial RAM file system: cpio archives, compressed or not
-    #[arg(long, value_name = "FILE", conflicts_with = "firmware", help_heading = "What runs")]
+    #[arg(long, value_name = "FILE", help_heading = "What runs")]
     initrd: Option<PathBuf>,
 
     /// The kernel's command line
     ///
     /// For Debian's kernel these words are added to `console=ttyAMA0`.
-    #[arg(
-        long,
-        value_name = "WORDS",
-        conflicts_with = "firmware",
-        allow_hyphen_values = true,
-        help_heading = "What runs"
-    )]
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true, help_heading = "What runs")]
     append: Option<String>,
 
     /// Firmware for the first flash bank; it runs at reset
+    ///
+    /// The device tree is at the start of RAM. With --kernel, firmware such as U-Boot (`qfw load`) or EDK2 gets kernel,
+    /// initrd and command line through the board's fw_cfg device; the kernel is then any file that it takes.
     #[arg(long, value_name = "FILE", help_heading = "What runs")]
     firmware: Option<PathBuf>,
 
@@ -158,7 +168,7 @@ struct Cli {
     #[arg(long, help_heading = "Running")]
     no_reboot: bool,
 
-    /// Let GDB debug the guest: tcp:HOST:PORT or unix:PATH [default: tcp:127.0.0.1:1234]
+    /// Let GDB debug the guest: PORT, tcp:HOST:PORT or unix:PATH [default: tcp:127.0.0.1:1234]
     ///
     /// GDB attaches and leaves at any time (`gdb-multiarch -ex "target remote :1234" vmlinux`), sees each CPU as a thread,
     /// and has more commands under `monitor help`. Who reaches the address controls emu: name another interface with care.
@@ -196,6 +206,29 @@ struct Cli {
     #[arg(long, value_name = "WHERE", default_value = "null", help_heading = "Running")]
     virtio_console: ConsoleHost,
 
+    /// Serve semihosting calls: console, exit status, and files below FOLDER if one is named
+    ///
+    /// For programs without an operating system, built with newlib, picolibc or Zephyr for semihosting (Arm's
+    /// specification, 2.0): SVC 0x123456 (ARM) and 0xAB (Thumb), HLT 0xF000 and 0x3C, BKPT 0xAB. The program's console is
+    /// the serial port's; its exit ends emu with its status. Nothing outside FOLDER is reached, by links neither.
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        num_args = 0..=1,
+        help_heading = "Running"
+    )]
+    semihosting: Option<Option<PathBuf>>,
+
+    /// The program's command line, for --semihosting
+    #[arg(
+        long,
+        value_name = "WORDS",
+        allow_hyphen_values = true,
+        requires = "semihosting",
+        help_heading = "Running"
+    )]
+    semihosting_args: Option<String>,
+
     /// Log what the CPU does to FILE: blocks, insns, exceptions, mmu, or several of them with commas between
     ///
     /// A line an event. blocks: each block that is entered, with its instruction set and mode, its virtual and physical
@@ -230,7 +263,24 @@ impl Cli {
             return Err(Error::input("--virtio-console", "stdio", reason));
         }
         let boot = match (self.kernel, self.firmware) {
-            (_, Some(image)) => Boot::Firmware { image },
+            (None, Some(image)) => {
+                let given = [("--initrd", self.initrd.is_some()), ("--append", self.append.is_some())];
+                if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
+                    return Err(Error::Input {
+                        option: option.into(),
+                        reason: "goes with a --kernel for the firmware to start".into(),
+                    });
+                }
+                Boot::Firmware { image, handed: None }
+            }
+            (Some(kernel), Some(image)) => Boot::Firmware {
+                image,
+                handed: Some(Handed {
+                    kernel,
+                    initrd: self.initrd,
+                    append: self.append.unwrap_or_default(),
+                }),
+            },
             (Some(kernel), None) => Boot::Kernel {
                 kernel,
                 initrd: self.initrd,
@@ -262,6 +312,10 @@ impl Cli {
             escape: self.escape,
             serial: self.serial,
             virtio_console: self.virtio_console,
+            semihosting: self.semihosting.map(|folder| SemihostingConfig {
+                folder,
+                args: self.semihosting_args.unwrap_or_default(),
+            }),
             trace: traces(&self.trace)?,
             verbose: self.verbose,
         })
@@ -282,7 +336,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
             Err(e) => Err(complaint(&e)),
         };
     }
-    let cli = match Cli::try_parse_from(args) {
+    let command = Cli::command();
+    let cli = match Cli::try_parse_from(qemu::translated(args, |word| values(&command, word))?) {
         Ok(cli) => cli,
         Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Request::Print(rendered(&e)));
@@ -305,6 +360,24 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
         return Ok(Request::Print(cli.arch.cpu_list().into_bytes()));
     }
     cli.config().map(|config| Request::Run(Box::new(config)))
+}
+
+/// How many words an option of ours takes at least; none for what is no option of ours.
+fn values(command: &clap::Command, word: &str) -> Option<usize> {
+    let mut options = command.get_arguments();
+    let is_it = |option: &clap::Arg| match word.strip_prefix("--") {
+        Some(long) => option.get_long() == Some(long) || matches!(long, "help" | "version"),
+        None => option
+            .get_short()
+            .is_some_and(|short| word.len() == 2 && word.ends_with(short)),
+    };
+    let option = options.find(|&option| is_it(option))?;
+    let takes = option.get_action().takes_values();
+    Some(if takes {
+        option.get_num_args().map_or(1, |count| count.min_values())
+    } else {
+        0
+    })
 }
 
 /// Help and version text, in colour when standard output is a terminal that wants it.
@@ -356,61 +429,6 @@ fn traces(values: &[OsString]) -> Result<Vec<Trace>, Error> {
         })
     };
     values.chunks_exact(2).map(trace).collect()
-}
-
-/// clap's error as one line that names the option.
-fn complaint(error: &clap::Error) -> Error {
-    use std::error::Error as _;
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(s)) => Some(s.clone()),
-        Some(ContextValue::Strings(v)) => Some(v.join(", ")),
-        Some(ContextValue::StyledStr(s)) => Some(s.to_string()),
-        _ => None,
-    };
-    let first_word = |s: String| s.split_whitespace().next().unwrap_or_default().to_owned();
-    let option = text(ContextKind::InvalidArg)
-        .map(first_word)
-        .unwrap_or_else(|| "command line".into());
-    let value = text(ContextKind::InvalidValue).unwrap_or_default();
-    let reason = match error.kind() {
-        ErrorKind::ValueValidation => {
-            let reason = error
-                .source()
-                .map_or_else(|| "not a value for this option".to_owned(), ToString::to_string);
-            return Error::input(&option, value, reason);
-        }
-        ErrorKind::InvalidValue if value.is_empty() => "a value is missing".to_owned(),
-        ErrorKind::InvalidValue => {
-            let values = text(ContextKind::ValidValue).unwrap_or_default();
-            return Error::input(&option, value, format!("not one of {values}"));
-        }
-        ErrorKind::UnknownArgument => match text(ContextKind::SuggestedArg).map(first_word) {
-            Some(near) => format!("unknown option; did you mean {near}? (emu --help)"),
-            None if option.starts_with('-') => "unknown option (emu --help)".to_owned(),
-            None => "emu takes options only; a kernel is named by --kernel (emu --help)".to_owned(),
-        },
-        ErrorKind::ArgumentConflict => match text(ContextKind::PriorArg).map(first_word) {
-            Some(prior) if prior != option => format!("cannot be used together with {prior}"),
-            _ => "given more than once".to_owned(),
-        },
-        ErrorKind::MissingRequiredArgument => {
-            return Error::Input {
-                option: "command line".into(),
-                reason: format!("{} is missing", text(ContextKind::InvalidArg).unwrap_or_default()),
-            };
-        }
-        ErrorKind::WrongNumberOfValues => "takes two values: KINDS FILE".to_owned(),
-        ErrorKind::TooManyValues => "takes no value".to_owned(),
-        ErrorKind::InvalidUtf8 => "not valid UTF-8".to_owned(),
-        _ => error
-            .to_string()
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("error: ")
-            .to_owned(),
-    };
-    Error::Input { option, reason }
 }
 
 #[cfg(test)]
@@ -478,6 +496,56 @@ mod tests {
         assert_eq!(gdb("--gdb-wait").as_deref(), Some(Address::DEFAULT));
         assert_eq!(gdb("--gdb unix:s --no-reboot").as_deref(), Some("unix:s"));
         assert_eq!(gdb("--gdb --no-reboot").as_deref(), Some(Address::DEFAULT));
+        assert_eq!(gdb("--gdb 99").as_deref(), Some("tcp::99"));
+        assert_eq!(gdb("--gdb :99").as_deref(), Some("tcp::99"));
+    }
+
+    #[test]
+    fn qemus_spellings_mean_the_same() {
+        let pairs = [
+            ("-kernel k -initrd i -append x", "--kernel k --initrd i --append x"),
+            (
+                "-M virt -m 256M -smp 1 -nographic",
+                "--board virt --memory 256M --smp 1",
+            ),
+            ("--machine virt,highmem=off,gic-version=2 -m size=1G", "--memory 1G"),
+            ("-machine dumpdtb=f,type=virt", "--dump-dtb f"),
+            (
+                "-cpu cortex-a7 -bios f -no-reboot -dtb d",
+                "--cpu cortex-a7 --firmware f --no-reboot --dtb d",
+            ),
+            ("-s -S -smp cpus=1", "--gdb --gdb-wait"),
+            ("-gdb tcp::99", "--gdb tcp::99"),
+            (
+                "-serial mon:stdio -display none -monitor none -nic none",
+                "--serial stdio",
+            ),
+            ("-serial unix:s,server=on,wait=off", "--serial unix:s"),
+            ("-serial none -accel tcg,thread=multi", "--serial null --accel jit"),
+            ("-vv -m64M", "--verbose --verbose --memory 64M"),
+            // A value is none.
+            ("--append -nographic -append -s", "--append -nographic --append -s"),
+        ];
+        for (qemus, ours) in &pairs[..pairs.len() - 1] {
+            assert_eq!(config(qemus), config(ours), "{qemus}");
+        }
+        assert_eq!(error(pairs[11].0), "--append: given more than once");
+    }
+
+    #[test]
+    fn firmware_is_handed_a_kernel() {
+        let boot = config("--firmware f --kernel k --append x").boot;
+
+        let handed = Handed {
+            kernel: "k".into(),
+            initrd: None,
+            append: "x".into(),
+        };
+        let expected = Boot::Firmware {
+            image: "f".into(),
+            handed: Some(handed),
+        };
+        assert_eq!(boot, expected);
     }
 
     #[test]
@@ -531,8 +599,8 @@ mod tests {
                 "--kernal: unknown option; did you mean --kernel? (emu --help)",
             ),
             (
-                "--gdb 1234",
-                "--gdb 1234: not an address; write tcp:HOST:PORT or unix:PATH",
+                "--gdb host",
+                "--gdb host: not an address; write PORT, tcp:HOST:PORT or unix:PATH",
             ),
             (
                 "--gdb tcp::65536",
@@ -541,9 +609,33 @@ mod tests {
             ("--kernel", "--kernel: a value is missing"),
             ("--kernel a --kernel b", "--kernel: given more than once"),
             (
-                "--kernel a --firmware b",
-                "--kernel: cannot be used together with --firmware",
+                "--initrd a --firmware b",
+                "--initrd: goes with a --kernel for the firmware to start",
             ),
+            ("-m 256", "-m 256: sizes are in bytes; write 256M for that many MiB"),
+            (
+                "-d int",
+                "-d: an option of QEMU's; --trace KINDS FILE logs what the CPU does",
+            ),
+            (
+                "-drive file=x",
+                "-drive: an option of QEMU's; there are no disks yet; --initrd is a file system",
+            ),
+            (
+                "-M virt,secure=on",
+                "-M virt,secure=on: secure=on: a property of QEMU's that emu's boards have not",
+            ),
+            ("-machine pc", "--board pc: unknown board; emu has: virt"),
+            (
+                "-smp 2,cores=2",
+                "-smp 2,cores=2: emu's --smp is the number of CPUs alone",
+            ),
+            (
+                "-serial tcp:1",
+                "--serial tcp:1: not one of stdio, pty, unix:PATH, file:PATH, null",
+            ),
+            ("-accel kvm", "--accel kvm: not yet there; emu has: jit, interp"),
+            ("-M", "-M: a value is missing"),
             ("--no-reboot=yes", "--no-reboot: takes no value"),
             (
                 "zImage",

@@ -14,6 +14,7 @@ use crate::arm::Arm32;
 use crate::board::{Board, VIRT};
 use crate::error::Error;
 use crate::gdb::address::Address;
+use crate::semihosting::SemihostingConfig;
 use crate::trace::Trace;
 use emu_firmware::fdt::Region;
 use serde::{Deserialize, Serialize};
@@ -57,6 +58,8 @@ pub struct Config {
     pub serial: ConsoleHost,
     /// What the guest's virtio console is on the host.
     pub virtio_console: ConsoleHost,
+    /// What programs get of the host by semihosting, if they get anything.
+    pub semihosting: Option<SemihostingConfig>,
     /// Logs of what the CPU does.
     pub trace: Vec<Trace>,
     /// How much emu says about itself: 0 quiet, 1 progress, 2 devices, 3 everything.
@@ -73,9 +76,9 @@ pub enum Boot {
         /// More words for the kernel's command line.
         append: String,
     },
-    /// A Linux kernel, started by its boot protocol.
+    /// A Linux kernel, started by its boot protocol, or a program without an operating system.
     Kernel {
-        /// zImage, ELF or uImage.
+        /// zImage, ELF, uImage or raw code.
         kernel: PathBuf,
         /// Initial RAM file system.
         initrd: Option<PathBuf>,
@@ -86,7 +89,20 @@ pub enum Boot {
     Firmware {
         /// The flash bank's contents.
         image: PathBuf,
+        /// What it is handed through the board's fw_cfg device.
+        handed: Option<Handed>,
     },
+}
+
+/// What firmware is to start.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// A kernel that the firmware takes.
+    pub kernel: PathBuf,
+    /// Its initial RAM file system.
+    pub initrd: Option<PathBuf>,
+    /// Its command line.
+    pub append: String,
 }
 
 /// The guest's instruction set.

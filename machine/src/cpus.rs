@@ -22,6 +22,8 @@ pub enum Order {
     Start(Start),
     /// Stop running; acknowledged by [`Event::Halted`](crate::events::Event).
     Halt,
+    /// Say where the CPU is, if it runs: [`Event::Seen`](crate::events::Event).
+    Look,
     /// Leave the thread.
     End,
 }

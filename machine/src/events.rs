@@ -2,17 +2,23 @@
 
 use crossbeam::channel::Sender;
 
+use crate::processor::Look;
+
 /// What the main thread waits for.
 #[derive(Clone, Debug)]
 pub enum Event {
     /// The guest powered its machine off.
     PowerOff,
+    /// The guest's program ended with this status, by semihosting.
+    Exited(u8),
     /// The guest asked for a reset.
     Reset,
     /// This CPU has followed [`Order::Halt`](crate::cpus::Order::Halt).
     Halted(usize),
     /// The thread of this CPU has ended.
     Ended(usize),
+    /// This CPU was looked at, as [`Order::Look`](crate::cpus::Order::Look) asked.
+    Seen(Look),
     /// The user pressed the escape key.
     Escape,
     /// A signal that ends the run.

@@ -242,6 +242,9 @@ mod tests {
         fn show(&self) -> String {
             String::new()
         }
+        fn plight(&self) -> Option<String> {
+            None
+        }
         fn address_bits(&self) -> u32 {
             32
         }

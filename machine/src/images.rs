@@ -3,14 +3,16 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::Arc;
 
+use emu_devices::misc::fw_cfg::key;
 use emu_firmware::boot::{self, Initrd, Layout, Memory, Part, Piece};
 use emu_firmware::fdt::{Blob, Chosen, Node, Patch, ReadError, Region};
 use emu_firmware::identify::FileKind;
 use emu_firmware::initrd;
 use emu_firmware::kernel::Kernel;
 
-use crate::config::{Boot, Config};
+use crate::config::{self, Boot, Config};
 use crate::debian;
 use crate::error::{Error, shown};
 
@@ -35,8 +37,19 @@ pub struct Images {
 pub enum Payload {
     /// A kernel, or a program without an operating system.
     Kernel(Start),
-    /// The first flash bank's contents.
-    Firmware(Vec<u8>),
+    /// The first flash bank's contents, and what it is handed.
+    Firmware(Vec<u8>, Option<Handed>),
+}
+
+/// What firmware is to start.
+#[derive(Clone, Debug)]
+pub struct Handed {
+    /// The kernel's file.
+    pub kernel: Arc<[u8]>,
+    /// The initrd's file.
+    pub initrd: Option<Arc<[u8]>>,
+    /// The kernel's command line; empty for none.
+    pub command_line: String,
 }
 
 /// A kernel and what it is given.
@@ -50,6 +63,36 @@ pub struct Start {
     pub command_line: String,
     /// The options by which the user chose kernel and initrd, for messages.
     options: [String; 2],
+}
+
+impl Handed {
+    fn read(config: &config::Handed) -> Result<Self, Error> {
+        let initrd = config.initrd.as_deref();
+        let initrd = initrd.map(|path| read("--initrd", path, MAX_INITRD)).transpose()?;
+        Ok(Self {
+            kernel: read("--kernel", &config.kernel, MAX_KERNEL)?.into(),
+            initrd: initrd.map(Into::into),
+            command_line: config.append.clone(),
+        })
+    }
+
+    /// What firmware finds in fw_cfg, by the items' keys: as for QEMU's boards, sizes in 32 bits and a command line that
+    /// ends with a zero.
+    fn items(&self) -> Vec<(u16, Arc<[u8]>)> {
+        let size = |bytes: &[u8]| Arc::from((bytes.len() as u32).to_le_bytes());
+        let mut items = vec![
+            (key::KERNEL_SIZE, size(&self.kernel)),
+            (key::KERNEL_DATA, self.kernel.clone()),
+        ];
+        if let Some(initrd) = &self.initrd {
+            items.extend([(key::INITRD_SIZE, size(initrd)), (key::INITRD_DATA, initrd.clone())]);
+        }
+        if !self.command_line.is_empty() {
+            let words: Arc<[u8]> = [self.command_line.as_bytes(), b"\0"].concat().into();
+            items.extend([(key::CMDLINE_SIZE, size(&words)), (key::CMDLINE_DATA, words)]);
+        }
+        items
+    }
 }
 
 /// Everything at its place in guest memory, and how the CPU starts.
@@ -88,9 +131,20 @@ impl Images {
                     initrd.as_deref().map_or_else(String::new, |i| option("--initrd", i)),
                 ],
             }),
-            Boot::Firmware { image } => Payload::Firmware(firmware(image, config.board.flash_bank())?),
+            Boot::Firmware { image, handed } => {
+                let image = firmware(image, config.board.flash_bank())?;
+                Payload::Firmware(image, handed.as_ref().map(Handed::read).transpose()?)
+            }
         };
         Ok(Self { payload, dtb })
+    }
+
+    /// What firmware finds in fw_cfg of the run's files, by the items' keys.
+    pub fn handed(&self) -> Vec<(u16, Arc<[u8]>)> {
+        match &self.payload {
+            Payload::Firmware(_, Some(handed)) => handed.items(),
+            _ => Vec::new(),
+        }
     }
 
     /// Where everything goes in `memory`, given a device tree of `tree` bytes; none for firmware.
@@ -137,7 +191,8 @@ impl Images {
         let ram = memory.ram;
         let (command_line, initrd) = match &self.payload {
             Payload::Kernel(start) => (start.command_line.as_str(), start.initrd.as_ref()),
-            Payload::Firmware(_) => ("", None),
+            Payload::Firmware(_, Some(handed)) => (handed.command_line.as_str(), None),
+            Payload::Firmware(_, None) => ("", None),
         };
         let mut chosen = Chosen {
             bootargs: Some(command_line.to_owned()).filter(|words| !words.is_empty()),
@@ -178,7 +233,7 @@ impl Images {
 
     /// Firmware at its place.
     fn firmware(&self, memory: Memory<'_>) -> Vec<Piece<'_>> {
-        let (Payload::Firmware(bytes), Some(bank)) = (&self.payload, memory.flash.first()) else {
+        let (Payload::Firmware(bytes, _), Some(bank)) = (&self.payload, memory.flash.first()) else {
             return Vec::new();
         };
         vec![Piece {
@@ -210,6 +265,18 @@ impl Images {
                 .to_blob()
                 .map_err(|e| bad(format!("the board's own device tree: {e}"))),
         }
+    }
+}
+
+impl Placed<'_> {
+    /// RAM behind what is placed there, within the first 4 GiB: its first address, and the one after its last.
+    pub fn free(&self, ram: Region) -> (u64, u64) {
+        const PAGE: u64 = 0x1_0000;
+        let tree = self.dtb_address + self.dtb.len() as u64;
+        let ends = self.pieces.iter().map(|piece| piece.address + piece.size);
+        let end = ram.end().min((1 << 32) - PAGE);
+        let start = ends.chain([tree]).max().unwrap_or(ram.base).next_multiple_of(PAGE);
+        (start.min(end), end)
     }
 }
 
@@ -466,7 +533,7 @@ mod tests {
     #[test]
     fn firmware_finds_the_tree_at_the_start_of_ram() {
         let images = Images {
-            payload: Payload::Firmware(vec![0; 4]),
+            payload: Payload::Firmware(vec![0; 4], None),
             dtb: None,
         };
 
@@ -511,7 +578,7 @@ mod tests {
     fn start(images: &Images) -> Start {
         match &images.payload {
             Payload::Kernel(start) => start.clone(),
-            Payload::Firmware(_) => panic!("firmware"),
+            Payload::Firmware(..) => panic!("firmware"),
         }
     }
 }

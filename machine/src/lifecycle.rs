@@ -4,12 +4,14 @@
 //! Whatever happens, an escape key or a signal ends the run, output that the guest has made is written, and the terminal
 //! is given back as it was.
 
+use std::collections::HashMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crossbeam::channel::{Receiver, Sender, unbounded};
+use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, unbounded};
 use emu_devices::bus::{Clock, GuestMemory, Threads, Wiring};
 use emu_firmware::boot::{Memory, Piece};
 use emu_firmware::fdt::{Chosen, Node};
@@ -26,7 +28,9 @@ use crate::events::Event;
 use crate::gdb;
 use crate::images::{self, Images, Placed};
 use crate::log;
-use crate::processor::Start;
+use crate::plight;
+use crate::processor::{Look, Start};
+use crate::semihosting::{self, Semihosting};
 use crate::signals;
 use crate::trace::Logs;
 
@@ -48,6 +52,8 @@ pub enum Outcome {
     Escaped,
     /// The debugger ended the run.
     Killed,
+    /// The guest's program ended with this status, by semihosting.
+    Exited(u8),
     /// A signal of this number told emu to end.
     Signal(u8),
     /// What was asked for was written; no machine was started.
@@ -60,6 +66,7 @@ impl Outcome {
         match self {
             Self::PoweredOff | Self::Rebooted | Self::Written => 0,
             Self::Escaped | Self::Killed => 3,
+            Self::Exited(status) => status,
             Self::Signal(number) => 128 + (number & 0x7f),
         }
     }
@@ -156,6 +163,7 @@ impl<'a> Plan<'a> {
         events: Receiver<Event>,
     ) -> Result<Outcome, Error> {
         let mut machine = self.machine(consoles, threads, events)?;
+        machine.semihosting = self.semihosting(&machine, sender.clone())?;
         for cpu in 0..machine.cpus.count() {
             machine.spawn(cpu, logs, sender.clone())?;
         }
@@ -171,13 +179,39 @@ impl<'a> Plan<'a> {
         if let Some(gdb) = &machine.gdb {
             gdb.finish(outcome.as_ref().map_or(1, |o| o.exit_status()));
         }
+        if let Ok(Outcome::Escaped | Outcome::Signal(_)) = outcome {
+            machine.say_if_dead();
+        }
         machine.end();
         match outcome {
-            Ok(Outcome::PoweredOff | Outcome::Rebooted) => {
+            Ok(Outcome::PoweredOff | Outcome::Rebooted | Outcome::Exited(_)) => {
                 Ok(machine.drain().or(outcome.ok()).unwrap_or(Outcome::PoweredOff))
             }
             _ => outcome,
         }
+    }
+
+    /// The host of the guest's programs, if they are to have one.
+    fn semihosting(&self, machine: &Machine<'_>, events: Sender<Event>) -> Result<Option<Arc<Semihosting>>, Error> {
+        let Some(config) = &self.config.semihosting else {
+            return Ok(None);
+        };
+        let around = semihosting::Surroundings {
+            console: machine.consoles.serial.clone(),
+            is_terminal: machine.consoles.is_terminal(),
+            space: machine.devices.space.clone(),
+            memory: machine.devices.memory.clone(),
+            clock: machine.clock.clone(),
+            events,
+            free: self.place(None)?.free(self.board.ram(self.config.memory)),
+        };
+        let refused = |e| {
+            let folder = config.folder.as_deref().unwrap_or(Path::new(""));
+            Error::refused("--semihosting", folder.display(), &e)
+        };
+        Semihosting::new(config, around)
+            .map(|host| Some(Arc::new(host)))
+            .map_err(refused)
     }
 
     /// The machine, without threads for its CPUs.
@@ -201,6 +235,7 @@ impl<'a> Plan<'a> {
             serial: consoles.serial.clone(),
             virtio_console: consoles.virtio.clone(),
             flash: self.flash()?,
+            handed: self.images.handed(),
         };
         let devices = Devices::new(self.board, around)?;
         Ok(Machine {
@@ -212,7 +247,10 @@ impl<'a> Plan<'a> {
             events,
             threads: Vec::new(),
             helpers,
+            semihosting: None,
             gdb: None,
+            looks: HashMap::new(),
+            is_dead: false,
         })
     }
 }
@@ -237,7 +275,12 @@ struct Machine<'a> {
     threads: Vec<Option<JoinHandle<()>>>,
     /// The threads that serve consoles, clock and devices.
     helpers: Threads,
+    semihosting: Option<Arc<Semihosting>>,
     gdb: Option<gdb::Server>,
+    /// The latest look at each CPU.
+    looks: HashMap<usize, Look>,
+    /// It was said that a CPU is dead.
+    is_dead: bool,
 }
 
 impl Machine<'_> {
@@ -287,6 +330,7 @@ impl Machine<'_> {
             bus: self.devices.space.view(cpu),
             code_cache: self.plan.config.code_cache as usize,
             log: logs.writer(&events),
+            semihosting: self.semihosting.clone(),
         };
         let cannot = |e| Error::host("cannot start a virtual CPU", e);
         let vcpu = self.plan.arch.processor(&self.plan.config.cpu, accel, around);
@@ -310,6 +354,7 @@ impl Machine<'_> {
     /// Resets every device, writes the images into memory and starts the first CPU. No CPU runs.
     fn power_on(&self) -> Result<(), Error> {
         self.devices.reset();
+        self.semihosting.iter().for_each(|host| host.reset());
         let mut seed = [0; 32];
         let seeded = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
         let placed = self
@@ -350,7 +395,7 @@ impl Machine<'_> {
     /// Follows events until one ends the run.
     fn watch(&mut self) -> Result<Outcome, Error> {
         loop {
-            let event = self.events.recv();
+            let event = self.next_event();
             let ended = || {
                 Error::host(
                     "cannot go on",
@@ -359,6 +404,7 @@ impl Machine<'_> {
             };
             match event.map_err(|_| ended())? {
                 Event::PowerOff => return Ok(Outcome::PoweredOff),
+                Event::Exited(status) => return Ok(Outcome::Exited(status)),
                 Event::Reset if self.plan.config.no_reboot => return Ok(Outcome::Rebooted),
                 Event::Reset => {
                     tracing::info!("the guest reboots");
@@ -387,8 +433,39 @@ impl Machine<'_> {
                 }
                 Event::Ended(cpu) => self.join(cpu),
                 Event::Panicked => self.go_on_with_panic(),
+                Event::Seen(look) => self.note(look),
                 Event::Halted(_) => {}
             }
+        }
+    }
+
+    /// The next event. A user who wants to hear more, and has no debugger, hears of CPUs that are dead: they are looked at
+    /// now and then.
+    fn next_event(&self) -> Result<Event, RecvError> {
+        while self.plan.config.verbose > 0 && self.gdb.is_none() && !self.is_dead {
+            match self.events.recv_timeout(plight::INTERVAL) {
+                Ok(event) => return Ok(event),
+                Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
+                Err(RecvTimeoutError::Timeout) => self.cpus.iter().for_each(|port| port.order(Order::Look)),
+            }
+        }
+        self.events.recv()
+    }
+
+    /// Says that a CPU is dead, once, if this look and the one before tell so.
+    fn note(&mut self, look: Look) {
+        let earlier = self.looks.insert(look.cpu, look.clone());
+        if let Some(plight) = earlier.and_then(|earlier| plight::since(&look, &earlier)) {
+            tracing::info!("{plight}");
+            self.is_dead = true;
+        }
+    }
+
+    /// Says which CPUs are dead, unless that was said or a debugger may hold them.
+    fn say_if_dead(&self) {
+        if self.gdb.is_none() && !self.is_dead {
+            let all = plight::at_end(&self.cpus, &self.events);
+            all.iter().for_each(|plight| log::say(format_args!("{plight}")));
         }
     }
 
@@ -405,7 +482,13 @@ impl Machine<'_> {
                 Event::Ended(cpu) => self.join(cpu),
                 Event::Panicked => self.go_on_with_panic(),
                 // The reset is stronger, and one is enough.
-                Event::PowerOff | Event::Reset | Event::PowerKey | Event::OutputLost | Event::ResetWanted(_) => {}
+                Event::PowerOff
+                | Event::Exited(_)
+                | Event::Reset
+                | Event::Seen(_)
+                | Event::PowerKey
+                | Event::OutputLost
+                | Event::ResetWanted(_) => {}
             }
         }
         None
@@ -469,7 +552,7 @@ mod tests {
             panic!("no run")
         };
         let images = Images {
-            payload: Payload::Firmware(Vec::new()),
+            payload: Payload::Firmware(Vec::new(), None),
             dtb: None,
         };
         let plan = Plan::new(&config, &images);

@@ -18,6 +18,19 @@ pub enum Start {
     },
 }
 
+/// What a look at a CPU saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Look {
+    /// The CPU's number.
+    pub cpu: usize,
+    /// The next instruction's virtual address.
+    pub pc: u64,
+    /// It waits for an interrupt.
+    pub waits: bool,
+    /// Why no interrupt gets it on, and what it last took.
+    pub plight: Option<String>,
+}
+
 /// How other threads reach a vCPU that may be running.
 pub trait Waker: Send + Sync {
     /// Raises or lowers pending interrupt lines, by the architecture's bits.
@@ -68,6 +81,8 @@ pub trait Processor: Send {
     fn doing(&self) -> &'static str;
     /// The registers as a table, for a person.
     fn show(&self) -> String;
+    /// Why no interrupt gets the CPU on, and what it last took, in a few words. `None`: one does.
+    fn plight(&self) -> Option<String>;
     /// Bits of a virtual address.
     fn address_bits(&self) -> u32;
     /// Stop at these breakpoints and watchpoints, and no others.

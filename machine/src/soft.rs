@@ -86,6 +86,9 @@ impl<G: Core> Processor for Vcpu<G> {
     fn show(&self) -> String {
         self.guest().show(self.state())
     }
+    fn plight(&self) -> Option<String> {
+        self.guest().plight(self.state())
+    }
     fn address_bits(&self) -> u32 {
         G::LAYOUT.pc.ty.bytes() * 8
     }

@@ -10,7 +10,7 @@ use emu_jit::engine::Exit;
 use crate::cpus::{Order, Port, Power};
 use crate::events::Event;
 use crate::hold::{Pace, Why};
-use crate::processor::Processor;
+use crate::processor::{Look, Processor};
 
 /// Tells the lifecycle that the thread of a vCPU has ended, by order or by a panic.
 pub struct Farewell<'a> {
@@ -41,6 +41,8 @@ struct Work {
     running: bool,
     /// It has ended or reset the machine, and waits for that to happen.
     waits_for_machine: bool,
+    /// An order came while the guest waited for an interrupt.
+    waits: bool,
     pace: Pace,
 }
 
@@ -51,6 +53,7 @@ pub fn run(cpu: usize, vcpu: &mut dyn Processor, port: &Port, events: &Sender<Ev
     let mut work = Work {
         running: false,
         waits_for_machine: false,
+        waits: false,
         pace: Pace::Run,
     };
     loop {
@@ -71,11 +74,21 @@ pub fn run(cpu: usize, vcpu: &mut dyn Processor, port: &Port, events: &Sender<Ev
                     port.debug.stop(cpu, Why::Stepped);
                 }
             }
+            Some(Order::Look) => {
+                let look = Look {
+                    cpu,
+                    pc: vcpu.pc(),
+                    waits: work.waits,
+                    plight: vcpu.plight().filter(|_| work.running),
+                };
+                let _ = events.send(Event::Seen(look));
+            }
             None if port.debug.is_held() => {
                 let go_on = port.debug.serve(vcpu, || port.has_orders());
                 work.pace = go_on.unwrap_or(work.pace);
             }
             None if work.running => {
+                work.waits = false;
                 let exit = advance(vcpu, work.pace, port);
                 work.follow(exit, cpu, vcpu, port, events);
             }
@@ -93,7 +106,10 @@ impl Work {
             let _ = events.send(event);
         };
         match exit {
-            Exit::Wait => wait(vcpu, port),
+            Exit::Wait => {
+                wait(vcpu, port);
+                self.waits = port.has_orders();
+            }
             Exit::Yield => thread::yield_now(),
             Exit::Requested if port.take_standby() => wait(vcpu, port),
             Exit::Requested => {}

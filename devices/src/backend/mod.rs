@@ -20,6 +20,10 @@ pub trait CharBackend: Send + Sync {
     fn write(&self, bytes: &[u8]) -> usize;
     /// Moves input into `bytes`; returns how many bytes there were. What is not read stays.
     fn read(&self, bytes: &mut [u8]) -> usize;
+    /// Whether no more input comes than what is there.
+    fn is_at_end(&self) -> bool {
+        false
+    }
     /// Sets who hears of input and of room. Replaces a client set before.
     fn connect(&self, client: Box<dyn CharClient>);
 }
@@ -46,6 +50,10 @@ impl CharBackend for NullChar {
 
     fn read(&self, _bytes: &mut [u8]) -> usize {
         0
+    }
+
+    fn is_at_end(&self) -> bool {
+        true
     }
 
     fn connect(&self, _client: Box<dyn CharClient>) {}

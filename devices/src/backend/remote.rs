@@ -25,7 +25,9 @@ impl Stream {
     /// The host refuses the file or a thread.
     pub fn file(threads: &Threads, path: &Path, on_lost: OnLost) -> io::Result<Stream> {
         let file = File::create(path)?;
-        Stream::to(threads, "emu-file", file.into(), on_lost)
+        let stream = Stream::to(threads, "emu-file", file.into(), on_lost)?;
+        stream.end_input();
+        Ok(stream)
     }
 
     /// Listens on a Unix socket at `path` for one program at a time. A socket there that nobody listens on any more is

@@ -72,6 +72,8 @@ struct Buffers {
     is_mid_line: bool,
     /// Somebody waits for everything to be written.
     is_urgent: bool,
+    /// The only source of input has ended.
+    is_at_end: bool,
     /// A write did not fit: the client waits for room.
     blocked: bool,
     stop: bool,
@@ -105,6 +107,7 @@ impl Stream {
                 asides: Vec::new(),
                 is_mid_line: false,
                 is_urgent: false,
+                is_at_end: false,
                 blocked: false,
                 stop: false,
             }),
@@ -124,6 +127,11 @@ impl Stream {
     pub(super) fn spawn(&self, name: &str, body: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
         let shared = self.shared.clone();
         self.threads.spawn(&format!("{name}-in"), move || body(&shared))
+    }
+
+    /// There is no input.
+    pub(super) fn end_input(&self) {
+        self.shared.end_input();
     }
 
     /// Has the file at `path` removed when the stream is closed.
@@ -226,6 +234,11 @@ impl CharBackend for Stream {
             self.shared.changed.notify_all();
         }
         count
+    }
+
+    fn is_at_end(&self) -> bool {
+        let buffers = self.shared.buffers();
+        buffers.is_at_end && buffers.input.is_empty()
     }
 
     fn connect(&self, client: Box<dyn CharClient>) {
@@ -353,6 +366,11 @@ impl Shared {
                 Err(error) => return tracing::debug!("input ended: {error}"),
             }
         }
+    }
+
+    /// No more input comes.
+    pub(super) fn end_input(&self) {
+        self.buffers().is_at_end = true;
     }
 
     /// Input for the guest.

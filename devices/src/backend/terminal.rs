@@ -76,6 +76,7 @@ impl Terminal {
         terminal.stream.spawn("emu-term", move |shared| {
             // A terminal is read on for the escape byte, whether the guest reads or not.
             shared.read_input(&input, is_terminal, |chunk| take(shared, chunk, escape, &on_escape));
+            shared.end_input();
         })?;
         Ok(terminal)
     }
@@ -117,6 +118,10 @@ impl CharBackend for Terminal {
 
     fn read(&self, bytes: &mut [u8]) -> usize {
         self.stream.read(bytes)
+    }
+
+    fn is_at_end(&self) -> bool {
+        self.stream.is_at_end()
     }
 
     fn connect(&self, client: Box<dyn CharClient>) {
@@ -327,6 +332,11 @@ mod tests {
 
         assert_eq!(read_all(&terminal, data.len()), data);
         writer.join().unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        while !terminal.is_at_end() {
+            assert!(std::time::Instant::now() < deadline, "the pipe's end is not seen");
+            std::thread::yield_now();
+        }
         assert_eq!(terminal.read(&mut [0]), 0);
     }
 

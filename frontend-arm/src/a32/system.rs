@@ -13,6 +13,13 @@ pub fn svc(t: &mut Tx) {
 pub fn bkpt(t: &mut Tx) {
     t.call_and_leave(calls::BKPT, &[]);
 }
+/// A semihosting call: the machine's, which answers in r0.
+pub fn semihosting(t: &mut Tx) {
+    let next = t.next() as i32;
+    let next = t.b.pc_rel(Ty::I32, next);
+    t.b.call(Ty::I32, calls::SEMIHOSTING, &[next]);
+    t.exit_after(Leave::Sync);
+}
 /// UDF, and whatever is Undefined.
 pub fn udf(t: &mut Tx) {
     t.undefined();

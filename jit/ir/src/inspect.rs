@@ -27,4 +27,8 @@ pub trait Inspect: Guest {
 
     /// The registers as a table, for a person.
     fn show(&self, s: &Self::State) -> String;
+
+    /// Why no interrupt gets the CPU on from where it is (it masks them), and what it last
+    /// took, in a few words. `None`: one does.
+    fn plight(&self, s: &Self::State) -> Option<String>;
 }

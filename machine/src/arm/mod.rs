@@ -56,9 +56,13 @@ impl Architecture for Arm32 {
         let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "unknown CPU model");
         let model = model::find(model).ok_or_else(unknown)?;
         let platform = Box::new(ArmPlatform::new(&around));
+        let arm = Arm {
+            model,
+            platform,
+            semihosting: around.semihosting.is_some(),
+        };
         let (bus, alone) = (Box::new(around.bus), around.cpus.count() == 1);
-        let guest = Arm { model, platform };
-        let mut vcpu = Vcpu::with_code_cache(guest, Cpu::reset(model), bus, accel, alone, around.code_cache)?;
+        let mut vcpu = Vcpu::with_code_cache(arm, Cpu::reset(model), bus, accel, alone, around.code_cache)?;
         if let Some(log) = around.log {
             vcpu.set_tracer(Some(Box::new(ArmTracer::new(log))));
         }

@@ -4,12 +4,15 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use emu_devices::bus::misuse::{self, Misuse};
 use emu_devices::bus::{self, Clock, Irq};
-use emu_frontend_arm::platform::{Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use emu_frontend_arm::platform::{Conduit, FirmwareResult, Platform, SemihostingResult, Timer, TimerOutput};
+
+use emu_ir::Stop;
 
 use super::private;
 use super::psci::{Answer, Call, Psci};
 use crate::arch::CpuWiring;
 use crate::cpus::Cpus;
+use crate::semihosting::{Done, Semihosting};
 
 /// The machine around one ARM CPU.
 pub struct ArmPlatform {
@@ -17,6 +20,7 @@ pub struct ArmPlatform {
     cpus: Arc<Cpus>,
     clock: Clock,
     psci: Psci,
+    semihosting: Option<Arc<Semihosting>>,
     physical: TimerLine,
     virt: TimerLine,
     pmu: TimerLine,
@@ -31,6 +35,7 @@ impl ArmPlatform {
             cpus: around.cpus.clone(),
             clock: around.clock.clone(),
             psci: Psci::new(around.cpus.clone(), around.cpu),
+            semihosting: around.semihosting.clone(),
             physical: timer(private::PHYSICAL_TIMER),
             virt: timer(private::VIRTUAL_TIMER),
             pmu: timer(private::PMU),
@@ -60,6 +65,21 @@ impl Platform for ArmPlatform {
         match self.psci.call(Call::new(args.map(u64::from), false)) {
             Answer::Return(result) => FirmwareResult::Return([result as u32, args[1], args[2], args[3]]),
             Answer::Stop(why) => FirmwareResult::Stop(why),
+        }
+    }
+
+    fn semihosting(
+        &mut self,
+        operation: u32,
+        parameter: u32,
+        physical: &mut dyn FnMut(u32) -> Option<u64>,
+    ) -> SemihostingResult {
+        let host = self.semihosting.as_ref();
+        match host.map(|host| host.call(self.cpu, [operation, parameter], physical)) {
+            Some(Done::Return(value)) => SemihostingResult::Return(value),
+            Some(Done::Wait) => SemihostingResult::Wait,
+            Some(Done::Exit) => SemihostingResult::Stop(Stop::CpuOff),
+            None => SemihostingResult::Return(u32::MAX),
         }
     }
 

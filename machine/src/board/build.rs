@@ -47,6 +47,8 @@ pub struct Surroundings {
     pub virtio_console: Arc<dyn CharBackend>,
     /// Contents of the flash banks, from the first one on; what is not there is erased.
     pub flash: Vec<Arc<[u8]>>,
+    /// What firmware finds in fw_cfg besides the board's description, by the items' keys.
+    pub handed: Vec<(u16, Arc<[u8]>)>,
 }
 
 /// A board's devices.
@@ -230,6 +232,9 @@ impl Assembly<'_> {
         let cpus = self.around.cpus.count() as u16;
         device.add_item(fw_cfg::key::NB_CPUS, cpus.to_le_bytes());
         device.add_item(fw_cfg::key::MAX_CPUS, cpus.to_le_bytes());
+        for (key, bytes) in &self.around.handed {
+            device.add_item(*key, bytes.clone());
+        }
         device
     }
 }

@@ -56,7 +56,11 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || "not an address; write tcp:HOST:PORT or unix:PATH".to_owned();
+        let wrong = || "not an address; write PORT, tcp:HOST:PORT or unix:PATH".to_owned();
+        let port = text.strip_prefix(':').unwrap_or(text);
+        if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) {
+            return format!("tcp::{port}").parse();
+        }
         match text.split_once(':') {
             Some(("unix", "")) => Err("a path is missing after unix:".into()),
             Some(("unix", path)) => Ok(Address::Unix(path.into())),
@@ -99,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn a_port_alone_is_this_hosts() {
+        for text in ["1234", ":1234"] {
+            assert_eq!(text.parse(), "tcp::1234".parse::<Address>());
+        }
+    }
+
+    #[test]
     fn addresses_that_are_none() {
         for text in [
             "",
@@ -113,7 +124,11 @@ mod tests {
             "tcp:[::1:1",
             "unix:",
             "udp:h:1",
-            "1234",
+            "",
+            ":",
+            "-1",
+            "65536",
+            ":1x",
         ] {
             assert!(text.parse::<Address>().is_err(), "{text:?} was taken");
         }

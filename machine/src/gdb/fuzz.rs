@@ -119,6 +119,7 @@ fn start(machine: &Machine, cpu: usize) -> std::io::Result<JoinHandle<()>> {
         bus: machine.space.view(cpu),
         code_cache: emu_jit::engine::CODE_CACHE,
         log: None,
+        semihosting: None,
     };
     let arch = Arch::Arm.architecture();
     let mut vcpu = arch.processor(arch.models()[0], Accel::Interp, around)?;

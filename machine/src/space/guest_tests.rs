@@ -114,6 +114,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         serial: Arc::new(NullChar),
         virtio_console: Arc::new(NullChar),
         flash: Vec::new(),
+        handed: Vec::new(),
     };
     let devices = Devices::new(&VIRT, around).unwrap();
     devices.reset();
@@ -134,6 +135,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         bus: devices.space.view(0),
         code_cache: emu_jit::engine::CODE_CACHE,
         log: None,
+        semihosting: None,
     };
     let Ok(mut vcpu) = arch.processor(arch.models()[0], accel, around) else {
         eprintln!("SKIPPED: this host cannot run translated code");

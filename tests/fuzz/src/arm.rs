@@ -36,6 +36,7 @@ fn arm(model: u8, now: u64) -> Arm {
     Arm {
         model: &MODELS[usize::from(model) % MODELS.len()],
         platform: Box::new(Nowhere(now)),
+        semihosting: false,
     }
 }
 

@@ -1,0 +1,87 @@
+//! A guest that is dead says nothing: this looks at its CPUs a few times and tells where they are, and what they last took,
+//! if nothing but a reset gets them on.
+
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Receiver;
+
+use crate::cpus::{Cpus, Order};
+use crate::events::Event;
+use crate::processor::Look;
+
+/// How often a running guest is looked at, where the user wants to know.
+pub const INTERVAL: Duration = Duration::from_secs(3);
+/// Looks at the end of a run, and the time between them.
+const LOOKS: usize = 3;
+const PAUSE: Duration = Duration::from_millis(10);
+/// How long the end of a run waits for a CPU to be looked at.
+const PATIENCE: Duration = Duration::from_millis(200);
+/// Bytes of code that a loop which leads nowhere has at most.
+const LOOP: u64 = 32;
+
+/// What is to be said, if `now` sees that the CPU has got nowhere since `earlier`.
+pub fn since(now: &Look, earlier: &Look) -> Option<String> {
+    let plight = now.plight.as_ref().filter(|_| earlier.plight.is_some())?;
+    let stays = now.cpu == earlier.cpu && now.waits == earlier.waits && now.pc.abs_diff(earlier.pc) < LOOP;
+    let does = if now.waits { "waits" } else { "loops" };
+    stays.then(|| format!("CPU {} {does} at {:#010x}, {plight}", now.cpu, now.pc))
+}
+
+/// What is to be said of CPUs that are dead, now that the run ends. `events` that come meanwhile are too late.
+pub fn at_end(cpus: &Cpus, events: &Receiver<Event>) -> Vec<String> {
+    (0..cpus.count()).filter_map(|cpu| dead(cpus, cpu, events)).collect()
+}
+
+fn dead(cpus: &Cpus, cpu: usize, events: &Receiver<Event>) -> Option<String> {
+    let first = look(cpus, cpu, events)?;
+    let mut said = None;
+    for _ in 1..LOOKS {
+        std::thread::sleep(PAUSE);
+        said = Some(since(&look(cpus, cpu, events)?, &first)?);
+    }
+    said
+}
+
+/// Looks at a CPU; none if it is off or does not come back.
+fn look(cpus: &Cpus, cpu: usize, events: &Receiver<Event>) -> Option<Look> {
+    cpus.get(cpu)?.order(Order::Look);
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match events.recv_deadline(end).ok()? {
+            Event::Seen(look) if look.cpu == cpu => return Some(look),
+            Event::Ended(_) => return None,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn look(pc: u64, waits: bool, plight: Option<&str>) -> Look {
+        Look {
+            cpu: 0,
+            pc,
+            waits,
+            plight: plight.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_cpu_that_gets_nowhere_is_dead() {
+        let before = look(0x100, false, Some("masked"));
+
+        assert_eq!(
+            since(&look(0x104, false, Some("masked")), &before).as_deref(),
+            Some("CPU 0 loops at 0x00000104, masked")
+        );
+        assert_eq!(since(&look(0x200, false, Some("masked")), &before), None);
+        assert_eq!(since(&look(0x100, true, Some("masked")), &before), None);
+        assert_eq!(since(&look(0x100, false, None), &before), None);
+        assert_eq!(
+            since(&look(0x100, false, Some("masked")), &look(0x100, false, None)),
+            None
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! Semihosting: each instruction that calls, real C libraries, and that without the option nothing is special.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::guest::{Emu, kept, skipped};
+use crate::start::{elf, put};
+
+const SOON: Duration = Duration::from_secs(20);
+const BASE: u32 = 0x4001_0000;
+/// `svc 0x123456`.
+const SVC: u32 = 0xef12_3456;
+
+fn run(name: &str, entry: u32, words: &[u32], more: &[&str]) -> Emu {
+    let path = put(name, &elf(BASE, entry, words));
+    Emu::start(&[&["--kernel", path.to_str().unwrap()], more].concat())
+}
+
+#[test]
+fn every_instruction_calls_and_the_exit_has_the_programs_status() {
+    // ldr r1, block; mov r0, #SYS_EXIT_EXTENDED; the call; b .; block: ADP_Stopped_ApplicationExit, 7.
+    let arm = |call| [0xe59f_1008, 0xe3a0_0020, call, 0xeaff_fffe, BASE + 20, 0x2_0026, 7];
+    let thumb = |call: u32| [0x2020_4902, 0xe7fe_0000 | call, 0xbf00_bf00, BASE + 16, 0x2_0026, 7];
+    for accel in ["jit", "interp"] {
+        for call in [SVC, 0xe10f_0070] {
+            let emu = run("call", BASE, &arm(call), &["--semihosting", "--accel", accel]);
+            assert_eq!(emu.end(SOON).0.code(), Some(7), "{call:#x} {accel}");
+        }
+        for call in [0xdfab, 0xbeab, 0xbabc] {
+            let emu = run("call-t", BASE | 1, &thumb(call), &["--semihosting", "--accel", accel]);
+            assert_eq!(emu.end(SOON).0.code(), Some(7), "{call:#x} {accel}");
+        }
+    }
+}
+
+#[test]
+fn an_exit_for_another_reason_is_no_success() {
+    // mov r0, #SYS_EXIT; mov r1, #0x20000; orr r1, r1, #0x23; svc
+    let words = [0xe3a0_0018, 0xe3a0_1802, 0xe381_1023, SVC, 0xeaff_fffe];
+
+    let emu = run("reason", BASE, &words, &["--semihosting"]);
+
+    assert_eq!(emu.end(SOON).0.code(), Some(1));
+}
+
+#[test]
+fn without_the_option_an_svc_is_an_svc() {
+    let spin = 0xeaff_fffe;
+    let words = [
+        0xe59f_0014, // ldr r0, vectors
+        0xee0c_0f10, // mcr p15, 0, r0, c12, c0, 0: VBAR
+        SVC,
+        spin,
+        spin,
+        spin,
+        spin,
+        BASE + 0x20,
+        spin,        // reset
+        spin,        // undefined instruction
+        0xe59f_0000, // supervisor call: ldr r0, function
+        0xe140_0070, // hvc #0
+        0x8400_0008, // PSCI's SYSTEM_OFF
+    ];
+
+    assert_eq!(run("plain", BASE, &words, &[]).end(SOON).0.code(), Some(0));
+    let with = run("plain-with", BASE, &words, &["--semihosting"]);
+    std::thread::sleep(Duration::from_millis(500));
+    with.signal(Signal::TERM);
+    assert_eq!(with.end(SOON).0.code(), Some(143), "the call came back");
+}
+
+#[test]
+fn all_is_shown_however_slow_the_reader() {
+    const COUNT: u32 = 300_000;
+    let words = [
+        0xe59f_1028, // ldr r1, open
+        0xe3a0_0001, // mov r0, #SYS_OPEN
+        SVC,
+        0xe59f_1020, // ldr r1, write
+        0xe581_0000, // str r0, [r1]
+        0xe3a0_0005, // mov r0, #SYS_WRITE
+        SVC,
+        0xe59f_1014, // ldr r1, exit
+        0xe581_0004, // str r0, [r1, #4]
+        0xe3a0_0020, // mov r0, #SYS_EXIT_EXTENDED
+        SVC,
+        0xeaff_fffe,
+        BASE + 60,
+        BASE + 72,
+        BASE + 84,
+        BASE + 92, // open: a name, for writing, 3 bytes long
+        4,
+        3,
+        0, // write: a handle, the start of RAM
+        0x4000_0000,
+        COUNT,
+        0x2_0026, // exit: in order, with what was not written
+        0,
+        u32::from_le_bytes(*b":tt\0"),
+    ];
+    let path = put("slow", &elf(BASE, BASE, &words));
+    let (ours, theirs) = rustix::pipe::pipe().unwrap();
+    let input = fs::File::open("/dev/null").unwrap().into();
+
+    let mut emu = Emu::start_on(&["--kernel", path.to_str().unwrap(), "--semihosting"], input, theirs);
+    std::thread::sleep(Duration::from_secs(1));
+    emu.read(fs::File::from(ours));
+    let shown = emu.end_bytes(SOON);
+
+    assert_eq!((shown.0.code(), shown.1.len()), (Some(0), COUNT as usize));
+}
+
+const PROGRAM: &str = r#"
+#include <stdio.h>
+int main(void) {
+    char line[64];
+    FILE *f = fopen("made", "w");
+    if (!f || fprintf(f, "forty %d\n", 42) < 0 || fclose(f)) return 2;
+    f = fopen("made", "r");
+    if (!f || !fgets(line, sizeof line, f)) return 3;
+    printf("hello %s", line);
+    if (fopen("../outside", "w") || fopen("/tmp/outside", "w")) return 4;
+    if (!fgets(line, sizeof line, stdin)) return 5;
+    printf("you said %s", line);
+#ifndef __PICOLIBC__ /* It reads by SYS_READC, which has no end. */
+    if (fgets(line, sizeof line, stdin)) return 6;
+#endif
+    return 7;
+}
+"#;
+
+/// Builds the program with a C library, or says why not.
+fn build(folder: &Path, library: &str, set: &str) -> Result<PathBuf, String> {
+    let (source, program) = (folder.join("program.c"), folder.join(format!("{library}{set}.elf")));
+    fs::write(&source, PROGRAM).unwrap();
+    let options: &[&str] = match library {
+        "newlib" => &["--specs=rdimon.specs", "-Wl,-Ttext=0x40010000"],
+        _ => &[
+            "--specs=picolibc.specs",
+            "--crt0=hosted",
+            "--oslib=semihost",
+            "-Wl,--defsym=__flash=0x40010000,--defsym=__flash_size=0x100000",
+            "-Wl,--defsym=__ram=0x40200000,--defsym=__ram_size=0x200000",
+        ],
+    };
+    let mut compiler = Command::new("arm-none-eabi-gcc");
+    compiler
+        .args(["-mcpu=cortex-a15", "-O1", set, "-o"])
+        .arg(&program)
+        .arg(&source)
+        .args(options);
+    let built = compiler.output().map_err(|e| format!("arm-none-eabi-gcc: {e}"))?;
+    match built.status.success() {
+        true => Ok(program),
+        false => Err(String::from_utf8_lossy(&built.stderr).into_owned()),
+    }
+}
+
+#[test]
+fn programs_of_newlib_and_picolibc_read_write_and_end() {
+    let test = "programs_of_newlib_and_picolibc_read_write_and_end";
+    for (library, package) in [
+        ("newlib", "libnewlib-arm-none-eabi"),
+        ("picolibc", "picolibc-arm-none-eabi"),
+    ] {
+        let folder = kept().join(format!("semihosting-{library}-{}", std::process::id()));
+        fs::create_dir_all(folder.join("files")).unwrap();
+        for set in ["-marm", "-mthumb"] {
+            let program = match build(&folder, library, set) {
+                Ok(program) => program,
+                Err(reason) => {
+                    skipped(test, &format!("{reason} (packages gcc-arm-none-eabi, {package})"));
+                    continue;
+                }
+            };
+            let files = folder.join("files");
+            let mut emu = Emu::start(&[
+                "--kernel",
+                program.to_str().unwrap(),
+                "--semihosting",
+                files.to_str().unwrap(),
+            ]);
+            emu.send("typed\n");
+            emu.close_input();
+
+            let (status, output, errors) = emu.end(SOON);
+
+            assert_eq!(status.code(), Some(7), "{library} {set}: {output}{errors}");
+            assert_eq!(output, "hello forty 42\nyou said typed\n", "{library} {set}");
+            assert_eq!(fs::read(files.join("made")).unwrap(), b"forty 42\n");
+            assert!(!folder.join("outside").exists());
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
