@@ -4,10 +4,10 @@ mod memory;
 mod modes;
 
 use super::*;
-use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory};
+use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory, any};
 use crate::interp::Prepared;
 use emu_devices::bus::Ram;
-use emu_ir::{Block, Op, Pieces, RamPage, Slot, Val};
+use emu_ir::{Block, Mem, Op, Pieces, RamPage, Rmw, Slot, Val};
 
 /// One page of memory at physical 0.
 struct OnePage(Arc<Ram>);
@@ -45,10 +45,13 @@ impl Bench {
         Bench::of(TestGuest::default())
     }
     fn of(guest: TestGuest) -> Bench {
-        let ram = Arc::new(Ram::new(MEMORY).expect("memory"));
+        Bench::on(guest, Arc::new(Ram::new(MEMORY).expect("memory")), true)
+    }
+    /// With this memory; `alone`: no other vCPU has it.
+    fn on(guest: TestGuest, ram: Arc<Ram>, alone: bool) -> Bench {
         let state: State = bytemuck::Zeroable::zeroed();
         let bus = Box::new(OnePage(ram.clone()));
-        let v = Vcpu::new(guest, state, bus, Accel::Jit, true).expect("a vCPU");
+        let v = Vcpu::new(guest, state, bus, Accel::Jit, alone).expect("a vCPU");
         Bench {
             v,
             ram,
@@ -84,13 +87,18 @@ impl Bench {
         let found = code.install::<TestGuest>(key, (block, lives), None, &mut self.v.emitter, tlb)?;
         code.entry(found)
     }
-    fn run(&mut self, entry: u64, state: &State) -> (State, Vec<u8>, Left) {
-        self.ram.copy_in(0, &self.fresh.bytes).expect("all inside");
+    /// Run a block on memory as it is.
+    fn enter(&mut self, entry: u64, state: &State) -> Reason {
         *self.v.state_mut() = *state;
         self.v.reselect();
         self.v.own.prepare(PAGE_BASE, state.fp_round);
         let reason = call::enter(&mut self.v, entry);
         self.v.collect_flags();
+        reason
+    }
+    fn run(&mut self, entry: u64, state: &State) -> (State, Vec<u8>, Left) {
+        self.ram.copy_in(0, &self.fresh.bytes).expect("all inside");
+        let reason = self.enter(entry, state);
         let left = match reason {
             Reason::Link | Reason::Goto => {
                 self.v.set_goto();
@@ -147,8 +155,53 @@ fn compare(bench: &mut Bench, entry: u64, prepared: &Prepared, state: &State, wh
 
 #[test]
 fn every_operation_emitted_equals_interpreted() {
-    let mut bench = Bench::new();
-    for case in cases::all() {
+    compare_cases(Bench::new(), cases::all());
+}
+
+#[test]
+fn what_several_vcpus_need_emitted_equals_interpreted() {
+    let bench = Bench::on(TestGuest::default(), Arc::new(Ram::new(MEMORY).expect("memory")), false);
+    let mut cases = cases::all();
+    cases.retain(|c| ["Cas", "Swap", "Rmw", "Barrier"].contains(&c.name));
+    compare_cases(bench, cases);
+}
+
+#[test]
+fn updates_by_two_vcpus_are_all_there() {
+    const COUNT: u32 = 20_000;
+    let ram = Arc::new(Ram::new(MEMORY).expect("memory"));
+    let mut b = Builder::new();
+    let (one, bit, at) = (b.get(any(0, Ty::I64)), b.get(any(1, Ty::I32)), b.i32(0x100));
+    b.rmw(Rmw::Add, at, one, Mem::new(3, 0));
+    let old = b.rmw(Rmw::Add, at, one, Mem::new(3, 0));
+    b.set(any(2, Ty::I64), old);
+    let at = b.i32(0x110);
+    let old = b.rmw(Rmw::Xor, at, bit, Mem::new(2, 0));
+    b.set(any(3, Ty::I32), old);
+    b.exit(Leave::Sync);
+
+    std::thread::scope(|s| {
+        for bit in [1, 2] {
+            let (ram, block) = (ram.clone(), &b.block);
+            s.spawn(move || {
+                let mut bench = Bench::on(TestGuest::default(), ram, false);
+                let entry = bench.install(block).expect("fits");
+                let mut state: State = bytemuck::Zeroable::zeroed();
+                (state.v[0][0], state.v[1][0]) = (1, bit);
+                for n in 0..COUNT {
+                    bench.enter(entry, &state);
+                    let turned = bench.v.state().v[3][0] & bit != 0;
+                    assert_eq!(turned, n % 2 != 0, "only this vCPU turns the bit");
+                }
+            });
+        }
+    });
+
+    assert_eq!(ram.load::<u64>(0x100), Some(4 * u64::from(COUNT)));
+}
+
+fn compare_cases(mut bench: Bench, cases: Vec<Case>) {
+    for case in cases {
         for &how in Operands::ALL {
             let rows = case.rows();
             let mut shared = None;
