@@ -9,9 +9,9 @@ use crate::tlb::{DATA_BITS, ENTRY_SHIFT, STRICT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Fence, Inst, Mem, Op, Ty, Val};
 
-/// A memory operation: where its address is, and the ways to its slow path and back.
+/// The check of a memory operation: where its address is, and the ways to its slow path and back.
 #[derive(Clone, Copy)]
-pub(super) struct Access {
+pub(super) struct Check {
     mem: Mem,
     write: bool,
     pub addr: u8,
@@ -23,7 +23,7 @@ pub(super) struct Access {
 
 /// Its slow path: what it needs to know of the registers at that point.
 pub struct Slow {
-    access: Access,
+    access: Check,
     /// Operands to pass: register or constant, and type.
     args: [Option<(Place, Ty)>; 2],
     /// Where the result goes.
@@ -158,10 +158,10 @@ impl Emit<'_> {
     }
 
     /// Start a memory operation.
-    pub(super) fn access(&mut self, inst: Inst, addr: Val, mem: Mem) -> Access {
+    pub(super) fn access(&mut self, inst: Inst, addr: Val, mem: Mem) -> Check {
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
         let site = self.site(What::Mem(inst));
-        Access {
+        Check {
             mem,
             write: !matches!(inst.op, Op::Load { .. }),
             addr: self.reg(addr),
@@ -174,7 +174,7 @@ impl Emit<'_> {
     /// Its inline part ends here: note its slow path, and what that passes and makes.
     pub(super) fn end_access(
         &mut self,
-        access: Access,
+        access: Check,
         args: [Option<(Place, Ty)>; 2],
         result: Option<(Val, Place, Ty)>,
         ways: Ways,
@@ -196,12 +196,12 @@ impl Emit<'_> {
     }
 
     /// The inline check of a page: afterwards `[t + addr]` is the host memory, or control went to the slow path.
-    fn check(&mut self, access: &Access) -> (u8, Ways) {
+    fn check(&mut self, access: &Check) -> (u8, Ways) {
         let u = self.temp();
         self.check_with(u, access)
     }
     /// The same with a register to work in.
-    pub(super) fn check_with(&mut self, u: u8, access: &Access) -> (u8, Ways) {
+    pub(super) fn check_with(&mut self, u: u8, access: &Check) -> (u8, Ways) {
         let t = self.temp();
         let hit = self.check_bytes((t, u), access.addr, access.mem.bytes().into(), access, access.from);
         let miss = Miss {
@@ -220,7 +220,7 @@ impl Emit<'_> {
         (t, u): (u8, u8),
         first: u8,
         bytes: i64,
-        access: &Access,
+        access: &Check,
         slow: DynamicLabel,
     ) -> DynamicLabel {
         let hit = self.a.new_dynamic_label();
@@ -247,7 +247,7 @@ impl Emit<'_> {
         hit
     }
     /// Where a check failed: go back if it was only for the memory's strict alignment, and that is kept.
-    fn retry(&mut self, access: &Access, miss: Miss) {
+    fn retry(&mut self, access: &Check, miss: Miss) {
         let Miss {
             entry,
             want,
@@ -284,8 +284,8 @@ impl Emit<'_> {
         }
     }
     /// The inline check of a [`plain`] access at the address `v`: where it goes then, and what its slow path may do.
-    fn reach(&mut self, v: Val, access: &Access) -> (At, Ways) {
-        let &Access { mem, write, addr, .. } = access;
+    fn reach(&mut self, v: Val, access: &Check) -> (At, Ways) {
+        let &Check { mem, write, addr, .. } = access;
         if let Some((w, at)) = self.in_window(v, mem, write) {
             let slow = access.from;
             dynasm!(self.a ; .arch x64 ; test Rq(w), Rq(w) ; jz =>slow);
@@ -354,7 +354,7 @@ impl Emit<'_> {
         self.end_access(access, [None; 2], Some((v, result, ty)), ways);
     }
     /// Nothing of an access is made inline.
-    pub(super) fn only_slow(&mut self, access: &Access) -> Ways {
+    pub(super) fn only_slow(&mut self, access: &Check) -> Ways {
         let from = access.from;
         dynasm!(self.a ; .arch x64 ; jmp =>from);
         Ways::default()
@@ -435,8 +435,8 @@ impl Emit<'_> {
         }
     }
     /// Big-endian and other rare stores.
-    fn store_hard(&mut self, value: Place, ty: Ty, access: &Access) -> Ways {
-        let &Access { mem, addr: r, .. } = access;
+    fn store_hard(&mut self, value: Place, ty: Ty, access: &Check) -> Ways {
+        let &Check { mem, addr: r, .. } = access;
         let Place::Gpr(s) = value else {
             return self.only_slow(access);
         };
@@ -543,7 +543,7 @@ impl Emit<'_> {
     }
 
     pub fn slow_path(&mut self, s: Slow) {
-        let Access {
+        let Check {
             mem, addr, from, back, ..
         } = s.access;
         dynasm!(self.a ; .arch x64 ; =>from);
