@@ -302,7 +302,10 @@ impl Tracer<Arm> for Counter {
             ..Wants::default()
         }
     }
-    fn enter(&mut self, state: &Cpu, _: &Entered) {
+    fn enter(&mut self, state: &Cpu, insn: &Entered) {
+        if insn.key.phys % 0x1000 + insn.code.len() as u64 > 0x1000 {
+            self.count("across");
+        }
         self.count(names::instruction_set(state.mode));
         self.count(names::mode(state.current_mode()));
     }
@@ -335,6 +338,7 @@ fn programs_do_what_they_are_for() {
     let least = [
         ("arm", 5000),
         ("thumb", 5000),
+        ("across", 60),
         ("usr", 1000),
         ("sys", 1000),
         ("svc", 1000),

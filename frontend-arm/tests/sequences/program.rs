@@ -29,9 +29,9 @@ const HANDLERS: [u32; 36] = [
     0xe1b0_f00e, // 28: svc: movs pc, lr
     0xe25d_d001, // 2c: pabt: subs sp, sp, #1
     0xda00_0012, // 30: ble end
-    0xe20d_e00f, // 34: and lr, sp, #15
-    0xe1a0_e58e, // 38: lsl lr, lr, #11
-    0xe28e_ea01, // 3c: add lr, lr, #0x1000
+    0xe20d_e007, // 34: and lr, sp, #7
+    0xe1a0_e60e, // 38: lsl lr, lr, #12
+    0xe28e_ec14, // 3c: add lr, lr, #0x1400
     0xe36f_f0df, // 40: msr spsr_cxsf, #0xdf
     0xe1b0_f00e, // 44: movs pc, lr
     0xe25d_d001, // 48: dabt: subs sp, sp, #1
@@ -50,9 +50,12 @@ const HANDLERS: [u32; 36] = [
 ];
 const END: u32 = 0x80;
 
-/// Chunks of code: even ones A32, odd ones Thumb.
+/// Chunks of code, four to a page: the inner ones A32, the outer ones Thumb, so that an instruction goes from the last
+/// chunk of any page to the first of any other, wherever pages are mapped one after the other.
 const CHUNKS: u32 = 32;
 const CHUNK: u32 = 0x400;
+/// Bytes at a page's end that lead to that instruction, its first half included.
+const LEAD: u32 = 14;
 const CODE: u32 = 0x1000;
 const DATA: u32 = 0x9000;
 const DATA_PAGES: u32 = 6;
@@ -111,6 +114,11 @@ fn open_page(phys: u32) -> u32 {
     phys | 1 << 6 | 3 << 4 | 0b1110
 }
 
+/// Whether a chunk is Thumb code.
+fn is_thumb(chunk: u32) -> bool {
+    matches!(chunk % 4, 0 | 3)
+}
+
 /// A first level descriptor of a second level table.
 fn table(at: u32, domain: u32) -> u32 {
     at | domain << 5 | 1
@@ -167,13 +175,14 @@ impl Writer<'_> {
         let chunks: Vec<u32> = (0..used).map(|_| random.word_below(CHUNKS)).collect();
         let mut pieces = Vec::new();
         for chunk in 0..CHUNKS {
-            let (at, thumb) = ((CODE + chunk * CHUNK) as usize, chunk % 2 == 1);
+            let (at, thumb) = ((CODE + chunk * CHUNK) as usize, is_thumb(chunk));
             base[at..at + CHUNK as usize].copy_from_slice(&Asm::ends(thumb, CHUNK as usize));
+            self.page_end(chunk, &mut base, random);
             if chunks.contains(&chunk) {
                 self.chunk(chunk, &chunks, random, &mut pieces);
             }
         }
-        let start = self.start(CODE + chunks[0] * CHUNK, chunks[0] % 2 == 1, random);
+        let start = self.start(CODE + chunks[0] * CHUNK, is_thumb(chunks[0]), random);
         Program {
             base,
             pieces,
@@ -183,8 +192,9 @@ impl Writer<'_> {
     }
 
     fn chunk(&self, chunk: u32, chunks: &[u32], random: &mut Random, pieces: &mut Vec<Piece>) {
-        let (thumb, first) = (chunk % 2 == 1, CODE + chunk * CHUNK);
-        let mut at = first;
+        let (thumb, first) = (is_thumb(chunk), CODE + chunk * CHUNK);
+        // Past the second half of an instruction.
+        let mut at = if chunk.is_multiple_of(4) { first + 2 } else { first };
         let mut push = |at: &mut u32, asm: Asm| {
             let piece = Piece {
                 at: *at,
@@ -202,8 +212,8 @@ impl Writer<'_> {
         for _ in 0..count {
             let mut asm = Asm::new(thumb);
             self.piece(&mut asm, at, chunks, random);
-            // The jump at the end is at most as long as this.
-            if at + asm.bytes.len() as u32 + 32 > first + CHUNK {
+            // The jump at the end is at most as long as this, and the page's end has a use of its own.
+            if at + asm.bytes.len() as u32 + 32 + LEAD > first + CHUNK {
                 break;
             }
             push(&mut at, asm);
@@ -213,8 +223,38 @@ impl Writer<'_> {
         push(&mut at, tail);
     }
 
+    /// The halves of instructions that go from one page to the next: a chunk's first halfword (alone it does no harm; a
+    /// chunk without pieces goes back from there), or its last with some instructions before it.
+    fn page_end(&self, chunk: u32, base: &mut [u8], random: &mut Random) {
+        let at = (CODE + chunk * CHUNK) as usize;
+        if chunk.is_multiple_of(4) {
+            base[at] = random.word() as u8 & 0xf7;
+            base[at + 1..at + 4].copy_from_slice(&[0, 0x70, 0x47]);
+        } else if chunk % 4 == 3 {
+            let end = at + CHUNK as usize;
+            let mut asm = Asm::new(true);
+            (2..LEAD).step_by(2).for_each(|_| self.narrow(&mut asm, random));
+            let (address, low) = (8 + random.word_below(4), random.word_below(8));
+            asm.narrow(random.pick(&[
+                0xf240 | low,     // MOVW r0, #
+                0xea80 | low,     // EOR r0, r, r, shift
+                0xf1b0 | low,     // SUBS r0, r, #
+                0xf8d0 | address, // LDR r0, [r, #]
+                0xf8c0 | address, // STR r0, [r, #]
+            ]));
+            base[end - asm.bytes.len()..end].copy_from_slice(&asm.bytes);
+        }
+    }
+
+    /// A T16 instruction that computes.
+    fn narrow(&self, asm: &mut Asm, random: &mut Random) {
+        // No high register is written: those have other tasks.
+        let half = word_of(random.pick(&self.rows.narrow), random);
+        asm.narrow(if half >> 10 == 0b010001 { half & !0x80 } else { half });
+    }
+
     fn piece(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
-        let kind = random.word_below(24);
+        let kind = random.word_below(26);
         if matches!(kind, 17..=19) {
             // What changes mappings must not change its own: until an ISB or an exception either may hold, and a branch in
             // the page asks no TLB in translated code.
@@ -238,6 +278,7 @@ impl Writer<'_> {
             20 => self.registers(asm, random),
             21 => interrupt(asm),
             22 => trap(asm, random),
+            23 | 24 => across(asm, random),
             _ => jump(asm, at, chunks, random),
         }
     }
@@ -255,9 +296,7 @@ impl Writer<'_> {
             } else if random.one_in(3) {
                 asm.word(word_of(random.pick(&self.rows.wide), random));
             } else {
-                // No high register is written: those have other tasks.
-                let half = word_of(random.pick(&self.rows.narrow), random);
-                asm.narrow(if half >> 10 == 0b010001 { half & !0x80 } else { half });
+                self.narrow(asm, random);
             }
         }
         asm.settle();
@@ -309,7 +348,7 @@ impl Writer<'_> {
                 break place;
             }
         };
-        let thumb = (place - CODE) / CHUNK % 2 == 1;
+        let thumb = is_thumb((place - CODE) / CHUNK);
         let mut new = Asm::new(thumb);
         self.compute(&mut new, random);
         new.bytes.resize(4, 0);
@@ -646,6 +685,16 @@ fn trap(asm: &mut Asm, random: &mut Random) {
     }
 }
 
+/// To a page's end, and into the next: of the code, where that is code too, or of whatever is mapped.
+fn across(asm: &mut Asm, random: &mut Random) {
+    let page = CODE + 0x1000 * random.word_below(CHUNKS / 4 - 1);
+    let play = PLAY + 0x1000 * random.word_below(16);
+    let alias = random.pick(&[page, SECTION + page, play]);
+    let to = alias + 0x1000 - 2 * (1 + random.word_below(LEAD / 2));
+    asm.set(0, to | 1);
+    asm.exchange(0, true);
+}
+
 /// Goes to another chunk, or to the end.
 fn jump(asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
     if random.one_in(16) {
@@ -653,11 +702,12 @@ fn jump(asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
         return asm.exchange(0, false);
     }
     let chunk = random.pick(chunks);
-    let (address, thumb) = (CODE + chunk * CHUNK, chunk % 2 == 1);
+    let (address, thumb) = (CODE + chunk * CHUNK, is_thumb(chunk));
     let here = at + asm.bytes.len() as u32;
-    match random.word_below(6) {
+    match random.word_below(7) {
         0 | 1 if thumb == asm.thumb => asm.branch(here, address, thumb, random.one_in(2)),
         2 => asm.branch(here, address, thumb, true),
+        6 => across(asm, random),
         kind => {
             let alias = if kind == 3 {
                 PLAY + 0x1000 * random.word_below(16) + address % 0x1000
