@@ -10,13 +10,13 @@ use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
 pub fn connect<G: Guest>(v: &mut Vcpu<G>) {
     let slow: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = slow::<G>;
     let call: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = call::<G>;
-    let base = v.mmu.code.base();
+    let base = v.mmu.blocks.base();
     v.own.connect(slow as usize as u64, call as usize as u64, base);
 }
 
 /// Run translated code from `entry` until it leaves.
 pub fn enter<G: Guest>(v: &mut Vcpu<G>, entry: u64) -> Reason {
-    let (thunk, state) = (v.mmu.code.enter(), v.own.pointer());
+    let (thunk, state) = (v.mmu.blocks.enter(), v.own.pointer());
     let v = std::ptr::from_mut(v);
     // SAFETY: `v` is borrowed mutably for as long as this runs, and used only by this pointer from here on: translated code
     // comes back with it in `slow` and `call`. Thunk and entry are of this vCPU's cache, the state of its frame; its
@@ -66,7 +66,7 @@ impl<G: Guest> Vcpu<G> {
         reason = "the emitter makes the slow thunk's sites of memory operations"
     )]
     fn access(&mut self, addr: u64, site: u32) -> u32 {
-        let site = self.mmu.code.site(site).clone();
+        let site = self.mmu.blocks.site(site).clone();
         let What::Mem(inst) = site.what else {
             unreachable!("a memory site")
         };
@@ -100,7 +100,7 @@ impl<G: Guest> Vcpu<G> {
             }
             other => unreachable!("{} is no memory access", other.op.name()),
         };
-        if std::mem::take(&mut self.mmu.code.rewritten) {
+        if std::mem::take(&mut self.mmu.blocks.rewritten) {
             // Perhaps this very block, which goes to its own start without asking whether it is still there.
             self.own.attention().look();
         }
@@ -118,7 +118,7 @@ impl<G: Guest> Vcpu<G> {
     )]
     fn helper(&mut self, number: u32) -> u32 {
         let mut args = self.own.args();
-        match &self.mmu.code.site(number).what {
+        match &self.mmu.blocks.site(number).what {
             What::Eval(block) => {
                 let state = self.own.state();
                 let (bits, flags) = interp::eval(block, &args[..block.insts.len() - 1], state, G::LAYOUT);
@@ -158,7 +158,7 @@ impl<G: Guest> Vcpu<G> {
                 self.finish(bits & ty.mask(), 0)
             }
             Err(fault) => {
-                let site = self.mmu.code.site(number).clone();
+                let site = self.mmu.blocks.site(number).clone();
                 self.fault(&site, fault)
             }
         }

@@ -284,7 +284,7 @@ impl<G: Guest> Vcpu<G> {
         let gone = known.iter().filter(|a| wanted.binary_search(a).is_err());
         let new = wanted.iter().filter(|a| known.binary_search(a).is_err());
         for &addr in gone.chain(new) {
-            self.mmu.code.invalidate_offset(offset(addr));
+            self.mmu.blocks.invalidate_offset(offset(addr));
         }
     }
     /// The virtual pc.

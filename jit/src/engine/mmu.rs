@@ -1,6 +1,6 @@
 //! Memory as the guest sees it: TLB look-up, page walks, alignment, page crossing, device access, self-modifying code.
 
-use super::code::{Code, Found};
+use super::blocks::{Blocks, Found};
 use super::debug::Watching;
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
@@ -19,7 +19,7 @@ pub struct Mmu {
     /// What table entries point into.
     pub host: HostMemory,
     pub tlb: Tlb,
-    pub code: Code,
+    pub blocks: Blocks,
     /// The tables of address spaces 0 and 1.
     spaces: [usize; 2],
     /// [`Guest::context`] may have changed.
@@ -52,14 +52,14 @@ enum To {
 }
 
 impl Mmu {
-    pub fn new(bus: Box<dyn Bus + Send>, code: Code) -> Mmu {
+    pub fn new(bus: Box<dyn Bus + Send>, blocks: Blocks) -> Mmu {
         let mut tlb = Tlb::new(CONTEXTS);
         let first = tlb.select(emu_ir::Context::default());
         Mmu {
             bus,
             host: HostMemory::default(),
             tlb,
-            code,
+            blocks,
             spaces: [first; 2],
             dirty: true,
             traps_changed: true,
@@ -90,7 +90,7 @@ impl Mmu {
     /// Forget all translations of addresses and code.
     pub fn forget_all(&mut self) {
         self.tlb.flush(Flush::ALL);
-        self.code.forget_all(&mut self.tlb);
+        self.blocks.forget_all(&mut self.tlb);
         self.dirty = true;
     }
     /// Forget where memory is, if it has moved.
@@ -102,7 +102,7 @@ impl Mmu {
     }
     /// Stores to a physical page are to be looked at: it has code.
     pub fn protect(&mut self, phys: u64) {
-        if self.code.pages.guard(phys) {
+        if self.blocks.pages.guard(phys) {
             self.tlb.protect(phys & PAGE);
         }
     }
@@ -150,7 +150,7 @@ impl Mmu {
         }
         let mut page = self.walk(at, va, Access::Execute, 0)?;
         page.phys = self.ram(page.phys).ok_or(nothing_there(va))?.phys;
-        let table = self.code.pages.table(page.phys);
+        let table = self.blocks.pages.table(page.phys);
         let phys = self.marked(self.spaces[0], va, &page);
         *self.tlb.code(self.spaces[0], va) = CodeEntry {
             tag: va & PAGE,
@@ -163,19 +163,19 @@ impl Mmu {
     /// The block at `pc`, if there is one for its key. One that crosses into the next page is there only where that page
     /// is the one it was made from; the error is the fault of fetching from it.
     pub fn block<G: Guest>(&mut self, at: Now<G>, pc: u64, key: BlockKey) -> Result<Option<Found>, Fault> {
-        let mut found = self.code.lookup(key, None);
-        if found.is_some_and(|found| self.code.crosses(found)) {
+        let mut found = self.blocks.lookup(key, None);
+        if found.is_some_and(|found| self.blocks.crosses(found)) {
             let next = self.fetch_page::<G>(at, page_after::<G>(pc))?;
-            found = self.code.lookup(key, Some(next));
+            found = self.blocks.lookup(key, Some(next));
         }
-        if let Some(table) = found.and_then(|found| self.code.came_to(found)) {
+        if let Some(table) = found.and_then(|found| self.blocks.came_to(found)) {
             self.tlb.code(self.spaces[0], pc).table = table;
         }
         Ok(found)
     }
     /// The bytes of a block, its physical address, and how many instructions it has.
     pub fn read_block(&mut self, block: Found, out: &mut Vec<u8>) -> (u64, u32) {
-        let (phys, len, next_page, insns) = self.code.extent(block);
+        let (phys, len, next_page, insns) = self.blocks.extent(block);
         self.read_code(phys, len, next_page, out);
         (phys, insns)
     }
@@ -247,7 +247,7 @@ impl Mmu {
         } else {
             INVALID
         };
-        if ram.is_some_and(|r| !r.writable) || self.code.pages.guards(page.phys) {
+        if ram.is_some_and(|r| !r.writable) || self.blocks.pages.guards(page.phys) {
             write |= SLOW;
         }
         // A walk answers for the access it was asked for; what it says of the other is a bonus.
@@ -325,7 +325,7 @@ impl Mmu {
             To::Ram(a) if e.write & SLOW == 0 => self.host.store(a, len, value),
             To::Ram(a) if self.ram(phys & PAGE).is_some_and(|r| r.writable) => {
                 self.host.store(a, len, value);
-                self.code.invalidate(phys, len);
+                self.blocks.invalidate(phys, len);
             }
             To::Ram(_) | To::Device(_) => {
                 let fault = Fault::Bus {
@@ -343,7 +343,7 @@ impl Mmu {
     }
     /// A page whose code is gone for a while can be stored to directly again.
     fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
-        if e.write & SLOW != 0 && e.phys & DEVICE == 0 && self.code.pages.relax(e.phys) {
+        if e.write & SLOW != 0 && e.phys & DEVICE == 0 && self.blocks.pages.relax(e.phys) {
             let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
             if writable && !self.watching.page(va).1 {
                 let space = self.spaces[space as usize & 1];
@@ -522,7 +522,7 @@ impl Mmu {
             && addr.is_multiple_of(len as u64)
         {
             let held = ram(&self.host, a, len);
-            self.code.invalidate(e.phys & PAGE | addr & 0xfff, len);
+            self.blocks.invalidate(e.phys & PAGE | addr & 0xfff, len);
             self.relax(mem.idx, addr, &e);
             return Ok(swapped(held, mem));
         }
@@ -558,7 +558,7 @@ fn page_after<G: Guest>(va: u64) -> u64 {
     (va & PAGE).wrapping_add(4096) & G::LAYOUT.pc.ty.mask() as u64
 }
 
-/// Code bytes for a translator.
+/// Blocks bytes for a translator.
 pub struct Bytes<'a, G: Guest> {
     mmu: &'a mut Mmu,
     at: Now<'a, G>,

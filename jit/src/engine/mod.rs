@@ -2,15 +2,15 @@
 //!
 //! [`Vcpu::run`] looks at what other threads asked for ([`Kick`]), lets the guest take pending interrupts, finds the block
 //! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
-//! [`mmu`] has memory as the guest sees it, [`code`] the blocks, [`pages`] what guest pages have of them, [`call`] the ways from translated code into Rust,
-//! [`trace`] who is told of all that, [`debug`] what a debugger asks for.
+//! [`mmu`] has memory as the guest sees it, [`blocks`] the blocks, [`pages`] what guest pages have of them, [`call`] the
+//! ways from translated code into Rust, [`trace`] who is told of all that, [`debug`] what a debugger asks for.
 #![allow(
     clippy::indexing_slicing,
     reason = "blocks and sites have numbers that were given out since all were last forgotten; address spaces are 0 and 1"
 )]
 
+mod blocks;
 mod call;
-mod code;
 pub mod debug;
 mod mmu;
 mod pages;
@@ -26,7 +26,7 @@ use crate::x64::{
     frame::{Frame, Own},
     thunks::Reason,
 };
-use code::{Code, Found};
+use blocks::{Blocks, Found};
 use debug::{Breakpoints, Hit};
 use emu_ir::{Access, BlockKey, Builder, Bus, FP_DENORMAL, Fault, Guest, Leave, Stop, Ty};
 use mmu::Mmu;
@@ -189,8 +189,8 @@ impl<G: Guest> Vcpu<G> {
             frame: own.frame().clone(),
             written: Written::default(),
         });
-        let code = Code::new(G::LAYOUT, code_cache.max(LEAST_CODE_CACHE), accel == Accel::Jit, alone)?;
-        let mmu = Mmu::new(bus, code);
+        let blocks = Blocks::new(G::LAYOUT, code_cache.max(LEAST_CODE_CACHE), accel == Accel::Jit, alone)?;
+        let mmu = Mmu::new(bus, blocks);
         let (builder, scratch) = (Builder::new(), interp::Scratch::default());
         let (passes, emitter) = (opt::Scratch::default(), x64::Scratch::default());
         let v = Vcpu {
@@ -302,7 +302,7 @@ impl<G: Guest> Vcpu<G> {
     fn forget_written(&mut self) {
         self.mmu.follow_bus();
         for (phys, len) in self.shared.written.take() {
-            self.mmu.code.invalidate_range(phys, len);
+            self.mmu.blocks.invalidate_range(phys, len);
         }
     }
     /// Let the guest take a pending interrupt; whether it took one.
@@ -412,10 +412,10 @@ impl<G: Guest> Vcpu<G> {
             }
             let block = &mut self.builder.block;
             let lives = opt::improve(block, G::LAYOUT, CallEffect::of::<G>, &mut self.passes);
-            let code = &mut self.mmu.code;
+            let blocks = &mut self.mmu.blocks;
             let emitted = match self.accel {
                 Accel::Interp => None,
-                Accel::Jit => code.install::<G>(key, (block, lives), next_page, &mut self.emitter, &mut self.mmu.tlb),
+                Accel::Jit => blocks.install::<G>(key, (block, lives), next_page, &mut self.emitter, &mut self.mmu.tlb),
             };
             let found = match emitted {
                 Some(found) => found,
@@ -426,7 +426,7 @@ impl<G: Guest> Vcpu<G> {
                 }
                 None => {
                     opt::compact(block, &mut self.passes);
-                    code.install_ir(key, block, next_page, &mut self.mmu.tlb)
+                    blocks.install_ir(key, block, next_page, &mut self.mmu.tlb)
                 }
             };
             self.mmu.protect(key.phys);
@@ -440,7 +440,7 @@ impl<G: Guest> Vcpu<G> {
         loop {
             self.reselect();
             let Some(found) = self.find() else { return Leave::Sync };
-            let Some(code) = self.mmu.code.ir(found) else {
+            let Some(code) = self.mmu.blocks.ir(found) else {
                 return Leave::Sync;
             };
             if let Some(leave) = self.run_ir(&code) {
@@ -479,10 +479,10 @@ impl<G: Guest> Vcpu<G> {
         let Some(found) = self.find() else { return Leave::Sync };
         let page = self.pc() & !0xfff;
         let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
-        if let Some(code) = self.mmu.code.ir(found) {
+        if let Some(code) = self.mmu.blocks.ir(found) {
             return self.run_ir(&code).unwrap_or(Leave::Sync);
         }
-        let Some(mut entry) = self.mmu.code.entry(found) else {
+        let Some(mut entry) = self.mmu.blocks.entry(found) else {
             return Leave::Sync;
         };
         self.own.prepare(page, round);
@@ -514,7 +514,7 @@ impl<G: Guest> Vcpu<G> {
     /// The pc of the `Goto` that left translated code.
     fn set_goto(&mut self) -> u32 {
         let (site, page) = self.own.left_at();
-        let offset = self.mmu.code.goto_offset(site);
+        let offset = self.mmu.blocks.goto_offset(site);
         let pc = page.wrapping_add_signed(offset as i64) & G::LAYOUT.pc.ty.mask() as u64;
         let state = self.own.state_mut();
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
@@ -526,12 +526,12 @@ impl<G: Guest> Vcpu<G> {
         if self.mmu.dirty || self.own.attention().now.load(Acquire) != 0 {
             return None;
         }
-        let era = self.mmu.code.era();
+        let era = self.mmu.blocks.era();
         let found = self.find()?;
-        if self.mmu.code.era() == era {
-            self.mmu.code.link(site, found);
+        if self.mmu.blocks.era() == era {
+            self.mmu.blocks.link(site, found);
         }
-        self.mmu.code.entry(found)
+        self.mmu.blocks.entry(found)
     }
     /// Cumulative flags from the host's control word into the state.
     fn collect_flags(&mut self) {

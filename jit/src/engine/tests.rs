@@ -83,9 +83,9 @@ impl Bench {
         };
         let effect = CallEffect::of::<TestGuest>;
         let lives = opt::lives(block, TestGuest::LAYOUT, effect, &mut self.v.passes);
-        let (code, tlb) = (&mut self.v.mmu.code, &mut self.v.mmu.tlb);
-        let found = code.install::<TestGuest>(key, (block, lives), None, &mut self.v.emitter, tlb)?;
-        code.entry(found)
+        let (blocks, tlb) = (&mut self.v.mmu.blocks, &mut self.v.mmu.tlb);
+        let found = blocks.install::<TestGuest>(key, (block, lives), None, &mut self.v.emitter, tlb)?;
+        blocks.entry(found)
     }
     /// Run a block on memory as it is.
     fn enter(&mut self, entry: u64, state: &State) -> Reason {

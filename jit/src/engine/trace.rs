@@ -5,7 +5,7 @@
 //! branches to other pages go through stay empty. The code of a block is the same with and without a tracer.
 
 use super::Vcpu;
-use super::code::Found;
+use super::blocks::Found;
 use emu_ir::{Access, BlockKey, Context, Fault, Flush, Guest, Leave, Page};
 use std::sync::atomic::Ordering::Release;
 
@@ -163,7 +163,7 @@ impl<G: Guest> Vcpu<G> {
         self.tracing.tracer = tracer;
         self.tracing.wants = wants;
         self.mmu.log.wanted = wants.mmu;
-        self.mmu.code.set_chained(!self.tracing.steps());
+        self.mmu.blocks.set_chained(!self.tracing.steps());
         self.reset_caches();
     }
 

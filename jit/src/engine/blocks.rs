@@ -10,7 +10,7 @@ use emu_ir::{Block, BlockKey, Guest, Layout};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A block's number, good until the next [`Code::era`].
+/// A block's number, good until the next [`Blocks::era`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found(u32);
 
@@ -52,7 +52,7 @@ impl Entry {
 }
 
 /// All translated code of a vCPU.
-pub struct Code {
+pub struct Blocks {
     layout: &'static Layout,
     cache: Option<Cache>,
     thunks: Thunks,
@@ -85,12 +85,12 @@ const LINK: usize = 2 * size_of::<(u32, Offset)>();
 /// Room that the largest block may take.
 const ROOM: usize = 1 << 20;
 
-impl Code {
+impl Blocks {
     /// In at most `limit` bytes of memory (at least 8 MiB), by host code or else by IR. `alone`: see [`Target::alone`].
     ///
     /// # Errors
     /// The host's.
-    pub fn new(layout: &'static Layout, limit: usize, host: bool, alone: bool) -> std::io::Result<Code> {
+    pub fn new(layout: &'static Layout, limit: usize, host: bool, alone: bool) -> std::io::Result<Blocks> {
         // It is mapped twice, and a host counts what is mapped.
         let size = (limit / 2).min(Cache::LARGEST);
         let mut cache = if host { Some(Cache::new(size & !0xfff)?) } else { None };
@@ -98,7 +98,7 @@ impl Code {
             .as_mut()
             .map(|c| x64::thunks::build(c, layout))
             .unwrap_or_default();
-        Ok(Code {
+        Ok(Blocks {
             layout,
             cache,
             pages: Pages::new(layout.insn_shift, thunks.lookup),
@@ -165,7 +165,7 @@ impl Code {
             Made::Host { .. } | Made::Ir(_) => None,
         }
     }
-    /// The block for a key, and with that next page if one is given: see [`Code::crosses`].
+    /// The block for a key, and with that next page if one is given: see [`Blocks::crosses`].
     pub fn lookup(&self, key: BlockKey, next_page: Option<u64>) -> Option<Found> {
         let mut at = *self.heads.get(&key.phys)?;
         while at != NONE {
@@ -400,68 +400,68 @@ mod tests {
     const AT: u64 = 0x5010;
 
     /// Of an interpreter.
-    fn code() -> Code {
-        Code::new(TestGuest::LAYOUT, 8 << 20, false, true).unwrap()
+    fn blocks() -> Blocks {
+        Blocks::new(TestGuest::LAYOUT, 8 << 20, false, true).unwrap()
     }
-    fn install(code: &mut Code, phys: u64, block: &Block, next_page: Option<u64>) -> Found {
+    fn install(blocks: &mut Blocks, phys: u64, block: &Block, next_page: Option<u64>) -> Found {
         let key = BlockKey { phys, mode: 0 };
-        code.install_ir(key, block, next_page, &mut Tlb::new(1))
+        blocks.install_ir(key, block, next_page, &mut Tlb::new(1))
     }
 
     /// A block there; whether its page was not guarded.
-    fn translated(code: &mut Code) -> bool {
-        install(code, AT, &Block::default(), None);
-        code.pages.guard(AT)
+    fn translated(blocks: &mut Blocks) -> bool {
+        install(blocks, AT, &Block::default(), None);
+        blocks.pages.guard(AT)
     }
     /// Stores over the block until they need not be looked at; how many there were.
-    fn stores_until_relaxed(code: &mut Code) -> usize {
+    fn stores_until_relaxed(blocks: &mut Blocks) -> usize {
         (1..10_000)
             .find(|_| {
-                code.invalidate(AT, 4);
-                code.pages.relax(AT)
+                blocks.invalidate(AT, 4);
+                blocks.pages.relax(AT)
             })
             .expect("some day")
     }
 
     #[test]
     fn a_page_that_gets_code_again_and_again_is_guarded_for_longer_and_longer() {
-        let mut code = code();
-        assert!(!code.pages.guards(AT));
+        let mut blocks = blocks();
+        assert!(!blocks.pages.guards(AT));
 
         for want in [2, 4, 8] {
-            assert!(translated(&mut code), "its TLB entries must be told");
-            assert!(code.pages.guards(AT));
-            assert_eq!(stores_until_relaxed(&mut code), want);
+            assert!(translated(&mut blocks), "its TLB entries must be told");
+            assert!(blocks.pages.guards(AT));
+            assert_eq!(stores_until_relaxed(&mut blocks), want);
         }
 
-        assert!(translated(&mut code));
+        assert!(translated(&mut blocks));
         for _ in 0..100 {
-            code.invalidate(AT, 4);
-            assert!(!code.pages.relax(AT), "one store");
-            assert!(!translated(&mut code), "still guarded");
+            blocks.invalidate(AT, 4);
+            assert!(!blocks.pages.relax(AT), "one store");
+            assert!(!translated(&mut blocks), "still guarded");
         }
         (0..20).for_each(|_| {
-            stores_until_relaxed(&mut code);
-            translated(&mut code);
+            stores_until_relaxed(&mut blocks);
+            translated(&mut blocks);
         });
-        assert_eq!(stores_until_relaxed(&mut code), 1024);
+        assert_eq!(stores_until_relaxed(&mut blocks), 1024);
     }
 
     #[test]
     fn a_page_with_code_stays_guarded_whatever_is_stored_elsewhere_in_it() {
-        let mut code = code();
-        translated(&mut code);
-        assert!((0..5000).all(|_| !code.pages.relax(AT | 0x800)));
+        let mut blocks = blocks();
+        translated(&mut blocks);
+        assert!((0..5000).all(|_| !blocks.pages.relax(AT | 0x800)));
     }
 
     /// A block of four bytes that starts two bytes before its page's end.
-    fn crossing(code: &mut Code, next_page: u64) -> BlockKey {
+    fn crossing(blocks: &mut Blocks, next_page: u64) -> BlockKey {
         let key = BlockKey { phys: 0x5ffe, mode: 0 };
         let block = Block {
             guest_bytes: 4,
             ..Block::default()
         };
-        install(code, key.phys, &block, Some(next_page));
+        install(blocks, key.phys, &block, Some(next_page));
         key
     }
 
@@ -475,12 +475,12 @@ mod tests {
                 (next_page + 1, true),
                 (next_page + 2, false),
             ] {
-                let mut code = code();
-                let key = crossing(&mut code, next_page);
+                let mut blocks = blocks();
+                let key = crossing(&mut blocks, next_page);
 
-                code.invalidate(store, 1);
+                blocks.invalidate(store, 1);
 
-                let left = code.lookup(key, None);
+                let left = blocks.lookup(key, None);
                 assert_eq!(left.is_none(), gone, "{store:#x} of {next_page:#x}");
             }
         }
@@ -489,51 +489,54 @@ mod tests {
     #[test]
     fn a_block_that_crosses_is_seen_in_both_parts_when_another_is_forgotten() {
         for next_page in [0x6000, 0x5000] {
-            let mut code = code();
-            crossing(&mut code, next_page);
+            let mut blocks = blocks();
+            crossing(&mut blocks, next_page);
             for phys in [0x5800, next_page + 0x400] {
-                install(&mut code, phys, &Block::default(), None);
-                code.invalidate(phys, 1);
+                install(&mut blocks, phys, &Block::default(), None);
+                blocks.invalidate(phys, 1);
             }
 
             assert!(
-                code.pages.covers(0x5ffe, 2) && code.pages.covers(next_page, 2),
+                blocks.pages.covers(0x5ffe, 2) && blocks.pages.covers(next_page, 2),
                 "{next_page:#x}"
             );
-            assert!(!code.pages.covers(0x5800, 1) && !code.pages.covers(next_page + 0x400, 1));
+            assert!(!blocks.pages.covers(0x5800, 1) && !blocks.pages.covers(next_page + 0x400, 1));
         }
     }
 
     #[test]
     fn blocks_that_cross_into_different_pages_are_told_apart() {
-        let mut code = code();
-        let key = crossing(&mut code, 0x6000);
-        crossing(&mut code, 0x9000);
+        let mut blocks = blocks();
+        let key = crossing(&mut blocks, 0x6000);
+        crossing(&mut blocks, 0x9000);
 
-        let [six, nine] = [0x6000, 0x9000].map(|page| code.lookup(key, Some(page)));
+        let [six, nine] = [0x6000, 0x9000].map(|page| blocks.lookup(key, Some(page)));
 
         assert!(six.is_some() && nine.is_some() && six != nine);
-        assert_eq!(code.lookup(key, Some(0x7000)), None);
+        assert_eq!(blocks.lookup(key, Some(0x7000)), None);
     }
 
     #[test]
     fn code_that_is_rewritten_again_and_again_takes_no_more_memory() {
-        let mut code = code();
+        let mut blocks = blocks();
         let mut held = Vec::new();
-        install(&mut code, AT + 0x100, &Block::default(), None);
+        install(&mut blocks, AT + 0x100, &Block::default(), None);
         for _ in 0..1000 {
-            install(&mut code, AT, &Block::default(), None);
-            held.push(code.held());
-            code.invalidate(AT, 4);
+            install(&mut blocks, AT, &Block::default(), None);
+            held.push(blocks.held());
+            blocks.invalidate(AT, 4);
         }
         assert_eq!(held.iter().min(), held.iter().max());
-        assert_eq!(code.era(), 0);
+        assert_eq!(blocks.era(), 0);
     }
 
     /// A block in each of many pages, by host code or IR; how much memory they take at most, and how often all were
     /// forgotten.
     fn many(host: bool) -> (usize, u32) {
-        let (mut code, mut tlb) = (Code::new(TestGuest::LAYOUT, 8 << 20, host, true).unwrap(), Tlb::new(1));
+        let (mut blocks, mut tlb) = (
+            Blocks::new(TestGuest::LAYOUT, 8 << 20, host, true).unwrap(),
+            Tlb::new(1),
+        );
         let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
         let mut b = Builder::new();
         b.exit(Leave::Sync);
@@ -542,16 +545,16 @@ mod tests {
             let key = BlockKey { phys: n << 12, mode: 0 };
             let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
             let found = match host {
-                true => code.install::<TestGuest>(key, (&b.block, lives), None, &mut scratch, &mut tlb),
-                false => Some(code.install_ir(key, &b.block, None, &mut tlb)),
+                true => blocks.install::<TestGuest>(key, (&b.block, lives), None, &mut scratch, &mut tlb),
+                false => Some(blocks.install_ir(key, &b.block, None, &mut tlb)),
             };
-            assert!(found.is_some() && code.lookup(key, None) == found);
+            assert!(found.is_some() && blocks.lookup(key, None) == found);
             if n % 8 == 0 {
-                code.came_to(found.expect("installed"));
+                blocks.came_to(found.expect("installed"));
             }
-            most = most.max(code.held());
+            most = most.max(blocks.held());
         }
-        (most, code.era())
+        (most, blocks.era())
     }
 
     #[test]
