@@ -168,8 +168,12 @@ impl Node {
     fn write(&self, writer: &mut FdtWriter) -> Result<(), vm_fdt::Error> {
         let open = writer.begin_node(&self.name)?;
         for (name, value) in &self.properties {
-            match value {
-                Value::Cells(cells) if name == "phandle" && cells.len() == 1 => writer.property_phandle(cells[0])?,
+            let phandle = match value {
+                Value::Cells(cells) if name == "phandle" => cells.as_slice(),
+                _ => &[],
+            };
+            match phandle {
+                [phandle] => writer.property_phandle(*phandle)?,
                 _ => writer.property(name, &value.to_bytes())?,
             }
         }

@@ -104,7 +104,8 @@ fn has(bytes: &[u8], offset: usize, magic: &[u8]) -> bool {
 
 /// `e_machine`, in the file's byte order (System V ABI, ELF header).
 fn elf_machine(bytes: &[u8]) -> u16 {
-    let machine = bytes.get(18..20).map_or([0, 0], |b| [b[0], b[1]]);
+    let machine = bytes.get(18..).and_then(|rest| rest.first_chunk().copied());
+    let machine = machine.unwrap_or([0, 0]);
     if bytes.get(5) == Some(&2) {
         u16::from_be_bytes(machine)
     } else {
@@ -114,11 +115,14 @@ fn elf_machine(bytes: &[u8]) -> u16 {
 
 /// Whether the file starts like text: UTF-8 without control codes, but for those that texts have.
 fn is_text(bytes: &[u8]) -> bool {
-    let head = &bytes[..bytes.len().min(512)];
+    let head = bytes.get(..512).unwrap_or(bytes);
     let text = match std::str::from_utf8(head) {
         Ok(text) => text,
         // A character cut at the end of the sample is no reason to doubt.
-        Err(e) if e.error_len().is_none() => std::str::from_utf8(&head[..e.valid_up_to()]).unwrap_or_default(),
+        Err(e) if e.error_len().is_none() => {
+            let valid = head.get(..e.valid_up_to()).unwrap_or_default();
+            std::str::from_utf8(valid).unwrap_or_default()
+        }
         Err(_) => return false,
     };
     !text.is_empty()

@@ -54,8 +54,8 @@ pub fn guess(bytes: &[u8]) -> u64 {
 pub fn check(bytes: &[u8]) -> Result<u64, Error> {
     let (mut at, mut seen, mut unpacked) = (0, false, 0);
     loop {
-        at += bytes[at..].iter().take_while(|&&b| b == 0).count();
-        let rest = &bytes[at..];
+        at += bytes.iter().skip(at).take_while(|&&b| b == 0).count();
+        let rest = bytes.get(at..).unwrap_or_default();
         let (len, holds) = match FileKind::of(rest) {
             FileKind::Empty if seen => return Ok(unpacked),
             FileKind::Cpio => {

@@ -300,12 +300,13 @@ fn uimage(bytes: &[u8]) -> Result<Kernel, Error> {
         size: HEADER as u64,
         have,
     })?;
-    let field = |i: usize| u32::from_be_bytes([header[i * 4], header[i * 4 + 1], header[i * 4 + 2], header[i * 4 + 3]]);
+    let chunk = |i: usize| header.get(4 * i..).and_then(|rest| rest.first_chunk().copied());
+    let field = |i: usize| chunk(i).map_or(0, u32::from_be_bytes);
     let (header_crc, size, load, entry, data_crc) = (field(1), field(3), field(4), field(5), field(6));
-    let (system, arch, kind, compression) = (header[28], header[29], header[30], header[31]);
+    let [system, arch, kind, compression] = field(7).to_be_bytes();
 
     let mut unsigned = header.to_vec();
-    unsigned[4..8].fill(0);
+    unsigned.iter_mut().skip(4).take(4).for_each(|byte| *byte = 0);
     if crc32(&unsigned) != header_crc {
         return Err(damaged(NAME, "its header's checksum is wrong"));
     }

@@ -63,7 +63,7 @@ impl Blob<'_> {
 
     /// Copies the head of `/chosen` at `at`, with `chosen`'s properties in place of the tree's; says where it went on.
     fn copy_chosen(&self, copy: &mut Copy, chosen: &Node, mut at: usize) -> usize {
-        copy.token(self.tokens[at]);
+        self.tokens.get(at).into_iter().for_each(|&token| copy.token(token));
         for (name, value) in &chosen.properties {
             copy.token(Token::Property {
                 name,
@@ -102,8 +102,10 @@ impl Blob<'_> {
 
     /// Whether the node that begins at `at` describes memory.
     fn is_memory(&self, name: &str, at: usize) -> bool {
-        let head = self.tokens[at + 1..]
+        let head = self
+            .tokens
             .iter()
+            .skip(at + 1)
             .take_while(|t| matches!(t, Token::Property { .. }));
         let typed = head.copied().any(|t| {
             t == Token::Property {

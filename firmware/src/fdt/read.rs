@@ -78,13 +78,8 @@ impl<'a> Blob<'a> {
             return Err(ReadError::Magic);
         }
         let size = field(1).unwrap_or(0) as usize;
-        if bytes.len() < size.max(HEADER_SIZE) {
-            return Err(ReadError::Truncated {
-                size: size.max(HEADER_SIZE),
-                have: bytes.len(),
-            });
-        }
-        let bytes = &bytes[..size.max(HEADER_SIZE)];
+        let (size, have) = (size.max(HEADER_SIZE), bytes.len());
+        let bytes = bytes.get(..size).ok_or(ReadError::Truncated { size, have })?;
         let header = |i: usize| word(bytes, i * 4).unwrap_or(0) as usize;
         let (version, compatible) = (header(5) as u32, header(6) as u32);
         if version < 16 || compatible > 17 {
@@ -116,7 +111,9 @@ impl<'a> Blob<'a> {
             match *token {
                 Token::Begin(node) => open.push(node),
                 // The root's name does not matter.
-                Token::Property { name: n, value } if n == name && open[1..] == wanted => return Some(value),
+                Token::Property { name: n, value } if n == name && open.get(1..) == Some(&wanted[..]) => {
+                    return Some(value);
+                }
                 Token::Property { .. } => {}
                 Token::End => {
                     open.pop();
@@ -230,7 +227,7 @@ impl<'a> Scanner<'a> {
 fn text(bytes: &[u8], at: usize) -> Option<&str> {
     let rest = bytes.get(at..)?;
     let end = rest.iter().take(MAX_NAME + 1).position(|&b| b == 0)?;
-    std::str::from_utf8(&rest[..end]).ok()
+    std::str::from_utf8(rest.get(..end)?).ok()
 }
 
 #[cfg(test)]
