@@ -51,7 +51,7 @@ pub struct CpuWiring<'a> {
 pub trait Architecture: Sync {
     /// Names of the CPU models, the default first.
     fn models(&self) -> Vec<&'static str>;
-    /// The bit that an interrupt input has in a CPU's word of pending lines.
+    /// The bit that an interrupt input has in a CPU's word of pending lines; 0 for one that its CPUs have not.
     fn line_bit(&self, line: CpuLine) -> u32;
     /// The interrupt controller of its boards, with its outputs connected to the CPUs.
     fn interrupts(&self, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts>;

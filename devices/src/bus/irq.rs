@@ -8,13 +8,19 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-/// An interrupt input of a CPU.
+/// An interrupt input of a CPU. Which of them a CPU has is its architecture's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum CpuLine {
-    /// Normal interrupt request.
+    /// Normal interrupt request: Arm's IRQ, x86's INTR.
     Irq,
-    /// Fast interrupt request.
+    /// Arm's fast interrupt request.
     Fiq,
+    /// Non-maskable interrupt; x86 takes its rising edge.
+    Nmi,
+    /// x86's system management interrupt; its rising edge.
+    Smi,
+    /// x86's initialisation; its rising edge.
+    Init,
 }
 
 /// The CPUs' interrupt inputs; the machine implements it.
@@ -22,8 +28,13 @@ pub enum CpuLine {
 /// `set` is called by an interrupt controller with the controller locked, so that levels arrive in order. It must be a
 /// leaf: store the level, wake the vCPU if it sleeps or runs translated code, return. It must not access a device.
 pub trait CpuInputs: Send + Sync {
-    /// Input `line` of CPU number `cpu` now has this `level`. Called on changes only.
+    /// Input `line` of CPU number `cpu` now has this `level`. Called on changes only; a line that the CPU has not leads
+    /// nowhere.
     fn set(&self, cpu: usize, line: CpuLine, level: bool);
+
+    /// An x86 start-up message: a CPU that waits after an initialisation starts in real mode at `page << 12`. Other CPUs
+    /// have no such message.
+    fn start_up(&self, _cpu: usize, _page: u8) {}
 }
 
 /// An interrupt controller: reacts to its input lines.

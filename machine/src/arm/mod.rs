@@ -45,6 +45,8 @@ impl Architecture for Arm32 {
         match line {
             CpuLine::Irq => IRQ,
             CpuLine::Fiq => FIQ,
+            // x86's.
+            CpuLine::Nmi | CpuLine::Smi | CpuLine::Init => 0,
         }
     }
 

@@ -16,6 +16,7 @@ impl CpuInputs for Inputs {
         let input = match line {
             CpuLine::Irq => &mut inputs[cpu].0,
             CpuLine::Fiq => &mut inputs[cpu].1,
+            other => panic!("a GIC has no {other:?}"),
         };
         assert_ne!(*input, level, "outputs change or stay silent");
         *input = level;
