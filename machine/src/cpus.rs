@@ -10,8 +10,9 @@ use std::thread::Thread;
 
 use emu_devices::bus::{CpuInputs, CpuLine, RamWatch};
 use emu_firmware::fdt::Region;
+use serde::{Deserialize, Serialize};
 
-use crate::hold::{DebugPort, Pace};
+use crate::hold::{DebugPort, Holder, Pace};
 use crate::processor::{Processor, Start, Waker};
 use crate::space::MapWatch;
 
@@ -24,12 +25,14 @@ pub enum Order {
     Halt,
     /// Say where the CPU is, if it runs: [`Event::Seen`](crate::events::Event).
     Look,
+    /// Go on with the state that was loaded: of a CPU that runs, or of one that is off.
+    Resume(Power),
     /// Leave the thread.
     End,
 }
 
 /// Whether a CPU runs (Arm DEN 0022, 5.7: AFFINITY_INFO).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Power {
     /// It runs, or waits for an interrupt.
@@ -170,9 +173,9 @@ impl Port {
 
 /// The side of who holds the vCPU.
 impl Port {
-    /// Tells the vCPU to rest.
-    pub fn hold(&self) {
-        self.debug.hold();
+    /// Tells the vCPU to rest until `who` lets it go.
+    pub fn hold(&self, who: Holder) {
+        self.debug.hold(who);
         self.interrupt();
     }
 
@@ -181,9 +184,9 @@ impl Port {
         self.debug.wait_held();
     }
 
-    /// Lets it go on.
-    pub fn release(&self, pace: Pace) {
-        self.debug.release(pace);
+    /// Lets it go on if nobody else holds it, at this pace or as it went before.
+    pub fn release(&self, who: Holder, pace: Option<Pace>) {
+        self.debug.release(who, pace);
         self.interrupt();
     }
 

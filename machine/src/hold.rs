@@ -4,8 +4,8 @@
 //! Orders of the lifecycle come first: a held CPU is reset, and ends, as a running one.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -13,6 +13,54 @@ use emu_devices::bus::Clock;
 use emu_jit::engine::debug::Hit;
 
 use crate::processor::Processor;
+
+/// Who may hold a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Holder {
+    /// The user, by a monitor.
+    Monitor = 1 << 0,
+    /// The debugger.
+    Debugger = 1 << 1,
+    /// Whoever saves or loads its state.
+    Snapshot = 1 << 2,
+    /// Whoever moves it to another host.
+    Migration = 1 << 3,
+}
+
+/// Who holds a machine. Its clock runs while nobody does.
+pub struct Holds {
+    clock: Clock,
+    by: Mutex<u8>,
+}
+
+impl Holds {
+    /// Nobody holds the machine with this clock.
+    pub fn new(clock: Clock) -> Holds {
+        Holds {
+            clock,
+            by: Mutex::new(0),
+        }
+    }
+
+    /// Somebody holds it: the clock stands still. Whether they did not before.
+    pub fn add(&self, who: Holder) -> bool {
+        let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = *by & who as u8 == 0;
+        *by |= who as u8;
+        self.clock.pause();
+        new
+    }
+
+    /// Somebody lets go; the clock goes on if that was the last one.
+    pub fn remove(&self, who: Holder) {
+        let mut by = self.by.lock().unwrap_or_else(PoisonError::into_inner);
+        *by &= !(who as u8);
+        if *by == 0 {
+            self.clock.resume();
+        }
+    }
+}
 
 /// How a vCPU goes on when the debugger lets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,19 +109,19 @@ struct Inner {
 
 /// One vCPU as the debugger's thread and its own see it.
 pub struct DebugPort {
-    /// The vCPU is to rest.
-    hold: AtomicBool,
+    /// The vCPU is to rest: a bit for each [`Holder`].
+    by: AtomicU8,
     inner: Mutex<Inner>,
     changed: Condvar,
-    /// The clock that stands still while the machine is stopped, and who hears of stops.
-    debugger: OnceLock<(Clock, Sender<Stopped>)>,
+    /// What says that the machine is held, and who hears of stops.
+    debugger: OnceLock<(Arc<Holds>, Sender<Stopped>)>,
 }
 
 /// Of a vCPU that nobody holds.
 impl Default for DebugPort {
     fn default() -> DebugPort {
         DebugPort {
-            hold: AtomicBool::new(false),
+            by: AtomicU8::new(0),
             inner: Mutex::new(Inner {
                 held: false,
                 closed: false,
@@ -88,13 +136,13 @@ impl Default for DebugPort {
 
 impl DebugPort {
     /// From now on there is a debugger. Once.
-    pub fn connect(&self, clock: Clock, stops: Sender<Stopped>) {
-        let _ = self.debugger.set((clock, stops));
+    pub fn connect(&self, holds: Arc<Holds>, stops: Sender<Stopped>) {
+        let _ = self.debugger.set((holds, stops));
     }
 
-    /// Tells the vCPU to rest; whoever calls wakes its thread then.
-    pub fn hold(&self) {
-        self.hold.store(true, Ordering::Release);
+    /// Tells the vCPU to rest until `who` lets it go; whoever calls wakes its thread then.
+    pub fn hold(&self, who: Holder) {
+        self.by.fetch_or(who as u8, Ordering::AcqRel);
     }
 
     /// Waits until it does.
@@ -104,11 +152,12 @@ impl DebugPort {
         drop(held.unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Lets it go on; whoever calls wakes its thread then.
-    pub fn release(&self, pace: Pace) {
+    /// Lets it go on if nobody else holds it, at this pace or as it went before; whoever calls wakes its thread then.
+    pub fn release(&self, who: Holder, pace: Option<Pace>) {
         let mut inner = self.inner();
-        (inner.held, inner.pace) = (false, pace);
-        self.hold.store(false, Ordering::Release);
+        inner.pace = pace.unwrap_or(inner.pace);
+        let others = self.by.fetch_and(!(who as u8), Ordering::AcqRel) & !(who as u8);
+        inner.held &= others != 0;
     }
 
     /// Gives the resting vCPU something to do; whoever calls wakes its thread then, and waits for the answer. `None`: it
@@ -131,16 +180,16 @@ impl DebugPort {
 
     /// Whether the vCPU is to rest.
     pub fn is_held(&self) -> bool {
-        self.hold.load(Ordering::Acquire)
+        self.by.load(Ordering::Acquire) != 0
     }
 
     /// For the vCPU's thread: it rests because of what it met, and the debugger hears of it.
     pub fn stop(&self, cpu: usize, why: Why) {
-        let Some((clock, stops)) = self.debugger.get() else {
+        let Some((holds, stops)) = self.debugger.get() else {
             return;
         };
-        clock.pause();
-        self.hold.store(true, Ordering::Release);
+        holds.add(Holder::Debugger);
+        self.hold(Holder::Debugger);
         // The debugger's thread ends with the run.
         let _ = stops.send(Stopped { cpu, why });
     }
@@ -188,7 +237,7 @@ mod tests {
     use emu_devices::bus::{Format, LoadError, Saved};
     use emu_ir::Bus;
     use emu_jit::engine::{Exit, debug::Watch};
-    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
     const SOON: Duration = Duration::from_secs(20);
@@ -303,11 +352,11 @@ mod tests {
         assert_eq!(cpu.register(), None, "it runs");
 
         for (count, pace) in [(1, Pace::Run), (2, step)] {
-            cpu.port.hold();
+            cpu.port.hold(Holder::Debugger);
             cpu.thread.thread().unpark();
             cpu.port.wait_held();
             assert_eq!(cpu.register(), Some(vec![count]), "it rests");
-            cpu.port.release(pace);
+            cpu.port.release(Holder::Debugger, Some(pace));
             cpu.thread.thread().unpark();
 
             assert_eq!(cpu.paces.recv_timeout(SOON), Ok(pace));
@@ -328,9 +377,54 @@ mod tests {
             thread::yield_now();
         }
 
-        cpu.port.hold();
+        cpu.port.hold(Holder::Debugger);
         cpu.port.wait_held();
 
         assert_eq!(cpu.register(), None);
+    }
+
+    #[test]
+    fn a_vcpu_rests_until_nobody_holds_it() {
+        let cpu = resting();
+        cpu.port.hold(Holder::Snapshot);
+        cpu.port.hold(Holder::Debugger);
+        cpu.thread.thread().unpark();
+        cpu.port.wait_held();
+
+        cpu.port.release(Holder::Debugger, Some(Pace::Run));
+        cpu.thread.thread().unpark();
+        assert_eq!(cpu.register(), Some(vec![1]), "the other still holds it");
+        cpu.port.release(Holder::Snapshot, None);
+        cpu.thread.thread().unpark();
+
+        assert_eq!(cpu.paces.recv_timeout(SOON), Ok(Pace::Run));
+        cpu.over.store(true, Ordering::Release);
+        cpu.thread.thread().unpark();
+        cpu.thread.join().unwrap();
+    }
+
+    #[test]
+    fn the_clock_runs_while_nobody_holds_the_machine() {
+        let clock = Clock::manual(0);
+        let holds = Holds::new(clock.clone());
+
+        let mut paused = Vec::new();
+        for (add, who) in [
+            (true, Holder::Debugger),
+            (true, Holder::Monitor),
+            (true, Holder::Debugger),
+            (false, Holder::Debugger),
+            (false, Holder::Migration),
+            (false, Holder::Monitor),
+        ] {
+            if add {
+                holds.add(who);
+            } else {
+                holds.remove(who);
+            }
+            paused.push(clock.is_paused());
+        }
+
+        assert_eq!(paused, [true, true, true, true, true, false]);
     }
 }

@@ -22,26 +22,56 @@ mod plight;
 mod processor;
 mod semihosting;
 mod signals;
+mod snapshot;
 mod soft;
 mod space;
 pub mod trace;
 mod vcpu;
 
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 pub use config::Config;
 pub use error::Error;
+pub use events::{Control, Handle};
+pub use hold::Holder;
 pub use lifecycle::Outcome;
 use lifecycle::Plan;
 
-/// Runs the machine that `config` describes, until the guest or the user ends it.
+/// The run that a command line describes, its first word being the program's name; `None` if it asks for text.
+///
+/// # Errors
+///
+/// [`Error::Input`] for anything that cannot be meant.
+pub fn configure(args: impl IntoIterator<Item = OsString>) -> Result<Option<Config>, Error> {
+    match cli::parse(args)? {
+        cli::Request::Run(config) => Ok(Some(*config)),
+        cli::Request::Print(_) => Ok(None),
+    }
+}
+
+/// Runs the machine that `config` describes, until the guest or the user ends it, also by signals of the host.
 ///
 /// # Errors
 ///
 /// [`Error::Input`] before anything has started, when a file is not what it should be; [`Error::Host`] when the host
 /// cannot do what the machine needs.
 pub fn run(config: Config) -> Result<Outcome, Error> {
+    start(config, None)
+}
+
+/// The same for a program that operates the machine itself: before it starts, `operator` gets the way to it, for a thread of
+/// its own to use. The host's signals are left alone.
+///
+/// # Errors
+///
+/// As [`run`].
+pub fn operate(config: Config, operator: impl FnOnce(Handle)) -> Result<Outcome, Error> {
+    start(config, Some(Box::new(operator)))
+}
+
+fn start(config: Config, operator: Option<Box<dyn FnOnce(Handle) + '_>>) -> Result<Outcome, Error> {
     log::start(config.verbose);
     let images = images::Images::read(&config)?;
     let plan = Plan::new(&config, &images);
@@ -51,7 +81,7 @@ pub fn run(config: Config) -> Result<Outcome, Error> {
         return Ok(Outcome::Written);
     }
     plan.place(None)?;
-    plan.run()
+    plan.run(operator)
 }
 
 /// The program: the command line to an exit status, every complaint one line on standard error.

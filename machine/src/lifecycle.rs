@@ -4,7 +4,11 @@
 //! Whatever happens, an escape key or a signal ends the run, output that the guest has made is written, and the terminal
 //! is given back as it was.
 
-use std::collections::HashMap;
+mod control;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +28,9 @@ use crate::config::{Accel, Boot, Config};
 use crate::consoles::Consoles;
 use crate::cpus::{Cpus, Order};
 use crate::error::Error;
-use crate::events::Event;
+use crate::events::{Event, Handle};
 use crate::gdb;
+use crate::hold::Holds;
 use crate::images::{self, Images, Placed};
 use crate::log;
 use crate::plight;
@@ -125,17 +130,24 @@ impl<'a> Plan<'a> {
         self.arch.tree(self.board, fitting, chosen)
     }
 
-    /// Runs it to its end.
+    /// Runs it to its end. `operator` gets the way to it before it starts; if there is none, the host's signals are its
+    /// user's.
     ///
     /// # Errors
     ///
     /// [`Error::Host`] when the host cannot do what the machine needs.
-    pub fn run(&self) -> Result<Outcome, Error> {
+    pub fn run(&self, operator: Option<Box<dyn FnOnce(Handle) + '_>>) -> Result<Outcome, Error> {
         let logs = Logs::create(&self.config.trace)?;
         let listener = self.config.gdb.as_ref().map(gdb::Listener::bind).transpose()?;
         let (sender, events) = unbounded();
         let threads = helpers(sender.clone());
-        signals::watch(&threads, sender.clone()).map_err(|e| Error::host("cannot watch for signals", e))?;
+        match operator {
+            Some(operator) => operator(Handle::new(sender.clone())),
+            None => {
+                let watching = signals::watch(&threads, sender.clone());
+                watching.map_err(|e| Error::host("cannot watch for signals", e))?;
+            }
+        }
         let escape = sender.clone();
         let on_escape = move || {
             // Without a listener the run is over already.
@@ -242,9 +254,12 @@ impl<'a> Plan<'a> {
             plan: self,
             devices,
             cpus,
+            holds: Arc::new(Holds::new(clock.clone())),
             clock,
             consoles: consoles.clone(),
             events,
+            backlog: VecDeque::new(),
+            failed: None,
             threads: Vec::new(),
             helpers,
             semihosting: None,
@@ -269,8 +284,14 @@ struct Machine<'a> {
     devices: Devices,
     cpus: Arc<Cpus>,
     clock: Clock,
+    /// Who holds it.
+    holds: Arc<Holds>,
     consoles: Arc<Consoles>,
     events: Receiver<Event>,
+    /// Events that came while the machine was being stopped.
+    backlog: VecDeque<Event>,
+    /// Why the run cannot go on, where that was found in the middle of an event.
+    failed: Option<Error>,
     /// The CPUs' threads.
     threads: Vec<Option<JoinHandle<()>>>,
     /// The threads that serve consoles, clock and devices.
@@ -293,7 +314,7 @@ impl Machine<'_> {
         let remote = listener.remote();
         let machine = gdb::Machine {
             cpus: self.cpus.clone(),
-            clock: self.clock.clone(),
+            holds: self.holds.clone(),
             space: self.devices.space.clone(),
             memory: self.devices.memory.clone(),
             board: self.plan.board,
@@ -395,32 +416,17 @@ impl Machine<'_> {
     /// Follows events until one ends the run.
     fn watch(&mut self) -> Result<Outcome, Error> {
         loop {
-            let event = self.next_event();
-            let ended = || {
-                Error::host(
-                    "cannot go on",
-                    io::Error::other("nothing is left that could end the run"),
-                )
-            };
-            match event.map_err(|_| ended())? {
+            match self.next()? {
                 Event::PowerOff => return Ok(Outcome::PoweredOff),
                 Event::Exited(status) => return Ok(Outcome::Exited(status)),
                 Event::Reset if self.plan.config.no_reboot => return Ok(Outcome::Rebooted),
                 Event::Reset => {
                     tracing::info!("the guest reboots");
-                    if let Some(outcome) = self.halt() {
-                        return Ok(outcome);
+                    if self.halt() {
+                        self.power_on()?;
                     }
-                    self.power_on()?;
                 }
-                Event::ResetWanted(done) => {
-                    if let Some(outcome) = self.halt() {
-                        return Ok(outcome);
-                    }
-                    self.power_on()?;
-                    // The debugger may have lost its patience.
-                    let _ = done.send(());
-                }
+                Event::Do(job) => job(self),
                 Event::Killed => return Ok(Outcome::Killed),
                 Event::Escape => return Ok(Outcome::Escaped),
                 Event::Signal(number) => return Ok(Outcome::Signal(number)),
@@ -436,12 +442,15 @@ impl Machine<'_> {
                 Event::Seen(look) => self.note(look),
                 Event::Halted(_) => {}
             }
+            if let Some(error) = self.failed.take() {
+                return Err(error);
+            }
         }
     }
 
-    /// The next event. A user who wants to hear more, and has no debugger, hears of CPUs that are dead: they are looked at
+    /// The next new event. A user who wants to hear more, and has no debugger, hears of CPUs that are dead: they are looked at
     /// now and then.
-    fn next_event(&self) -> Result<Event, RecvError> {
+    fn new_event(&self) -> Result<Event, RecvError> {
         while self.plan.config.verbose > 0 && self.gdb.is_none() && !self.is_dead {
             match self.events.recv_timeout(plight::INTERVAL) {
                 Ok(event) => return Ok(event),
@@ -469,29 +478,39 @@ impl Machine<'_> {
         }
     }
 
-    /// Stops every CPU. The user may end the run meanwhile.
-    fn halt(&mut self) -> Option<Outcome> {
+    /// The next event: of those that were left for later, or else a new one.
+    fn next(&mut self) -> Result<Event, Error> {
+        let event = self.backlog.pop_front().map_or_else(|| self.new_event(), Ok);
+        let ended = || io::Error::other("nothing is left that could end the run");
+        event.map_err(|_| Error::host("cannot go on", ended()))
+    }
+
+    /// Stops every CPU for a reset. False: the user ends the run, which is the next event. All else that comes meanwhile is
+    /// kept for later, but for what the guest asked before the reset, which nobody remembers then.
+    fn halt(&mut self) -> bool {
         self.cpus.iter().for_each(|port| port.order(Order::Halt));
-        let mut running = self.cpus.count();
+        self.backlog.retain(|event| !event.is_guests());
+        let mut running = self.threads.iter().filter(|thread| thread.is_some()).count();
         while running != 0 {
-            match self.events.recv().ok()? {
-                Event::Halted(_) => running -= 1,
-                Event::Escape => return Some(Outcome::Escaped),
-                Event::Signal(number) => return Some(Outcome::Signal(number)),
-                Event::Killed => return Some(Outcome::Killed),
-                Event::Ended(cpu) => self.join(cpu),
-                Event::Panicked => self.go_on_with_panic(),
-                // The reset is stronger, and one is enough.
-                Event::PowerOff
-                | Event::Exited(_)
-                | Event::Reset
-                | Event::Seen(_)
-                | Event::PowerKey
-                | Event::OutputLost
-                | Event::ResetWanted(_) => {}
+            match self.events.recv() {
+                Ok(Event::Halted(_)) => running -= 1,
+                Ok(Event::Ended(cpu)) => {
+                    self.join(cpu);
+                    running -= 1;
+                }
+                Ok(Event::Panicked) => self.go_on_with_panic(),
+                Ok(event) if event.ends_run() => {
+                    self.backlog.push_front(event);
+                    return false;
+                }
+                Ok(event) if event.is_guests() => {}
+                // Of a CPU that is being reset.
+                Ok(Event::Seen(_)) => {}
+                Ok(event) => self.backlog.push_back(event),
+                Err(_) => return false,
             }
         }
-        None
+        true
     }
 
     /// Ends the CPUs' threads. One that does not come back in time is left behind: the process ends.
@@ -535,62 +554,5 @@ impl Machine<'_> {
             }
         }
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::cli::{self, Request};
-    use crate::images::Payload;
-    use std::panic::{AssertUnwindSafe, catch_unwind};
-
-    /// What a machine of which no CPU runs panics with while it is watched. `disturb` makes that happen.
-    fn panic_after(disturb: impl FnOnce(&mut Machine<'_>, Sender<Event>)) -> Box<dyn std::any::Any + Send> {
-        let words = ["emu", "--firmware", "none", "--serial", "null"].map(Into::into);
-        let Ok(Request::Run(config)) = cli::parse(words) else {
-            panic!("no run")
-        };
-        let images = Images {
-            payload: Payload::Firmware(Vec::new(), None),
-            dtb: None,
-        };
-        let plan = Plan::new(&config, &images);
-        let (sender, events) = unbounded();
-        let helpers = helpers(sender.clone());
-        let consoles = Arc::new(Consoles::open(&config, &helpers, || {}, || {}).unwrap());
-        let mut machine = plan.machine(&consoles, helpers, events).unwrap();
-        disturb(&mut machine, sender);
-
-        let ended = catch_unwind(AssertUnwindSafe(|| machine.watch()));
-
-        // The machine's end does not wait for it.
-        machine.end();
-        ended.unwrap_err()
-    }
-
-    #[test]
-    fn a_panic_of_a_vcpu_thread_goes_on_in_the_main_thread() {
-        let panic = panic_after(|machine, events| {
-            machine.threads.push(Some(thread::spawn(move || {
-                let events = &events;
-                let _farewell = crate::vcpu::Farewell { cpu: 0, events };
-                std::panic::resume_unwind(Box::new("lost"));
-            })));
-        });
-
-        assert_eq!(panic.downcast_ref(), Some(&"lost"));
-    }
-
-    #[test]
-    fn a_panic_of_the_clocks_thread_goes_on_in_the_main_thread() {
-        let mut timer = None;
-        let panic = panic_after(|machine, _| {
-            let lost = machine.clock.timer(|| std::panic::resume_unwind(Box::new("lost")));
-            lost.arm(0);
-            timer = Some(lost);
-        });
-
-        assert_eq!(panic.downcast_ref(), Some(&"lost"));
     }
 }

@@ -3,10 +3,14 @@
 //! A [`Map`] is a snapshot that never changes; an [`AddressSpace`] has the present one, and replaces it whole
 //! ([`AddressSpace::change`]). Every vCPU has a [`CpuBus`], which takes up the new map with its next access and has its
 //! translations of addresses forgotten. Nothing is locked but the device that an access reaches.
+//!
+//! No guest's physical address has more than 52 bits. What a CPU sees besides, all of it in the same map, has addresses
+//! above: I/O ports, or memory as it is in secure or system management mode, which is an alias of the rest but for what only
+//! that mode sees. A page walk and an instruction that accesses a port say so by the address that they make.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use emu_devices::bus::{self, Device, GuestMemory, OutOfRange, Ram, RamWatch, Shared, order_with_guest};
 use emu_firmware::fdt::Region;
@@ -153,7 +157,7 @@ impl Map {
 
     /// RAM at an address: the memory, where in it, how many bytes of `length` lie there together, and the address without
     /// aliases.
-    fn ram(&self, address: u64, length: u64) -> Option<(&Arc<Ram>, u64, u64, u64)> {
+    fn ram_at(&self, address: u64, length: u64) -> Option<(&Arc<Ram>, u64, u64, u64)> {
         let found = self.find(address)?;
         let What::Ram { memory, offset } = found.what else {
             return None;
@@ -166,7 +170,7 @@ impl Map {
         address.checked_add(length)?;
         let mut done = 0;
         while done < length {
-            let (memory, offset, here, canonical) = self.ram(address + done, length - done)?;
+            let (memory, offset, here, canonical) = self.ram_at(address + done, length - done)?;
             each(RamPiece {
                 memory,
                 offset,
@@ -183,10 +187,20 @@ impl Map {
         self.each_ram(address, length, |_| Some(())).is_some()
     }
 
-    /// Where RAM is, by address.
-    pub fn ram_regions(&self) -> Vec<Region> {
-        let ram = |part: &&Part| matches!(part.what, What::Ram { .. });
-        self.parts.iter().filter(ram).map(|part| part.place).collect()
+    /// Where RAM is, by address: its memory, and where in that it starts.
+    pub fn ram(&self) -> impl Iterator<Item = (Region, &Arc<Ram>, u64)> {
+        self.parts.iter().filter_map(|part| match &part.what {
+            What::Ram { memory, offset } => Some((part.place, memory, *offset)),
+            What::Rom { .. } | What::Device { .. } | What::Alias { .. } => None,
+        })
+    }
+
+    /// Writes RAM, without anybody's being told. `None`: not all of it is RAM.
+    pub fn write_ram(&self, address: u64, data: &[u8]) -> Option<()> {
+        self.each_ram(address, data.len() as u64, |piece| {
+            let end = piece.from + piece.length as usize;
+            piece.memory.copy_in(piece.offset, &data[piece.from..end])
+        })
     }
 }
 
@@ -275,8 +289,6 @@ pub struct AddressSpace {
     map: RwLock<Arc<Map>>,
     /// Of the map, for who only wants to know whether it is new.
     generation: AtomicU64,
-    /// All memory that was ever mapped: vCPUs use a map's until they have heard of the next.
-    kept: Mutex<Vec<Arc<Ram>>>,
     watch: OnceLock<Arc<dyn MapWatch>>,
 }
 
@@ -304,12 +316,6 @@ impl AddressSpace {
             gone: Vec::new(),
         };
         let result = edit(&mut next)?;
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        for (memory, _) in next.parts.iter().filter_map(|part| part.what.memory()) {
-            if !kept.iter().any(|other| Arc::ptr_eq(other, memory)) {
-                kept.push(memory.clone());
-            }
-        }
         let generation = map.generation + 1;
         *map = Arc::new(Map {
             parts: next.parts,
@@ -431,7 +437,7 @@ impl GuestMemory for SystemMemory {
 
     fn load_u16(&self, address: u64) -> Result<u16, OutOfRange> {
         let map = self.space.read();
-        if let Some((memory, offset, 2, _)) = map.ram(address, 2)
+        if let Some((memory, offset, 2, _)) = map.ram_at(address, 2)
             && let Some(value) = memory.load::<u16>(offset)
         {
             return Ok(u16::from_le(value));
@@ -444,7 +450,7 @@ impl GuestMemory for SystemMemory {
 
     fn store_u16(&self, address: u64, value: u16) -> Result<(), OutOfRange> {
         let map = self.space.read();
-        if let Some((memory, offset, 2, canonical)) = map.ram(address, 2)
+        if let Some((memory, offset, 2, canonical)) = map.ram_at(address, 2)
             && memory.store(offset, value.to_le()).is_some()
         {
             self.watch.written(canonical, 2);
@@ -557,7 +563,7 @@ impl Bus for CpuBus {
         let found = self.find(page & !(PAGE - 1), PAGE)?;
         let (memory, offset) = found.what.memory()?;
         let offset = offset + found.at;
-        let whole = memory.contains(offset, PAGE);
+        let whole = offset.is_multiple_of(PAGE) && memory.contains(offset, PAGE);
         let (readable, writable) = match found.what {
             What::Rom { readable, .. } => (*readable, false),
             _ => (true, true),

@@ -83,6 +83,11 @@ pub fn run(cpu: usize, vcpu: &mut dyn Processor, port: &Port, events: &Sender<Ev
                 };
                 let _ = events.send(Event::Seen(look));
             }
+            Some(Order::Resume(power)) => {
+                port.take_standby();
+                port.set_power(power);
+                (work.running, work.waits_for_machine) = (power == Power::On, false);
+            }
             None if port.debug.is_held() => {
                 let go_on = port.debug.serve(vcpu, || port.has_orders());
                 work.pace = go_on.unwrap_or(work.pace);

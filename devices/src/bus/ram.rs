@@ -7,6 +7,7 @@
 use memmap2::{MmapOptions, MmapRaw};
 use std::fs::File;
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
@@ -185,6 +186,46 @@ impl Ram {
         debug_assert_eq!(last.len(), tail);
         self.bytes_in(start + words as u64, last);
         Some(())
+    }
+
+    /// Gives the pages of a range back to the host: they read as zeros and take no memory until touched again. Partial
+    /// pages at the ends are left alone. For a reset that clears memory.
+    ///
+    /// # Errors
+    /// What the host says; a range that leaves the block is [`InvalidInput`](io::ErrorKind::InvalidInput).
+    pub fn discard(&self, offset: u64, length: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        if !self.contains(offset, length) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "range outside guest RAM"));
+        }
+        // The smallest pages of an x86-64 host.
+        let page = 0x1000;
+        let start = offset.next_multiple_of(page);
+        let end = (offset + length) / page * page;
+        if start < end {
+            fallocate(
+                &self.fd,
+                FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE,
+                start,
+                end - start,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The first bytes from `from` on that the host has pages for; all between reads as zeros. For a snapshot, which would
+    /// otherwise give memory pages by reading them.
+    pub fn used(&self, from: u64) -> Option<Range<u64>> {
+        use rustix::fs::{SeekFrom, seek};
+        if from >= self.len() {
+            return None;
+        }
+        match seek(&self.fd, SeekFrom::Data(from)) {
+            Ok(start) => Some(start..seek(&self.fd, SeekFrom::Hole(start)).unwrap_or(self.len())),
+            Err(rustix::io::Errno::NXIO) => None,
+            // A host that cannot tell.
+            Err(_) => Some(from..self.len()),
+        }
     }
 
     fn at(&self, offset: u64) -> *mut u8 {

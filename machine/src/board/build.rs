@@ -57,8 +57,8 @@ pub struct Devices {
     pub space: Arc<AddressSpace>,
     /// RAM by physical address, for who loads images into it.
     pub memory: SystemMemory,
-    /// Every device once, interrupt controllers last.
-    all: Vec<Shared<dyn Device>>,
+    /// Every device once, with its own name, but for the interrupt controller.
+    all: Vec<(String, Shared<dyn Device>)>,
     interrupts: Box<dyn Interrupts>,
     uart: Option<Shared<Pl011>>,
     power_key: Option<GpioKey>,
@@ -96,12 +96,11 @@ impl Devices {
         let Assembly {
             space,
             memory,
-            mut all,
+            all,
             uart,
             power_key,
             ..
         } = assembly;
-        all.push(around.interrupts.device());
         Ok(Devices {
             space,
             memory,
@@ -114,7 +113,18 @@ impl Devices {
 
     /// Cold reset of every device.
     pub fn reset(&self) {
-        self.all.iter().for_each(Shared::reset);
+        self.all.iter().for_each(|(_, device)| device.reset());
+        self.interrupts.device().reset();
+    }
+
+    /// Every device once, with a name that no other has, but for the interrupt controller.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Shared<dyn Device>)> {
+        self.all.iter().map(|(name, device)| (name.as_str(), device))
+    }
+
+    /// The interrupt controller.
+    pub fn interrupts(&self) -> Shared<dyn Device> {
+        self.interrupts.device()
     }
 
     /// The line of a private interrupt of CPU number `cpu`.
@@ -127,6 +137,11 @@ impl Devices {
         self.uart
             .as_ref()
             .is_none_or(|uart| uart.read(Access::new(UARTFR, 4)) & UARTFR_BUSY == 0)
+    }
+
+    /// The power key, if there is one.
+    pub fn power_key(&self) -> Option<&GpioKey> {
+        self.power_key.as_ref()
     }
 
     /// Presses the power key, if there is one.
@@ -142,7 +157,7 @@ struct Assembly<'a> {
     around: &'a Surroundings,
     space: Arc<AddressSpace>,
     memory: SystemMemory,
-    all: Vec<Shared<dyn Device>>,
+    all: Vec<(String, Shared<dyn Device>)>,
     uart: Option<Shared<Pl011>>,
     power_key: Option<GpioKey>,
 }
@@ -172,7 +187,7 @@ impl Assembly<'_> {
                 gpio.erase()
             }
         };
-        self.all.push(device.clone());
+        self.all.push((name(fitted, n), device.clone()));
         self.map(fitted, n, 0, device)
     }
 
@@ -188,7 +203,7 @@ impl Assembly<'_> {
         let flash = flash.map_err(|e| Error::host("cannot get memory for the flash", e))?;
         let (memory, readable) = (flash.array().clone(), flash.is_array());
         let device = Shared::new(&self.around.wiring, flash).erase();
-        self.all.push(device.clone());
+        self.all.push((name(fitted, n), device.clone()));
         let what = What::Rom {
             memory,
             offset: 0,
@@ -237,6 +252,11 @@ impl Assembly<'_> {
         }
         device
     }
+}
+
+/// A device's own name: what it is, and where.
+fn name(fitted: &Fitted, n: u32) -> String {
+    format!("{}@{:x}", fitted.chip.name(), fitted.region(n).base)
 }
 
 /// A board whose table overlaps is a mistake of ours, and still no reason to panic.

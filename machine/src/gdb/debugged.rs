@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use crossbeam::channel::Sender;
-use emu_devices::bus::{Clock, GuestMemory};
+use emu_devices::bus::GuestMemory;
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::debug::Watch;
 use gdbstub::common::{Signal, Tid};
@@ -15,7 +15,7 @@ use gdbstub::target::ext::breakpoints::WatchKind;
 use crate::board::Board;
 use crate::cpus::{Cpus, Port};
 use crate::events::Event;
-use crate::hold::{Pace, Stopped, Why};
+use crate::hold::{Holder, Holds, Pace, Stopped, Why};
 use crate::processor::Processor;
 use crate::space::{AddressSpace, SystemMemory};
 
@@ -26,8 +26,8 @@ const PAGE: u64 = 0x1000;
 pub struct Machine {
     /// The vCPUs.
     pub cpus: Arc<Cpus>,
-    /// The clock, which stands still while they are stopped.
-    pub clock: Clock,
+    /// Who holds them, and with them the clock.
+    pub holds: Arc<Holds>,
     /// Physical addresses.
     pub space: Arc<AddressSpace>,
     /// RAM, to be written.
@@ -85,9 +85,9 @@ impl Debugged {
 
     /// Stops every CPU, and the clock.
     pub fn stop_all(&mut self) {
-        self.machine.cpus.iter().for_each(Port::hold);
+        self.machine.cpus.iter().for_each(|port| port.hold(Holder::Debugger));
         self.machine.cpus.iter().for_each(Port::wait_held);
-        self.machine.clock.pause();
+        self.machine.holds.add(Holder::Debugger);
         self.running = false;
     }
 
@@ -128,16 +128,18 @@ impl Debugged {
             let _ = port.ask(move |cpu| cpu.set_stops(&breakpoints, &watchpoints));
         }
         (self.running, self.waits) = (true, false);
-        self.machine.clock.resume();
+        self.machine.holds.remove(Holder::Debugger);
         for (number, port) in self.machine.cpus.iter().enumerate() {
             match self.steps.get(&number) {
-                Some(Some(range)) => port.release(Pace::Step {
-                    range: *range,
-                    interrupts: self.step_interrupts,
-                }),
-                Some(None) => port.release(Pace::Run),
+                Some(Some(range)) => {
+                    let pace = Pace::Step {
+                        range: *range,
+                        interrupts: self.step_interrupts,
+                    };
+                    port.release(Holder::Debugger, Some(pace));
+                }
                 None if self.locked => {}
-                None => port.release(Pace::Run),
+                Some(None) | None => port.release(Holder::Debugger, Some(Pace::Run)),
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::arch::CpuWiring;
 use crate::board::VIRT;
 use crate::config::Arch;
 use crate::cpus::{Cpus, Order};
-use crate::hold::Stopped;
+use crate::hold::{Holds, Stopped};
 use crate::processor::Start;
 use crate::space::{AddressSpace, SystemMemory, What};
 
@@ -63,16 +63,16 @@ impl Small {
         let (stops_in, stops) = unbounded();
         let machine = Machine {
             cpus: cpus.clone(),
-            clock,
+            holds: Arc::new(Holds::new(clock.clone())),
             space,
             memory: memory.clone(),
             board: &VIRT,
             events,
         };
         for port in cpus.iter() {
-            port.debug.connect(machine.clock.clone(), stops_in.clone());
+            port.debug.connect(machine.holds.clone(), stops_in.clone());
         }
-        let started = (0..count).map(|cpu| start(&machine, cpu));
+        let started = (0..count).map(|cpu| start(&machine, &clock, cpu));
         let threads = started.collect::<std::io::Result<_>>()?;
         Ok(Small {
             cpus,
@@ -109,12 +109,12 @@ impl Small {
 }
 
 /// Starts a CPU, interpreted.
-fn start(machine: &Machine, cpu: usize) -> std::io::Result<JoinHandle<()>> {
+fn start(machine: &Machine, clock: &Clock, cpu: usize) -> std::io::Result<JoinHandle<()>> {
     let cpus = machine.cpus.clone();
     let around = CpuWiring {
         cpu,
         cpus: &cpus,
-        clock: &machine.clock,
+        clock,
         private: &|_| Irq::unconnected(),
         bus: machine.space.view(cpu),
         code_cache: emu_jit::engine::CODE_CACHE,

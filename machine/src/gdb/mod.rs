@@ -28,7 +28,7 @@ use emu_devices::bus::Threads;
 
 use crate::error::Error;
 use crate::events::Event;
-use crate::hold::Stopped;
+use crate::hold::{Holder, Stopped};
 use address::Address;
 use debugged::Debugged;
 pub use debugged::Machine;
@@ -124,11 +124,11 @@ impl Server {
     pub fn start(threads: &Threads, listener: Listener, machine: Machine, wait: bool) -> Result<Server, Error> {
         let (stops_in, stops) = unbounded();
         for port in machine.cpus.iter() {
-            port.debug.connect(machine.clock.clone(), stops_in.clone());
+            port.debug.connect(machine.holds.clone(), stops_in.clone());
         }
         if wait {
-            machine.clock.pause();
-            machine.cpus.iter().for_each(|port| port.hold());
+            machine.holds.add(Holder::Debugger);
+            machine.cpus.iter().for_each(|port| port.hold(Holder::Debugger));
         }
         let path = match &listener.address {
             Address::Unix(path) => Some(path.clone()),

@@ -9,7 +9,7 @@ use emu_ir::Bus;
 
 use super::debugged::{Debugged, Quiet, thread};
 use crate::cpus::Power;
-use crate::events::Event;
+use crate::events::{Control, Event};
 use crate::processor::Processor;
 
 const HELP: &str = "\
@@ -94,8 +94,8 @@ fn registers(debugged: &Debugged, only: Option<usize>) -> String {
 
 fn devices(debugged: &Debugged) -> String {
     let machine = &debugged.machine;
-    let ram = machine.space.now().ram_regions();
-    machine.board.listing(ram.iter().map(|region| region.size).sum())
+    let map = machine.space.now();
+    machine.board.listing(map.ram().map(|(region, ..)| region.size).sum())
 }
 
 /// A range of virtual addresses that is mapped to physical ones in order: first, last, physical first.
@@ -103,7 +103,7 @@ type Mapping = (u64, u64, u64);
 
 fn memory(debugged: &Debugged) -> String {
     let mut text = String::new();
-    for ram in debugged.machine.space.now().ram_regions() {
+    for (ram, ..) in debugged.machine.space.now().ram() {
         // Writing to a string does not fail.
         let _ = writeln!(text, "RAM {:#x} to {:#x}", ram.base, ram.end() - 1);
     }
@@ -199,8 +199,12 @@ fn set_device(debugged: &Debugged, address: &str, value: &str, size: &str) -> Re
 
 fn reset(debugged: &Debugged) -> Result<String, String> {
     let (reply, done) = bounded(1);
-    let asked = debugged.machine.events.send(Event::ResetWanted(reply));
-    match asked.is_ok() && done.recv_timeout(RESET).is_ok() {
+    let job = move |machine: &mut dyn Control| {
+        // The debugger may have lost its patience.
+        let _ = reply.send(machine.reset().is_ok());
+    };
+    let asked = debugged.machine.events.send(Event::Do(Box::new(job)));
+    match asked.is_ok() && done.recv_timeout(RESET) == Ok(true) {
         true => Ok("the machine is reset\n".to_owned()),
         false => Err("the machine could not be reset".to_owned()),
     }

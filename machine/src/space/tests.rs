@@ -1,5 +1,6 @@
 use super::*;
 use emu_devices::bus::{Format, LoadError, Saved, Wiring};
+use std::sync::Mutex;
 
 const BASE: u64 = 0x4000_0000;
 const MIB: u64 = 1 << 20;
@@ -225,6 +226,35 @@ fn an_alias_shows_what_lies_elsewhere() {
         "known by one address"
     );
     assert_eq!(bus.load(0x9000_0004, 4), None, "an alias of an alias");
+}
+
+#[test]
+fn ports_and_what_only_a_mode_sees_lie_above_the_guests_addresses() {
+    const MODE: u64 = 1 << 60;
+    const PORTS: u64 = 2 << 60;
+    let (space, (_, own)) = (space(), ram(0x1_0000));
+    space
+        .change(|edit| {
+            edit.map(Region::new(PORTS, 0x1_0000), registers(0))?;
+            edit.map(Region::new(MODE, 1 << 52), What::Alias { of: 0 })?;
+            edit.unmap(Region::new(MODE + 0xa_0000, 0x1_0000));
+            edit.map(Region::new(MODE + 0xa_0000, 0x1_0000), own)
+        })
+        .unwrap();
+    let mut bus = space.view(0);
+
+    bus.store(MODE + BASE, 4, 3).unwrap();
+    bus.store(MODE + 0xa_0000, 4, 4).unwrap();
+
+    assert_eq!(bus.load(BASE, 4), Some(3), "the same memory");
+    assert_eq!(
+        bus.ram(MODE + BASE).map(|page| page.phys),
+        Some(BASE),
+        "known by one address"
+    );
+    assert_eq!((bus.load(MODE + 0xa_0000, 4), bus.load(0xa_0000, 4)), (Some(4), None));
+    assert_eq!(bus.load(MODE + 0x808, 4), Some(8 << 16 | 4 << 8), "devices too");
+    assert_eq!(bus.load(PORTS + 0x60, 1), Some(0x60 << 16 | 1 << 8));
 }
 
 #[derive(Default)]
