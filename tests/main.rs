@@ -15,5 +15,6 @@ mod output;
 mod perf;
 mod programs;
 mod semihosting;
+mod snapshot;
 mod start;
 mod trace;
