@@ -58,7 +58,7 @@ const OPTIONS: &[(&str, Means)] = &[
     ("pflash", Other("--firmware FILE is the first flash bank's contents")),
     (
         "device",
-        Other("--no-device leaves out a device of the board; there are no others"),
+        Other("the board has its devices; --virtio-console says where its console is"),
     ),
     ("drive", Other("there are no disks yet; --initrd is a file system")),
     ("hda", Other("there are no disks yet; --initrd is a file system")),
