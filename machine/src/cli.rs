@@ -11,7 +11,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory, Parser};
 use complaint::complaint;
 
-use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey, Handed, check_code_cache};
+use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey, Handed};
 use crate::error::Error;
 use crate::explain::Explain;
 use crate::gdb::address::Address;
@@ -99,7 +99,7 @@ struct Cli {
         default_value = "1024M",
         help_heading = "Machine"
     )]
-    memory: String,
+    memory: ByteSize,
 
     /// Number of virtual CPUs; one at present
     #[arg(
@@ -107,9 +107,10 @@ struct Cli {
         value_name = "N",
         allow_negative_numbers = true,
         default_value = "1",
+        value_parser = cpu_count,
         help_heading = "Machine"
     )]
-    smp: String,
+    smp: u32,
 
     /// What executes guest code: jit translates it to host code, interp interprets it (slow, for comparison)
     #[arg(long, value_name = "HOW", default_value = "jit", help_heading = "Machine")]
@@ -125,7 +126,7 @@ struct Cli {
         default_value = "200M",
         help_heading = "Machine"
     )]
-    code_cache: String,
+    code_cache: ByteSize,
 
     /// What runs: a Linux kernel (zImage, vmlinux, uImage), another ELF file, or raw code
     ///
@@ -254,14 +255,6 @@ struct Cli {
 
 impl Cli {
     fn config(self) -> Result<Config, Error> {
-        let memory = memory_size(self.board, &self.memory)?;
-        let cpu = self.arch.cpu_model(self.cpu)?;
-        let cpus = cpu_count(self.board, &self.smp)?;
-        let code_cache = code_cache_size(&self.code_cache)?;
-        if (&self.serial, &self.virtio_console) == (&ConsoleHost::Stdio, &ConsoleHost::Stdio) {
-            let reason = "the serial port has standard input and output; give it another place by --serial";
-            return Err(Error::input("--virtio-console", "stdio", reason));
-        }
         let boot = match (self.kernel, self.firmware) {
             (None, Some(image)) => {
                 let given = [("--initrd", self.initrd.is_some()), ("--append", self.append.is_some())];
@@ -295,14 +288,14 @@ impl Cli {
             None if self.gdb_wait => Address::DEFAULT.parse().ok(),
             gdb => gdb,
         };
-        Ok(Config {
+        let config = Config {
             arch: self.arch,
             board: self.board,
-            cpu,
-            memory,
-            cpus,
+            cpu: self.cpu.unwrap_or_else(|| self.arch.default_cpu().to_owned()),
+            memory: self.memory.0,
+            cpus: self.smp,
             accel: self.accel,
-            code_cache,
+            code_cache: self.code_cache.0,
             boot,
             dtb: self.dtb,
             dump_dtb: self.dump_dtb,
@@ -318,7 +311,9 @@ impl Cli {
             }),
             trace: traces(&self.trace)?,
             verbose: self.verbose,
-        })
+        };
+        config.check()?;
+        Ok(config)
     }
 }
 
@@ -395,26 +390,8 @@ fn is_coloured() -> bool {
     std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty())
 }
 
-fn memory_size(board: BoardName, text: &str) -> Result<u64, Error> {
-    let bytes = text.parse::<ByteSize>().and_then(|size| board.check_memory(size.0));
-    bytes.map_err(|reason| Error::input("--memory", text, reason))
-}
-
-fn code_cache_size(text: &str) -> Result<u64, Error> {
-    let bytes = text.parse::<ByteSize>().and_then(|size| check_code_cache(size.0));
-    bytes.map_err(|reason| Error::input("--code-cache", text, reason))
-}
-
-fn cpu_count(board: BoardName, text: &str) -> Result<u32, Error> {
-    let most = board.max_cpus();
-    let reason = match text.parse::<u32>() {
-        Ok(1) => return Ok(1),
-        Ok(n) if (2..=most).contains(&n) => "emu runs one virtual CPU at present".to_owned(),
-        Ok(0) => "a machine needs a CPU".to_owned(),
-        Ok(_) => format!("board {board} has at most {most} CPUs"),
-        Err(_) => "not a number of CPUs".to_owned(),
-    };
-    Err(Error::input("--smp", text, reason))
+fn cpu_count(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| "not a number of CPUs".into())
 }
 
 /// `--trace`'s values, two each time.

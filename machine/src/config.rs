@@ -1,8 +1,10 @@
 //! One description of a run, made by the command line, a file or the monitor alike.
 //!
-//! A [`Config`] says what the user asked for; every value in it has been checked for itself (ranges, names). Whether
-//! the files it names exist and are what they should be is checked by [`crate::images::Images::read`], before
+//! A [`Config`] says what the user asked for; whoever made it, no machine comes of it that [`Config::check`] refuses.
+//! Whether the files it names exist and are what they should be is checked by [`crate::images::Images::read`], before
 //! anything starts.
+
+mod check;
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -38,7 +40,7 @@ pub struct Config {
     pub cpus: u32,
     /// What executes guest code.
     pub accel: Accel,
-    /// Bytes for translated code and all that is known about it, per virtual CPU, as [`check_code_cache`] allows them.
+    /// Bytes for translated code and all that is known about it, per virtual CPU: from 8 MiB to 4 GiB.
     pub code_cache: u64,
     /// What runs at reset.
     pub boot: Boot,
@@ -136,21 +138,23 @@ impl Arch {
             .collect()
     }
 
-    /// The CPU model of that name, or the default.
+    /// The CPU model that a machine has if none is named.
+    pub fn default_cpu(self) -> &'static str {
+        self.cpu_models()[0]
+    }
+
+    /// Whether there is a CPU model of that name.
     ///
     /// # Errors
     ///
     /// [`Error::Input`] for an unknown one.
-    pub fn cpu_model(self, name: Option<String>) -> Result<String, Error> {
+    pub fn check_cpu(self, name: &str) -> Result<(), Error> {
         let models = self.cpu_models();
-        match name {
-            None => Ok(models[0].to_owned()),
-            Some(name) if models.contains(&name.as_str()) => Ok(name),
-            Some(name) => {
-                let reason = format!("unknown CPU model; --arch {self} has: {}", models.join(", "));
-                Err(Error::input("--cpu", name, reason))
-            }
+        if models.contains(&name) {
+            return Ok(());
         }
+        let reason = format!("unknown CPU model; --arch {self} has: {}", models.join(", "));
+        Err(Error::input("--cpu", name, reason))
     }
 }
 
@@ -211,29 +215,6 @@ impl BoardName {
     pub fn max_cpus(self) -> u32 {
         self.board().max_cpus
     }
-
-    /// Checks a RAM size in bytes; the error says what the board can have.
-    pub fn check_memory(self, bytes: u64) -> Result<u64, String> {
-        let range = self.memory_range();
-        let (least, most) = (ByteSize(*range.start()), ByteSize(*range.end()));
-        if bytes == 0 {
-            Err(format!("no memory at all; board {self} needs at least {least}"))
-        } else if bytes < *range.start() {
-            Err(format!(
-                "only {}; board {self} needs at least {least} (sizes are in bytes, or with K M G T)",
-                ByteSize(bytes)
-            ))
-        } else if bytes > *range.end() {
-            Err(format!(
-                "{} is more than board {self} can have ({most})",
-                ByteSize(bytes)
-            ))
-        } else if !bytes.is_multiple_of(MIB) {
-            Err("not a whole number of MiB".into())
-        } else {
-            Ok(bytes)
-        }
-    }
 }
 
 impl fmt::Display for BoardName {
@@ -273,14 +254,6 @@ impl FromStr for Accel {
             _ => Err("unknown accelerator; emu has: jit, interp".into()),
         }
     }
-}
-
-/// Checks a size in bytes for translated code; the error says what it can be.
-pub fn check_code_cache(bytes: u64) -> Result<u64, String> {
-    let range = emu_jit::engine::LEAST_CODE_CACHE as u64..=4 * GIB;
-    let (least, most) = (ByteSize(*range.start()), ByteSize(*range.end()));
-    let reason = || format!("at least {least} are needed, and at most {most} of use");
-    range.contains(&bytes).then_some(bytes).ok_or_else(reason)
 }
 
 /// What a console of the guest is on the host.
@@ -373,15 +346,28 @@ impl FromStr for EscapeKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteSize(pub u64);
 
-impl fmt::Display for ByteSize {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
+impl ByteSize {
+    /// The size in the largest unit that divides it, and which that is: 1024 to the power of this.
+    fn in_unit(self) -> (u64, usize) {
         let (mut n, mut unit) = (self.0, 0);
-        while n >= 1024 && n.is_multiple_of(1024) && unit < UNITS.len() - 1 {
+        while n >= 1024 && n.is_multiple_of(1024) && unit < 5 {
             n /= 1024;
             unit += 1;
         }
-        write!(f, "{n} {}", UNITS[unit])
+        (n, unit)
+    }
+
+    /// The size as an option's value: `1024M` is `1G`.
+    pub fn option(self) -> String {
+        let (n, unit) = self.in_unit();
+        format!("{n}{}", ["", "K", "M", "G", "T", "P"][unit])
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (n, unit) = self.in_unit();
+        write!(f, "{n} {}", ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"][unit])
     }
 }
 
@@ -440,18 +426,17 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_the_board_cannot_have() {
-        for bytes in [0, 3 * KIB, MIB + 1, 256 * GIB, 1 << 50, u64::MAX] {
-            assert!(BoardName::Virt.check_memory(bytes).is_err(), "{bytes} was taken");
-        }
-        assert_eq!(BoardName::Virt.check_memory(64 * MIB), Ok(64 * MIB));
-    }
-
-    #[test]
     fn byte_sizes_print_in_the_largest_exact_unit() {
         let printed = [0, 1000, 3072, 1 << 30, 1 << 50].map(|n| ByteSize(n).to_string());
 
         assert_eq!(printed, ["0 bytes", "1000 bytes", "3 KiB", "1 GiB", "1 PiB"]);
+    }
+
+    #[test]
+    fn byte_sizes_are_written_as_they_are_read() {
+        for bytes in [0, 1000, 3072, 5 << 20, 1 << 30, 3 << 40, 1 << 50, u64::MAX] {
+            assert_eq!(ByteSize(bytes).option().parse(), Ok(ByteSize(bytes)));
+        }
     }
 
     #[test]

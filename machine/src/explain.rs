@@ -68,9 +68,10 @@ impl Explain {
         if self.cpu.as_deref() == Some("help") {
             return Ok(self.arch.cpu_list());
         }
-        let name = self.arch.cpu_model(self.cpu.clone())?;
-        let unknown = || Error::input("--cpu", &name, "unknown CPU model");
-        let language = self.arch.architecture().language(&name).ok_or_else(unknown)?;
+        let name = self.cpu.as_deref().unwrap_or_else(|| self.arch.default_cpu());
+        self.arch.check_cpu(name)?;
+        let unknown = || Error::input("--cpu", name, "unknown CPU model");
+        let language = self.arch.architecture().language(name).ok_or_else(unknown)?;
         let (code, option) = self.code(&*language)?;
         let listed = Listed::new(&*language, &code, self.elf.is_none());
         let text = listed.map_err(|reason| Error::Input { option, reason })?.text();

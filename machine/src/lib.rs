@@ -55,7 +55,7 @@ pub fn configure(args: impl IntoIterator<Item = OsString>) -> Result<Option<Conf
 ///
 /// # Errors
 ///
-/// [`Error::Input`] before anything has started, when a file is not what it should be; [`Error::Host`] when the host
+/// [`Error::Input`] before anything has started, when [`Config::check`] refuses it or a file is not what it should be; [`Error::Host`] when the host
 /// cannot do what the machine needs.
 pub fn run(config: Config) -> Result<Outcome, Error> {
     start(config, None)
@@ -73,8 +73,10 @@ pub fn operate(config: Config, operator: impl FnOnce(Handle)) -> Result<Outcome,
 
 fn start(config: Config, operator: Option<Box<dyn FnOnce(Handle) + '_>>) -> Result<Outcome, Error> {
     log::start(config.verbose);
+    // Before files are looked for, and Debian's fetched.
+    config.check()?;
     let images = images::Images::read(&config)?;
-    let plan = Plan::new(&config, &images);
+    let plan = Plan::new(&config, &images)?;
     if let Some(path) = &config.dump_dtb {
         // Without a seed: the same machine makes the same file.
         images::dump_device_tree(path, &plan.place(None)?.dtb)?;

@@ -87,13 +87,18 @@ pub struct Plan<'a> {
 
 impl<'a> Plan<'a> {
     /// The machine for this configuration and its files.
-    pub fn new(config: &'a Config, images: &'a Images) -> Plan<'a> {
-        Plan {
+    ///
+    /// # Errors
+    ///
+    /// As [`Config::check`].
+    pub fn new(config: &'a Config, images: &'a Images) -> Result<Plan<'a>, Error> {
+        config.check()?;
+        Ok(Plan {
             config,
             images,
             board: config.board.board(),
             arch: config.arch.architecture(),
-        }
+        })
     }
 
     /// What goes where in memory. `rng_seed` is for the kernel's generator.

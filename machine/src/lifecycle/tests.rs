@@ -36,10 +36,20 @@ fn firmware(words: &[u32]) -> Images {
     }
 }
 
+#[test]
+fn no_machine_comes_of_a_configuration_that_is_refused() {
+    let (mut config, images) = (config(&[]), firmware(&[]));
+    config.cpus = 9;
+
+    let refusal = Plan::new(&config, &images).err().map(|error| error.to_string());
+
+    assert_eq!(refusal.as_deref(), Some("--smp 9: board virt has at most 8 CPUs"));
+}
+
 /// What an operator does with a machine that runs `words` as firmware; it is ended then.
 fn operated<R: Send>(words: &[u32], more: &[&str], operator: impl FnOnce(&Handle) -> R + Send) -> R {
     let (config, images) = (config(more), firmware(words));
-    let plan = Plan::new(&config, &images);
+    let plan = Plan::new(&config, &images).unwrap();
     let logs = Logs::create(&[]).unwrap();
     let (sender, events) = unbounded();
     let threads = helpers(sender.clone());
@@ -107,7 +117,7 @@ fn assert_same(after: &Saved, before: &Saved) {
 /// What a machine of which no CPU runs panics with while it is watched. `disturb` makes that happen.
 fn panic_after(disturb: impl FnOnce(&mut Machine<'_>, Sender<Event>)) -> Box<dyn std::any::Any + Send> {
     let (config, images) = (config(&[]), firmware(&[]));
-    let plan = Plan::new(&config, &images);
+    let plan = Plan::new(&config, &images).unwrap();
     let (sender, events) = unbounded();
     let helpers = helpers(sender.clone());
     let consoles = Arc::new(Consoles::open(&config, &helpers, || {}, || {}).unwrap());
@@ -149,7 +159,7 @@ fn a_panic_of_the_clocks_thread_goes_on_in_the_main_thread() {
 /// What comes while the machine is being stopped, which its only CPU is slow to do.
 fn stopped(meanwhile: Vec<Event>) -> (bool, Vec<String>) {
     let (config, images) = (config(&[]), firmware(&[]));
-    let plan = Plan::new(&config, &images);
+    let plan = Plan::new(&config, &images).unwrap();
     let (sender, events) = unbounded();
     let helpers = helpers(sender.clone());
     let consoles = Arc::new(Consoles::open(&config, &helpers, || {}, || {}).unwrap());
