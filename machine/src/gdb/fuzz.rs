@@ -37,7 +37,6 @@ const COUNTS: u64 = BASE + 0x100;
 struct Small {
     cpus: Arc<Cpus>,
     threads: Vec<JoinHandle<()>>,
-    memory: SystemMemory,
     debugged: Debugged,
     stops: Receiver<Stopped>,
 }
@@ -65,7 +64,7 @@ impl Small {
             cpus: cpus.clone(),
             holds: Arc::new(Holds::new(clock.clone())),
             space,
-            memory: memory.clone(),
+            memory,
             board: &VIRT,
             events,
         };
@@ -77,7 +76,6 @@ impl Small {
         Ok(Small {
             cpus,
             threads,
-            memory,
             debugged: Debugged::new(machine, false),
             stops,
         })
@@ -286,7 +284,8 @@ mod tests {
     impl Small {
         fn count(&self, cpu: u64) -> u32 {
             let mut bytes = [0; 4];
-            self.memory.read(COUNTS + 4 * cpu, &mut bytes).unwrap();
+            let memory = &self.debugged.machine.memory;
+            memory.read(COUNTS + 4 * cpu, &mut bytes).unwrap();
             u32::from_le_bytes(bytes)
         }
 
