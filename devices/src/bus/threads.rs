@@ -24,7 +24,9 @@ struct Inner {
 }
 
 /// While it lives, no worker changes its device or guest memory.
-pub struct Held<'a>(#[allow(dead_code)] RwLockWriteGuard<'a, ()>);
+pub struct Held<'a> {
+    _gate: RwLockWriteGuard<'a, ()>,
+}
 
 impl Threads {
     /// Threads whose panics `tell` hears of, on the thread that panicked; [`take_panic`](Threads::take_panic) has the
@@ -57,7 +59,10 @@ impl Threads {
     /// Lets the workers of devices ([`Shared::employ`](super::Shared::employ)) end the piece they are at, and holds them:
     /// for a snapshot, whose parts must be of one moment. Call with no device locked.
     pub fn hold(&self) -> Held<'_> {
-        Held(self.inner.gate.write().unwrap_or_else(PoisonError::into_inner))
+        let gate = self.inner.gate.write();
+        Held {
+            _gate: gate.unwrap_or_else(PoisonError::into_inner),
+        }
     }
 
     /// For a worker: that it is at a piece of work.

@@ -558,7 +558,7 @@ fn page_after<G: Guest>(va: u64) -> u64 {
     (va & PAGE).wrapping_add(4096) & G::LAYOUT.pc.ty.mask() as u64
 }
 
-/// Blocks bytes for a translator.
+/// Code bytes for a translator.
 pub struct Bytes<'a, G: Guest> {
     mmu: &'a mut Mmu,
     at: Now<'a, G>,

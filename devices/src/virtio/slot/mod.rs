@@ -310,7 +310,7 @@ impl<D: VirtioDevice> Slot<D> {
         }
     }
 
-    /// Does what can be done for now, a bounded part of it.
+    /// Does a bounded part of what can be done at present.
     pub fn work(&mut self) -> Work<D::Answer> {
         let (count, first) = (self.state.queues.len(), self.first);
         let mut all = Work::Idle;
