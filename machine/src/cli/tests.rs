@@ -1,0 +1,243 @@
+//! Command lines, and what they come to.
+
+use std::ffi::OsString;
+
+use clap::CommandFactory;
+
+use super::options::Cli;
+use super::{Request, parse};
+use crate::config::{Accel, Boot, Config, EscapeKey, Handed};
+use crate::gdb::address::Address;
+
+fn config(line: &str) -> Config {
+    let args = std::iter::once("emu")
+        .chain(line.split_whitespace())
+        .map(OsString::from);
+    match parse(args).unwrap() {
+        Request::Run(config) => *config,
+        Request::Print(_) => panic!("{line} prints"),
+    }
+}
+
+fn error(line: &str) -> String {
+    let args = std::iter::once("emu")
+        .chain(line.split_whitespace())
+        .map(OsString::from);
+    let error = parse(args).unwrap_err();
+    assert_eq!(error.exit_status(), 2);
+    error.to_string()
+}
+
+#[test]
+fn defaults_boot_debian() {
+    let config = config("");
+
+    assert_eq!(
+        config.boot,
+        Boot::Debian {
+            initrd: None,
+            append: String::new()
+        }
+    );
+    assert_eq!((config.memory, config.cpus, config.accel), (1 << 30, 1, Accel::Jit));
+    assert_eq!((config.cpu.as_str(), config.escape), ("cortex-a15", EscapeKey::DEFAULT));
+    assert_eq!(config.code_cache, emu_jit::engine::CODE_CACHE as u64);
+}
+
+#[test]
+fn own_kernel() {
+    let config =
+        config("--kernel k --initrd i --append -x --memory 64M --cpu cortex-a7 --accel interp --no-reboot -vv");
+
+    let boot = Boot::Kernel {
+        kernel: "k".into(),
+        initrd: Some("i".into()),
+        append: "-x".into(),
+    };
+    assert_eq!(config.boot, boot);
+    assert_eq!(
+        (config.memory, config.accel, config.no_reboot, config.verbose),
+        (64 << 20, Accel::Interp, true, 2)
+    );
+}
+
+#[test]
+fn a_debugger_has_an_address_by_default() {
+    let gdb = |line| config(line).gdb.map(|a| a.to_string());
+
+    assert_eq!(gdb(""), None);
+    assert_eq!(gdb("--gdb").as_deref(), Some(Address::DEFAULT));
+    assert_eq!(gdb("--gdb-wait").as_deref(), Some(Address::DEFAULT));
+    assert_eq!(gdb("--gdb unix:s --no-reboot").as_deref(), Some("unix:s"));
+    assert_eq!(gdb("--gdb --no-reboot").as_deref(), Some(Address::DEFAULT));
+    assert_eq!(gdb("--gdb 99").as_deref(), Some("tcp::99"));
+    assert_eq!(gdb("--gdb :99").as_deref(), Some("tcp::99"));
+}
+
+#[test]
+fn qemus_spellings_mean_the_same() {
+    let pairs = [
+        ("-kernel k -initrd i -append x", "--kernel k --initrd i --append x"),
+        (
+            "-M virt -m 256M -smp 1 -nographic",
+            "--board virt --memory 256M --smp 1",
+        ),
+        ("--machine virt,highmem=off,gic-version=2 -m size=1G", "--memory 1G"),
+        ("-machine dumpdtb=f,type=virt", "--dump-dtb f"),
+        (
+            "-cpu cortex-a7 -bios f -no-reboot -dtb d",
+            "--cpu cortex-a7 --firmware f --no-reboot --dtb d",
+        ),
+        ("-s -S -smp cpus=1", "--gdb --gdb-wait"),
+        ("-gdb tcp::99", "--gdb tcp::99"),
+        (
+            "-serial mon:stdio -display none -monitor none -nic none",
+            "--serial stdio",
+        ),
+        ("-serial unix:s,server=on,wait=off", "--serial unix:s"),
+        ("-serial none -accel tcg,thread=multi", "--serial null --accel jit"),
+        ("-vv -m64M", "--verbose --verbose --memory 64M"),
+        // A value is none.
+        ("--append -nographic -append -s", "--append -nographic --append -s"),
+    ];
+    for (qemus, ours) in &pairs[..pairs.len() - 1] {
+        assert_eq!(config(qemus), config(ours), "{qemus}");
+    }
+    assert_eq!(error(pairs[11].0), "--append: given more than once");
+}
+
+#[test]
+fn firmware_is_handed_a_kernel() {
+    let boot = config("--firmware f --kernel k --append x").boot;
+
+    let handed = Handed {
+        kernel: "k".into(),
+        initrd: None,
+        append: "x".into(),
+    };
+    let expected = Boot::Firmware {
+        image: "f".into(),
+        handed: Some(handed),
+    };
+    assert_eq!(boot, expected);
+}
+
+#[test]
+fn complaints_name_the_option_and_the_reason_in_one_line() {
+    let cases = [
+        (
+            "--arch mips",
+            "--arch mips: unknown architecture; emu has: arm (not yet: aarch64, i386, x86_64)",
+        ),
+        ("--arch aarch64", "--arch aarch64: not yet there; emu has: arm"),
+        ("--board pc", "--board pc: unknown board; emu has: virt"),
+        (
+            "--cpu z80",
+            "--cpu z80: unknown CPU model; --arch arm has: cortex-a15, cortex-a7",
+        ),
+        ("--accel kvm", "--accel kvm: not yet there; emu has: jit, interp"),
+        (
+            "--memory 0",
+            "--memory 0: no memory at all; board virt needs at least 1 MiB",
+        ),
+        (
+            "--memory 1P",
+            "--memory 1P: 1 PiB is more than board virt can have (255 GiB)",
+        ),
+        (
+            "--memory lots",
+            "--memory lots: not a size; write a whole number with K, M, G or T, such as 1024M",
+        ),
+        (
+            "--code-cache 64K",
+            "--code-cache 64K: at least 8 MiB are needed, and at most 4 GiB of use",
+        ),
+        (
+            "--code-cache 5G",
+            "--code-cache 5G: at least 8 MiB are needed, and at most 4 GiB of use",
+        ),
+        (
+            "--code-cache -1",
+            "--code-cache -1: not a size; write a whole number with K, M, G or T, such as 1024M",
+        ),
+        ("--smp 2", "--smp 2: emu runs one virtual CPU at present"),
+        ("--smp 0", "--smp 0: a machine needs a CPU"),
+        ("--smp 9", "--smp 9: board virt has at most 8 CPUs"),
+        ("--smp -1", "--smp -1: not a number of CPUs"),
+        (
+            "--escape x",
+            "--escape x: not a key; write ^ and a character (^] or ^a), or none",
+        ),
+        (
+            "--kernal k",
+            "--kernal: unknown option; did you mean --kernel? (emu --help)",
+        ),
+        (
+            "--gdb host",
+            "--gdb host: not an address; write PORT, tcp:HOST:PORT or unix:PATH",
+        ),
+        (
+            "--gdb tcp::65536",
+            "--gdb tcp::65536: not a port: \"65536\"; ports are numbers up to 65535",
+        ),
+        ("--kernel", "--kernel: a value is missing"),
+        ("--kernel a --kernel b", "--kernel: given more than once"),
+        (
+            "--initrd a --firmware b",
+            "--initrd: goes with a --kernel for the firmware to start",
+        ),
+        ("-m 256", "-m 256: sizes are in bytes; write 256M for that many MiB"),
+        (
+            "-d int",
+            "-d: an option of QEMU's; --trace KINDS FILE logs what the CPU does",
+        ),
+        (
+            "-drive file=x",
+            "-drive: an option of QEMU's; there are no disks yet; --initrd is a file system",
+        ),
+        (
+            "-M virt,secure=on",
+            "-M virt,secure=on: secure=on: a property of QEMU's that emu's boards have not",
+        ),
+        ("-machine pc", "--board pc: unknown board; emu has: virt"),
+        (
+            "-smp 2,cores=2",
+            "-smp 2,cores=2: emu's --smp is the number of CPUs alone",
+        ),
+        (
+            "-serial tcp:1",
+            "--serial tcp:1: not one of stdio, pty, unix:PATH, file:PATH, null",
+        ),
+        ("-accel kvm", "--accel kvm: not yet there; emu has: jit, interp"),
+        ("-M", "-M: a value is missing"),
+        ("--no-reboot=yes", "--no-reboot: takes no value"),
+        (
+            "zImage",
+            "zImage: emu takes options only; a kernel is named by --kernel (emu --help)",
+        ),
+        (
+            "--completions tcsh",
+            "--completions tcsh: not one of bash, elvish, fish, powershell, zsh",
+        ),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(error(line), expected, "for {line}");
+    }
+}
+
+#[test]
+fn help_documents_every_exit_status() {
+    let Request::Print(help) = parse(["emu", "--help"].map(OsString::from)).unwrap() else {
+        panic!("no help")
+    };
+    let help = String::from_utf8(help).unwrap();
+
+    for line in ["  0  ", "  1  ", "  2  ", "  3  ", "  128+N  "] {
+        assert!(help.contains(&format!("\n{line}")), "{line:?} is missing");
+    }
+}
+
+#[test]
+fn the_command_is_consistent() {
+    Cli::command().debug_assert();
+}
