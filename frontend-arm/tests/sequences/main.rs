@@ -25,9 +25,9 @@ use watchdog::Watchdog;
 
 /// Programs in a run that nobody asked to be long.
 const FEW: u64 = 1000;
-/// How long a program may take: as a rule it is a matter of a millisecond, and one in a hundred does not end.
+/// The CPU time that a program may take: as a rule it is a matter of a millisecond, and one in a hundred does not end.
 const SOON: Duration = Duration::from_millis(150);
-/// How long it may take if the other accelerator has come to its end.
+/// What it may take if the other accelerator has come to its end.
 const LATE: Duration = Duration::from_secs(20);
 
 /// What a program left.
@@ -150,7 +150,7 @@ impl Runners {
     fn compare(&mut self, program: &Program) -> Verdict {
         let (mut interp, mut jit) = (self.interp.run(program, SOON), self.jit.run(program, SOON));
         if interp.is_none() != jit.is_none() {
-            // This host may be busy.
+            // The other test of this process may have taken of the time.
             interp = interp.or_else(|| self.interp.run(program, LATE));
             jit = jit.or_else(|| self.jit.run(program, LATE));
         }
