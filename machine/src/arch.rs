@@ -87,7 +87,7 @@ pub struct Code {
     pub bytes: Vec<u8>,
     /// The address of the first.
     pub address: u64,
-    /// Where in `bytes` each part starts; the first at 0.
+    /// Where in `bytes` each part starts, ascending; the first at 0.
     pub parts: Vec<(usize, Kind)>,
 }
 
@@ -111,10 +111,8 @@ impl Code {
     /// Each part: where it starts, what it is, its bytes.
     pub fn parts(&self) -> impl Iterator<Item = (usize, Kind, &[u8])> {
         let ends = self.parts.iter().skip(1).map(|p| p.0).chain([self.bytes.len()]);
-        self.parts
-            .iter()
-            .zip(ends)
-            .map(|(&(start, kind), end)| (start, kind, &self.bytes[start..end]))
+        let parts = self.parts.iter().zip(ends);
+        parts.filter_map(|(&(start, kind), end)| Some((start, kind, self.bytes.get(start..end)?)))
     }
 }
 
