@@ -36,7 +36,9 @@ pub fn symbol(file: &[u8], name: &str) -> Result<Code, String> {
         .ok_or("its symbol table is damaged")? as usize;
     // A damaged file's symbols say more than its section has.
     let end = match symbol.st_size {
-        0 => file.next(symbol).map_or(usize::MAX, |next| (next - section.sh_addr) as usize),
+        0 => file
+            .next(symbol)
+            .map_or(usize::MAX, |next| (next - section.sh_addr) as usize),
         size => start.saturating_add(size as usize),
     };
     let end = end.min(bytes.len());

@@ -92,7 +92,8 @@ impl Small {
             let _ = ours.write_all(&bytes).and_then(|()| ours.shutdown(Shutdown::Write));
         });
         let (_open, over) = unbounded();
-        session::run(&mut self.debugged, Stream::Unix(theirs), &self.stops, &over);
+        let readers = Threads::default();
+        session::run(&mut self.debugged, &readers, Stream::Unix(theirs), &self.stops, &over);
         self.debugged.let_go();
         let (_, _) = (sending.join(), taking.join());
         Ok(())
@@ -314,7 +315,8 @@ mod tests {
                     };
                     lines.iter().map(say).collect()
                 });
-                session::run(&mut self.debugged, Stream::Unix(theirs), &self.stops, &over);
+                let readers = Threads::default();
+                session::run(&mut self.debugged, &readers, Stream::Unix(theirs), &self.stops, &over);
                 client.join().unwrap()
             })
         }

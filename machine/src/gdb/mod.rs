@@ -148,6 +148,7 @@ impl Server {
             stops,
             over,
             busy,
+            threads: threads.clone(),
         };
         let cannot = |e| Error::host("cannot serve a debugger", e);
         let listening = threads.spawn("emu-gdb-listen", move || door.watch());
@@ -225,12 +226,14 @@ struct Desk {
     stops: Receiver<Stopped>,
     over: Receiver<u8>,
     busy: Arc<AtomicBool>,
+    /// What reads what clients send.
+    threads: Threads,
 }
 
 impl Desk {
     /// A session; one that panics ends as any that fails.
     fn session(&self, debugged: &mut Debugged, stream: Stream) -> End {
-        let run = || session::run(debugged, stream, &self.stops, &self.over);
+        let run = || session::run(debugged, &self.threads, stream, &self.stops, &self.over);
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(run));
         ended.unwrap_or_else(|_| End::Failed("emu made a mistake".to_owned()))
     }

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io::{self, Read};
-use std::thread;
 
-use crossbeam::channel::{Receiver, Sender, bounded};
+use crossbeam::channel::{Receiver, bounded};
 use crossbeam::select;
+use emu_devices::bus::Threads;
 use gdbstub::conn::Connection;
 use gdbstub::stub::state_machine::GdbStubStateMachine;
 use gdbstub::stub::{DisconnectReason, GdbStubError, MultiThreadStopReason};
@@ -57,16 +57,19 @@ struct Session<'a> {
     kill_wants_answer: bool,
 }
 
-/// Serves a client. The machine, running or held, is stopped with the client's first packet; what becomes of it afterwards
-/// is the caller's business.
-pub fn run(machine: &mut Debugged, stream: Stream, stops: &Receiver<Stopped>, over: &Receiver<u8>) -> End {
-    let (sender, bytes) = bounded(WAITING);
-    let reader = stream.prepare().and_then(|()| stream.twin()).and_then(|twin| {
-        let reader = thread::Builder::new().name("emu-gdb-read".into());
-        reader.spawn(move || read(twin, &sender))
-    });
-    let (reader, closer) = match (reader, stream.twin()) {
-        (Ok(reader), Ok(closer)) => (reader, closer),
+/// Serves a client, with one of `threads` for what it sends. The machine, running or held, is stopped with the client's
+/// first packet; what becomes of it afterwards is the caller's business.
+pub fn run(
+    machine: &mut Debugged,
+    threads: &Threads,
+    stream: Stream,
+    stops: &Receiver<Stopped>,
+    over: &Receiver<u8>,
+) -> End {
+    let twin = stream.prepare().and_then(|()| stream.twin());
+    let bytes = twin.and_then(|twin| read(threads, twin));
+    let (bytes, _ending) = match (bytes, stream.twin()) {
+        (Ok(bytes), Ok(twin)) => (bytes, Ending(twin)),
         (Err(e), _) | (_, Err(e)) => return End::Failed(e.to_string()),
     };
     let mut session = Session {
@@ -77,21 +80,31 @@ pub fn run(machine: &mut Debugged, stream: Stream, stops: &Receiver<Stopped>, ov
         pending: VecDeque::new(),
         kill_wants_answer: false,
     };
-    let end = session.first(machine, Reply::new(stream));
-    // Ends the reader, which may wait for the client or for room.
-    closer.shut();
-    drop(session);
-    let _ = reader.join();
-    end
+    session.first(machine, Reply::new(stream))
 }
 
-fn read(mut stream: Stream, sender: &Sender<Vec<u8>>) {
-    let mut chunk = [0; CHUNK];
-    while let Ok(count @ 1..) = stream.read(&mut chunk) {
-        if sender.send(chunk[..count].to_vec()).is_err() {
-            return;
-        }
+/// Ends a connection, and who reads from it, however the session ends.
+struct Ending(Stream);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.0.shut();
     }
+}
+
+/// What comes from `stream`, read on one of `threads` until the stream ends or nobody listens.
+fn read(threads: &Threads, mut stream: impl Read + Send + 'static) -> io::Result<Receiver<Vec<u8>>> {
+    let (sender, bytes) = bounded(WAITING);
+    threads.spawn("emu-gdb-read", move || {
+        let mut chunk = [0; CHUNK];
+        while let Ok(count @ 1..) = stream.read(&mut chunk) {
+            let bytes = chunk.get(..count).unwrap_or(&chunk).to_vec();
+            if sender.send(bytes).is_err() {
+                return;
+            }
+        }
+    })?;
+    Ok(bytes)
 }
 
 impl Session<'_> {
@@ -236,4 +249,31 @@ fn too_long() -> End {
 fn failure(error: &StubError) -> String {
     let text = error.to_string();
     text.lines().next().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// A connection that nobody can read from.
+    struct Broken;
+
+    impl Read for Broken {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            std::panic::resume_unwind(Box::new("broken"))
+        }
+    }
+
+    #[test]
+    fn a_reader_that_panics_is_told_and_ends_the_session() {
+        let (told_in, told) = bounded(1);
+        let threads = Threads::new(move || told_in.send(()).unwrap());
+
+        let bytes = read(&threads, Broken).unwrap();
+
+        told.recv_timeout(Duration::from_secs(10)).unwrap();
+        assert!(threads.take_panic().is_some_and(|panic| panic.is::<&str>()));
+        assert!(bytes.recv().is_err());
+    }
 }
