@@ -12,16 +12,6 @@
 //! - [`boot`]: Linux's boot protocol: what goes where in RAM, and the registers at entry.
 
 #![forbid(unsafe_code)]
-#![cfg_attr(
-    not(test),
-    deny(
-        clippy::unwrap_used,
-        clippy::expect_used,
-        clippy::panic,
-        clippy::unreachable,
-        clippy::indexing_slicing
-    )
-)]
 
 pub mod boot;
 pub mod fdt;

@@ -1,4 +1,5 @@
 //! Breakpoints, watchpoints and single steps of the engine, on ARM code, in both accelerators.
+#![allow(clippy::restriction, reason = "this is how a test fails")]
 
 mod ram;
 

@@ -1,4 +1,5 @@
 //! What the passes and the interpreter cost, for each operation of a typical block.
+#![allow(clippy::restriction, reason = "what cannot be measured ends it")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use emu_ir::{Block, Builder, Hint, Mem, Ty};

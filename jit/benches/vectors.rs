@@ -1,4 +1,5 @@
 //! Loops of the kind that programs use vectors for, run by translated code.
+#![allow(clippy::restriction, reason = "what cannot be measured ends it")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use emu_devices::bus::Ram;

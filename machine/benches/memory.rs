@@ -1,4 +1,5 @@
 //! What loads and stores cost by the kind of memory: Normal, mapped as Device, and with the MMU off, where firmware runs.
+#![allow(clippy::restriction, reason = "what cannot be measured ends it")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use emu_devices::bus::Ram;

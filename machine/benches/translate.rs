@@ -2,6 +2,7 @@
 //!
 //! The budget is 2,000 host cycles for each guest instruction; the last line says how many it took, in the fastest of
 //! many batches and in the median.
+#![allow(clippy::restriction, reason = "what cannot be measured ends it")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use emu_frontend_arm::Arm;

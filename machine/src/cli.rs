@@ -34,8 +34,10 @@ pub enum Request {
 /// [`Error::Input`] for anything that cannot be meant, before any file is looked at.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error> {
     let args: Vec<OsString> = args.into_iter().collect();
-    if args.get(1).is_some_and(|a| a == "explain") {
-        return match Explain::try_parse_from(&args[1..]) {
+    if let [_, explain @ ..] = args.as_slice()
+        && explain.first().is_some_and(|word| word == "explain")
+    {
+        return match Explain::try_parse_from(explain) {
             Ok(explain) => Ok(Request::Print(explain.text(is_coloured())?.into_bytes())),
             Err(e) if matches!(e.kind(), ErrorKind::DisplayHelp) => Ok(Request::Print(rendered(&e))),
             Err(e) => Err(complaint(&e)),

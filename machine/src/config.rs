@@ -140,7 +140,7 @@ impl Arch {
 
     /// The CPU model that a machine has if none is named.
     pub fn default_cpu(self) -> &'static str {
-        self.cpu_models()[0]
+        self.cpu_models().first().copied().unwrap_or_default()
     }
 
     /// Whether there is a CPU model of that name.
@@ -347,27 +347,40 @@ impl FromStr for EscapeKey {
 pub struct ByteSize(pub u64);
 
 impl ByteSize {
-    /// The size in the largest unit that divides it, and which that is: 1024 to the power of this.
-    fn in_unit(self) -> (u64, usize) {
-        let (mut n, mut unit) = (self.0, 0);
-        while n >= 1024 && n.is_multiple_of(1024) && unit < 5 {
-            n /= 1024;
-            unit += 1;
+    /// Units, each 1024 of the one before: as an option's value has them, and as a message does.
+    const UNITS: [(&str, &str); 6] = [
+        ("", "bytes"),
+        ("K", "KiB"),
+        ("M", "MiB"),
+        ("G", "GiB"),
+        ("T", "TiB"),
+        ("P", "PiB"),
+    ];
+
+    /// The size in the largest unit that divides it, and that unit.
+    fn in_unit(self) -> (u64, (&'static str, &'static str)) {
+        let [mut unit, larger @ ..] = Self::UNITS;
+        let (mut n, mut larger) = (self.0, larger.into_iter());
+        while n >= 1024
+            && n.is_multiple_of(1024)
+            && let Some(next) = larger.next()
+        {
+            (n, unit) = (n / 1024, next);
         }
         (n, unit)
     }
 
     /// The size as an option's value: `1024M` is `1G`.
     pub fn option(self) -> String {
-        let (n, unit) = self.in_unit();
-        format!("{n}{}", ["", "K", "M", "G", "T", "P"][unit])
+        let (n, (letter, _)) = self.in_unit();
+        format!("{n}{letter}")
     }
 }
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (n, unit) = self.in_unit();
-        write!(f, "{n} {}", ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"][unit])
+        let (n, (_, name)) = self.in_unit();
+        write!(f, "{n} {name}")
     }
 }
 

@@ -152,10 +152,9 @@ impl<'a> Listed<'a> {
 
     /// The blocks of one run of instructions.
     fn add_blocks(&mut self, address: u64, mode: u64, bytes: &'a [u8], strict: bool) -> Result<(), String> {
-        let (mut at, mut state) = (0, mode);
-        while at < bytes.len() {
-            let rest = &bytes[at..];
-            let here = address.wrapping_add(at as u64);
+        let (mut rest, mut state) = (bytes, mode);
+        while !rest.is_empty() {
+            let here = address.wrapping_add((bytes.len() - rest.len()) as u64);
             let key = BlockKey {
                 phys: here,
                 mode: state,
@@ -168,20 +167,21 @@ impl<'a> Listed<'a> {
             };
             let stages = Box::new(self.language.stages(key, rest).ok_or_else(incomplete)?);
             let len = (stages.ir.guest_bytes as usize).clamp(1, rest.len());
-            let (bytes, page) = (&rest[..len], here & !0xfff);
+            let (block, after) = rest.split_at(len);
             if let Some(offset) = self.language.undefined(&stages.ir).filter(|_| strict) {
-                let insn = page + u64::from(offset);
-                let complaint = self.language.complaint(&bytes[(insn - here) as usize..], insn, mode);
+                let insn = (here & !0xfff) + u64::from(offset);
+                let code = block.get((insn - here) as usize..).unwrap_or_default();
+                let complaint = self.language.complaint(code, insn, mode);
                 complaint.map_or(Ok(()), Err)?;
             }
             state = following(&stages.ir, (here & 0xfff) as u32 + len as u32).unwrap_or(mode);
             self.pieces.push(Piece::Block {
                 address: here,
                 mode: key.mode,
-                bytes,
+                bytes: block,
                 stages,
             });
-            at += len;
+            rest = after;
         }
         Ok(())
     }

@@ -247,7 +247,7 @@ mod tests {
 
     impl Processor for Nothing {
         fn waker(&self) -> Box<dyn Waker> {
-            unreachable!("it is woken by its thread")
+            panic!("it is woken by its thread")
         }
         fn start(&mut self, _: Start) {}
         fn run(&mut self) -> Exit {

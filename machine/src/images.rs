@@ -290,9 +290,9 @@ pub fn bank(bank: Region, pieces: &[Piece<'_>]) -> Vec<u8> {
         };
         let (start, end) = (start as usize, (start + piece.size) as usize);
         image.resize(image.len().max(end), ERASED);
-        let (bytes, zeros) = image[start..end].split_at_mut(piece.bytes.len());
-        bytes.copy_from_slice(piece.bytes);
-        zeros.fill(0);
+        let bytes = piece.bytes.iter().copied().chain(std::iter::repeat(0));
+        let place = image.iter_mut().take(end).skip(start);
+        place.zip(bytes).for_each(|(to, from)| *to = from);
     }
     image
 }

@@ -412,7 +412,7 @@ impl Machine<'_> {
         let mut at = piece.address + piece.bytes.len() as u64;
         while at < end {
             let count = (end - at).min(ZEROS.len() as u64);
-            memory.write(at, &ZEROS[..count as usize]).map_err(cannot)?;
+            memory.write(at, ZEROS.split_at(count as usize).0).map_err(cannot)?;
             at += count;
         }
         Ok(())

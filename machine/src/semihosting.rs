@@ -318,10 +318,8 @@ impl Semihosting {
                 count => {
                     if self.around.is_terminal {
                         // The terminal is raw: its Enter key is a carriage return.
-                        bytes[..count]
-                            .iter_mut()
-                            .filter(|b| **b == b'\r')
-                            .for_each(|b| *b = b'\n');
+                        let typed = bytes.iter_mut().take(count);
+                        typed.filter(|b| **b == b'\r').for_each(|b| *b = b'\n');
                     }
                     return Ok(count);
                 }
@@ -359,14 +357,16 @@ impl Caller<'_> {
     fn fill(&mut self, at: u32, bytes: &mut [u8]) -> Result<(), Errno> {
         let space = self.host.around.space.clone();
         self.pieces(at, bytes.len(), |physical, range| {
-            space.peek(physical, &mut bytes[range]).is_some()
+            let piece = bytes.get_mut(range);
+            piece.is_some_and(|piece| space.peek(physical, piece).is_some())
         })
     }
 
     fn put(&mut self, at: u32, bytes: &[u8]) -> Result<(), Errno> {
         let memory = self.host.around.memory.clone();
         self.pieces(at, bytes.len(), |physical, range| {
-            memory.write(physical, &bytes[range]).is_ok()
+            let piece = bytes.get(range);
+            piece.is_some_and(|piece| memory.write(physical, piece).is_ok())
         })
     }
 
@@ -441,21 +441,22 @@ impl Caller<'_> {
     fn read(&mut self, at: u32) -> Result<u32, Stop> {
         let [handle, at, length] = self.words(at)?;
         let host = self.host;
-        let mut bytes = [0; PAGE as usize];
         if matches!(host.inner().files.get(handle)?, Open::Input) {
-            let most = length.min(PAGE) as usize;
-            let count = if most == 0 { 0 } else { host.typed(&mut bytes[..most])? };
-            self.put(at, &bytes[..count])?;
+            let mut bytes = vec![0; length.min(PAGE) as usize];
+            let count = if bytes.is_empty() { 0 } else { host.typed(&mut bytes)? };
+            bytes.truncate(count);
+            self.put(at, &bytes)?;
             return Ok(length - count as u32);
         }
         let mut done = 0;
         while done < length {
-            let most = (length - done).min(PAGE) as usize;
-            let count = host.inner().files.get(handle)?.read(&mut bytes[..most])?;
+            let mut bytes = vec![0; (length - done).min(PAGE) as usize];
+            let count = host.inner().files.get(handle)?.read(&mut bytes)?;
             if count == 0 {
                 break;
             }
-            self.put(at.wrapping_add(done), &bytes[..count])?;
+            bytes.truncate(count);
+            self.put(at.wrapping_add(done), &bytes)?;
             done += count as u32;
         }
         Ok(length - done)

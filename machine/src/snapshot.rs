@@ -163,7 +163,7 @@ pub fn save_ram(space: &AddressSpace, out: &mut dyn Write) -> io::Result<()> {
         while let Some(used) = memory.used(from).filter(|used| used.start < end) {
             for offset in (used.start.max(start)..used.end.min(end)).step_by(PAGE) {
                 let mut page = [0; PAGE];
-                let here = &mut page[..(end - offset).min(PAGE as u64) as usize];
+                let (here, _) = page.split_at_mut((end - offset).min(PAGE as u64) as usize);
                 let held = memory.copy_out(offset, here);
                 if held.is_some() && here.iter().any(|byte| *byte != 0) {
                     out.write_all(&(region.base + (offset - start)).to_le_bytes())?;

@@ -12,7 +12,7 @@ use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
-use emu_devices::bus::{self, Device, GuestMemory, OutOfRange, Ram, RamWatch, Shared, order_with_guest};
+use emu_devices::bus::{self, Bank, Device, GuestMemory, OutOfRange, Ram, RamWatch, Shared, order_with_guest};
 use emu_firmware::fdt::Region;
 use emu_ir::{Bus, RamPage};
 
@@ -199,7 +199,7 @@ impl Map {
     pub fn write_ram(&self, address: u64, data: &[u8]) -> Option<()> {
         self.each_ram(address, data.len() as u64, |piece| {
             let end = piece.from + piece.length as usize;
-            piece.memory.copy_in(piece.offset, &data[piece.from..end])
+            piece.memory.copy_in(piece.offset, data.get(piece.from..end)?)
         })
     }
 }
@@ -231,7 +231,7 @@ impl Edit {
     /// [`Overlap`]; nothing is then mapped.
     pub fn map(&mut self, place: Region, what: What) -> Result<(), Overlap> {
         let at = self.parts.partition_point(|part| part.place.base < place.base);
-        let around = self.parts[at.saturating_sub(1)..].iter().take(2);
+        let around = self.parts.iter().skip(at.saturating_sub(1)).take(2);
         let meets = |other: &Region| place.base < other.end() && other.base < place.end();
         if let Some(other) = around.map(|part| part.place).find(meets) {
             return Err(Overlap(place.base.max(other.base)));
@@ -363,7 +363,7 @@ impl AddressSpace {
             map,
             space: self.clone(),
             cpu,
-            recent: [0; 2],
+            recent: Bank::default(),
         }
     }
 
@@ -375,7 +375,7 @@ impl AddressSpace {
         let mut done = 0;
         while done < out.len() {
             let (memory, offset, here) = map.memory(address + done as u64, (out.len() - done) as u64)?;
-            memory.copy_out(offset, &mut out[done..done + here as usize])?;
+            memory.copy_out(offset, out.get_mut(done..done + here as usize)?)?;
             done += here as usize;
         }
         Some(())
@@ -411,7 +411,7 @@ impl GuestMemory for SystemMemory {
         }
         let read = map.each_ram(address, length, |piece| {
             let end = piece.from + piece.length as usize;
-            piece.memory.copy_out(piece.offset, &mut out[piece.from..end])
+            piece.memory.copy_out(piece.offset, out.get_mut(piece.from..end)?)
         });
         read.ok_or(refused)
     }
@@ -424,7 +424,7 @@ impl GuestMemory for SystemMemory {
         }
         let written = map.each_ram(address, length, |piece| {
             let end = piece.from + piece.length as usize;
-            piece.memory.copy_in(piece.offset, &data[piece.from..end])?;
+            piece.memory.copy_in(piece.offset, data.get(piece.from..end)?)?;
             self.watch.written(piece.address, piece.length);
             Some(())
         });
@@ -477,7 +477,7 @@ pub struct CpuBus {
     told: u64,
     cpu: usize,
     /// The parts of the last accesses to memory and to a device: page walks and drivers come back.
-    recent: [usize; 2],
+    recent: Bank<usize, 2>,
 }
 
 impl CpuBus {

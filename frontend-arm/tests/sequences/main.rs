@@ -4,6 +4,7 @@
 //!
 //! `EMU_FUZZ_SEQUENCES=1000000 cargo test -p emu-frontend-arm --test sequences` is a long run; `EMU_FUZZ_SEED=N` says
 //! which seed is the first. A failure names its seed, and prints the program with all taken out that can be.
+#![allow(clippy::restriction, reason = "this is how a test fails")]
 
 mod code;
 mod memory;

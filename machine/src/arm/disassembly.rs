@@ -28,10 +28,10 @@ impl Disassembler {
         let set = if thumb { &self.thumb } else { &self.arm };
         let mut lines = Vec::new();
         let mut at = 0;
-        while let Some(len) = length(&code[at..], thumb) {
+        while let Some((rest, insn)) = code.get(at..).and_then(|rest| Some((rest, first(rest, thumb)?))) {
             if let Some(known) = set
                 .as_ref()
-                .and_then(|cs| cs.disasm_all(&code[at..], u64::from(address) + at as u64).ok())
+                .and_then(|cs| cs.disasm_all(rest, u64::from(address) + at as u64).ok())
             {
                 for i in known.iter() {
                     let (name, operands) = (i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
@@ -45,10 +45,10 @@ impl Disassembler {
             }
             lines.push(Line {
                 at,
-                len,
-                text: format!(".inst {}", number(&code[at..at + len], thumb)),
+                len: insn.len(),
+                text: format!(".inst {}", number(insn, thumb)),
             });
-            at += len;
+            at += insn.len();
         }
         lines
     }
@@ -73,20 +73,22 @@ impl Disassembler {
     }
 }
 
-/// How many bytes the first instruction has, if they are all there.
-pub fn length(code: &[u8], thumb: bool) -> Option<usize> {
-    let first = u16::from_le_bytes([*code.first()?, *code.get(1)?]);
-    let len = if thumb && first >> 11 < 0b11101 { 2 } else { 4 };
-    (code.len() >= len).then_some(len)
+/// The first instruction, if all its bytes are there.
+pub fn first(code: &[u8], thumb: bool) -> Option<&[u8]> {
+    let half = u16::from_le_bytes(*code.first_chunk()?);
+    let len = if thumb && half >> 11 < 0b11101 { 2 } else { 4 };
+    code.get(..len)
 }
 
-/// An instruction's bytes as the manual writes them.
+/// An instruction's bytes as the manual writes them; what is none, byte by byte.
 pub fn number(insn: &[u8], thumb: bool) -> String {
-    let half = |at: usize| u32::from(u16::from_le_bytes([insn[at], insn[at + 1]]));
-    match (insn.len(), thumb) {
-        (2, _) => format!("{:#06x}", half(0)),
-        (_, true) => format!("{:#010x}", half(0) << 16 | half(2)),
-        _ => format!("{:#010x}", half(2) << 16 | half(0)),
+    match *insn {
+        [a, b] => format!("0x{b:02x}{a:02x}"),
+        [a, b, c, d] if thumb => format!("0x{b:02x}{a:02x}{d:02x}{c:02x}"),
+        [a, b, c, d] => format!("0x{d:02x}{c:02x}{b:02x}{a:02x}"),
+        _ => insn
+            .iter()
+            .fold("0x".to_owned(), |text, byte| text + &format!("{byte:02x}")),
     }
 }
 
@@ -115,6 +117,16 @@ mod tests {
 
         let texts: Vec<&str> = lines.iter().map(|l| l.text.as_str()).collect();
         assert_eq!(texts, ["ite eq", "moveq r1, #1", "movne r1, #2"]);
+    }
+
+    #[test]
+    fn instructions_are_numbers_as_the_manual_writes_them() {
+        let code = [0x12, 0x34, 0x56, 0x78];
+        let parts = [(0, false), (1, false), (2, true), (4, true), (4, false)];
+
+        let numbers = parts.map(|(len, thumb)| number(&code[..len], thumb));
+
+        assert_eq!(numbers, ["0x", "0x12", "0x3412", "0x34127856", "0x78563412"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use emu_frontend_arm::state::mode;
 use emu_ir::{Block, BlockKey, Op};
 use emu_jit::listing::{self, Host, Stages};
 
-use super::disassembly::{Disassembler, length, number};
+use super::disassembly::{Disassembler, first, number};
 use super::{assembler, elf};
 use crate::arch::{Code, Kind, Language, Line};
 
@@ -55,7 +55,7 @@ impl Language for ArmLanguage {
     /// UDF is meant to be undefined.
     fn complaint(&self, code: &[u8], address: u64, mode: u64) -> Option<String> {
         let thumb = is_thumb(mode);
-        let insn = &code[..length(code, thumb).unwrap_or(0)];
+        let insn = first(code, thumb).unwrap_or_default();
         let word = insn.iter().rev().fold(0u32, |word, b| word << 8 | u32::from(*b));
         let udf = match (thumb, insn.len()) {
             (true, 2) => word >> 8 == 0xde,

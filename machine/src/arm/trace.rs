@@ -56,7 +56,7 @@ impl ArmTracer {
 
     fn text(&mut self, pc: u32, code: &[u8], word: u32) -> &str {
         let mut bytes = [0; 4];
-        bytes[..code.len().min(4)].copy_from_slice(&code[..code.len().min(4)]);
+        bytes.iter_mut().zip(code).for_each(|(to, from)| *to = *from);
         if self.texts.len() >= KEPT {
             self.texts.clear();
         }
@@ -64,7 +64,7 @@ impl ArmTracer {
         self.texts.entry(place).or_insert_with(|| {
             let thumb = word & mode::T != 0;
             let text = DISASSEMBLER.with(|d| d.one(code, pc, word));
-            format!("{:<8} {text}", &number(code, thumb)[2..])
+            format!("{:<8} {text}", number(code, thumb).trim_start_matches("0x"))
         })
     }
 }

@@ -312,14 +312,14 @@ fn cpu_count(text: &str) -> Result<u32, String> {
 
 /// `--trace`'s values, two each time.
 fn traces(values: &[OsString]) -> Result<Vec<Trace>, Error> {
-    let trace = |pair: &[OsString]| {
-        let kinds = pair[0].to_string_lossy();
+    let trace = |[kinds, file]: &[OsString; 2]| {
+        let kinds = kinds.to_string_lossy();
         Ok(Trace {
             kinds: kinds
                 .parse()
                 .map_err(|reason| Error::input("--trace", &kinds, reason))?,
-            file: PathBuf::from(&pair[1]),
+            file: PathBuf::from(file),
         })
     };
-    values.chunks_exact(2).map(trace).collect()
+    values.as_chunks().0.iter().map(trace).collect()
 }

@@ -175,7 +175,7 @@ impl Cache {
             kernel: Sum::of(&files.kernel),
             initrd: Sum::of(&files.initrd),
         };
-        let manifest = serde_json::to_vec_pretty(&manifest).expect("a manifest is plain data");
+        let manifest = serde_json::to_vec_pretty(&manifest).map_err(|e| unwritable(&made)(e.into()))?;
         for (name, bytes) in [(KERNEL, &files.kernel), (INITRD, &files.initrd), (MANIFEST, &manifest)] {
             let path = made.join(name);
             write_durably(&path, bytes).map_err(unwritable(&path))?;

@@ -11,6 +11,10 @@ const SESSION: &[u8] = include_bytes!("guest/session");
 const POWEROFF: &[u8] = include_bytes!("guest/poweroff");
 
 /// The archive to append to the installer's initrd.
+#[expect(
+    clippy::expect_used,
+    reason = "the files are always the same, and the tests boot with them"
+)]
 pub fn archive() -> Vec<u8> {
     let script = |bytes| File::Regular { bytes, mode: 0o755 };
     let files = [

@@ -11,14 +11,12 @@ pub fn code(text: &str, kind: Kind) -> Result<Code, String> {
         .split_whitespace()
         .flat_map(|word| without_prefix(word).bytes())
         .collect();
-    if !digits.len().is_multiple_of(2) {
+    let (pairs, rest) = digits.as_chunks();
+    if !rest.is_empty() {
         return Err("an odd number of hexadecimal digits: a byte has two".into());
     }
     let value = |c: u8| char::from(c).to_digit(16).unwrap_or_default() as u8;
-    let bytes = digits
-        .chunks(2)
-        .map(|pair| value(pair[0]) << 4 | value(pair[1]))
-        .collect();
+    let bytes = pairs.iter().map(|&[high, low]| value(high) << 4 | value(low)).collect();
     Code {
         bytes,
         address: 0,

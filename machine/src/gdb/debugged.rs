@@ -209,7 +209,8 @@ impl Debugged {
     pub(super) fn read_memory(&self, tid: Tid, va: u64, out: &mut [u8]) -> Option<usize> {
         let mut done = 0;
         for (phys, len) in self.pieces(tid, va, out.len())? {
-            if self.machine.space.peek(phys, &mut out[done..done + len]).is_none() {
+            let here = out.get_mut(done..done + len);
+            if here.and_then(|here| self.machine.space.peek(phys, here)).is_none() {
                 break;
             }
             done += len;

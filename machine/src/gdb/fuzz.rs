@@ -1,4 +1,5 @@
 //! What no client may do: panic emu, hang it, or keep the guest. For fuzzers, and for the test here.
+#![allow(clippy::restriction, reason = "this is how a fuzzer fails")]
 
 use std::io::Write;
 use std::net::Shutdown;
@@ -121,7 +122,7 @@ fn start(machine: &Machine, clock: &Clock, cpu: usize) -> std::io::Result<JoinHa
         semihosting: None,
     };
     let arch = Arch::Arm.architecture();
-    let mut vcpu = arch.processor(arch.models()[0], Accel::Interp, around)?;
+    let mut vcpu = arch.processor(Arch::Arm.default_cpu(), Accel::Interp, around)?;
     let (waker, events) = (vcpu.waker(), machine.events.clone());
     let own = cpus.clone();
     let thread = thread::spawn(move || {

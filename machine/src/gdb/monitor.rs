@@ -146,9 +146,8 @@ fn physical(debugged: &Debugged, address: &str, length: Option<&str>) -> Result<
     let mut text = String::new();
     for at in (0..length).step_by(16).map(|offset| address.wrapping_add(offset)) {
         let here = 16.min(length - at.wrapping_sub(address));
-        let mut bytes = [0; 16];
-        let bytes = &mut bytes[..here as usize];
-        let read = debugged.machine.space.peek(at, bytes);
+        let mut bytes = vec![0; here as usize];
+        let read = debugged.machine.space.peek(at, &mut bytes);
         read.ok_or_else(|| format!("{text}neither RAM nor flash at {at:#x}"))?;
         let _ = write!(text, "{at:#012x} ");
         for byte in bytes {

@@ -180,6 +180,11 @@ impl SingleRegisterAccess<Tid> for Debugged {
     }
 }
 
+/// As many of `bytes` as there is room for; how many that was.
+fn fill<'a>(room: &mut [u8], bytes: impl IntoIterator<Item = &'a u8>) -> usize {
+    room.iter_mut().zip(bytes).map(|(to, from)| *to = *from).count()
+}
+
 impl ThreadExtraInfo for Debugged {
     fn thread_extra_info(&self, tid: Tid, buffer: &mut [u8]) -> Result<usize, Infallible> {
         let number = tid.get() - 1;
@@ -190,9 +195,7 @@ impl ThreadExtraInfo for Debugged {
             self.ask(tid, |cpu| cpu.doing())
         };
         let text = format!("CPU {number}: {}", doing.unwrap_or("running"));
-        let len = text.len().min(buffer.len());
-        buffer[..len].copy_from_slice(&text.as_bytes()[..len]);
-        Ok(len)
+        Ok(fill(buffer, text.as_bytes()))
     }
 }
 
@@ -348,9 +351,7 @@ impl TargetDescriptionXmlOverride for Debugged {
         let rest = usize::try_from(offset)
             .ok()
             .and_then(|at| self.description.as_bytes().get(at..));
-        let rest = rest.unwrap_or_default();
-        let len = rest.len().min(length).min(out.len());
-        out[..len].copy_from_slice(&rest[..len]);
-        Ok(len)
+        let rest = rest.unwrap_or_default().iter().take(length);
+        Ok(fill(out, rest))
     }
 }

@@ -144,17 +144,19 @@ impl Cutter {
 
 /// A packet that asks for more memory than an answer holds, asking for less, as a stub may answer.
 fn shortened(packet: &[u8]) -> Option<Vec<u8>> {
-    let body = packet.strip_prefix(b"$m")?;
-    let body = std::str::from_utf8(body.get(..body.len() - 3)?).ok()?;
-    let sum = |bytes: &[u8]| bytes.iter().fold(0u8, |sum, b| sum.wrapping_add(*b));
-    let (address, length) = body.split_once(',')?;
+    let [b'$', body @ .., b'#', high, low] = packet else {
+        return None;
+    };
+    let told = [*high, *low];
+    let (body, told) = (std::str::from_utf8(body).ok()?, std::str::from_utf8(&told).ok()?);
+    let sum = |text: &str| text.bytes().fold(0u8, u8::wrapping_add);
+    let (address, length) = body.strip_prefix('m')?.split_once(',')?;
     let asked = u64::from_str_radix(length, 16).ok()?;
-    let told = std::str::from_utf8(&packet[packet.len() - 2..]).ok()?;
-    if asked <= READ || u8::from_str_radix(told, 16).ok()? != sum(&packet[1..packet.len() - 3]) {
+    if asked <= READ || u8::from_str_radix(told, 16).ok()? != sum(body) {
         return None;
     }
     let body = format!("m{address},{READ:x}");
-    Some(format!("${body}#{:02x}", sum(body.as_bytes())).into_bytes())
+    Some(format!("${body}#{:02x}", sum(&body)).into_bytes())
 }
 
 #[cfg(test)]

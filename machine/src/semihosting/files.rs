@@ -72,29 +72,36 @@ impl Files {
             b":semihosting-features" => return Err(Errno::ACCESS),
             _ => Open::File(self.below(name, flags)?),
         };
-        let free = self.open.iter().position(Option::is_none);
-        let at = free.unwrap_or(self.open.len());
-        if at >= MOST {
-            return Err(Errno::MFILE);
+        let count = self.open.len();
+        let mut places = self.open.iter_mut().zip(1..);
+        match places.find(|(place, _)| place.is_none()) {
+            Some((free, handle)) => {
+                *free = Some(file);
+                Ok(handle)
+            }
+            None if count >= MOST => Err(Errno::MFILE),
+            None => {
+                self.open.push(Some(file));
+                Ok(count as u32 + 1)
+            }
         }
-        if free.is_none() {
-            self.open.push(None);
-        }
-        self.open[at] = Some(file);
-        Ok(at as u32 + 1)
+    }
+
+    /// What is open by a handle, or was.
+    fn place(&mut self, handle: u32) -> Result<&mut Option<Open>, Errno> {
+        let at = (handle as usize).checked_sub(1).ok_or(Errno::BADF)?;
+        self.open.get_mut(at).ok_or(Errno::BADF)
     }
 
     /// The open file of a handle.
     pub fn get(&mut self, handle: u32) -> Result<&mut Open, Errno> {
-        let at = (handle as usize).checked_sub(1).ok_or(Errno::BADF)?;
-        self.open.get_mut(at).and_then(Option::as_mut).ok_or(Errno::BADF)
+        self.place(handle)?.as_mut().ok_or(Errno::BADF)
     }
 
     /// Closes a file.
     pub fn close(&mut self, handle: u32) -> Result<(), Errno> {
-        self.get(handle)?;
-        self.open[handle as usize - 1] = None;
-        Ok(())
+        let file = self.place(handle)?.take();
+        file.map(drop).ok_or(Errno::BADF)
     }
 
     /// Closes all, as a reset does.
@@ -134,10 +141,12 @@ impl Files {
     /// The folder that holds the file of this name, and the name's last part.
     fn parent<'a>(&self, name: &'a [u8]) -> Result<(OwnedFd, &'a [u8]), Errno> {
         let folder = self.folder.as_ref().ok_or(Errno::ACCESS)?;
-        let (parent, last) = match name.iter().rposition(|&byte| byte == b'/') {
-            Some(0) => return Err(Errno::XDEV),
-            Some(at) => (&name[..at], &name[at + 1..]),
-            None => (&b"."[..], name),
+        let mut parts = name.rsplitn(2, |&byte| byte == b'/');
+        let last = parts.next().unwrap_or_default();
+        let parent = match parts.next() {
+            Some(b"") => return Err(Errno::XDEV),
+            Some(parent) => parent,
+            None => b".",
         };
         if matches!(last, b"" | b"." | b"..") {
             return Err(Errno::INVAL);
@@ -164,9 +173,8 @@ impl Open {
         match self {
             Open::File(file) => file.read(bytes).map_err(|e| errno(&e)),
             Open::Features(at) => {
-                let rest = FEATURES.get(*at..).unwrap_or_default();
-                let count = rest.len().min(bytes.len());
-                bytes[..count].copy_from_slice(&rest[..count]);
+                let mut rest = FEATURES.get(*at..).unwrap_or_default();
+                let count = rest.read(bytes).map_err(|e| errno(&e))?;
                 *at += count;
                 Ok(count)
             }
