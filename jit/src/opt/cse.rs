@@ -95,3 +95,47 @@ impl Table {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emu_ir::{Imm, Ty};
+
+    #[test]
+    fn regions_behind_their_labels_are_hidden_and_grow_together() {
+        let mut table = Table::default();
+        let seen = |table: &Table, all: &[u16]| all.iter().map(|&v| table.visible(v)).collect::<Vec<_>>();
+
+        table.hide(5, 10);
+        table.hide(20, 30);
+        assert_eq!(seen(&table, &[4, 5, 9, 10, 19]), [true, false, false, true, true]);
+        assert_eq!(seen(&table, &[20, 29, 30]), [false, false, true]);
+
+        table.hide(8, 40);
+        assert_eq!(seen(&table, &[4, 5, 15, 39, 40]), [true, false, false, false, true]);
+
+        table.hide(60, 70);
+        assert_eq!(seen(&table, &[39, 40, 59, 60]), [false, true, true, false]);
+
+        table.start();
+        assert_eq!(seen(&table, &[5, 39, 60]), [true; 3]);
+    }
+
+    #[test]
+    fn an_equal_operation_is_found_where_it_is_defined() {
+        let constant = |bits| Inst {
+            op: Op::Const { imm: Imm::new(bits) },
+            ty: Ty::I32,
+        };
+        let (mut block, mut table) = (Block::default(), Table::default());
+        for bits in 0..3 {
+            assert_eq!(table.find(&block, &constant(bits), 0), None);
+            block.insts.push(constant(bits));
+        }
+
+        assert_eq!(table.find(&block, &constant(1), 0), Some(Val(1)));
+        table.hide(1, 3);
+        assert_eq!(table.find(&block, &constant(0), 0), Some(Val(0)));
+        assert_eq!(table.find(&block, &constant(1), 0), None, "made on one way only");
+    }
+}

@@ -77,3 +77,81 @@ impl Contents {
         self.owner[start..end].fill(self.before + self.entries.len() as u32);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use emu_ir::Ty;
+
+    const fn slot(off: u16, ty: Ty) -> Slot {
+        Slot { off, ty }
+    }
+
+    #[test]
+    fn a_value_lies_in_exactly_its_bytes() {
+        let mut known = Contents::default();
+        known.learn(slot(8, Ty::I64), Val(3), 3);
+
+        assert_eq!(known.value(slot(8, Ty::F64)), Some(Val(3)), "of whatever type");
+        for other in [
+            slot(8, Ty::I32),
+            slot(12, Ty::I32),
+            slot(0, Ty::I64),
+            slot(16, Ty::I64),
+            slot(9, Ty::I64),
+        ] {
+            assert_eq!(known.value(other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn what_overlaps_is_forgotten_and_its_neighbours_are_not() {
+        for (ty, off) in [(Ty::I8, 12), (Ty::I8, 19), (Ty::I32, 16), (Ty::V128, 8), (Ty::I64, 11)] {
+            let mut known = Contents::default();
+            for (n, off) in [0, 12, 16, 24].into_iter().enumerate() {
+                known.learn(slot(off, Ty::I32), Val(n as u16), n as u16);
+            }
+            let stays = |at: u16| at + 4 <= off || off + ty.bytes() as u16 <= at;
+
+            known.learn(slot(off, ty), Val(9), 9);
+
+            for (n, at) in [0, 12, 16, 24].into_iter().enumerate() {
+                let there = known.value(slot(at, Ty::I32)) == Some(Val(n as u16));
+                assert_eq!(there, stays(at), "{ty:?} at {off}: {at}");
+            }
+            assert_eq!(known.value(slot(off, ty)), Some(Val(9)));
+            known.forget(slot(off, ty));
+            assert_eq!(known.value(slot(off, ty)), None);
+        }
+    }
+
+    #[test]
+    fn what_became_known_since_a_branch_is_forgotten() {
+        let mut known = Contents::default();
+        known.learn(slot(0, Ty::I32), Val(4), 4);
+        known.learn(slot(4, Ty::I32), Val(5), 5);
+
+        known.forget_since(5);
+
+        let left = [0, 4].map(|off| known.value(slot(off, Ty::I32)));
+        assert_eq!(left, [Some(Val(4)), None]);
+    }
+
+    #[test]
+    fn nothing_comes_back_however_often_all_is_forgotten() {
+        let mut known = Contents::default();
+        for before in [0, 1, u32::MAX / 2, u32::MAX / 2 + 1, u32::MAX / 2 + 2] {
+            known.learn(slot(0, Ty::I32), Val(1), 1);
+            known.before = known.before.max(before);
+            known.owner.fill(known.before + 1);
+
+            known.forget_all();
+
+            assert_eq!(known.value(slot(0, Ty::I32)), None, "{before}");
+            known.learn(slot(4, Ty::I32), Val(2), 2);
+            assert_eq!(known.value(slot(0, Ty::I32)), None, "{before}");
+            assert_eq!(known.value(slot(4, Ty::I32)), Some(Val(2)));
+            assert!(known.before <= u32::MAX / 2 + 1, "numbers start over in time");
+        }
+    }
+}

@@ -1,5 +1,8 @@
 //! What the passes do to telling blocks, and that they change no meaning.
 
+mod identities;
+mod lives;
+
 use super::*;
 use crate::cases::random::Blocks;
 use crate::cases::{self, LAYOUT, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory, any, pinned};
