@@ -4,21 +4,20 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use emu_devices::bus::Ram;
 use emu_ir::*;
-use emu_jit::cases::{LAYOUT, State, any, pinned};
+use emu_jit::cases::{Flat, LAYOUT, Program, State, any, pinned};
 use emu_jit::engine::{Accel, Exit, Vcpu};
 
 /// Rounds of a loop in one run.
 const ROUNDS: u32 = 1000;
 
-/// A guest whose every block is one loop, r0 times around.
+/// Every block is one loop, r0 times around.
 struct Loop(fn(&mut Builder));
 
-impl Guest for Loop {
+impl Program for Loop {
     type State = State;
     const LAYOUT: &'static Layout = &LAYOUT;
-    const HELPERS: &'static [Helper<Self>] = &[];
 
-    fn translate(&self, _: BlockKey, _: u32, _: u32, _: &mut dyn Fetch, b: &mut Builder) -> Result<(), Fault> {
+    fn translate(&self, _: BlockKey, _: u32, b: &mut Builder) {
         b.insn(0, 0);
         (self.0)(b);
         b.insn(4, 0);
@@ -31,31 +30,6 @@ impl Guest for Loop {
         b.place(label);
         b.exit(Leave::Yield);
         (b.block.guest_insns, b.block.guest_bytes) = (2, 8);
-        Ok(())
-    }
-    fn walk(&self, _: &State, _: &mut dyn Bus, va: u64, _: Access, _: u8) -> Result<Page, Fault> {
-        Ok(Page {
-            phys: va & !0xfff,
-            read: true,
-            write: true,
-            exec: true,
-            global: true,
-            strict: false,
-            size: 12,
-        })
-    }
-    fn context(&self, _: &State, _: u8) -> Context {
-        Context::default()
-    }
-    fn restore(&self, _: &mut State, _: u64, _: u32) {}
-    fn raise(&mut self, _: &mut State, fault: Fault) {
-        panic!("{fault:?}");
-    }
-    fn interrupt(&mut self, _: &mut State, _: u32) -> bool {
-        false
-    }
-    fn wakes(&self, _: &State, _: u32) -> bool {
-        false
     }
 }
 
@@ -141,7 +115,7 @@ fn vectors(c: &mut Criterion) {
         state.v[1] = [0x3f9d_70a4_3f9d_70a4; 2];
         state.v[2] = [0x3f80_0000_3f80_0000; 2];
         (state.v[3][0], state.v[4][0]) = (0.3f64.to_bits(), 0.2f64.to_bits());
-        let mut v = Vcpu::new(Loop(body), state, Box::new(OnePage(memory)), Accel::Jit, true).expect("a vCPU");
+        let mut v = Vcpu::new(Flat(Loop(body)), state, Box::new(OnePage(memory)), Accel::Jit, true).expect("a vCPU");
         group.bench_function(name, |b| {
             b.iter(|| {
                 let state = v.state_mut();

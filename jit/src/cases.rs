@@ -12,6 +12,7 @@
 //!
 //! and compares final states, memory, and where the block went. [`random`] has whole random blocks.
 
+mod flat;
 mod float;
 mod flow;
 mod guest;
@@ -21,6 +22,7 @@ pub mod random;
 mod vector;
 
 pub use emu_ir::testing::Random;
+pub use flat::{Flat, Program};
 pub use guest::*;
 pub use operands::{Kind, hard_float};
 

@@ -1,7 +1,7 @@
 //! Modes of 64 bits: blocks at one place that differ above bit 31 alone.
 
 use super::OnePage;
-use crate::cases::MEMORY;
+use crate::cases::{Flat, MEMORY, Program};
 use crate::engine::{Accel, Exit, Vcpu};
 use emu_devices::bus::Ram;
 use emu_ir::*;
@@ -48,12 +48,11 @@ static LAYOUT: Layout = Layout {
 /// Two blocks for ever: the one at 0 changes the mode and goes to the other, which comes back.
 struct Turning;
 
-impl Guest for Turning {
+impl Program for Turning {
     type State = State;
     const LAYOUT: &'static Layout = &LAYOUT;
-    const HELPERS: &'static [Helper<Self>] = &[];
 
-    fn translate(&self, key: BlockKey, at: u32, _: u32, _: &mut dyn Fetch, b: &mut Builder) -> Result<(), Fault> {
+    fn translate(&self, key: BlockKey, at: u32, b: &mut Builder) {
         b.insn(at as u16, 0);
         b.block.guest_bytes = 4;
         b.block.mode_ignored = IGNORED;
@@ -67,7 +66,7 @@ impl Guest for Turning {
             let turned = b.xor(mode, turn);
             b.set(MODE, turned);
             b.goto(0x40, key.mode ^ TURN, Hint::Jump, false);
-            return Ok(());
+            return;
         }
         let (n, most, end) = (b.get(ALL), b.imm(Ty::I64, LENGTH), b.label());
         let done = b.ule(most, n);
@@ -76,31 +75,6 @@ impl Guest for Turning {
         b.goto_val(start, Hint::Jump);
         b.place(end);
         b.exit(Leave::Wait);
-        Ok(())
-    }
-    fn walk(&self, _: &State, _: &mut dyn Bus, va: u64, _: Access, _: u8) -> Result<Page, Fault> {
-        Ok(Page {
-            phys: va & !0xfff,
-            read: true,
-            write: true,
-            exec: true,
-            global: true,
-            strict: false,
-            size: 12,
-        })
-    }
-    fn context(&self, _: &State, _: u8) -> Context {
-        Context::default()
-    }
-    fn restore(&self, _: &mut State, _: u64, _: u32) {}
-    fn raise(&mut self, _: &mut State, fault: Fault) {
-        panic!("{fault:?}");
-    }
-    fn interrupt(&mut self, _: &mut State, _: u32) -> bool {
-        false
-    }
-    fn wakes(&self, _: &State, _: u32) -> bool {
-        false
     }
 }
 
@@ -113,7 +87,7 @@ fn modes_that_differ_above_bit_31_have_blocks_of_their_own() {
                 mode,
                 ..bytemuck::Zeroable::zeroed()
             };
-            let mut v = Vcpu::new(Turning, start, bus, accel, true).expect("a vCPU");
+            let mut v = Vcpu::new(Flat(Turning), start, bus, accel, true).expect("a vCPU");
 
             for round in 1..=2 {
                 let state = v.state_mut();
