@@ -61,7 +61,7 @@ pub struct Piece<'a> {
 
 /// What goes where, and how the CPU starts: in Supervisor mode, interrupts masked, MMU and caches off.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Layout<'a> {
+pub struct Placement<'a> {
     /// The kernel's parts in RAM.
     pub kernel: Vec<Piece<'a>>,
     /// Its parts in flash.
@@ -180,7 +180,7 @@ pub fn place<'a>(
     kernel: &'a Kernel,
     initrd: Option<Initrd>,
     dtb: u64,
-) -> Result<Layout<'a>, Error> {
+) -> Result<Placement<'a>, Error> {
     let ram = memory.ram;
     let image = match kernel {
         Kernel::ZImage(image) => zimage(ram.base, image),
@@ -198,7 +198,7 @@ pub fn place<'a>(
         let end = end - ram.base;
         return Err(Error::OutOfReach { part, end, reach });
     }
-    Ok(Layout {
+    Ok(Placement {
         initrd: initrd.map(|i| Region::new(plan.initrd, i.size)),
         dtb: Region::new(plan.dtb, dtb),
         entry: image.entry,

@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 
 /// Where a register is.
 #[derive(Clone, Copy)]
-enum Place {
+enum Location {
     /// R0 to R15.
     Core(u8),
     Cpsr,
@@ -34,7 +34,7 @@ enum Place {
 struct Register {
     name: String,
     bits: u32,
-    place: Place,
+    location: Location,
 }
 
 /// R0 to R15 and CPSR.
@@ -66,27 +66,27 @@ struct Feature {
     attributes: fn(&Register) -> &'static str,
 }
 
-struct Layout {
+struct Description {
     registers: Vec<Register>,
     features: Vec<Feature>,
 }
 
-static LAYOUT: LazyLock<Layout> = LazyLock::new(|| {
-    let mut layout = Layout {
+static DESCRIPTION: LazyLock<Description> = LazyLock::new(|| {
+    let mut description = Description {
         registers: Vec::new(),
         features: Vec::new(),
     };
-    layout.feature("org.gnu.gdb.arm.core", "", core(), |r| match r.place {
-        Place::Core(13) => r#"type="data_ptr""#,
-        Place::Core(15) => r#"type="code_ptr""#,
+    description.feature("org.gnu.gdb.arm.core", "", core(), |r| match r.location {
+        Location::Core(13) => r#"type="data_ptr""#,
+        Location::Core(15) => r#"type="code_ptr""#,
         _ => r#"type="uint32""#,
     });
-    layout.feature("org.gnu.gdb.arm.vfp", "", vfp(), |r| match r.place {
-        Place::Double(_) => r#"type="ieee_double""#,
+    description.feature("org.gnu.gdb.arm.vfp", "", vfp(), |r| match r.location {
+        Location::Double(_) => r#"type="ieee_double""#,
         _ => r#"type="int" group="float""#,
     });
     // GDB would make Q registers of the D registers, but 13.1 makes none.
-    layout.feature(
+    description.feature(
         "org.gnu.gdb.arm.neon",
         QUAD_TYPES,
         quads(),
@@ -97,12 +97,12 @@ static LAYOUT: LazyLock<Layout> = LazyLock::new(|| {
         64 => r#"type="uint64" group="system" save-restore="no""#,
         _ => r#"type="uint32" group="system" save-restore="no""#,
     };
-    layout.feature("emu.arm.banked", "", banked(), system);
-    layout.feature("emu.arm.system", "", system_control(), system);
-    layout
+    description.feature("emu.arm.banked", "", banked(), system);
+    description.feature("emu.arm.system", "", system_control(), system);
+    description
 });
 
-impl Layout {
+impl Description {
     fn feature(
         &mut self,
         name: &'static str,
@@ -121,11 +121,11 @@ impl Layout {
     }
 }
 
-fn register(name: impl Into<String>, bits: u32, place: Place) -> Register {
+fn register(name: impl Into<String>, bits: u32, location: Location) -> Register {
     Register {
         name: name.into(),
         bits,
-        place,
+        location,
     }
 }
 
@@ -136,32 +136,32 @@ fn core() -> Vec<Register> {
         15 => "pc".to_owned(),
         n => format!("r{n}"),
     };
-    let numbered = (0..16).map(|n| register(name(n), 32, Place::Core(n)));
-    numbered.chain([register("cpsr", 32, Place::Cpsr)]).collect()
+    let numbered = (0..16).map(|n| register(name(n), 32, Location::Core(n)));
+    numbered.chain([register("cpsr", 32, Location::Cpsr)]).collect()
 }
 
 fn vfp() -> Vec<Register> {
-    let doubles = (0..32).map(|n| register(format!("d{n}"), 64, Place::Double(n)));
-    doubles.chain([register("fpscr", 32, Place::Vfp(FPSCR))]).collect()
+    let doubles = (0..32).map(|n| register(format!("d{n}"), 64, Location::Double(n)));
+    doubles.chain([register("fpscr", 32, Location::Vfp(FPSCR))]).collect()
 }
 
 fn quads() -> Vec<Register> {
     (0..16)
-        .map(|n| register(format!("q{n}"), 128, Place::Quad(n)))
+        .map(|n| register(format!("q{n}"), 128, Location::Quad(n)))
         .collect()
 }
 
 fn banked() -> Vec<Register> {
-    let mut all = vec![register("spsr", 32, Place::Spsr(None))];
+    let mut all = vec![register("spsr", 32, Location::Spsr(None))];
     for m in [psr::USR, psr::FIQ, psr::IRQ, psr::SVC, psr::ABT, psr::UND] {
         let mode = names::mode(m);
         if m == psr::USR || m == psr::FIQ {
-            all.extend((8..13).map(|n| register(format!("r{n}_{mode}"), 32, Place::Banked(m, n))));
+            all.extend((8..13).map(|n| register(format!("r{n}_{mode}"), 32, Location::Banked(m, n))));
         }
-        all.push(register(format!("sp_{mode}"), 32, Place::Banked(m, 13)));
-        all.push(register(format!("lr_{mode}"), 32, Place::Banked(m, 14)));
+        all.push(register(format!("sp_{mode}"), 32, Location::Banked(m, 13)));
+        all.push(register(format!("lr_{mode}"), 32, Location::Banked(m, 14)));
         if m != psr::USR {
-            all.push(register(format!("spsr_{mode}"), 32, Place::Spsr(Some(m))));
+            all.push(register(format!("spsr_{mode}"), 32, Location::Spsr(Some(m))));
         }
     }
     all
@@ -170,50 +170,50 @@ fn banked() -> Vec<Register> {
 fn system_control() -> Vec<Register> {
     let rows = sys::shown().map(|row| {
         let bits = if row.at.wide { 64 } else { 32 };
-        register(row.name.to_ascii_lowercase(), bits, Place::System(row))
+        register(row.name.to_ascii_lowercase(), bits, Location::System(row))
     });
-    let vfp = VFP.map(|(name, n)| register(name, 32, Place::Vfp(n)));
+    let vfp = VFP.map(|(name, n)| register(name, 32, Location::Vfp(n)));
     vfp.into_iter().chain(rows).collect()
 }
 
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "the list above numbers registers from 0 to 15 and 0 to 31"
 )]
 impl Register {
     fn read(&self, arm: &mut Arm, s: &mut Cpu, env: &mut dyn Env) -> u128 {
-        match self.place {
-            Place::Core(n) => s.r[usize::from(n)].into(),
-            Place::Cpsr => s.cpsr().into(),
-            Place::Double(n) => s.d[usize::from(n)].into(),
-            Place::Quad(n) => {
+        match self.location {
+            Location::Core(n) => s.r[usize::from(n)].into(),
+            Location::Cpsr => s.cpsr().into(),
+            Location::Double(n) => s.d[usize::from(n)].into(),
+            Location::Quad(n) => {
                 let at = usize::from(n) * 2;
                 u128::from(s.d[at]) | u128::from(s.d[at + 1]) << 64
             }
-            Place::Vfp(n) => s.vfp_look(arm.model, n).unwrap_or(0).into(),
-            Place::Banked(m, n) => (*s.reg_of(m, n)).into(),
-            Place::Spsr(None) => s.spsr().unwrap_or(0).into(),
-            Place::Spsr(Some(m)) => s.spsr_of(m).map_or(0, |v| *v).into(),
-            Place::System(row) => sys::look(arm, s, env, row).into(),
+            Location::Vfp(n) => s.vfp_look(arm.model, n).unwrap_or(0).into(),
+            Location::Banked(m, n) => (*s.reg_of(m, n)).into(),
+            Location::Spsr(None) => s.spsr().unwrap_or(0).into(),
+            Location::Spsr(Some(m)) => s.spsr_of(m).map_or(0, |v| *v).into(),
+            Location::System(row) => sys::look(arm, s, env, row).into(),
         }
     }
 
     fn write(&self, arm: &mut Arm, s: &mut Cpu, env: &mut dyn Env, value: u128) -> Option<()> {
         let word = value as u32;
-        match self.place {
-            Place::Core(15) => s.jump(word),
-            Place::Core(n) => s.r[usize::from(n)] = word,
-            Place::Cpsr => s.set_cpsr(word),
-            Place::Double(n) => s.d[usize::from(n)] = value as u64,
-            Place::Quad(n) => {
+        match self.location {
+            Location::Core(15) => s.jump(word),
+            Location::Core(n) => s.r[usize::from(n)] = word,
+            Location::Cpsr => s.set_cpsr(word),
+            Location::Double(n) => s.d[usize::from(n)] = value as u64,
+            Location::Quad(n) => {
                 let at = usize::from(n) * 2;
                 (s.d[at], s.d[at + 1]) = (value as u64, (value >> 64) as u64);
             }
-            Place::Vfp(n) => return s.vfp_set(n, word),
-            Place::Banked(m, n) => *s.reg_of(m, n) = word,
-            Place::Spsr(None) => s.set_spsr(word),
-            Place::Spsr(Some(m)) => *s.spsr_of(m)? = word,
-            Place::System(row) => return sys::set(arm, s, env, row, value as u64),
+            Location::Vfp(n) => return s.vfp_set(n, word),
+            Location::Banked(m, n) => *s.reg_of(m, n) = word,
+            Location::Spsr(None) => s.set_spsr(word),
+            Location::Spsr(Some(m)) => *s.spsr_of(m)? = word,
+            Location::System(row) => return sys::set(arm, s, env, row, value as u64),
         }
         Some(())
     }
@@ -236,11 +236,11 @@ impl Inspect for Arm {
             "<?xml version=\"1.0\"?>\n<!DOCTYPE target SYSTEM \"gdb-target.dtd\">\n\
              <target version=\"1.0\">\n<architecture>arm</architecture>\n",
         );
-        for feature in &LAYOUT.features {
+        for feature in &DESCRIPTION.features {
             // Writing to a string does not fail.
             let _ = writeln!(xml, "<feature name=\"{}\">", feature.name);
             xml += feature.types;
-            let all = LAYOUT.registers.iter().enumerate();
+            let all = DESCRIPTION.registers.iter().enumerate();
             let first = feature.registers.start;
             for (number, r) in all.skip(first).take(feature.registers.len()) {
                 let (name, bits, more) = (&r.name, r.bits, (feature.attributes)(r));
@@ -259,13 +259,13 @@ impl Inspect for Arm {
     }
 
     fn register(&mut self, s: &mut Cpu, env: &mut dyn Env, number: usize) -> Option<Vec<u8>> {
-        let r = LAYOUT.registers.get(number)?;
+        let r = DESCRIPTION.registers.get(number)?;
         let value = r.read(self, s, env);
         Some(value.to_le_bytes().into_iter().take(r.bits as usize / 8).collect())
     }
 
     fn set_register(&mut self, s: &mut Cpu, env: &mut dyn Env, number: usize, value: &[u8]) -> Option<()> {
-        let r = LAYOUT.registers.get(number)?;
+        let r = DESCRIPTION.registers.get(number)?;
         if value.len() != r.bits as usize / 8 {
             return None;
         }
@@ -298,7 +298,7 @@ mod tests {
     use std::collections::HashSet;
 
     fn number(name: &str) -> usize {
-        let at = LAYOUT.registers.iter().position(|r| r.name == name);
+        let at = DESCRIPTION.registers.iter().position(|r| r.name == name);
         at.unwrap_or_else(|| panic!("no register {name}"))
     }
 
@@ -314,16 +314,16 @@ mod tests {
         }
         fn set(&mut self, name: &str, value: u128) -> Option<()> {
             let n = number(name);
-            let bytes = &value.to_le_bytes()[..LAYOUT.registers[n].bits as usize / 8];
+            let bytes = &value.to_le_bytes()[..DESCRIPTION.registers[n].bits as usize / 8];
             self.0.set_register(&mut self.1, &mut self.2, n, bytes)
         }
     }
 
     #[test]
     fn names_are_given_once() {
-        let names: HashSet<_> = LAYOUT.registers.iter().map(|r| r.name.as_str()).collect();
+        let names: HashSet<_> = DESCRIPTION.registers.iter().map(|r| r.name.as_str()).collect();
 
-        assert_eq!(names.len(), LAYOUT.registers.len());
+        assert_eq!(names.len(), DESCRIPTION.registers.len());
         for name in [
             "sctlr",
             "ttbr0",
@@ -376,7 +376,7 @@ mod tests {
     #[test]
     fn writes_of_what_cannot_be_written_are_refused() {
         let mut bench = Bench::new();
-        let count = LAYOUT.registers.len();
+        let count = DESCRIPTION.registers.len();
 
         assert_eq!(bench.set("midr", 0), None);
         assert_eq!(bench.set("cntvct", 0), None);
@@ -401,7 +401,7 @@ mod tests {
         let xml = Bench::new().0.description();
 
         let count = xml.matches("<reg ").count();
-        assert_eq!(count, LAYOUT.registers.len());
+        assert_eq!(count, DESCRIPTION.registers.len());
         assert!(xml.contains("<reg name=\"cpsr\" bitsize=\"32\" regnum=\"16\" type=\"uint32\"/>"));
     }
 }

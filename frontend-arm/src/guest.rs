@@ -16,7 +16,7 @@ use emu_ir::{
 pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() + SIMD.len() }>(&[SYSTEM, SIMD]);
 
 /// The parts one after the other.
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "evaluated at compile time, where an index out of range is an error"
 )]
@@ -69,7 +69,7 @@ const PINS: [Slot; 9] = {
     [r[3], r[0], r[2], r[1], r[13], r[4], r[5], r[6], r[14]]
 };
 
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "evaluated at compile time, where an index out of range is an error"
 )]

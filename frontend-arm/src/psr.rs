@@ -22,7 +22,7 @@ const fn bank(m: u32) -> Option<usize> {
 }
 
 /// The four mask bits of MSR as a mask of whole bytes.
-#[allow(clippy::indexing_slicing, reason = "there are four bytes")]
+#[expect(clippy::indexing_slicing, reason = "there are four bytes")]
 const fn bytes(mask: u32) -> u32 {
     const EACH: [u32; 4] = [0xff, 0xff00, 0xff_0000, 0xff00_0000];
     let (mut all, mut i) = (0, 0);
@@ -35,7 +35,7 @@ const fn bytes(mask: u32) -> u32 {
     all
 }
 
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "`bank` is below BANKS, and registers have numbers of four bits"
 )]

@@ -157,7 +157,7 @@ const fn word(off: usize) -> Slot {
 }
 
 /// R0 to R15; the last is the pc slot.
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "evaluated at compile time, where an index out of range is an error"
 )]

@@ -96,7 +96,7 @@ impl Tx<'_> {
         self.offset + if self.thumb() { 4 } else { 8 }
     }
     /// The slot of R`n`, 0 to 15.
-    #[allow(clippy::indexing_slicing, reason = "four bits number 16 registers")]
+    #[expect(clippy::indexing_slicing, reason = "four bits number 16 registers")]
     fn slot(n: u32) -> Slot {
         state::R[n as usize & 15]
     }

@@ -2,7 +2,7 @@
 //!
 //! Space is handed out upwards and taken back all at once. Everything in it is position-relative to its start, so that
 //! 32-bit displacements reach everywhere.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "what was pushed lies inside, and who pushes asked for room"
 )]

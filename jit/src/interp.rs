@@ -2,7 +2,7 @@
 //!
 //! Values are held as zero-extended `u128`, one for each operation of the block, in a [`Scratch`] that is used again for
 //! the next block. Guest memory, and all that translating an address takes, is the [`Memory`]'s business.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "a verified block has the values, labels and constants that it names, a state the slots"
 )]
@@ -204,7 +204,7 @@ pub fn run<G: Guest, M: Memory<G> + Env>(
 
 /// Carry out operations from `i` on that only compute, access the state or branch inside the block; the first that does
 /// more. Not for each guest anew: this is where the interpreter's time goes.
-#[allow(clippy::unreachable, reason = "`pure_or` does what is pure")]
+#[expect(clippy::unreachable, reason = "`pure_or` does what is pure")]
 fn compute(
     code: &Prepared,
     mut i: usize,
@@ -276,7 +276,7 @@ enum Then {
 
 /// An operation that takes the guest, its memory, or another block.
 #[inline(always)]
-#[allow(clippy::unreachable, reason = "`compute` stops before these")]
+#[expect(clippy::unreachable, reason = "`compute` stops before these")]
 fn step<G: Guest, M: Memory<G> + Env>(
     guest: &mut G,
     state: &mut G::State,
@@ -330,7 +330,7 @@ fn step<G: Guest, M: Memory<G> + Env>(
 
 /// Interpret one operation of class pure or floating point: the block's last, whose operands `vals` holds. The result and
 /// the cumulative flags it raises.
-#[allow(clippy::expect_used, reason = "a block of one operation ends with it")]
+#[expect(clippy::expect_used, reason = "a block of one operation ends with it")]
 pub(crate) fn eval<S: bytemuck::Pod>(block: &Block, vals: &[u128], state: &S, layout: &Layout) -> (u128, u32) {
     let inst = block.insts.last().expect("the operation itself");
     match inst.op.effect() {

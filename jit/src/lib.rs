@@ -6,14 +6,7 @@
 
 pub mod cache;
 #[cfg(any(test, feature = "cases"))]
-#[allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unreachable,
-    clippy::indexing_slicing,
-    reason = "it is for tests"
-)]
+#[allow(clippy::restriction, reason = "it is for tests")]
 pub mod cases;
 mod classes;
 pub mod engine;

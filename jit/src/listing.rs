@@ -1,7 +1,7 @@
 //! What becomes of a block: guest bytes, IR, optimised IR, host code. For `emu explain` and for snapshots.
 //!
 //! The emitter asks nothing of the host it runs on, and the addresses here are made up: listings are the same everywhere.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "host code is cut where the emitter says that its parts start"
 )]
@@ -10,7 +10,7 @@ mod host;
 
 use crate::engine::PASS_LIMIT;
 use crate::opt::{self, CallEffect, Lives};
-use crate::x64::{self, Target, thunks::Thunks};
+use crate::x64::{self, EmitInfo, thunks::Thunks};
 use emu_ir::print::Listing;
 use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, Guest};
 
@@ -87,7 +87,7 @@ pub fn stages<G: Guest>(guest: &G, key: BlockKey, bytes: &[u8]) -> Result<Stages
 }
 
 fn emit<G: Guest>(key: BlockKey, block: &Block, lives: &Lives) -> Option<x64::Code> {
-    let target = Target {
+    let info = EmitInfo {
         layout: G::LAYOUT,
         state: size_of::<G::State>(),
         effect: CallEffect::of::<G>,
@@ -97,7 +97,7 @@ fn emit<G: Guest>(key: BlockKey, block: &Block, lives: &Lives) -> Option<x64::Co
         alone: false,
         first_site: 0,
     };
-    x64::emit(key, block, lives, &target, &mut x64::Scratch::default()).map(std::mem::take)
+    x64::emit(key, block, lives, &info, &mut x64::Scratch::default()).map(std::mem::take)
 }
 
 /// The host code as text, with names for what it refers to.

@@ -3,7 +3,7 @@
 //! [`forward`] folds constants, applies identities, reuses equal values and slot contents; [`backward`] finds pure
 //! operations nobody uses and slot stores nobody can see, and how long values are needed. Both keep the state exact at
 //! every point that can observe it: guest memory accesses and state helpers (they may fault), and the ends of paths.
-#![allow(clippy::indexing_slicing, reason = "tables are as long as the block and its labels")]
+#![expect(clippy::indexing_slicing, reason = "tables are as long as the block and its labels")]
 
 mod backward;
 mod cse;

@@ -1,5 +1,5 @@
 //! Which slots of a guest's state are kept in host registers.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "the table grows to the slots that it is made for"
 )]

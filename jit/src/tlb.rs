@@ -4,7 +4,7 @@
 //! code, strict alignment) has a bit set in the tag's low part, so that the comparison fails. Whether an access to strict
 //! memory is aligned is then decided out of line; anything else, by Rust.
 //! Switching address spaces, privilege or domain rights selects other tables and flushes nothing.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "addresses are masked to the size of tables, spaces have numbers that `select` gave"
 )]

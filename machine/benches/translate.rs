@@ -11,7 +11,7 @@ use emu_frontend_arm::state::mode;
 use emu_frontend_arm::translate::translate;
 use emu_ir::{Access, BlockKey, Builder, Fault, Fetch, Guest};
 use emu_jit::opt::{self, CallEffect};
-use emu_jit::x64::{self, Target, thunks::Thunks};
+use emu_jit::x64::{self, EmitInfo, thunks::Thunks};
 use std::time::Instant;
 
 /// Code in one page, by the halfword.
@@ -51,7 +51,7 @@ impl Pipeline {
             }
             let block = &mut self.builder.block;
             let lives = opt::improve(block, Arm::LAYOUT, CallEffect::of::<Arm>, &mut self.passes);
-            let target = Target {
+            let info = EmitInfo {
                 state: size_of::<<Arm as Guest>::State>(),
                 layout: Arm::LAYOUT,
                 effect: CallEffect::of::<Arm>,
@@ -61,7 +61,7 @@ impl Pipeline {
                 alone: true,
                 first_site: 0,
             };
-            std::hint::black_box(x64::emit(key, block, lives, &target, &mut self.emitter).is_some());
+            std::hint::black_box(x64::emit(key, block, lives, &info, &mut self.emitter).is_some());
             insns += block.guest_insns;
             offset += block.guest_bytes.max(2);
         }

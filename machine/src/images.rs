@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use emu_devices::misc::fw_cfg::key;
-use emu_firmware::boot::{self, Initrd, Layout, Memory, Part, Piece};
+use emu_firmware::boot::{self, Initrd, Memory, Part, Piece, Placement};
 use emu_firmware::fdt::{Blob, Chosen, Node, Patch, ReadError, Region};
 use emu_firmware::identify::FileKind;
 use emu_firmware::initrd;
@@ -148,7 +148,7 @@ impl Images {
     }
 
     /// Where everything goes in `memory`, given a device tree of `tree` bytes; none for firmware.
-    fn layout(&self, memory: Memory<'_>, tree: u64) -> Result<Option<Layout<'_>>, Error> {
+    fn layout(&self, memory: Memory<'_>, tree: u64) -> Result<Option<Placement<'_>>, Error> {
         let Payload::Kernel(Start {
             kernel: Some(kernel),
             initrd,

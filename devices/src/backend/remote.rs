@@ -1,6 +1,6 @@
 //! Character backends that other programs on the host come to: a Unix socket, a pseudo-terminal, a file.
 
-use super::stream::{OnLost, Shared, Stream};
+use super::stream::{Channel, OnLost, Stream};
 use crate::bus::Threads;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
@@ -77,7 +77,7 @@ fn is_abandoned(path: &Path) -> bool {
 }
 
 /// Takes one program after the other, until stopped.
-fn serve(shared: &Shared, listener: &UnixListener) {
+fn serve(shared: &Channel, listener: &UnixListener) {
     while shared.wait_readable(listener, None).is_some() {
         let taken = listener
             .accept()
@@ -91,7 +91,7 @@ fn serve(shared: &Shared, listener: &UnixListener) {
 }
 
 /// Waits for the other side to be opened, again and again, until stopped.
-fn serve_pty(shared: &Shared, ours: &Arc<OwnedFd>) {
+fn serve_pty(shared: &Channel, ours: &Arc<OwnedFd>) {
     while let Some(state) = shared.wait_readable(ours, Some(Duration::ZERO)) {
         if !state.contains(PollFlags::HUP) {
             converse(shared, ours);
@@ -102,7 +102,7 @@ fn serve_pty(shared: &Shared, ours: &Arc<OwnedFd>) {
 }
 
 /// Input and output through `peer`, until it has gone.
-fn converse(shared: &Shared, peer: &Arc<OwnedFd>) {
+fn converse(shared: &Channel, peer: &Arc<OwnedFd>) {
     shared.attach(peer.clone());
     shared.read_input(peer, false, |bytes| shared.feed(bytes));
     shared.detach();

@@ -34,14 +34,14 @@ pub type OnLost = Box<dyn FnOnce(io::Error) + Send>;
 
 /// A character backend on host descriptors. Closed with its last use.
 pub struct Stream {
-    shared: Arc<Shared>,
+    shared: Arc<Channel>,
     threads: Threads,
     /// A file that is there only as long as the stream is.
     place: Option<PathBuf>,
 }
 
 /// What the threads of a [`Stream`] hold of it.
-pub(super) struct Shared {
+pub(super) struct Channel {
     /// Wakes threads from their polls.
     stop: OwnedFd,
     buffers: Mutex<Buffers>,
@@ -97,7 +97,7 @@ impl Stream {
     }
 
     fn start(threads: &Threads, name: &str, outlet: Outlet, on_lost: Option<OnLost>) -> io::Result<Stream> {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Channel {
             stop: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             buffers: Mutex::new(Buffers {
                 input: VecDeque::new(),
@@ -123,8 +123,8 @@ impl Stream {
         Ok(stream)
     }
 
-    /// Runs `body` on a thread of its own, until it ends; it should when [`Shared::wait_readable`] tells it to.
-    pub(super) fn spawn(&self, name: &str, body: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
+    /// Runs `body` on a thread of its own, until it ends; it should when [`Channel::wait_readable`] tells it to.
+    pub(super) fn spawn(&self, name: &str, body: impl FnOnce(&Channel) + Send + 'static) -> io::Result<()> {
         let shared = self.shared.clone();
         self.threads.spawn(&format!("{name}-in"), move || body(&shared))
     }
@@ -278,7 +278,7 @@ impl Buffers {
     }
 }
 
-impl Shared {
+impl Channel {
     fn buffers(&self) -> MutexGuard<'_, Buffers> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -7,7 +7,7 @@
 //! Raw mode ends with [`Terminal::close`], with the last use of the backend, and in a panic hook. A program that ends
 //! otherwise (`std::process::exit`, a thread that waits for SIGTERM, SIGINT and SIGHUP) calls [`restore`] first.
 
-use super::stream::{OnLost, Shared, Stream};
+use super::stream::{Channel, OnLost, Stream};
 use super::{CharBackend, CharClient};
 use crate::bus::Threads;
 use rustix::termios::{
@@ -139,7 +139,7 @@ fn is_same_terminal(one: impl AsFd, other: impl AsFd) -> bool {
 }
 
 /// Gives the guest what was typed, but for the escape byte.
-fn take(shared: &Shared, chunk: &[u8], escape: Option<u8>, on_escape: &impl Fn()) {
+fn take(shared: &Channel, chunk: &[u8], escape: Option<u8>, on_escape: &impl Fn()) {
     for part in chunk.split_inclusive(|&byte| Some(byte) == escape) {
         match part.split_last() {
             Some((&last, keys)) if Some(last) == escape => {

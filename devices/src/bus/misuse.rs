@@ -24,10 +24,10 @@ pub enum Misuse {
 /// Distinct places that are logged before the log falls silent.
 const LIMIT: usize = 256;
 
-type Place = (&'static str, Misuse, u64);
+type Report = (&'static str, Misuse, u64);
 
 /// The places seen so far. Shared by all devices of the process: it only thins a log.
-static SEEN: Mutex<Option<HashSet<Place>>> = Mutex::new(None);
+static SEEN: Mutex<Option<HashSet<Report>>> = Mutex::new(None);
 
 /// Whether the log has fallen silent: then a guest that goes on costs its own CPU's time only.
 static SILENT: AtomicBool = AtomicBool::new(false);
@@ -53,7 +53,7 @@ pub fn report(model: &'static str, misuse: Misuse, offset: u64, value: u64) {
 }
 
 /// Whether `place` is to be logged; remembers it.
-fn admit(seen: &mut HashSet<Place>, place: Place) -> bool {
+fn admit(seen: &mut HashSet<Report>, place: Report) -> bool {
     seen.len() < LIMIT && seen.insert(place)
 }
 

@@ -28,7 +28,7 @@ struct Index {
 static INDEX: Index = build();
 
 /// Fills the index; two rows in one place are a compile error.
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "evaluated at compile time, where an index out of range is an error"
 )]
@@ -68,7 +68,7 @@ fn row(cp: u32, at: u8) -> Option<&'static Reg> {
 }
 
 /// The row of a 32-bit register.
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "`narrow` masks what it is given to the index's size"
 )]
@@ -77,7 +77,7 @@ pub(super) fn find(cp: u32, crn: u32, opc1: u32, crm: u32, opc2: u32) -> Option<
 }
 
 /// The row of a 64-bit register.
-#[allow(
+#[expect(
     clippy::indexing_slicing,
     reason = "`wide` masks what it is given to the index's size"
 )]

@@ -378,11 +378,11 @@ fn unclaim(io: &mut Io, v: u64) {
 /// Functions of an array of debug registers, by CRm: what a write keeps.
 macro_rules! array {
     ($field:ident $len:literal $get:ident $set:ident $mask:expr) => {
-        #[allow(clippy::indexing_slicing, reason = "the remainder is below the length")]
+        #[expect(clippy::indexing_slicing, reason = "the remainder is below the length")]
         fn $get(io: &mut Io) -> u64 {
             io.cpu.cp15.$field[(io.which >> 3) as usize % $len].into()
         }
-        #[allow(clippy::indexing_slicing, reason = "the remainder is below the length")]
+        #[expect(clippy::indexing_slicing, reason = "the remainder is below the length")]
         fn $set(io: &mut Io, v: u64) {
             io.cpu.cp15.$field[(io.which >> 3) as usize % $len] = v as u32 & $mask;
             io.env.traps_changed();

@@ -1,5 +1,5 @@
 //! A block of IR and its builder.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "a value is an index into the operations of its own block; a call has four arguments at most"
 )]
@@ -51,7 +51,7 @@ pub struct Block {
 impl Block {
     /// The type of a value.
     #[inline]
-    #[allow(
+    #[expect(
         clippy::expect_used,
         reason = "the verifier lets operations with a result alone be operands"
     )]

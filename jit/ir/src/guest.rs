@@ -322,7 +322,7 @@ pub struct Layout {
 
 impl Layout {
     /// Whether it fits a state of `size` bytes, for accelerators to rely on.
-    #[allow(clippy::indexing_slicing, reason = "up to the lengths")]
+    #[expect(clippy::indexing_slicing, reason = "up to the lengths")]
     pub const fn fits(&self, size: usize) -> bool {
         let own = [self.pc, self.mode, self.fp_flags, self.fp_round];
         let mut inside = self.insn_shift <= 2;

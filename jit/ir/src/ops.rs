@@ -513,7 +513,7 @@ impl Op {
     }
     /// Let it use, for each value, what a table has at its index; the values it uses then.
     #[inline(never)]
-    #[allow(
+    #[expect(
         clippy::indexing_slicing,
         reason = "a table has an entry for each value of the block"
     )]

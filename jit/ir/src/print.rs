@@ -1,5 +1,5 @@
 //! The textual form of a block: one operation a line, slots by name.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "a verified block has the constants that it names"
 )]

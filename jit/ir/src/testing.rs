@@ -49,7 +49,7 @@ impl Random {
         self.below(n) == 0
     }
     /// One of some, of which there is at least one.
-    #[allow(clippy::indexing_slicing, reason = "below the length")]
+    #[expect(clippy::indexing_slicing, reason = "below the length")]
     pub fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.below(from.len() as u64) as usize]
     }

@@ -91,7 +91,7 @@ impl Lane {
     }
     /// The integer lane of `8 << log2` bits, `log2` in 0..=3.
     #[inline]
-    #[allow(clippy::indexing_slicing, reason = "two bits")]
+    #[expect(clippy::indexing_slicing, reason = "two bits")]
     pub const fn int(log2: u32) -> Lane {
         [Lane::I8, Lane::I16, Lane::I32, Lane::I64][(log2 & 3) as usize]
     }

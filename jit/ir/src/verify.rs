@@ -1,5 +1,5 @@
 //! The verifier: what every pass and frontend may rely on. Always on in tests and debug builds.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "lists are as long as the block and its labels, and labels are looked at first"
 )]

@@ -5,7 +5,7 @@ use crate::cache::{Cache, Offset};
 use crate::interp::Prepared;
 use crate::opt::{CallEffect, Lives};
 use crate::tlb::{PAGE, Tlb};
-use crate::x64::{self, Site, Target, What, thunks::Thunks};
+use crate::x64::{self, EmitInfo, Site, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -86,7 +86,7 @@ const LINK: usize = 2 * size_of::<(u32, Offset)>();
 const ROOM: usize = 1 << 20;
 
 impl Blocks {
-    /// In at most `limit` bytes of memory (at least 8 MiB), by host code or else by IR. `alone`: see [`Target::alone`].
+    /// In at most `limit` bytes of memory (at least 8 MiB), by host code or else by IR. `alone`: see [`EmitInfo::alone`].
     ///
     /// # Errors
     /// The host's.
@@ -146,7 +146,7 @@ impl Blocks {
         &self.sites[n as usize]
     }
     /// Where a `Goto` site goes: bytes from the start of its page.
-    #[allow(
+    #[expect(
         clippy::unreachable,
         reason = "the emitter leaves by the goto thunks with sites of `Goto`"
     )]
@@ -224,7 +224,7 @@ impl Blocks {
     ) -> Option<Found> {
         self.make_room(tlb);
         let cache = self.cache.as_mut()?;
-        let target = Target {
+        let info = EmitInfo {
             layout: self.layout,
             state: size_of::<G::State>(),
             effect: CallEffect::of::<G>,
@@ -234,7 +234,7 @@ impl Blocks {
             alone: self.alone,
             first_site: self.sites.len() as u32,
         };
-        let code = x64::emit(key, block, lives, &target, scratch)?;
+        let code = x64::emit(key, block, lives, &info, scratch)?;
         let checked = cache.push(&code.bytes);
         self.ir += code.sites.iter().map(|site| site.what.held()).sum::<usize>();
         self.sites.append(&mut code.sites);

@@ -61,7 +61,7 @@ impl<G: Guest> Vcpu<G> {
         );
         1
     }
-    #[allow(
+    #[expect(
         clippy::unreachable,
         reason = "the emitter makes the slow thunk's sites of memory operations"
     )]
@@ -112,7 +112,7 @@ impl<G: Guest> Vcpu<G> {
             Err(fault) => self.fault(&site, fault),
         }
     }
-    #[allow(
+    #[expect(
         clippy::unreachable,
         reason = "the emitter makes the call thunk's sites of helpers and operations"
     )]

@@ -4,7 +4,7 @@
 //! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
 //! [`mmu`] has memory as the guest sees it, [`blocks`] the blocks, [`pages`] what guest pages have of them, [`call`] the
 //! ways from translated code into Rust, [`trace`] who is told of all that, [`debug`] what a debugger asks for.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "blocks and sites have numbers that were given out since all were last forgotten; address spaces are 0 and 1"
 )]

@@ -7,7 +7,7 @@ use emu_ir::block::Inst;
 use emu_ir::{Block, Fenv, Lane, Op, Ty, Val};
 
 /// An operation's bits and the flags it raised. `resolved` puts the current rounding mode into an environment.
-#[allow(clippy::unreachable, reason = "asked for operations with this effect alone")]
+#[expect(clippy::unreachable, reason = "asked for operations with this effect alone")]
 pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(Fenv) -> Fenv) -> (u128, u32) {
     let ty = inst.ty;
     let (f, bits) = (Format::of(ty), ty.bits());

@@ -7,7 +7,7 @@ use emu_ir::{Block, Lane, Op, Ty, Val};
 use int::{mask, signed};
 
 /// The value of an operation whose effect is [`Effect::Pure`](emu_ir::Effect); `vals` holds its operands.
-#[allow(clippy::unreachable, reason = "asked for operations with this effect alone")]
+#[expect(clippy::unreachable, reason = "asked for operations with this effect alone")]
 pub(crate) fn pure(block: &Block, inst: &Inst, vals: &[u128], page_base: u64) -> u128 {
     pure_or(block, inst, vals, page_base, || {
         unreachable!("{} is not pure", inst.op.name())

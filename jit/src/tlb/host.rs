@@ -151,7 +151,7 @@ unsafe fn compare_exchange_16(p: *mut u128, old: u128, new: u128) -> u128 {
 }
 
 #[cold]
-#[allow(
+#[expect(
     clippy::panic,
     reason = "an access outside of memory must not be made; entries point into memory alone"
 )]

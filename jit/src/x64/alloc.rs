@@ -116,7 +116,7 @@ impl Emit<'_> {
         TEMPS.into_iter().find(spare)
     }
     /// A free temporary register, locked until the operation ends.
-    #[allow(
+    #[expect(
         clippy::expect_used,
         reason = "an operation locks four of the five temporaries at most before it asks for another; what is not free is taken"
     )]
@@ -164,7 +164,7 @@ impl Emit<'_> {
         self.locked &= !(1 << r);
     }
     /// A value in an integer register (temporary, pinned or scratch), locked.
-    #[allow(
+    #[expect(
         clippy::unreachable,
         reason = "the verifier wants values defined before they are used"
     )]
@@ -313,7 +313,7 @@ impl Emit<'_> {
     // ---- vector registers
 
     /// A free vector register, locked until the operation ends.
-    #[allow(
+    #[expect(
         clippy::expect_used,
         reason = "no operation locks 16 vector registers; what is not free is taken"
     )]
@@ -333,7 +333,7 @@ impl Emit<'_> {
         x
     }
     /// A value in a vector register, locked.
-    #[allow(
+    #[expect(
         clippy::unreachable,
         reason = "the verifier wants values defined before they are used"
     )]

@@ -29,7 +29,7 @@ struct Patch {
 }
 
 impl Default for Asm {
-    #[allow(clippy::expect_used, reason = "the vector was made that long")]
+    #[expect(clippy::expect_used, reason = "the vector was made that long")]
     fn default() -> Asm {
         let bytes = vec![0; ROOM + AHEAD].into_boxed_slice();
         Asm {
@@ -54,7 +54,7 @@ impl Asm {
         self.labels.new_dynamic_label()
     }
     /// All that was written, branches filled in. `None`: it did not fit.
-    #[allow(
+    #[expect(
         clippy::expect_used,
         reason = "the emitter places the labels that it makes, and the verifier those of blocks"
     )]
@@ -123,7 +123,7 @@ impl DynasmLabelApi for Asm {
     type Relocation = X64Relocation;
 
     #[inline(never)]
-    #[allow(
+    #[expect(
         clippy::expect_used,
         reason = "the emitter places its labels once, and the verifier wants the same of blocks"
     )]
@@ -145,23 +145,23 @@ impl DynasmLabelApi for Asm {
         let at = (self.len - field as usize) & (ROOM - 1);
         self.bytes[at..at + 4].copy_from_slice(&distance.to_le_bytes());
     }
-    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
+    #[expect(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn local_label(&mut self, name: &'static str) {
         unreachable!("local label {name}")
     }
-    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
+    #[expect(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn global_label(&mut self, name: &'static str) {
         unreachable!("global label {name}")
     }
-    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
+    #[expect(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn forward_relocation(&mut self, name: &'static str, _: isize, _: u8, _: u8, _: X64Relocation) {
         unreachable!("local label {name}")
     }
-    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
+    #[expect(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn backward_relocation(&mut self, name: &'static str, _: isize, _: u8, _: u8, _: X64Relocation) {
         unreachable!("local label {name}")
     }
-    #[allow(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
+    #[expect(clippy::unreachable, reason = "the emitter uses dynamic labels alone")]
     fn global_relocation(&mut self, name: &'static str, _: isize, _: u8, _: u8, _: X64Relocation) {
         unreachable!("global label {name}")
     }

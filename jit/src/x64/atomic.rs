@@ -1,6 +1,6 @@
 //! Atomic accesses beyond those of one instruction: read-modify-writes, and 16 bytes at once.
 
-use super::mem::{At, LOCK, Place};
+use super::mem::{At, LOCK, RegImm};
 use super::window::Windows;
 use super::{Emit, cond};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
@@ -59,8 +59,8 @@ impl Emit<'_> {
                 false => self.rmw_loop((t, access.addr), (u, s), how, (inst.ty, mem)),
             }
         }
-        let args = [Some((Place::Gpr(s), inst.ty)), None];
-        let result = wanted.then_some((v, Place::Gpr(held), inst.ty));
+        let args = [Some((RegImm::Gpr(s), inst.ty)), None];
+        let result = wanted.then_some((v, RegImm::Gpr(held), inst.ty));
         self.end_access(access, args, result, ways);
         if wanted {
             self.locked = 1 << held;
@@ -69,12 +69,12 @@ impl Emit<'_> {
         }
     }
     fn lock(&mut self) {
-        if !self.t.alone {
+        if !self.info.alone {
             self.a.push(LOCK);
         }
     }
     /// By one instruction; with `wanted`, `u` is what memory held.
-    #[allow(clippy::unreachable, reason = "`rmw` sends minima and maxima to the loop")]
+    #[expect(clippy::unreachable, reason = "`rmw` sends minima and maxima to the loop")]
     fn rmw_at_once(&mut self, at: (u8, u8), (u, s): (u8, u8), how: Rmw, (ty, mem): (Ty, Mem), wanted: bool) {
         if wanted {
             self.mov(Ty::I64, u, s);
@@ -123,7 +123,7 @@ impl Emit<'_> {
             Rmw::MinU => self.extreme_of(ty, u, s, cond::A),
             Rmw::MaxU => self.extreme_of(ty, u, s, cond::B),
         }
-        if self.t.alone {
+        if self.info.alone {
             return to_memory!(self, mov, at, u, mem.size);
         }
         self.a.push(LOCK);
@@ -167,7 +167,7 @@ impl Emit<'_> {
                 ; vmovq Rx(d), rax
                 ; vpinsrq Rx(d), Rx(d), rdx, 1);
         }
-        let args = [o, n].map(|x| Some((Place::Xmm(x), inst.ty)));
-        self.end_access(access, args, Some((v, Place::Xmm(d), inst.ty)), ways);
+        let args = [o, n].map(|x| Some((RegImm::Xmm(x), inst.ty)));
+        self.end_access(access, args, Some((v, RegImm::Xmm(d), inst.ty)), ways);
     }
 }

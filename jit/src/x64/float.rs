@@ -32,7 +32,7 @@ macro_rules! fp {
 
 impl Emit<'_> {
     /// An operation with floating-point effects.
-    #[allow(clippy::unreachable, reason = "`Emit::op` sends scalars")]
+    #[expect(clippy::unreachable, reason = "`Emit::op` sends scalars")]
     pub fn float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {

@@ -49,7 +49,7 @@ impl Emit<'_> {
     }
     /// For all who come: the page after the block's own must be the one that it was made from, if it reaches into that.
     pub fn check_next_page(&mut self) {
-        let Some(phys) = self.t.next_page else { return };
+        let Some(phys) = self.info.next_page else { return };
         let from = self.a.new_dynamic_label();
         if self.layout.pc.ty == Ty::I64 {
             dynasm!(self.a ; .arch x64 ; mov rax, [r15 + PAGE_BASE] ; add rax, 0x1000);
@@ -69,7 +69,7 @@ impl Emit<'_> {
         self.w.cold.push(Cold::Elsewhere { from });
     }
     pub fn elsewhere(&mut self, from: DynamicLabel) {
-        let (pc, lookup) = (self.layout.pc, self.thunk(self.t.thunks.lookup));
+        let (pc, lookup) = (self.layout.pc, self.thunk(self.info.thunks.lookup));
         let here = (self.key.phys & 0xfff) as i32;
         dynasm!(self.a ; .arch x64 ; =>from ; mov rax, [r15 + PAGE_BASE] ; add rax, here);
         match pc.ty {
@@ -225,7 +225,7 @@ impl Emit<'_> {
                 kept,
                 patch: None,
             });
-            let to = self.leave(site, self.t.thunks.goto);
+            let to = self.leave(site, self.info.thunks.goto);
             if poll {
                 dynasm!(self.a ; .arch x64 ; cmp QWORD [r15 + ATTENTION], 0 ; jne =>to);
             } else {
@@ -237,17 +237,17 @@ impl Emit<'_> {
             dynasm!(self.a ; .arch x64 ; jmp =>entry);
         } else if (0..0x1000).contains(&offset) {
             // The displacement is aligned, so that it can be patched while other threads run the branch.
-            while !(self.t.at as usize + self.a.offset().0 + 1).is_multiple_of(4) {
+            while !(self.info.at as usize + self.a.offset().0 + 1).is_multiple_of(4) {
                 self.a.push(0x90);
             }
-            let patch = self.t.at + self.a.offset().0 as Offset + 1;
+            let patch = self.info.at + self.a.offset().0 as Offset + 1;
             let site = self.site(What::Goto {
                 offset,
                 mode,
                 kept,
                 patch: Some(patch),
             });
-            let to = self.leave(site, self.t.thunks.link);
+            let to = self.leave(site, self.info.thunks.link);
             dynasm!(self.a ; .arch x64 ; jmp =>to);
             // A short branch cannot be patched: the encoding is E9 with four bytes.
         } else {
@@ -263,7 +263,7 @@ impl Emit<'_> {
             kept,
             patch: None,
         });
-        let miss = self.leave(site, self.t.thunks.goto);
+        let miss = self.leave(site, self.info.thunks.goto);
         let pc = self.layout.pc;
         let (delta, inside) = (offset & !0xfff, offset & 0xfff);
         if pc.ty == Ty::I64 {
@@ -292,7 +292,7 @@ impl Emit<'_> {
     }
     pub fn goto_val(&mut self, addr: Val) {
         let r = self.reg(addr);
-        let (pc, lookup) = (self.layout.pc, self.thunk(self.t.thunks.lookup));
+        let (pc, lookup) = (self.layout.pc, self.thunk(self.info.thunks.lookup));
         let wide = pc.ty == Ty::I64;
         if r != 0 {
             // All values are dead from here on: temporaries are free.
@@ -331,7 +331,7 @@ impl Emit<'_> {
             Leave::Wait => Reason::Wait,
             Leave::Yield => Reason::Yield,
         };
-        let leave = self.thunk(self.t.thunks.leave);
+        let leave = self.thunk(self.info.thunks.leave);
         dynasm!(self.a ; .arch x64 ; mov eax, reason as i32 ; jmp extern leave);
     }
 }

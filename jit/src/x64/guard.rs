@@ -397,7 +397,7 @@ impl Emit<'_> {
         }
         self.insn = x.insn;
         let site = self.site(What::Eval(x.block));
-        let thunk = self.thunk(self.t.thunks.call);
+        let thunk = self.thunk(self.info.thunks.call);
         dynasm!(self.a ; .arch x64 ; mov edx, site as i32 ; call extern thunk);
         self.restore(&x.saved);
         match x.result {

@@ -39,7 +39,7 @@ macro_rules! reg_op {
 
 impl Emit<'_> {
     /// A pure operation whose type is an integer.
-    #[allow(clippy::unreachable, reason = "`Emit::op` sends what makes integers")]
+    #[expect(clippy::unreachable, reason = "`Emit::op` sends what makes integers")]
     pub fn int(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         let full = matches!(ty, Ty::I32 | Ty::I64);
@@ -348,7 +348,7 @@ impl Emit<'_> {
             self.flags.result = Some(v);
         }
     }
-    #[allow(clippy::unreachable, reason = "a constant is taken before")]
+    #[expect(clippy::unreachable, reason = "a constant is taken before")]
     fn mul(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
         self.clobber();
         let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };

@@ -25,9 +25,9 @@ pub(super) struct Check {
 pub struct Slow {
     access: Check,
     /// Operands to pass: register or constant, and type.
-    args: [Option<(Place, Ty)>; 2],
+    args: [Option<(RegImm, Ty)>; 2],
     /// Where the result goes.
-    result: Option<(Place, Ty)>,
+    result: Option<(RegImm, Ty)>,
     saved: Saved,
     ways: Ways,
     /// Registers of windows, which end here.
@@ -88,7 +88,7 @@ macro_rules! to {
 
 /// A register of either file, or a constant.
 #[derive(Clone, Copy)]
-pub(super) enum Place {
+pub(super) enum RegImm {
     Gpr(u8),
     Xmm(u8),
     Imm(u64),
@@ -175,8 +175,8 @@ impl Emit<'_> {
     pub(super) fn end_access(
         &mut self,
         access: Check,
-        args: [Option<(Place, Ty)>; 2],
-        result: Option<(Val, Place, Ty)>,
+        args: [Option<(RegImm, Ty)>; 2],
+        result: Option<(Val, RegImm, Ty)>,
         ways: Ways,
     ) {
         let back = access.back;
@@ -316,14 +316,14 @@ impl Emit<'_> {
         (At::Within(t, span.before as i8), Ways { miss, again })
     }
 
-    fn operand(&mut self, v: Val) -> Place {
+    fn operand(&mut self, v: Val) -> RegImm {
         let ty = self.b.ty(v);
         if !ty.is_int() {
-            return Place::Xmm(self.xreg(v));
+            return RegImm::Xmm(self.xreg(v));
         }
         match self.src(v) {
-            Src::Imm(_) => Place::Imm(self.b.constant(v).unwrap_or(0)),
-            Src::Reg(r) => Place::Gpr(r),
+            Src::Imm(_) => RegImm::Imm(self.b.constant(v).unwrap_or(0)),
+            Src::Reg(r) => RegImm::Gpr(r),
         }
     }
 
@@ -332,16 +332,16 @@ impl Emit<'_> {
         let ty = inst.ty;
         let access = self.access(inst, addr, mem);
         let result = if ty.is_int() {
-            Place::Gpr(self.dst(v, None))
+            RegImm::Gpr(self.dst(v, None))
         } else {
-            Place::Xmm(self.xdst(v))
+            RegImm::Xmm(self.xdst(v))
         };
         let ways;
         if plain(ty, mem) {
             let at;
             (at, ways) = self.reach(addr, &access);
             self.load_from(at, result, ty, mem);
-        } else if let Place::Gpr(d) = result
+        } else if let RegImm::Gpr(d) = result
             && mem.pieces.swap() == mem.size
             && mem.size < 4
         {
@@ -359,13 +359,13 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; jmp =>from);
         Ways::default()
     }
-    fn load_from(&mut self, at: At, to: Place, ty: Ty, mem: Mem) {
+    fn load_from(&mut self, at: At, to: RegImm, ty: Ty, mem: Mem) {
         match (to, mem.size) {
-            (Place::Xmm(x), 2) => from!(self, at, vmovd Rx(x), DWORD),
-            (Place::Xmm(x), 3) => from!(self, at, vmovq Rx(x), QWORD),
-            (Place::Xmm(x), _) => from!(self, at, vmovdqu Rx(x),),
-            (Place::Gpr(d), _) => self.load_int(at, d, ty, mem),
-            (Place::Imm(_), _) => {}
+            (RegImm::Xmm(x), 2) => from!(self, at, vmovd Rx(x), DWORD),
+            (RegImm::Xmm(x), 3) => from!(self, at, vmovq Rx(x), QWORD),
+            (RegImm::Xmm(x), _) => from!(self, at, vmovdqu Rx(x),),
+            (RegImm::Gpr(d), _) => self.load_int(at, d, ty, mem),
+            (RegImm::Imm(_), _) => {}
         }
     }
     pub(super) fn load_int(&mut self, at: At, d: u8, ty: Ty, mem: Mem) {
@@ -410,7 +410,7 @@ impl Emit<'_> {
         let access = self.access(inst, addr, mem);
         let value = self.operand(a);
         let ways;
-        if plain(ty, mem) && !matches!(value, Place::Imm(c) if mem.size == 3 && i32::try_from(c as i64).is_err()) {
+        if plain(ty, mem) && !matches!(value, RegImm::Imm(c) if mem.size == 3 && i32::try_from(c as i64).is_err()) {
             let at;
             (at, ways) = self.reach(addr, &access);
             self.store_to(at, value, mem);
@@ -419,25 +419,25 @@ impl Emit<'_> {
         }
         self.end_access(access, [Some((value, ty)), None], None, ways);
     }
-    fn store_to(&mut self, at: At, value: Place, mem: Mem) {
+    fn store_to(&mut self, at: At, value: RegImm, mem: Mem) {
         match (value, mem.size) {
-            (Place::Gpr(s), 0) => to!(self, at, (mov), Rb(s)),
-            (Place::Gpr(s), 1) => to!(self, at, (mov), Rw(s)),
-            (Place::Gpr(s), 2) => to!(self, at, (mov), Rd(s)),
-            (Place::Gpr(s), _) => to!(self, at, (mov), Rq(s)),
-            (Place::Imm(c), 0) => to!(self, at, (mov BYTE), c as i8),
-            (Place::Imm(c), 1) => to!(self, at, (mov WORD), c as i16),
-            (Place::Imm(c), 2) => to!(self, at, (mov DWORD), c as i32),
-            (Place::Imm(c), _) => to!(self, at, (mov QWORD), c as i32),
-            (Place::Xmm(x), 2) => to!(self, at, (vmovd DWORD), Rx(x)),
-            (Place::Xmm(x), 3) => to!(self, at, (vmovq QWORD), Rx(x)),
-            (Place::Xmm(x), _) => to!(self, at, (vmovdqu), Rx(x)),
+            (RegImm::Gpr(s), 0) => to!(self, at, (mov), Rb(s)),
+            (RegImm::Gpr(s), 1) => to!(self, at, (mov), Rw(s)),
+            (RegImm::Gpr(s), 2) => to!(self, at, (mov), Rd(s)),
+            (RegImm::Gpr(s), _) => to!(self, at, (mov), Rq(s)),
+            (RegImm::Imm(c), 0) => to!(self, at, (mov BYTE), c as i8),
+            (RegImm::Imm(c), 1) => to!(self, at, (mov WORD), c as i16),
+            (RegImm::Imm(c), 2) => to!(self, at, (mov DWORD), c as i32),
+            (RegImm::Imm(c), _) => to!(self, at, (mov QWORD), c as i32),
+            (RegImm::Xmm(x), 2) => to!(self, at, (vmovd DWORD), Rx(x)),
+            (RegImm::Xmm(x), 3) => to!(self, at, (vmovq QWORD), Rx(x)),
+            (RegImm::Xmm(x), _) => to!(self, at, (vmovdqu), Rx(x)),
         }
     }
     /// Big-endian and other rare stores.
-    fn store_hard(&mut self, value: Place, ty: Ty, access: &Check) -> Ways {
+    fn store_hard(&mut self, value: RegImm, ty: Ty, access: &Check) -> Ways {
         let &Check { mem, addr: r, .. } = access;
-        let Place::Gpr(s) = value else {
+        let RegImm::Gpr(s) = value else {
             return self.only_slow(access);
         };
         if mem.pieces.swap() != mem.size || !ty.is_int() || mem.size > 3 {
@@ -469,14 +469,14 @@ impl Emit<'_> {
         } else {
             let t;
             (t, ways) = self.check_with(0, &access);
-            if self.t.alone {
+            if self.info.alone {
                 self.cas_alone((t, r), o, n, mem);
             } else {
                 self.cas_locked((t, r), o, n, mem);
             }
         }
-        let args = [o, n].map(|r| Some((Place::Gpr(r), ty)));
-        self.end_access(access, args, Some((v, Place::Gpr(0), ty)), ways);
+        let args = [o, n].map(|r| Some((RegImm::Gpr(r), ty)));
+        self.end_access(access, args, Some((v, RegImm::Gpr(0), ty)), ways);
         self.locked = 1;
         let d = self.dst(v, None);
         self.mov(ty, d, 0);
@@ -502,7 +502,7 @@ impl Emit<'_> {
             _ => dynasm!(self.a ; .arch x64 ; mov rax, [Rq(t) + Rq(r)] ; cmp rax, Rq(old)),
         }
         dynasm!(self.a ; .arch x64 ; jne =>differs);
-        self.store_to(At::Index(t, r), Place::Gpr(new), mem);
+        self.store_to(At::Index(t, r), RegImm::Gpr(new), mem);
         dynasm!(self.a ; .arch x64 ; =>differs);
     }
     pub fn swap(&mut self, v: Val, inst: Inst, addr: Val, a: Val, mem: Mem) {
@@ -527,8 +527,8 @@ impl Emit<'_> {
                 _ => dynasm!(self.a ; .arch x64 ; xchg [Rq(t) + Rq(r)], Rq(u)),
             }
         }
-        let args = [Some((Place::Gpr(s), ty)), None];
-        self.end_access(access, args, Some((v, Place::Gpr(u), ty)), ways);
+        let args = [Some((RegImm::Gpr(s), ty)), None];
+        self.end_access(access, args, Some((v, RegImm::Gpr(u), ty)), ways);
         self.locked = 1 << u;
         let d = self.dst(v, None);
         self.mov(ty, d, u);
@@ -537,7 +537,7 @@ impl Emit<'_> {
         self.clobber();
         match kind {
             // A locked operation orders as much as MFENCE and costs less.
-            Fence::Full if !self.t.alone => dynasm!(self.a ; .arch x64 ; lock or DWORD [rsp], BYTE 0),
+            Fence::Full if !self.info.alone => dynasm!(self.a ; .arch x64 ; lock or DWORD [rsp], BYTE 0),
             Fence::Full | Fence::Light => {}
         }
     }
@@ -564,9 +564,9 @@ impl Emit<'_> {
         for (k, (place, ty)) in s.args.into_iter().flatten().enumerate() {
             let at = ARGS + 16 * k as i32;
             match place {
-                Place::Xmm(x) => self.store_argument(ty, x, at),
-                Place::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r)),
-                Place::Imm(c) => {
+                RegImm::Xmm(x) => self.store_argument(ty, x, at),
+                RegImm::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r)),
+                RegImm::Imm(c) => {
                     // The address may be in any register but for those the thunk takes: rdx is one it takes.
                     let t = if addr == 2 { 1 } else { 2 };
                     if addr == 2 {
@@ -581,13 +581,13 @@ impl Emit<'_> {
             }
         }
         self.mov(if s.access.wide { Ty::I64 } else { Ty::I32 }, 6, addr);
-        let thunk = self.thunk(self.t.thunks.slow);
+        let thunk = self.thunk(self.info.thunks.slow);
         dynasm!(self.a ; .arch x64 ; mov edx, s.access.site as i32 ; call extern thunk);
         self.restore(&s.saved);
         match s.result {
-            Some((Place::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
-            Some((Place::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + RET]),
-            Some((Place::Imm(_), _)) | None => {}
+            Some((RegImm::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
+            Some((RegImm::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + RET]),
+            Some((RegImm::Imm(_), _)) | None => {}
         }
         for w in bits(s.closed) {
             dynasm!(self.a ; .arch x64 ; xor Rd(w), Rd(w));

@@ -6,7 +6,7 @@
 //!
 //! Families: [`int`], [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]),
 //! [`flow`]; [`guard`] is what keeps the host's floating point exact.
-#![allow(
+#![expect(
     clippy::indexing_slicing,
     reason = "lists are as long as the block and its labels, registers are numbers below 16, operands as many as the operation has"
 )]
@@ -115,8 +115,8 @@ impl What {
     }
 }
 
-/// What the emitter must know about the surroundings.
-pub struct Target<'a> {
+/// What the emitter must know besides the block.
+pub struct EmitInfo<'a> {
     /// The guest's layout.
     pub layout: &'static Layout,
     /// Bytes of the guest's state: a block with a slot that is not inside is refused.
@@ -138,7 +138,7 @@ pub struct Target<'a> {
 /// A block as host code.
 #[derive(Clone, Debug, Default)]
 pub struct Code {
-    /// The bytes, for [`Target::at`]. They start with the entry that checks the mode.
+    /// The bytes, for [`EmitInfo::at`]. They start with the entry that checks the mode.
     pub bytes: Vec<u8>,
     /// Offset of the entry for those who know the mode.
     pub fast: Offset,
@@ -202,7 +202,7 @@ pub(crate) struct Emit<'a> {
     /// What is still to come of [`Lives::deaths`].
     deaths: &'a [(u16, Val)],
     layout: &'static Layout,
-    t: &'a Target<'a>,
+    info: &'a EmitInfo<'a>,
     key: BlockKey,
     i: usize,
     insn: (u16, u32),
@@ -223,7 +223,7 @@ pub fn emit<'s>(
     key: BlockKey,
     b: &Block,
     lives: &Lives,
-    target: &Target,
+    info: &EmitInfo,
     scratch: &'s mut Scratch,
 ) -> Option<&'s mut Code> {
     let Scratch { a, work, code } = scratch;
@@ -237,8 +237,8 @@ pub fn emit<'s>(
         b,
         lives,
         deaths: &lives.deaths,
-        layout: target.layout,
-        t: target,
+        layout: info.layout,
+        info,
         key,
         i: 0,
         insn: (0, 0),
@@ -341,7 +341,7 @@ impl Emit<'_> {
 
     /// A slot; the block is refused if it is not in the state.
     fn inside(&mut self, slot: Slot) -> Slot {
-        self.overflow |= slot.end() > self.t.state;
+        self.overflow |= slot.end() > self.info.state;
         slot
     }
 
@@ -355,7 +355,7 @@ impl Emit<'_> {
             aux: self.insn.1,
             what,
         });
-        self.t.first_site + self.sites.len() as u32 - 1
+        self.info.first_site + self.sites.len() as u32 - 1
     }
     /// The label of a 16-byte constant, placed after the code.
     fn pool_label(&mut self, v: u128) -> DynamicLabel {
@@ -368,7 +368,7 @@ impl Emit<'_> {
     }
     /// Where a thunk is, seen from the block's start, for `extern` jumps.
     fn thunk(&self, at: Offset) -> usize {
-        (at as usize).wrapping_sub(self.t.at as usize)
+        (at as usize).wrapping_sub(self.info.at as usize)
     }
     /// The operation alone, its operands stood in for by `Get`s of their types: what [`What::Eval`] interprets.
     fn alone(&self, inst: Inst) -> (Box<Block>, Vec<Val>) {
@@ -433,7 +433,7 @@ impl Emit<'_> {
         self.arguments(args);
         self.spill_live(changes_state);
         let site = self.site(what);
-        let thunk = self.thunk(self.t.thunks.call);
+        let thunk = self.thunk(self.info.thunks.call);
         dynasm!(self.a ; .arch x64 ; mov edx, site as i32 ; call extern thunk);
         if changes_state {
             self.w.pinned.iter_mut().for_each(Vec::clear);
@@ -442,7 +442,7 @@ impl Emit<'_> {
     }
     fn helper(&mut self, v: Val, ty: Ty, helper: u16, args: [Val; 4]) {
         let n = args.iter().take_while(|a| a.is_some()).count();
-        let state = (self.t.effect)(helper) == CallEffect::State;
+        let state = (self.info.effect)(helper) == CallEffect::State;
         self.call(v, ty, What::Helper(helper, ty, n as u8), &args[..n], state);
     }
     /// Leave an operation to the interpreter.
@@ -473,7 +473,7 @@ impl Emit<'_> {
         if self.w.pool.is_empty() {
             return;
         }
-        while !(self.t.at as usize + self.a.offset().0).is_multiple_of(16) {
+        while !(self.info.at as usize + self.a.offset().0).is_multiple_of(16) {
             self.a.push(0xcc);
         }
         for (v, l) in self.w.pool.drain(..) {

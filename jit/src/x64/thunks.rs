@@ -90,7 +90,7 @@ fn store_pins(a: &mut Asm, layout: &Layout) {
 }
 
 /// Make the thunks at the start of an empty cache and keep them there.
-#[allow(clippy::expect_used, reason = "the labels of a thunk are placed in it")]
+#[expect(clippy::expect_used, reason = "the labels of a thunk are placed in it")]
 pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
     let mut t = Thunks::default();
     let mut put = |f: &mut dyn FnMut(&mut Asm)| {

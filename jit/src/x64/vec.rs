@@ -64,7 +64,7 @@ fn long(e: Lane) -> bool {
 
 impl Emit<'_> {
     /// A pure operation whose type is a float or a vector.
-    #[allow(clippy::unreachable, reason = "`Emit::op` sends what makes floats or vectors")]
+    #[expect(clippy::unreachable, reason = "`Emit::op` sends what makes floats or vectors")]
     pub fn vec(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {

@@ -43,7 +43,7 @@ impl Relation {
 
 impl Emit<'_> {
     /// A floating-point operation on vectors.
-    #[allow(clippy::unreachable, reason = "`Emit::op` sends vectors of floats")]
+    #[expect(clippy::unreachable, reason = "`Emit::op` sends vectors of floats")]
     pub fn vec_float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         match inst.op {

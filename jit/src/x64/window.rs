@@ -13,7 +13,7 @@ const REACH: i64 = 128;
 const AHEAD: usize = 16;
 
 /// An address as a value and a distance from it; no value: from the start of the block's page.
-type Place = (Val, i64);
+type Displaced = (Val, i64);
 
 /// A window.
 #[derive(Clone, Copy, Debug)]
@@ -124,7 +124,7 @@ pub struct Span {
 
 impl Span {
     /// The distance from the window's start of an access that it is good for.
-    fn distance(&self, (root, at): Place, mem: Mem) -> Option<i8> {
+    fn distance(&self, (root, at): Displaced, mem: Mem) -> Option<i8> {
         let from = at.wrapping_sub(self.first);
         let aligned = mem.align <= self.align && from % (1 << mem.align) == 0;
         let natural = self.natural.is_none_or(|n| n.holds(from, mem.strict()));
@@ -140,7 +140,7 @@ pub fn plain(ty: Ty, mem: Mem) -> bool {
 
 impl Emit<'_> {
     /// What an address is relative to.
-    fn place_of(&self, addr: Val) -> Place {
+    fn place_of(&self, addr: Val) -> Displaced {
         let (mut v, mut distance) = (addr, 0i64);
         let narrow = self.b.ty(addr) == Ty::I32;
         for _ in 0..4 {

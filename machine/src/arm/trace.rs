@@ -16,7 +16,7 @@ use crate::trace::{Kind, Writer};
 const KEPT: usize = 1 << 16;
 
 /// An instruction where it lies: address, bytes, and the bits of the mode word that say what they mean.
-type Place = (u32, [u8; 4], u32);
+type Fetched = (u32, [u8; 4], u32);
 
 thread_local! {
     /// A disassembler stays on the thread that made it.
@@ -27,7 +27,7 @@ thread_local! {
 pub struct ArmTracer {
     writer: Writer,
     wants: Wants,
-    texts: HashMap<Place, String>,
+    texts: HashMap<Fetched, String>,
     /// The instruction that runs, and the state before it.
     running: Option<(String, Box<Cpu>)>,
     /// Lines of what it leads to, which come after its own.
@@ -60,8 +60,8 @@ impl ArmTracer {
         if self.texts.len() >= KEPT {
             self.texts.clear();
         }
-        let place = (pc, bytes, word & (mode::T | mode::IT));
-        self.texts.entry(place).or_insert_with(|| {
+        let fetched = (pc, bytes, word & (mode::T | mode::IT));
+        self.texts.entry(fetched).or_insert_with(|| {
             let thumb = word & mode::T != 0;
             let text = DISASSEMBLER.with(|d| d.one(code, pc, word));
             format!("{:<8} {text}", number(code, thumb).trim_start_matches("0x"))

@@ -221,9 +221,9 @@ mod tests {
     use super::*;
 
     /// A cache in a folder of its own.
-    struct Place(PathBuf);
+    struct Folder(PathBuf);
 
-    impl Place {
+    impl Folder {
         fn new(name: &str) -> Self {
             let path = std::env::temp_dir().join(format!("emu-cache-{name}-{}", std::process::id()));
             let _ = fs::remove_dir_all(&path);
@@ -235,7 +235,7 @@ mod tests {
         }
     }
 
-    impl Drop for Place {
+    impl Drop for Folder {
         fn drop(&mut self) {
             let _ = fs::remove_dir_all(&self.0);
         }
@@ -267,15 +267,15 @@ mod tests {
 
     #[test]
     fn what_is_stored_is_loaded() {
-        let place = Place::new("stored");
-        let cache = place.cache();
+        let folder = Folder::new("stored");
+        let cache = folder.cache();
 
         let _lock = cache.lock(|| ()).unwrap();
         cache.store(&files()).unwrap();
         cache.store(&files()).unwrap();
 
         assert_eq!(cache.load().unwrap(), Some(files()));
-        let mut left: Vec<_> = fs::read_dir(&place.0)
+        let mut left: Vec<_> = fs::read_dir(&folder.0)
             .unwrap()
             .map(|e| e.unwrap().file_name())
             .collect();
@@ -285,15 +285,15 @@ mod tests {
 
     #[test]
     fn an_empty_cache_has_nothing_and_no_damage() {
-        assert!(matches!(Place::new("empty").cache().load(), Ok(None)));
+        assert!(matches!(Folder::new("empty").cache().load(), Ok(None)));
     }
 
     type Harm = fn(&Path) -> io::Result<()>;
 
     #[test]
     fn every_damage_is_seen_and_mended() {
-        let place = Place::new("damage");
-        let cache = place.cache();
+        let folder = Folder::new("damage");
+        let cache = folder.cache();
         let _lock = cache.lock(|| ()).unwrap();
         let harms: [(&str, Harm); 6] = [
             (KERNEL, |path| fs::remove_file(path)),
@@ -322,8 +322,8 @@ mod tests {
 
     #[test]
     fn the_lock_is_held_by_one_and_clears_what_a_killed_emu_left() {
-        let place = Place::new("lock");
-        let cache = place.cache();
+        let folder = Folder::new("lock");
+        let cache = folder.cache();
         let held = cache.lock(|| ()).unwrap();
         let left = cache.scratch().unwrap();
         std::mem::forget(left);
@@ -335,22 +335,22 @@ mod tests {
         drop(held);
 
         second.join().unwrap().unwrap();
-        assert_eq!(fs::read_dir(&place.0).unwrap().count(), 1);
+        assert_eq!(fs::read_dir(&folder.0).unwrap().count(), 1);
     }
 
     #[test]
     fn a_cache_below_a_file_cannot_be_written() {
-        let place = Place::new("below");
-        fs::write(&place.0, b"").unwrap();
+        let folder = Folder::new("below");
+        fs::write(&folder.0, b"").unwrap();
 
         let error = Cache {
-            root: place.0.join("emu"),
+            root: folder.0.join("emu"),
         }
         .lock(|| ())
         .unwrap_err()
         .to_string();
 
-        fs::remove_file(&place.0).unwrap();
+        fs::remove_file(&folder.0).unwrap();
         assert!(error.contains("--kernel") && !error.contains('\n'), "{error}");
     }
 }

@@ -1,7 +1,7 @@
 //! Loads and stores of one structure, to or from one lane: VLD1 to VLD4, VST1 to VST4 (Arm ARM DDI 0406C, A7.7).
 
 use super::operands::require;
-use super::structures::{Place, check};
+use super::structures::{Addressing, check};
 use crate::state;
 use crate::tx::Tx;
 use emu_ir::{Lane, Slot, insns};
@@ -40,7 +40,7 @@ fn index_align(kinds: u32, s: u32, i: u32) -> Option<(u32, u32, u32)> {
 }
 
 /// The lanes and the place of a transfer of `k` + 1 elements.
-fn operands(t: &mut Tx, k: u32, s: u32, i: u32, [n, d, x]: [u32; 3]) -> Option<(Vec<Slot>, Place)> {
+fn operands(t: &mut Tx, k: u32, s: u32, i: u32, [n, d, x]: [u32; 3]) -> Option<(Vec<Slot>, Addressing)> {
     let meaning = index_align(k + 1, s, i);
     require(t, meaning.is_some())?;
     let (lane, apart, align) = meaning?;
@@ -53,7 +53,7 @@ fn operands(t: &mut Tx, k: u32, s: u32, i: u32, [n, d, x]: [u32; 3]) -> Option<(
         }
         .nth(lane)
     };
-    let place = Place {
+    let place = Addressing {
         base: n,
         index: x,
         align: align as u8,

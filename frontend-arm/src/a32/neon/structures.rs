@@ -34,7 +34,7 @@ insns! {
 /// Where structures lie: base register, index register (13: the transfer's size, 15: none), log2 of the alignment
 /// demanded, log2 of an element's bytes.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub struct Addressing {
     /// Rn.
     pub base: u32,
     /// Rm.
@@ -45,7 +45,7 @@ pub struct Place {
     pub element: u8,
 }
 
-impl Place {
+impl Addressing {
     /// How `1 << size` bytes at offset `at` are accessed: each element is an access of its own. The first access checks the alignment for all.
     pub fn access(&self, t: &Tx, size: u8, at: u32) -> Mem {
         let mut mem = Mem {
@@ -97,7 +97,7 @@ fn alignment(a: u32) -> u8 {
 }
 
 /// Load the words at consecutive addresses as V64, by pairs where there are two.
-fn load_words(t: &mut Tx, p: Place, count: u32) -> Vec<Val> {
+fn load_words(t: &mut Tx, p: Addressing, count: u32) -> Vec<Val> {
     let mut words = Vec::with_capacity(4);
     while words.len() < count as usize {
         let at = words.len() as u32 * 8;
@@ -115,7 +115,7 @@ fn load_words(t: &mut Tx, p: Place, count: u32) -> Vec<Val> {
 }
 
 /// Store V64 at consecutive addresses.
-fn store_words(t: &mut Tx, p: Place, words: &[Val]) {
+fn store_words(t: &mut Tx, p: Addressing, words: &[Val]) {
     for (k, pair) in words.chunks(2).enumerate() {
         let at = k as u32 * 16;
         let addr = p.address(t, at);
@@ -131,7 +131,7 @@ fn store_words(t: &mut Tx, p: Place, words: &[Val]) {
 }
 
 /// Two V64 as one V128; alone, the upper half is zero.
-#[allow(clippy::indexing_slicing, reason = "a pair has at least one word")]
+#[expect(clippy::indexing_slicing, reason = "a pair has at least one word")]
 fn joined(t: &mut Tx, pair: &[Val]) -> Val {
     let hi = match pair.get(1) {
         Some(hi) => *hi,
@@ -141,7 +141,7 @@ fn joined(t: &mut Tx, pair: &[Val]) -> Val {
 }
 
 /// Bytes `pick(k)` of the given words (up to four V64 in a row), as many words.
-#[allow(clippy::indexing_slicing, reason = "structures of one word need no rearranging")]
+#[expect(clippy::indexing_slicing, reason = "structures of one word need no rearranging")]
 fn rearranged(t: &mut Tx, words: &[Val], pick: impl Fn(usize) -> usize) -> Vec<Val> {
     let a = joined(t, &words[..2]);
     let b = if words.len() > 2 { joined(t, &words[2..]) } else { a };
@@ -193,7 +193,7 @@ fn vst1(t: &mut Tx, r: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<()
     Some(())
 }
 
-fn place1(t: &mut Tx, r: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<Place> {
+fn place1(t: &mut Tx, r: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<Addressing> {
     check(t, n, d + r - 1)?;
     let most = match r {
         2 => 2,
@@ -201,7 +201,7 @@ fn place1(t: &mut Tx, r: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<
         _ => 1,
     };
     require(t, a <= most)?;
-    Some(Place {
+    Some(Addressing {
         base: n,
         index: x,
         align: alignment(a),
@@ -210,17 +210,17 @@ fn place1(t: &mut Tx, r: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<
 }
 
 /// Structures of `kinds` elements for `groups` registers of each kind: the registers group by group.
-struct Layout {
+struct MultipleStructures {
     kinds: u32,
     groups: u32,
     apart: u32,
 }
 
-impl Layout {
+impl MultipleStructures {
     fn last(&self) -> u32 {
         (self.kinds - 1) * self.apart + self.groups - 1
     }
-    fn load(&self, t: &mut Tx, p: Place, d: u32) {
+    fn load(&self, t: &mut Tx, p: Addressing, d: u32) {
         let words = load_words(t, p, self.kinds * self.groups);
         for (group, words) in words.chunks(self.kinds as usize).enumerate() {
             for (kind, v) in deinterleaved(t, words, p.element).into_iter().enumerate() {
@@ -229,7 +229,7 @@ impl Layout {
         }
         p.writeback(t, self.kinds * self.groups * 8);
     }
-    fn store(&self, t: &mut Tx, p: Place, d: u32) {
+    fn store(&self, t: &mut Tx, p: Addressing, d: u32) {
         let mut words = Vec::with_capacity(4);
         for group in 0..self.groups {
             let regs: Vec<_> = (0..self.kinds)
@@ -241,10 +241,10 @@ impl Layout {
         p.writeback(t, self.kinds * self.groups * 8);
     }
     /// What all of VLD2 to VLD4 check; `most` is the largest alignment field.
-    fn place(&self, t: &mut Tx, s: u32, a: u32, [n, d, x]: [u32; 3], most: u32) -> Option<Place> {
+    fn place(&self, t: &mut Tx, s: u32, a: u32, [n, d, x]: [u32; 3], most: u32) -> Option<Addressing> {
         check(t, n, d + self.last())?;
         require(t, s != 3 && a <= most)?;
-        Some(Place {
+        Some(Addressing {
             base: n,
             index: x,
             align: alignment(a),
@@ -270,7 +270,7 @@ fn vst2(t: &mut Tx, i: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<()
 }
 
 /// Two times two registers.
-const QUAD: Layout = Layout {
+const QUAD: MultipleStructures = MultipleStructures {
     kinds: 2,
     groups: 2,
     apart: 2,
@@ -322,8 +322,8 @@ fn vst4(t: &mut Tx, i: u32, s: u32, a: u32, n: u32, d: u32, x: u32) -> Option<()
     Some(())
 }
 
-fn layout(kinds: u32, i: u32) -> Layout {
-    Layout {
+fn layout(kinds: u32, i: u32) -> MultipleStructures {
+    MultipleStructures {
         kinds,
         groups: 1,
         apart: i + 1,
@@ -331,7 +331,7 @@ fn layout(kinds: u32, i: u32) -> Layout {
 }
 
 /// Load one structure of `kinds` elements to all lanes of `regs` registers each, `apart` apart.
-fn load_all(t: &mut Tx, p: Place, d: u32, [kinds, regs, apart]: [u32; 3]) -> Option<()> {
+fn load_all(t: &mut Tx, p: Addressing, d: u32, [kinds, regs, apart]: [u32; 3]) -> Option<()> {
     check(t, p.base, d + (kinds - 1) * apart + regs - 1)?;
     let (e, bytes) = (Lane::int(p.element.into()), 1 << p.element);
     let mut loaded = Vec::with_capacity(4);
@@ -349,8 +349,8 @@ fn load_all(t: &mut Tx, p: Place, d: u32, [kinds, regs, apart]: [u32; 3]) -> Opt
     Some(())
 }
 
-fn place_all(s: u32, align: u32, n: u32, x: u32) -> Place {
-    Place {
+fn place_all(s: u32, align: u32, n: u32, x: u32) -> Addressing {
+    Addressing {
         base: n,
         index: x,
         align: align as u8,
