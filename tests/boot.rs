@@ -113,6 +113,43 @@ fn an_own_init_runs_and_powers_off() {
     assert!(output.contains("BOOTED armv7l"), "{output}");
 }
 
+/// Without a console it can say nothing: it is heard of by its power-off.
+#[test]
+fn linux_needs_no_device_that_can_be_left_out() {
+    let all = "pflash,pl011,pl031,fw_cfg,pl061,virtio-mmio,virtio-rng,virtio-console";
+    let init = "#!/bin/sh\npoweroff -f\n";
+    let test = "linux_needs_no_device_that_can_be_left_out";
+    let Some(emu) = boot(test, init, &["--no-device", all]) else {
+        return;
+    };
+
+    let (status, output, errors) = emu.end(BOOT);
+
+    assert_eq!((status.code(), output.as_str()), (Some(0), ""), "{errors}");
+}
+
+#[test]
+fn linux_finds_an_empty_transport_where_a_virtio_device_was_left_out() {
+    let test = "linux_finds_an_empty_transport_where_a_virtio_device_was_left_out";
+    let init = "#!/bin/sh\nmount -t sysfs sys /sys; modprobe virtio_mmio\n\
+                for d in /sys/bus/virtio/devices/*; do echo VIRTIO $(cat $d/device); done\n\
+                for d in /sys/class/rtc/*; do echo RTC $d; done; poweroff -f\n";
+    let Some(emu) = boot(test, init, &["--no-device", "virtio-rng,pl031"]) else {
+        return;
+    };
+
+    let (status, output, _) = emu.end(BOOT);
+
+    assert_eq!(status.code(), Some(0), "{output}");
+    let found: Vec<&str> = output.lines().map(str::trim_end).collect();
+    let console = found
+        .iter()
+        .filter(|line| line.starts_with("VIRTIO"))
+        .collect::<Vec<_>>();
+    assert_eq!(console, [&"VIRTIO 0x0003"], "{output}");
+    assert!(found.contains(&"RTC /sys/class/rtc/*"), "{output}");
+}
+
 /// Three minutes of a processor: the longest of the tests.
 #[test]
 fn the_interpreter_boots_as_well() {

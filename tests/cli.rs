@@ -331,6 +331,83 @@ fn help_version_and_lists_are_output() {
 }
 
 #[test]
+fn devices_that_can_be_left_out_are_listed_and_others_refused() {
+    let files = Files::new("no-device");
+
+    let help = files.emu(&["--no-device", "help"]);
+    let unknown = files.emu(&["--no-device", "floppy"]);
+    let needed = files.emu(&["--no-device", "pl031,fw_cfg", "--firmware", "f", "--kernel", "k"]);
+
+    let help = String::from_utf8(help.stdout).unwrap();
+    let names: Vec<&str> = help.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let all = [
+        "pflash",
+        "pl011",
+        "pl031",
+        "fw_cfg",
+        "pl061",
+        "virtio-mmio",
+        "virtio-rng",
+        "virtio-console",
+    ];
+    assert_eq!(names, all, "{help}");
+    let list = all.join(", ");
+    assert_eq!(
+        complaint(&unknown, 2),
+        format!("--no-device floppy: unknown device; board virt can do without: {list}")
+    );
+    assert_eq!(
+        complaint(&needed, 2),
+        "--no-device pl031,fw_cfg: fw_cfg is missing, and the firmware gets its --kernel from it; leave one of the two \
+         options out"
+    );
+}
+
+#[test]
+fn a_device_tree_has_nothing_of_what_is_left_out() {
+    let files = Files::new("no-device-tree");
+    let tree = |left_out: &[&str]| {
+        let more = if left_out.is_empty() {
+            vec![]
+        } else {
+            vec!["--no-device".to_owned(), left_out.join(",")]
+        };
+        let words: Vec<&str> = ["--dump-dtb", "tree.dtb"]
+            .into_iter()
+            .chain(more.iter().map(String::as_str))
+            .collect();
+        let dumped = files.emu(&words);
+        assert_eq!(dumped.status.code(), Some(0), "{}", stderr(&dumped));
+        String::from_utf8_lossy(&fs::read(files.0.join("tree.dtb")).unwrap()).into_owned()
+    };
+    let nodes = [
+        ("pflash", "flash@0"),
+        ("pl011", "pl011@9000000"),
+        ("pl031", "pl031@9010000"),
+        ("fw_cfg", "fw-cfg@9020000"),
+        ("pl061", "pl061@9030000"),
+        ("pl061", "gpio-keys"),
+        ("virtio-mmio", "virtio_mmio@a003e00"),
+    ];
+    let whole = tree(&[]);
+    for (name, node) in nodes {
+        assert!(whole.contains(node), "{node}");
+        let others = nodes.iter().filter(|(other, _)| *other != name);
+
+        let tree = tree(&[name]);
+
+        assert!(!tree.contains(node), "{node} without {name}");
+        assert!(
+            others.clone().all(|(_, node)| tree.contains(node)),
+            "more than {name} is missing"
+        );
+    }
+    let bare = tree(&nodes.map(|(name, _)| name));
+    assert!(!nodes.iter().any(|(_, node)| bare.contains(node)));
+    assert!(!bare.contains("stdout-path") && bare.contains("intc@8000000"));
+}
+
+#[test]
 fn a_reader_that_has_seen_enough_is_no_error() {
     let files = Files::new("pipe");
     let mut child = emu(&files.0, &["--help"])

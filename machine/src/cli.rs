@@ -66,6 +66,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
     if cli.cpu.as_deref() == Some("help") {
         return Ok(Request::Print(cli.arch.cpu_list().into_bytes()));
     }
+    if cli.no_device.iter().any(|name| name == "help") {
+        return Ok(Request::Print(cli.board.optional_list().into_bytes()));
+    }
     cli.config().map(|config| Request::Run(Box::new(config)))
 }
 

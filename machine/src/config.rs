@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use crate::arch::Architecture;
 use crate::arm::Arm32;
-use crate::board::{Board, VIRT};
+use crate::board::{Board, Chip, VIRT};
 use crate::error::Error;
 use crate::gdb::address::Address;
 use crate::semihosting::SemihostingConfig;
@@ -32,6 +32,8 @@ pub struct Config {
     pub arch: Arch,
     /// The board.
     pub board: BoardName,
+    /// Names of the board's devices that the machine is made without, of [`BoardName::optional_list`].
+    pub left_out: Vec<String>,
     /// The CPU model, one of [`Arch::cpu_models`].
     pub cpu: String,
     /// RAM in bytes: a multiple of 1 MiB within [`BoardName::memory_range`].
@@ -66,6 +68,18 @@ pub struct Config {
     pub trace: Vec<Trace>,
     /// How much emu says about itself: 0 quiet, 1 progress, 2 devices, 3 everything.
     pub verbose: u8,
+}
+
+impl Config {
+    /// The board's table without what is left out.
+    pub fn fitted(&self) -> Board {
+        self.board.board().without(&self.left_out)
+    }
+
+    /// Whether something speaks by the serial port's place on the host: the port, or programs by semihosting.
+    pub fn has_serial(&self) -> bool {
+        self.semihosting.is_some() || self.fitted().find(Chip::Pl011).is_some()
+    }
 }
 
 /// What the guest's CPU finds at reset.
@@ -194,6 +208,12 @@ impl BoardName {
         match self {
             BoardName::Virt => &VIRT,
         }
+    }
+
+    /// The devices that it can be made without, a line each.
+    pub fn optional_list(self) -> String {
+        let all = self.board().optional();
+        all.map(|(name, what)| format!("{name:<16}{what}\n")).collect()
     }
 
     /// RAM sizes in bytes that the board can have.

@@ -81,7 +81,7 @@ impl Outcome {
 pub struct Plan<'a> {
     config: &'a Config,
     images: &'a Images,
-    board: &'static Board,
+    board: Board,
     arch: &'static dyn Architecture,
 }
 
@@ -96,7 +96,7 @@ impl<'a> Plan<'a> {
         Ok(Plan {
             config,
             images,
-            board: config.board.board(),
+            board: config.fitted(),
             arch: config.arch.architecture(),
         })
     }
@@ -108,7 +108,7 @@ impl<'a> Plan<'a> {
     /// [`Error::Input`] naming the option whose file does not fit.
     pub fn place(&self, rng_seed: Option<[u8; 32]>) -> Result<Placed<'a>, Error> {
         let chosen = Chosen {
-            stdout_path: self.arch.console(self.board),
+            stdout_path: self.arch.console(&self.board),
             rng_seed,
             ..Chosen::default()
         };
@@ -132,7 +132,7 @@ impl<'a> Plan<'a> {
             cpus: self.config.cpus,
             model: &self.config.cpu,
         };
-        self.arch.tree(self.board, fitting, chosen)
+        self.arch.tree(&self.board, fitting, chosen)
     }
 
     /// Runs it to its end. `operator` gets the way to it before it starts; if there is none, the host's signals are its
@@ -254,7 +254,7 @@ impl<'a> Plan<'a> {
             flash: self.flash()?,
             handed: self.images.handed(),
         };
-        let devices = Devices::new(self.board, around)?;
+        let devices = Devices::new(&self.board, around)?;
         Ok(Machine {
             plan: self,
             devices,
@@ -322,7 +322,7 @@ impl Machine<'_> {
             holds: self.holds.clone(),
             space: self.devices.space.clone(),
             memory: self.devices.memory.clone(),
-            board: self.plan.board,
+            board: self.plan.board.clone(),
             events,
         };
         self.gdb = Some(gdb::Server::start(

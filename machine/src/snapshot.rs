@@ -8,13 +8,19 @@ use std::io::{self, Read, Write};
 use emu_devices::bus::{Clock, Format, LoadError, Saved};
 use emu_devices::misc::gpio_key::GpioKey;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::board::build::Devices;
+use crate::config::ByteSize;
 use crate::cpus::{Cpus, Order, Power};
 use crate::space::AddressSpace;
 
-/// How a machine's state is written.
-const MACHINE: Format = Format::first("machine");
+/// How a machine's state is written. Version 1 called virtio devices by their transport.
+const MACHINE: Format = Format {
+    model: "machine",
+    version: 2,
+    older: &[(1, virtio_by_model)],
+};
 /// Bytes of RAM that are saved or left out together.
 const PAGE: usize = 0x1000;
 
@@ -31,6 +37,25 @@ pub struct Kind {
     pub memory: u64,
     /// Checksums of what the flash banks hold at power-on: their states say what has changed.
     pub flash: Vec<u32>,
+}
+
+impl Kind {
+    /// What a state of this kind has that a machine of another has not.
+    fn difference(&self, machine: &Kind) -> Option<String> {
+        let words = [
+            ("instruction set", &self.arch, &machine.arch),
+            ("board", &self.board, &machine.board),
+            ("CPU", &self.cpu, &machine.cpu),
+        ];
+        let differs = words.into_iter().find(|(_, saved, here)| saved != here);
+        let word = differs.map(|(what, saved, here)| format!("its {what} is {saved}, not {here}"));
+        let memory = (self.memory != machine.memory).then(|| {
+            let (saved, here) = (ByteSize(self.memory), ByteSize(machine.memory));
+            format!("it is of a machine with {saved} of RAM, not {here}")
+        });
+        let flash = (self.flash != machine.flash).then(|| "its machine had other contents of the flash".to_owned());
+        word.or(memory).or(flash)
+    }
 }
 
 /// One CPU.
@@ -61,6 +86,22 @@ pub struct Parts<'a> {
     pub cpus: &'a Cpus,
     /// Its clock.
     pub clock: &'a Clock,
+}
+
+/// Version 1 to 2: a device's name starts with its model, behind a transport too.
+fn virtio_by_model(mut state: Value) -> Result<Value, String> {
+    let devices = state.get_mut("devices").and_then(Value::as_object_mut);
+    let devices = devices.ok_or("it has no devices")?;
+    let renamed = std::mem::take(devices).into_iter().map(|(name, saved)| {
+        let model = saved.get("model").and_then(Value::as_str);
+        let name = match (model, name.split_once('@')) {
+            (Some(model), Some((_, address))) => format!("{model}@{address}"),
+            _ => name,
+        };
+        (name, saved)
+    });
+    *devices = renamed.collect();
+    Ok(state)
 }
 
 fn impossible(reason: impl Into<String>) -> LoadError {
@@ -104,8 +145,9 @@ impl Parts<'_> {
     /// [`LoadError`]; the machine is then as it was.
     pub fn load(&self, saved: &Saved) -> Result<(), LoadError> {
         let state: State = saved.state(&MACHINE)?;
-        if state.kind != self.kind {
-            return Err(impossible(format!("it is of {:?}, not of {:?}", state.kind, self.kind)));
+        self.check_devices(&state)?;
+        if let Some(difference) = state.kind.difference(&self.kind) {
+            return Err(impossible(difference));
         }
         if state.cpus.len() != self.cpus.count() {
             return Err(impossible(format!(
@@ -114,13 +156,6 @@ impl Parts<'_> {
                 self.cpus.count()
             )));
         }
-        let names: BTreeSet<&str> = self.devices.all().map(|(name, _)| name).collect();
-        if let Some(missing) = names.iter().find(|name| !state.devices.contains_key(**name)) {
-            return Err(impossible(format!("it has no {missing}")));
-        }
-        if let Some(strange) = state.devices.keys().find(|name| !names.contains(name.as_str())) {
-            return Err(impossible(format!("there is no {strange}")));
-        }
         let before = self.save().map_err(|e| impossible(e.to_string()))?;
         let loaded = self.take(&state);
         if loaded.is_err() {
@@ -128,6 +163,26 @@ impl Parts<'_> {
             let _ = before.state(&MACHINE).and_then(|state: State| self.take(&state));
         }
         loaded
+    }
+
+    /// Whether the state is of the devices that there are.
+    fn check_devices(&self, state: &State) -> Result<(), LoadError> {
+        let here: BTreeSet<&str> = self.devices.all().map(|(name, _)| name).collect();
+        let saved: BTreeSet<&str> = state.devices.keys().map(String::as_str).collect();
+        let place = |name: &str| name.split_once('@').map(|(_, address)| address.to_owned());
+        let missing = here.difference(&saved).next();
+        let reason = match saved.difference(&here).next() {
+            Some(strange) => {
+                let other = here.iter().find(|name| place(name) == place(strange));
+                let other = other.map_or_else(|| "nothing".to_owned(), |other| (*other).to_owned());
+                format!("it is of a machine with {strange} where this one has {other}")
+            }
+            None => match missing {
+                Some(missing) => format!("it is of a machine without {missing}"),
+                None => return Ok(()),
+            },
+        };
+        Err(impossible(reason))
     }
 
     /// The clock first: devices and CPUs arm their timers by it. The interrupt controller last: all drive its lines.

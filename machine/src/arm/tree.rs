@@ -41,7 +41,7 @@ fn nodes(fitted: &Fitted, board: &Board) -> Vec<Node> {
         Chip::Pl011 => vec![arm::pl011(place, line)],
         Chip::Pl031 => vec![arm::pl031(place, line)],
         Chip::FwCfg => vec![arm::fw_cfg(place)],
-        Chip::VirtioMmio { .. } => all
+        Chip::VirtioMmio => all
             .map(|n| arm::virtio_mmio(fitted.region(n), interrupt(fitted, n)))
             .collect(),
         Chip::Pl061 { power_key } => vec![arm::pl061(place, line), arm::power_key(power_key)],

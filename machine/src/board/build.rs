@@ -82,13 +82,14 @@ impl Devices {
         around.wiring.connect(vec![around.interrupts.controller()]);
         let mut assembly = Assembly {
             around: &around,
+            board,
             memory: SystemMemory::new(space.clone(), around.cpus.clone(), around.cpus.count()),
             space,
             all: Vec::new(),
             uart: None,
             power_key: None,
         };
-        for fitted in board.devices {
+        for fitted in board.devices.iter() {
             for n in 0..fitted.count {
                 assembly.add(fitted, n)?;
             }
@@ -155,6 +156,7 @@ impl Devices {
 /// A board that is being put together.
 struct Assembly<'a> {
     around: &'a Surroundings,
+    board: &'a Board,
     space: Arc<AddressSpace>,
     memory: SystemMemory,
     all: Vec<(String, Shared<dyn Device>)>,
@@ -180,14 +182,14 @@ impl Assembly<'_> {
             }
             Chip::Pl031 => Pl031::new(&wiring, clock, irq).erase(),
             Chip::FwCfg => self.employed("emu-fw_cfg", &Shared::new(&wiring, self.fw_cfg()))?,
-            Chip::VirtioMmio { .. } => self.virtio(fitted.virtio(n), irq)?,
+            Chip::VirtioMmio => self.virtio(self.board.virtio(n), irq)?,
             Chip::Pl061 { power_key } => {
                 let gpio = Pl061::new(&wiring, irq, [const { Irq::unconnected() }; 8]);
                 self.power_key = Some(GpioKey::new(clock, &gpio, power_key));
                 gpio.erase()
             }
         };
-        self.all.push((name(fitted, n), device.clone()));
+        self.list(fitted, n, device.clone());
         self.map(fitted, n, 0, device)
     }
 
@@ -203,7 +205,7 @@ impl Assembly<'_> {
         let flash = flash.map_err(|e| Error::host("cannot get memory for the flash", e))?;
         let (memory, readable) = (flash.array().clone(), flash.is_array());
         let device = Shared::new(&self.around.wiring, flash).erase();
-        self.all.push((name(fitted, n), device.clone()));
+        self.list(fitted, n, device.clone());
         let what = What::Rom {
             memory,
             offset: 0,
@@ -211,6 +213,12 @@ impl Assembly<'_> {
             readable,
         };
         self.space.map(region, what).map_err(overlap)
+    }
+
+    /// Notes a device under its own name: what it is, and where.
+    fn list(&mut self, fitted: &Fitted, n: u32, device: Shared<dyn Device>) {
+        let name = format!("{}@{:x}", device.model(), fitted.region(n).base);
+        self.all.push((name, device));
     }
 
     fn map(&mut self, fitted: &Fitted, n: u32, offset: u64, device: Shared<dyn Device>) -> Result<(), Error> {
@@ -252,11 +260,6 @@ impl Assembly<'_> {
         }
         device
     }
-}
-
-/// A device's own name: what it is, and where.
-fn name(fitted: &Fitted, n: u32) -> String {
-    format!("{}@{:x}", fitted.chip.name(), fitted.region(n).base)
 }
 
 /// A board whose table overlaps is a mistake of ours, and still no reason to panic.

@@ -1,12 +1,13 @@
 //! What a board's table says.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 
 use emu_firmware::fdt::Region;
 
 /// A board.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Board {
     /// Its name on the command line.
     pub name: &'static str,
@@ -19,7 +20,9 @@ pub struct Board {
     /// Most CPUs.
     pub max_cpus: u32,
     /// The devices. Interrupt controllers come first.
-    pub devices: &'static [Fitted],
+    pub devices: Cow<'static, [Fitted]>,
+    /// What is behind which virtio transport, by its number; the others are empty.
+    pub virtio: Cow<'static, [(u32, Virtio)]>,
 }
 
 /// How an interrupt controller samples a line.
@@ -65,10 +68,7 @@ pub enum Chip {
     /// Firmware configuration.
     FwCfg,
     /// Virtio transports.
-    VirtioMmio {
-        /// What is behind them, the last one first; the others are empty.
-        fitted: &'static [Virtio],
-    },
+    VirtioMmio,
     /// GPIO with the power key on one of its pins.
     Pl061 {
         /// The pin, 0 to 7.
@@ -94,8 +94,38 @@ impl Chip {
             Chip::Pl011 => "pl011",
             Chip::Pl031 => "pl031",
             Chip::FwCfg => "fw_cfg",
-            Chip::VirtioMmio { .. } => "virtio-mmio",
+            Chip::VirtioMmio => "virtio-mmio",
             Chip::Pl061 { .. } => "pl061",
+        }
+    }
+
+    /// What a machine goes without that is made without it; nothing for what no machine goes without.
+    fn optional(self) -> Option<&'static str> {
+        match self {
+            Chip::Flash => Some("the flash that firmware runs from"),
+            Chip::Interrupts { .. } => None,
+            Chip::Pl011 => Some("the serial port (ttyAMA0)"),
+            Chip::Pl031 => Some("the real-time clock"),
+            Chip::FwCfg => Some("what hands firmware its kernel"),
+            Chip::VirtioMmio => Some("all virtio transports, with what is behind them"),
+            Chip::Pl061 { .. } => Some("the power key, which SIGPWR presses, and its GPIO"),
+        }
+    }
+}
+
+impl Virtio {
+    /// The model's name, as devices have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Virtio::Rng => "virtio-rng",
+            Virtio::Console => "virtio-console",
+        }
+    }
+
+    fn optional(self) -> &'static str {
+        match self {
+            Virtio::Rng => "the source of entropy (/dev/hwrng)",
+            Virtio::Console => "the second console (hvc0)",
         }
     }
 }
@@ -137,14 +167,6 @@ impl Fitted {
         Region::new(self.base + u64::from(n) * self.size, self.size)
     }
 
-    /// What is behind virtio transport number `n` of the row.
-    pub fn virtio(&self, n: u32) -> Option<Virtio> {
-        match self.chip {
-            Chip::VirtioMmio { fitted } => fitted.get((self.count - 1).checked_sub(n)? as usize).copied(),
-            _ => None,
-        }
-    }
-
     /// The interrupt line of device number `n` of the row.
     pub fn line(&self, n: u32) -> Option<u32> {
         self.lines.map(|(first, _)| first + n)
@@ -157,9 +179,48 @@ impl Board {
         Region::new(self.ram, size)
     }
 
+    /// What it can be made without, each with what it is then without.
+    pub fn optional(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let chips = self.devices.iter().map(|fitted| fitted.chip);
+        let chips = chips.filter_map(|chip| Some((chip.name(), chip.optional()?)));
+        chips.chain(self.virtio.iter().map(|(_, virtio)| (virtio.name(), virtio.optional())))
+    }
+
+    /// The same board without the devices of these names; the transport of a virtio device stays, empty.
+    pub fn without(&self, names: &[String]) -> Board {
+        let stays = |name| !names.iter().any(|left_out| left_out == name);
+        let devices: Vec<Fitted> = self
+            .devices
+            .iter()
+            .filter(|fitted| stays(fitted.chip.name()))
+            .copied()
+            .collect();
+        let has_transports = devices.iter().any(|fitted| fitted.chip == Chip::VirtioMmio);
+        let behind = self
+            .virtio
+            .iter()
+            .filter(|(_, virtio)| has_transports && stays(virtio.name()));
+        Board {
+            virtio: behind.copied().collect(),
+            devices: devices.into(),
+            ..self.clone()
+        }
+    }
+
     /// The first row with this kind of device.
-    pub fn find(&self, chip: Chip) -> Option<&'static Fitted> {
+    pub fn find(&self, chip: Chip) -> Option<&Fitted> {
         self.devices.iter().find(|fitted| fitted.chip == chip)
+    }
+
+    /// What is behind virtio transport number `n`.
+    pub fn virtio(&self, n: u32) -> Option<Virtio> {
+        let behind = self.virtio.iter().find(|(transport, _)| *transport == n);
+        behind.map(|(_, virtio)| *virtio)
+    }
+
+    /// Whether it has this virtio device.
+    pub fn has_virtio(&self, device: Virtio) -> bool {
+        self.virtio.iter().any(|(_, virtio)| *virtio == device)
     }
 
     /// The flash banks. The reset vector is in the first.
@@ -171,11 +232,10 @@ impl Board {
     /// What is at which address: a line each, in order, for a board with `memory` bytes of RAM.
     pub fn listing(&self, memory: u64) -> String {
         let mut rows = vec![(self.ram(memory), "ram", None)];
-        for fitted in self.devices {
-            let name = |n| match fitted.virtio(n) {
-                Some(Virtio::Rng) => "virtio-mmio: rng",
-                Some(Virtio::Console) => "virtio-mmio: console",
-                None => fitted.chip.name(),
+        for fitted in self.devices.iter() {
+            let name = |n| match fitted.chip {
+                Chip::VirtioMmio => self.virtio(n).map_or(fitted.chip.name(), Virtio::name),
+                chip => chip.name(),
             };
             rows.extend((0..fitted.count).map(|n| (fitted.region(n), name(n), fitted.line(n))));
         }

@@ -68,7 +68,13 @@ pub struct Cli {
 
     /// The board: virt, with the addresses and interrupts of QEMU's board of that name
     #[arg(long, value_name = "NAME", default_value = "virt", help_heading = "Machine")]
-    board: BoardName,
+    pub board: BoardName,
+
+    /// Make the machine without a device of the board, or without several with commas between; `help` lists them
+    ///
+    /// A virtio device leaves its transport behind, empty. It may be given several times.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', action = ArgAction::Append, help_heading = "Machine")]
+    pub no_device: Vec<String>,
 
     /// CPU model; `help` lists them [default: cortex-a15]
     #[arg(long, value_name = "MODEL", help_heading = "Machine")]
@@ -183,9 +189,10 @@ pub struct Cli {
     /// Where the serial port (ttyAMA0) is: stdio, pty, unix:PATH, file:PATH or null
     ///
     /// pty makes a pseudo-terminal and says which; unix listens on a socket, for one program after the other (such as
-    /// `socat -,raw,echo=0 unix:PATH`); file takes the output only; null is nowhere.
-    #[arg(long, value_name = "WHERE", default_value = "stdio", help_heading = "Running")]
-    serial: ConsoleHost,
+    /// `socat -,raw,echo=0 unix:PATH`); file takes the output only; null is nowhere. It is stdio if not given, and null
+    /// for a machine without the port.
+    #[arg(long, value_name = "WHERE", help_heading = "Running")]
+    serial: Option<ConsoleHost>,
 
     /// Where the virtio console (hvc0) is, likewise
     #[arg(long, value_name = "WHERE", default_value = "null", help_heading = "Running")]
@@ -244,42 +251,15 @@ impl Cli {
     ///
     /// [`Error::Input`] for what cannot be meant.
     pub fn config(self) -> Result<Config, Error> {
-        let boot = match (self.kernel, self.firmware) {
-            (None, Some(image)) => {
-                let given = [("--initrd", self.initrd.is_some()), ("--append", self.append.is_some())];
-                if let Some((option, _)) = given.into_iter().find(|(_, is_given)| *is_given) {
-                    return Err(Error::Input {
-                        option: option.into(),
-                        reason: "goes with a --kernel for the firmware to start".into(),
-                    });
-                }
-                Boot::Firmware { image, handed: None }
-            }
-            (Some(kernel), Some(image)) => Boot::Firmware {
-                image,
-                handed: Some(Handed {
-                    kernel,
-                    initrd: self.initrd,
-                    append: self.append.unwrap_or_default(),
-                }),
-            },
-            (Some(kernel), None) => Boot::Kernel {
-                kernel,
-                initrd: self.initrd,
-                append: self.append.unwrap_or_default(),
-            },
-            (None, None) => Boot::Debian {
-                initrd: self.initrd,
-                append: self.append.unwrap_or_default(),
-            },
-        };
+        let boot = boot(self.kernel, self.firmware, self.initrd, self.append)?;
         let gdb = match self.gdb {
             None if self.gdb_wait => Address::DEFAULT.parse().ok(),
             gdb => gdb,
         };
-        let config = Config {
+        let mut config = Config {
             arch: self.arch,
             board: self.board,
+            left_out: self.no_device,
             cpu: self.cpu.unwrap_or_else(|| self.arch.default_cpu().to_owned()),
             memory: self.memory.0,
             cpus: self.smp,
@@ -292,7 +272,7 @@ impl Cli {
             gdb,
             gdb_wait: self.gdb_wait,
             escape: self.escape,
-            serial: self.serial,
+            serial: ConsoleHost::Null,
             virtio_console: self.virtio_console,
             semihosting: self.semihosting.map(|folder| SemihostingConfig {
                 folder,
@@ -301,9 +281,44 @@ impl Cli {
             trace: traces(&self.trace)?,
             verbose: self.verbose,
         };
+        config.serial = self.serial.unwrap_or(match config.has_serial() {
+            true => ConsoleHost::Stdio,
+            false => ConsoleHost::Null,
+        });
         config.check()?;
         Ok(config)
     }
+}
+
+/// What runs.
+fn boot(
+    kernel: Option<PathBuf>,
+    firmware: Option<PathBuf>,
+    initrd: Option<PathBuf>,
+    append: Option<String>,
+) -> Result<Boot, Error> {
+    if let (None, Some(image)) = (&kernel, &firmware) {
+        let given = [("--initrd", initrd.is_some()), ("--append", append.is_some())];
+        return match given.into_iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => Err(Error::Input {
+                option: option.into(),
+                reason: "goes with a --kernel for the firmware to start".into(),
+            }),
+            None => Ok(Boot::Firmware {
+                image: image.clone(),
+                handed: None,
+            }),
+        };
+    }
+    let append = append.unwrap_or_default();
+    Ok(match (kernel, firmware) {
+        (Some(kernel), Some(image)) => Boot::Firmware {
+            image,
+            handed: Some(Handed { kernel, initrd, append }),
+        },
+        (Some(kernel), None) => Boot::Kernel { kernel, initrd, append },
+        (None, _) => Boot::Debian { initrd, append },
+    })
 }
 
 fn cpu_count(text: &str) -> Result<u32, String> {

@@ -6,7 +6,7 @@ use clap::CommandFactory;
 
 use super::options::Cli;
 use super::{Request, parse};
-use crate::config::{Accel, Boot, Config, EscapeKey, Handed};
+use crate::config::{Accel, Boot, Config, ConsoleHost, EscapeKey, Handed};
 use crate::gdb::address::Address;
 
 fn config(line: &str) -> Config {
@@ -59,6 +59,26 @@ fn own_kernel() {
         (config.memory, config.accel, config.no_reboot, config.verbose),
         (64 << 20, Accel::Interp, true, 2)
     );
+}
+
+#[test]
+fn devices_are_left_out_one_by_one_or_several_at_once() {
+    let config = config("--no-device pl031,virtio-rng --no-device pl061");
+
+    assert_eq!(config.left_out, ["pl031", "virtio-rng", "pl061"]);
+    assert_eq!(config.serial, ConsoleHost::Stdio);
+}
+
+#[test]
+fn without_the_serial_port_only_programs_by_semihosting_have_its_place() {
+    let serial = |line: &str| config(&format!("--no-device pl011 {line}")).serial;
+
+    assert_eq!(serial(""), ConsoleHost::Null);
+    assert_eq!(serial("--serial null"), ConsoleHost::Null);
+    assert_eq!(serial("--kernel k --semihosting"), ConsoleHost::Stdio);
+    let expected = "--no-device pl011: pl011 is missing, and --serial says where it is on the host; leave one of the two \
+                    options out";
+    assert_eq!(error("--no-device pl011 --serial stdio"), expected);
 }
 
 #[test]

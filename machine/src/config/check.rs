@@ -1,6 +1,7 @@
 //! What a [`Config`] may say, whoever made it: ranges, names, and what goes together.
 
-use super::{BoardName, ByteSize, Config, ConsoleHost, GIB, MIB};
+use super::{BoardName, Boot, ByteSize, Config, ConsoleHost, GIB, MIB};
+use crate::board::{Chip, Virtio};
 use crate::error::Error;
 
 impl Config {
@@ -14,6 +15,7 @@ impl Config {
             checked.map_err(|reason| Error::input(option, ByteSize(bytes).option(), reason))
         };
         size("--memory", self.memory, check_memory(self.board, self.memory))?;
+        self.check_left_out()?;
         self.arch.check_cpu(&self.cpu)?;
         check_cpus(self.board, self.cpus).map_err(|reason| Error::input("--smp", self.cpus, reason))?;
         size("--code-cache", self.code_cache, check_code_cache(self.code_cache))?;
@@ -34,6 +36,56 @@ impl Config {
         }
         Ok(())
     }
+
+    /// What is left out is there to be left out, and nothing else that is asked for needs it.
+    fn check_left_out(&self) -> Result<(), Error> {
+        for name in &self.left_out {
+            check_optional(self.board, name).map_err(|reason| Error::input("--no-device", name, reason))?;
+        }
+        let board = self.fitted();
+        let missing = |chip: Chip| board.find(chip).is_none().then(|| chip.name());
+        let firmware = match &self.boot {
+            Boot::Firmware { handed, .. } => Some(handed),
+            _ => None,
+        };
+        let serial = (!self.has_serial() && self.serial != ConsoleHost::Null).then(|| Chip::Pl011.name());
+        let virtio = !board.has_virtio(Virtio::Console) && self.virtio_console != ConsoleHost::Null;
+        let needs = [
+            (firmware.and_then(|_| missing(Chip::Flash)), "--firmware runs from it"),
+            (
+                firmware.and_then(Option::as_ref).and_then(|_| missing(Chip::FwCfg)),
+                "the firmware gets its --kernel from it",
+            ),
+            (serial, "--serial says where it is on the host"),
+            (
+                virtio.then(|| Virtio::Console.name()),
+                "--virtio-console says where it is on the host",
+            ),
+        ];
+        match needs.into_iter().find_map(|(device, why)| Some((device?, why))) {
+            Some((device, why)) => Err(Error::input(
+                "--no-device",
+                self.left_out.join(","),
+                format!("{device} is missing, and {why}; leave one of the two options out"),
+            )),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_optional(board: BoardName, name: &str) -> Result<(), String> {
+    let table = board.board();
+    if table.optional().any(|(optional, _)| optional == name) {
+        return Ok(());
+    }
+    if table.devices.iter().any(|fitted| fitted.chip.name() == name) {
+        return Err(format!("board {board} does not work without it"));
+    }
+    let all: Vec<&str> = table.optional().map(|(name, _)| name).collect();
+    Err(format!(
+        "unknown device; board {board} can do without: {}",
+        all.join(", ")
+    ))
 }
 
 fn check_memory(board: BoardName, bytes: u64) -> Result<(), String> {
@@ -120,6 +172,99 @@ mod tests {
             let option = format!("--code-cache {}: ", ByteSize(bytes).option());
             assert!(refusal.is_some_and(|text| text.starts_with(&option)), "{bytes}");
         }
+    }
+
+    fn without(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn devices_that_no_machine_can_be_without() {
+        let all = "pflash, pl011, pl031, fw_cfg, pl061, virtio-mmio, virtio-rng, virtio-console";
+        for (name, expected) in [
+            ("gicv2-distributor", "board virt does not work without it".to_owned()),
+            ("floppy", format!("unknown device; board virt can do without: {all}")),
+        ] {
+            let refusal = refusal(|config| config.left_out = without(&["pl031", name]));
+            assert_eq!(refusal, Some(format!("--no-device {name}: {expected}")));
+        }
+    }
+
+    #[test]
+    fn every_optional_device_may_be_left_out() {
+        let board = BoardName::Virt.board();
+        for (name, _) in board.optional() {
+            let refusal = refusal(|config| {
+                config.serial = ConsoleHost::Null;
+                config.left_out = without(&[name, name]);
+            });
+            assert_eq!(refusal, None, "{name}");
+        }
+    }
+
+    #[test]
+    fn nothing_that_is_asked_for_needs_what_is_left_out() {
+        let firmware = |handed| Boot::Firmware {
+            image: "f".into(),
+            handed,
+        };
+        let handed = || crate::config::Handed {
+            kernel: "k".into(),
+            initrd: None,
+            append: String::new(),
+        };
+        let pty = || ConsoleHost::Pty;
+        /// What is left out, what is asked for, and what is said.
+        type Case<'a> = (&'a [&'a str], &'a dyn Fn(&mut Config), &'a str);
+        let cases: [Case; 5] = [
+            (
+                &["pflash"],
+                &|c| c.boot = firmware(None),
+                "pflash is missing, and --firmware runs from it",
+            ),
+            (
+                &["fw_cfg"],
+                &|c| c.boot = firmware(Some(handed())),
+                "fw_cfg is missing, and the firmware gets its --kernel from it",
+            ),
+            (
+                &["pl011"],
+                &|c| c.serial = pty(),
+                "pl011 is missing, and --serial says where it is on the host",
+            ),
+            (
+                &["pl031", "virtio-console"],
+                &|c| c.virtio_console = pty(),
+                "virtio-console is missing, and --virtio-console says where it is on the host",
+            ),
+            (
+                &["virtio-mmio"],
+                &|c| c.virtio_console = pty(),
+                "virtio-console is missing, and --virtio-console says where it is on the host",
+            ),
+        ];
+        for (names, ask, expected) in cases {
+            let refusal = refusal(|config| {
+                config.left_out = without(names);
+                ask(config);
+            });
+            let option = names.join(",");
+            let expected = format!("--no-device {option}: {expected}; leave one of the two options out");
+            assert_eq!(refusal, Some(expected));
+        }
+        // Firmware alone needs no fw_cfg; programs by semihosting speak where the serial port would.
+        let firmware_alone = refusal(|config| {
+            config.left_out = without(&["fw_cfg"]);
+            config.boot = firmware(None);
+        });
+        let semihosting = refusal(|config| {
+            config.left_out = without(&["pl011"]);
+            config.semihosting = Some(crate::semihosting::SemihostingConfig {
+                folder: None,
+                args: String::new(),
+            });
+        });
+        assert_eq!((firmware_alone, semihosting), (None, None));
     }
 
     #[test]

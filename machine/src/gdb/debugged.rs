@@ -33,7 +33,7 @@ pub struct Machine {
     /// RAM, to be written.
     pub memory: SystemMemory,
     /// What is where.
-    pub board: &'static Board,
+    pub board: Board,
     /// The lifecycle.
     pub events: Sender<Event>,
 }

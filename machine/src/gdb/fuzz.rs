@@ -66,7 +66,7 @@ impl Small {
             holds: Arc::new(Holds::new(clock.clone())),
             space,
             memory,
-            board: &VIRT,
+            board: VIRT.clone(),
             events,
         };
         for port in cpus.iter() {

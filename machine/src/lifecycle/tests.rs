@@ -328,6 +328,66 @@ fn a_state_that_is_not_of_the_machine_changes_nothing() {
 }
 
 #[test]
+fn a_state_needs_the_devices_that_it_has_a_state_of() {
+    let save = |handle: &Handle| handle.ask(|machine| machine.save().unwrap()).unwrap();
+    let load = |more: &[&str], state: &Saved| {
+        let state = state.clone();
+        let refusal = move |machine: &mut dyn Control| machine.load(&state, &mut std::io::empty()).err();
+        operated(&COUNT, more, |handle| {
+            handle.ask(refusal).unwrap().map(|error| error.to_string())
+        })
+    };
+    for (name, place, instead) in [
+        ("pl031", "pl031@9010000", None),
+        ("pl061", "pl061@9030000", None),
+        ("virtio-rng", "virtio-rng@a003e00", Some("virtio-mmio@a003e00")),
+        ("virtio-mmio", "virtio-console@a003c00", None),
+    ] {
+        let (with, without) = (
+            operated(&COUNT, &[], save),
+            operated(&COUNT, &["--no-device", name], save),
+        );
+
+        let lacking = load(&["--no-device", name], &with).unwrap();
+        let having = load(&[], &without).unwrap();
+
+        let here = instead.unwrap_or("nothing");
+        let expected = format!("it is of a machine with {place} where this one has {here}");
+        assert!(lacking.ends_with(&expected), "{lacking}");
+        let expected = match instead {
+            Some(instead) => format!("it is of a machine with {instead} where this one has {place}"),
+            None => format!("it is of a machine without {place}"),
+        };
+        assert!(having.ends_with(&expected), "{having}");
+    }
+}
+
+#[test]
+fn a_state_of_the_first_version_calls_virtio_devices_by_their_transport() {
+    let (new, again) = operated(&COUNT, &[], |handle| {
+        let job = |machine: &mut dyn Control| {
+            machine.hold(Holder::Snapshot);
+            let (new, memory) = (machine.save().unwrap(), ram(machine));
+            let mut old = text(&new).replacen(
+                "\"model\":\"machine\",\"version\":2",
+                "\"model\":\"machine\",\"version\":1",
+                1,
+            );
+            for name in ["virtio-rng@a003e00", "virtio-console@a003c00"] {
+                assert!(old.contains(name));
+                old = old.replace(name, &name.replace("rng", "mmio").replace("console", "mmio"));
+            }
+            let old = serde_json::from_str(&old).unwrap();
+            machine.load(&old, &mut memory.as_slice()).unwrap();
+            (new, machine.save().unwrap())
+        };
+        handle.ask(job).unwrap()
+    });
+
+    assert_same(&again, &new);
+}
+
+#[test]
 fn ram_that_is_none_is_refused() {
     operated(&COUNT, &[], |handle| {
         let state = handle.ask(|machine| machine.save().unwrap()).unwrap();
