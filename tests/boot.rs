@@ -257,3 +257,33 @@ fn u_boot_reaches_its_prompt_and_answers() {
         assert_eq!(emu.end(SOON).0.code(), Some(0), "{accel}");
     }
 }
+
+/// The firmware starts the kernel that it is handed, by itself.
+#[track_caller]
+fn firmware_starts_linux(test: &str, package: &str, image: &str) {
+    let image = match from_package(package, image) {
+        Ok(image) => image,
+        Err(reason) => return skipped(test, &reason),
+    };
+    let init = "#!/bin/sh\nmount -t proc proc /proc; echo BOOTED $(uname -m) $(cat /proc/cmdline)\npoweroff -f\n";
+    let Some(emu) = boot(test, init, &["--firmware", image.to_str().unwrap()]) else {
+        return;
+    };
+
+    let (status, output, errors) = emu.end(BOOT);
+
+    assert_eq!(status.code(), Some(0), "{output}{errors}");
+    assert!(output.contains("BOOTED armv7l console=ttyAMA0 quiet"), "{output}");
+}
+
+#[test]
+fn u_boot_starts_the_kernel_that_it_is_handed() {
+    let test = "u_boot_starts_the_kernel_that_it_is_handed";
+    firmware_starts_linux(test, "u-boot-qemu", "usr/lib/u-boot/qemu_arm/u-boot.bin");
+}
+
+#[test]
+fn edk2_starts_the_kernel_that_it_is_handed() {
+    let test = "edk2_starts_the_kernel_that_it_is_handed";
+    firmware_starts_linux(test, "qemu-efi-arm", "usr/share/AAVMF/AAVMF32_CODE.fd");
+}

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use crate::guest::kept;
 
@@ -51,6 +52,9 @@ pub fn sources(archive: &Archive, members: &[&str]) -> Result<PathBuf, String> {
 
 /// The kept folder `name`, which `fill` fills if it is not there yet.
 fn once(name: &str, fill: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+    // Tests of one process fetch one after the other.
+    static FILLING: Mutex<()> = Mutex::new(());
+    let _filling = FILLING.lock().unwrap_or_else(PoisonError::into_inner);
     let folder = kept().join(name);
     if folder.exists() {
         return Ok(folder);

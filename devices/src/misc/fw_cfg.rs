@@ -4,8 +4,9 @@
 //! item. The guest selects an item and reads it on, byte by byte from the data register or by DMA. The MMIO layout of
 //! the Arm boards: data at 0, selector at 8, DMA address at 16, the latter two big-endian.
 //!
-//! A guest that starts a DMA request waits for its control word to become 0. Small requests are done at once, which simple
-//! guests rely on; of large ones a worker does the rest, piece by piece.
+//! A guest that starts a DMA request waits for its control word to become 0, if it does as it should: the code that
+//! compilers make of U-Boot's driver (2023.01) looks once and else loops for ever. An item is therefore moved before the
+//! access returns that asks for it. Zeros past an item's end, which may be 4 GiB, a worker moves, piece by piece.
 
 use crate::bus::misuse::{self, Misuse};
 use crate::bus::{Access, Bell, Device, Format, GuestMemory, LoadError, Next, OutOfRange, Saved, Works};
@@ -58,8 +59,8 @@ const WRITE_CHANNEL: u16 = 1 << 14;
 const NAME: usize = 55;
 /// Bytes moved at once by DMA.
 const CHUNK: usize = 64 << 10;
-/// Pieces of a DMA request that are done before the access returns that starts it.
-const AT_ONCE: usize = 16;
+/// Bytes past an item's end that are moved before the access returns that asks for them.
+const ZEROS_AT_ONCE: u64 = 1 << 20;
 
 /// Control word of a DMA request.
 mod dma {
@@ -264,12 +265,25 @@ impl FwCfg {
                     request: address,
                     ..transfer
                 });
-                if (0..AT_ONCE).all(|_| self.go_on()) {
-                    self.bell.ring();
-                }
+                self.begin();
             }
             Ok(None) => self.answer(address, Ok(())),
             Err(error) => self.answer(address, Err(error)),
+        }
+    }
+
+    /// Moves what of the request is moved at once, and leaves the rest to the worker.
+    fn begin(&mut self) {
+        let Some(Transfer { key, offset, .. }) = self.state.dma else {
+            return;
+        };
+        let end = offset
+            .max(self.contents(key).len() as u64)
+            .saturating_add(ZEROS_AT_ONCE);
+        while self.go_on() {
+            if self.state.dma.as_ref().is_some_and(|transfer| transfer.offset >= end) {
+                return self.bell.ring();
+            }
         }
     }
 
@@ -572,11 +586,26 @@ mod tests {
     }
 
     #[test]
-    fn a_large_request_is_done_in_pieces_that_survive_save_and_load() {
+    fn an_item_of_any_size_is_moved_before_the_access_returns() {
         let whole: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7) as u8).collect();
         let memory = RamWindow::new(RAM, Arc::new(Ram::new(4 << 20).unwrap()), None);
         let mut device = FwCfg::new(Arc::new(memory.clone()));
         device.add_file("etc/large", whole.clone()).unwrap();
+
+        let control = u32::from(key::FILE_FIRST) << 16 | dma::SELECT | dma::READ;
+        let answer = request(&mut device, &memory, control, 3_000_000, RAM + 0x100);
+
+        let mut got = vec![0; 3_000_000];
+        memory.read(RAM + 0x100, &mut got).unwrap();
+        assert!(answer == 0 && got == whole);
+    }
+
+    #[test]
+    fn zeros_past_an_items_end_are_moved_in_pieces_that_survive_save_and_load() {
+        let memory = RamWindow::new(RAM, Arc::new(Ram::new(4 << 20).unwrap()), None);
+        memory.write(RAM + 0x100, &vec![0xff; 3_000_000]).unwrap();
+        let mut device = FwCfg::new(Arc::new(memory.clone()));
+        device.add_file("etc/small", *b"small").unwrap();
 
         let control = u32::from(key::FILE_FIRST) << 16 | dma::SELECT | dma::READ;
         let under_way = request(&mut device, &memory, control, 3_000_000, RAM + 0x100);
@@ -593,9 +622,9 @@ mod tests {
         let pieces = std::iter::from_fn(|| matches!(device.next(), Next::More).then_some(())).count();
 
         assert!(pieces > 20, "{pieces}");
-        let mut got = vec![0; 3_000_000];
+        let mut got = vec![0xff; 3_000_000];
         memory.read(RAM + 0x100, &mut got).unwrap();
-        assert!(got == whole);
+        assert!(got.starts_with(b"small\0") && got[5..].iter().all(|byte| *byte == 0));
         assert_eq!(memory.load_u16(RAM + 2), Ok(0));
         assert_eq!(
             memory.load_u16(RAM + 0x3f_0002),
