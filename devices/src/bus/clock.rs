@@ -94,8 +94,8 @@ impl Clock {
             origin: Instant::now(),
             offset: AtomicU64::new(0),
         });
-        let inner = clock.inner.clone();
-        threads.spawn("emu-clock", move || inner.run())?;
+        let (inner, gate) = (clock.inner.clone(), threads.clone());
+        threads.spawn("emu-clock", move || inner.run(&gate))?;
         Ok(clock)
     }
 
@@ -186,8 +186,8 @@ impl Clock {
         now.fetch_max(end, Ordering::AcqRel);
     }
 
-    /// Stops guest time; timers stay armed and do not run. A timer that is running already ends normally. Pausing twice
-    /// is pausing.
+    /// Stops guest time; timers stay armed and do not run. Pausing twice is pausing. A timer that is running already ends
+    /// normally; [`Threads::hold`] waits for it.
     pub fn pause(&self) {
         let _queue = self.inner.queue();
         if self.inner.frozen.load(Ordering::Acquire) == RUNNING {
@@ -259,36 +259,57 @@ impl Inner {
     }
 
     /// The clock's thread: runs timers as they come due.
-    fn run(self: Arc<Self>) {
+    fn run(self: Arc<Self>, threads: &Threads) {
         // The host may delay wake-ups by 50 us to save some of its own; a guest's timers are dearer. Else it stays so.
         let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(1));
-        let mut queue = self.queue();
-        while !queue.stop {
-            let now = self.now_ns();
-            let paused = self.frozen.load(Ordering::Acquire) != RUNNING;
-            if !paused && let Some((_, slot)) = queue.pop_due(now) {
-                drop(queue);
-                (slot.run)();
-                // What the callback owns goes with the queue unlocked: it may hold other timers.
-                drop(slot);
-                queue = self.queue();
-                continue;
+        loop {
+            while self.run_due(threads) {}
+            if !self.sleep() {
+                return;
             }
-            let until = queue.entries.first().map_or(NEVER, |entry| entry.0);
-            queue.sleeping_until = Some(until);
-            queue = match until {
-                _ if paused => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                NEVER => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
-                _ => {
-                    let wait = Duration::from_nanos(until.saturating_sub(now));
-                    self.wake
-                        .wait_timeout(queue, wait)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
-                }
-            };
-            queue.sleeping_until = None;
         }
+    }
+
+    /// Runs a timer that is due, if there is one: from being disarmed to its end it is a piece of work of a device's.
+    fn run_due(&self, threads: &Threads) -> bool {
+        let _going = threads.going();
+        // A statement of its own, so that the queue is unlocked while the timer runs. What the callback owns goes with
+        // the queue unlocked too: it may hold other timers.
+        let due = self.pop_due();
+        due.is_some_and(|slot| {
+            (slot.run)();
+            true
+        })
+    }
+
+    fn pop_due(&self) -> Option<Arc<Slot>> {
+        let mut queue = self.queue();
+        let now = self.now_ns();
+        let is_running = self.frozen.load(Ordering::Acquire) == RUNNING && !queue.stop;
+        is_running.then(|| queue.pop_due(now)).flatten().map(|(_, slot)| slot)
+    }
+
+    /// Sleeps until a timer may be due; false when the clock is gone.
+    fn sleep(&self) -> bool {
+        let mut queue = self.queue();
+        let now = self.now_ns();
+        let paused = self.frozen.load(Ordering::Acquire) != RUNNING;
+        let until = queue.entries.first().map_or(NEVER, |entry| entry.0);
+        if queue.stop || (!paused && until <= now) {
+            return !queue.stop;
+        }
+        queue.sleeping_until = Some(until);
+        let wait = Duration::from_nanos(until.saturating_sub(now));
+        let mut queue = match until {
+            _ if paused => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            NEVER => self.wake.wait(queue).unwrap_or_else(PoisonError::into_inner),
+            _ => {
+                let woken = self.wake.wait_timeout(queue, wait);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        queue.sleeping_until = None;
+        !queue.stop
     }
 }
 
@@ -558,6 +579,53 @@ mod tests {
 
         rx.recv_timeout(Duration::from_secs(10)).unwrap();
         assert!(clock.now_ns() >= at + 1_000_000);
+    }
+
+    #[test]
+    fn a_timer_that_runs_at_a_pause_has_ended_when_the_threads_are_held() {
+        let threads = Threads::default();
+        let clock = Clock::real(&threads).unwrap();
+        let (says, said) = mpsc::channel();
+        let (ends, end) = mpsc::channel::<()>();
+        let (begun, end) = (says.clone(), Mutex::new(end));
+        let timer = clock.timer(move || {
+            begun.send("begun").unwrap();
+            end.lock().unwrap().recv().unwrap();
+            begun.send("ended").unwrap();
+        });
+        timer.arm(0);
+        let soon = Duration::from_secs(10);
+        assert_eq!(said.recv_timeout(soon), Ok("begun"));
+
+        clock.pause();
+        let holder = std::thread::spawn(move || {
+            let _held = threads.hold();
+            says.send("held").unwrap();
+        });
+
+        assert!(said.recv_timeout(Duration::from_millis(20)).is_err());
+        ends.send(()).unwrap();
+        assert_eq!(
+            [said.recv_timeout(soon), said.recv_timeout(soon)],
+            [Ok("ended"), Ok("held")]
+        );
+        holder.join().unwrap();
+    }
+
+    #[test]
+    fn a_timer_stays_armed_while_the_threads_are_held() {
+        let threads = Threads::default();
+        let clock = Clock::real(&threads).unwrap();
+        let (tx, rx) = mpsc::channel();
+        let timer = clock.timer(move || tx.send(()).unwrap());
+
+        let held = threads.hold();
+        timer.arm(7);
+        std::thread::sleep(Duration::from_millis(20));
+        assert_eq!((timer.deadline(), rx.try_recv().is_err()), (Some(7), true));
+        drop(held);
+
+        rx.recv_timeout(Duration::from_secs(10)).unwrap();
     }
 
     #[test]

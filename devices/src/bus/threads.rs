@@ -19,7 +19,7 @@ pub struct Threads {
 struct Inner {
     tell: Option<Box<dyn Fn() + Send + Sync>>,
     panic: Mutex<Option<Panic>>,
-    /// Shared by workers for each piece of work, taken alone by who holds them.
+    /// Shared by workers and the clock for each piece of work, taken alone by who holds them.
     gate: RwLock<()>,
 }
 
@@ -56,8 +56,8 @@ impl Threads {
         thread.spawn(watched).map(drop)
     }
 
-    /// Lets the workers of devices ([`Shared::employ`](super::Shared::employ)) end the piece they are at, and holds them:
-    /// for a snapshot, whose parts must be of one moment. Call with no device locked.
+    /// Lets the workers of devices ([`Shared::employ`](super::Shared::employ)) end the piece they are at, and the clock the
+    /// timer that runs, and holds them: for a snapshot, whose parts must be of one moment. Call with no device locked.
     pub fn hold(&self) -> Held<'_> {
         let gate = self.inner.gate.write();
         Held {
@@ -65,7 +65,7 @@ impl Threads {
         }
     }
 
-    /// For a worker: that it is at a piece of work.
+    /// For a worker, and the clock: that it is at a piece of work.
     pub(super) fn going(&self) -> RwLockReadGuard<'_, ()> {
         self.inner.gate.read().unwrap_or_else(PoisonError::into_inner)
     }
