@@ -80,6 +80,25 @@ values: .word 1
     .size values, 4
 ";
 
+/// Thumb code: NOPs up to the last half-word of a page, and an ADD.W from there on.
+#[test]
+fn an_instruction_across_a_page_end_is_a_block_that_checks_the_next_page() {
+    let code = "00bf".repeat(0x7ff) + "00eb0100";
+
+    let text = listing(&["--thumb", &code]);
+
+    let block = text.split("\nblock at ").find(|block| block.starts_with("0xffe: "));
+    let block = block.unwrap_or_else(|| panic!("no such block in {text}"));
+    assert!(block.starts_with("0xffe: 1 guest instruction, "), "{block}");
+    let checks: Vec<&str> = block.lines().filter(|line| line.ends_with("; the next page")).collect();
+    assert_eq!(checks.len(), 1, "{block}");
+    assert!(checks[0].contains("0x1000"), "{block}");
+    assert!(
+        !text.replacen(block, "", 1).contains("the next page"),
+        "only that block"
+    );
+}
+
 #[test]
 fn code_that_is_none_is_complained_about_in_one_line() {
     let cases: [(&[&str], &str); 9] = [

@@ -14,6 +14,8 @@ use crate::x64::{self, EmitInfo, thunks::Thunks};
 use emu_ir::print::Listing;
 use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, Guest};
 
+/// Bytes of a page.
+const PAGE: u32 = 0x1000;
 /// Where listings put the code cache.
 const BASE: u64 = 0x1000_0000;
 /// Where in it they put the block.
@@ -29,16 +31,33 @@ const THUNKS: Thunks = Thunks {
     call: 0x60,
 };
 
-struct Bytes<'a>(&'a [u8], u32);
+/// Code bytes for a translator, given as the engine gives them.
+struct Bytes<'a> {
+    bytes: &'a [u8],
+    /// The page offset of the first.
+    start: u32,
+    /// One instruction is wanted, which may go on in the next page.
+    single: bool,
+    /// Bytes past the page's end were asked for, and not given.
+    refused: bool,
+    /// Such bytes were given.
+    crosses: bool,
+}
 
 impl Fetch for Bytes<'_> {
     fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
-        let at = offset.wrapping_sub(self.1) as usize;
         let nothing = Fault::Bus {
             addr: offset as u64,
             access: emu_ir::Access::Execute,
         };
-        let pair = self.0.get(at..at + 2).ok_or(nothing)?;
+        let is_past = offset + 1 >= PAGE;
+        if is_past && !self.single {
+            self.refused = true;
+            return Err(nothing);
+        }
+        let at = offset.wrapping_sub(self.start) as usize;
+        let pair = self.bytes.get(at..at + 2).ok_or(nothing)?;
+        self.crosses |= is_past;
         Ok(u16::from_le_bytes([pair[0], pair[1]]))
     }
 }
@@ -50,6 +69,9 @@ pub struct Stages {
     pub ir: Block,
     /// After the passes.
     pub optimised: Block,
+    /// The physical page after its own, if it is an instruction that goes on there: each way into the block checks that the
+    /// page is still the next one. The listing puts it behind the block's own.
+    pub next_page: Option<u64>,
     /// As host code. `None`: so many values are alive at once in its one instruction that the engine interprets it.
     pub host: Option<x64::Code>,
 }
@@ -69,31 +91,54 @@ pub struct Host {
 /// # Errors
 /// The fault of fetching the first instruction: no whole instruction is there.
 pub fn stages<G: Guest>(guest: &G, key: BlockKey, bytes: &[u8]) -> Result<Stages, Fault> {
-    let offset = (key.phys & 0xfff) as u32;
+    let offset = key.phys as u32 % PAGE;
     let mut limit = PASS_LIMIT;
     loop {
         let mut builder = Builder::new();
-        guest.translate(key, offset, limit, &mut Bytes(bytes, offset), &mut builder)?;
+        let mut fetch = Bytes {
+            bytes,
+            start: offset,
+            single: limit == 1,
+            refused: false,
+            crosses: false,
+        };
+        match guest.translate(key, offset, limit, &mut fetch, &mut builder) {
+            Ok(()) => {}
+            // The first instruction crosses into the next page: it is a block of its own.
+            Err(_) if fetch.refused => {
+                limit = 1;
+                continue;
+            }
+            Err(fault) => return Err(fault),
+        }
+        let next_page = fetch
+            .crosses
+            .then(|| (key.phys - u64::from(offset)).wrapping_add(PAGE.into()));
         let ir = builder.block.clone();
         let (mut optimised, mut scratch) = (builder.block, opt::Scratch::default());
         let lives = opt::improve(&mut optimised, G::LAYOUT, CallEffect::of::<G>, &mut scratch);
-        let host = emit::<G>(key, &optimised, lives);
+        let host = emit::<G>(key, next_page, &optimised, lives);
         opt::compact(&mut optimised, &mut scratch);
         if host.is_some() || limit == 1 {
-            return Ok(Stages { ir, optimised, host });
+            return Ok(Stages {
+                ir,
+                optimised,
+                next_page,
+                host,
+            });
         }
         limit /= 2;
     }
 }
 
-fn emit<G: Guest>(key: BlockKey, block: &Block, lives: &Lives) -> Option<x64::Code> {
+fn emit<G: Guest>(key: BlockKey, next_page: Option<u64>, block: &Block, lives: &Lives) -> Option<x64::Code> {
     let info = EmitInfo {
         layout: G::LAYOUT,
         state: size_of::<G::State>(),
         effect: CallEffect::of::<G>,
         thunks: &THUNKS,
         at: AT,
-        next_page: None,
+        next_page,
         alone: false,
         first_site: 0,
     };
@@ -103,7 +148,7 @@ fn emit<G: Guest>(key: BlockKey, block: &Block, lives: &Lives) -> Option<x64::Co
 /// The host code as text, with names for what it refers to.
 pub fn host<G: Guest>(stages: &Stages) -> Host {
     match &stages.host {
-        Some(code) => host::text(code, G::LAYOUT),
+        Some(code) => host::text(code, G::LAYOUT, stages.next_page),
         None => Host {
             text: "    interpreted: too many values are alive at once\n".into(),
             insns: 0,

@@ -34,13 +34,15 @@ pub fn registers(layout: &Layout) -> String {
     text + "r15 the state"
 }
 
-pub fn text(code: &Code, layout: &Layout) -> Host {
+/// The code of a block, which goes on in `next_page` if there is one.
+pub fn text(code: &Code, layout: &Layout, next_page: Option<u64>) -> Host {
     let all = disassembled(&code.bytes[..code.end as usize]);
     let labels = labels(&all);
     let mut namer = Namer {
         code,
         layout,
         labels: &labels,
+        next_page,
         held: [None; 3],
     };
     let (mut text, mut insns) = (String::new(), 0);
@@ -96,6 +98,7 @@ struct Namer<'a> {
     code: &'a Code,
     layout: &'a Layout,
     labels: &'a BTreeMap<u64, usize>,
+    next_page: Option<u64>,
     /// Numbers last moved to eax, ecx and edx: arguments of thunks.
     held: [Option<u32>; 3],
 }
@@ -104,7 +107,7 @@ impl Namer<'_> {
     fn line(&mut self, text: &mut String, i: &Insn) {
         let (operands, remark) = match destination(i) {
             Some(to) => self.branch(to),
-            None => self.memory(i).unwrap_or_else(|| (i.operands.clone(), None)),
+            None => self.memory(i).unwrap_or_else(|| (i.operands.clone(), self.page(i))),
         };
         self.hold(i);
         let line = format!("    {} {operands}", i.name);
@@ -172,6 +175,13 @@ impl Namer<'_> {
             _ => None,
         };
         Some((i.operands.clone(), remark))
+    }
+
+    /// Of the next page's address, what it is.
+    fn page(&self, i: &Insn) -> Option<String> {
+        let (_, value) = i.operands.split_once(", ").filter(|_| i.name == "movabs")?;
+        let is_it = number(value).is_some_and(|value| self.next_page == Some(value as u64));
+        is_it.then(|| "the next page".to_owned())
     }
 
     fn slot(&self, off: u16, types: &[Ty]) -> Option<String> {
