@@ -191,12 +191,8 @@ pub fn place<'a>(
     if let Some((part, end)) = plan.over(ram.base, ram.size) {
         return Err(image.too_small(ram, part, end, initrd, dtb));
     }
-    let reach = image
-        .page_offset
-        .map_or(u64::MAX, |offset| u64::from(LOW_MEMORY_END - offset));
-    if let Some((part, end)) = plan.over(ram.base, reach) {
-        let end = end - ram.base;
-        return Err(Error::OutOfReach { part, end, reach });
+    if let Some(error) = image.out_of_reach(&plan, ram.base) {
+        return Err(error);
     }
     Ok(Placement {
         initrd: initrd.map(|i| Region::new(plan.initrd, i.size)),
@@ -262,17 +258,26 @@ impl Image<'_> {
         }
     }
 
-    /// The complaint about RAM in which `part` does not fit, with the RAM that would do.
+    /// The complaint about what Linux does not reach, however much RAM there is.
+    fn out_of_reach(&self, plan: &Plan, base: u64) -> Option<Error> {
+        let reach = u64::from(LOW_MEMORY_END - self.page_offset?);
+        let (part, end) = plan.over(base, reach)?;
+        let end = end - base;
+        Some(Error::OutOfReach { part, end, reach })
+    }
+
+    /// The complaint about RAM in which `part` does not fit, with the RAM that would do, if any would.
     fn too_small(&self, ram: Region, part: Part, end: u64, initrd: Option<Initrd>, dtb: u64) -> Error {
         let end = end - ram.base;
-        let fits = |&size: &u64| {
-            let plan = self.plan(Region::new(ram.base, size), initrd.map(|i| i.size), dtb);
-            plan.over(ram.base, size).is_none()
-        };
+        let plan = |size| self.plan(Region::new(ram.base, size), initrd.map(|i| i.size), dtb);
+        let fits = |&size: &u64| plan(size).over(ram.base, size).is_none();
         let least = (1..=MOST / MIB)
             .map(|n| n * MIB)
             .filter(|&size| size > ram.size)
             .find(fits);
+        if let Some(error) = least.and_then(|size| self.out_of_reach(&plan(size), ram.base)) {
+            return error;
+        }
         let enough = least.map(|least| match self.page_offset {
             Some(_) => {
                 // Half of RAM at most is for files in it.
@@ -504,12 +509,15 @@ mod tests {
         let (usual, half) = (kernel(), linux_linked_at(0x8000_8000));
         let large = initrd(900 << 20);
 
-        let error = place(ram(4096 - 1024), &usual, large, TREE).unwrap_err();
+        for mib in [64, 1024, 3072] {
+            let error = place(ram(mib), &usual, large, TREE).unwrap_err();
 
-        assert_eq!(
-            error.to_string(),
-            "the initrd ends 1028 MiB into RAM, and the kernel reaches 760 MiB of it (its low memory); take a smaller initrd"
-        );
+            assert_eq!(
+                error.to_string(),
+                "the initrd ends 1028 MiB into RAM, and the kernel reaches 760 MiB of it (its low memory); take a smaller initrd",
+                "{mib} MiB"
+            );
+        }
         assert!(place(ram(3072), &half, large, TREE).is_ok(), "1784 MiB are low there");
         assert!(place(ram(3072), &usual, initrd(600 << 20), TREE).is_ok());
     }
