@@ -92,7 +92,7 @@ fn access(input: &mut Input, span: u64) -> Access {
     let offset = match kind & 7 {
         0 => near << 8,
         1..=3 => near % span,
-        _ => near % span & !3,
+        _ => (near % span) & !3,
     };
     let size = [4, 4, 4, 1, 2, 8, 3, 0][usize::from(kind >> 3) % 8];
     Access {
@@ -131,10 +131,10 @@ fn load(device: &Shared<dyn Device>, input: &mut Input) {
         let (at, byte) = (usize::from(input.u16()) % text.len(), input.u8());
         text[at] = byte;
     }
-    if let Ok(changed) = serde_json::from_slice::<Saved>(&text) {
-        if device.load(&changed).is_err() {
-            assert_eq!(device.save(), saved, "a snapshot that was refused changed the device");
-        }
+    if let Ok(changed) = serde_json::from_slice::<Saved>(&text)
+        && device.load(&changed).is_err()
+    {
+        assert_eq!(device.save(), saved, "a snapshot that was refused changed the device");
     }
 }
 
