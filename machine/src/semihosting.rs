@@ -15,13 +15,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crossbeam::channel::Sender;
 use emu_devices::backend::CharBackend;
-use emu_devices::bus::{Clock, GuestMemory};
+use emu_devices::bus::{Clock, Format, GuestMemory, LoadError, Saved};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::events::Event;
 use crate::space::{AddressSpace, SystemMemory};
-use files::{Files, Open};
+use files::{Files, Open, SavedFile};
 
 /// Operations.
 mod sys {
@@ -63,6 +63,8 @@ const PAGE: u32 = 4096;
 const PATIENCE: Duration = Duration::from_millis(5);
 /// How often a console without room is looked at.
 const LOOK: Duration = Duration::from_millis(1);
+
+const FORMAT: Format = Format::first("semihosting");
 
 /// What programs get of the host by semihosting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,8 +132,17 @@ struct Inner {
     waiting: Option<(Call, u32)>,
 }
 
+/// What a saved machine knows of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct State {
+    files: Vec<Option<SavedFile>>,
+    errno: u32,
+    #[serde(deserialize_with = "Option::deserialize")]
+    waiting: Option<(Call, u32)>,
+}
+
 /// A call, by what is the same when it comes again.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Call {
     cpu: usize,
     operation: u32,
@@ -168,6 +179,35 @@ impl Semihosting {
         let mut inner = self.inner();
         inner.files.close_all();
         (inner.errno, inner.waiting) = (0, None);
+    }
+
+    /// What is open, and what waits, for a snapshot.
+    ///
+    /// # Errors
+    /// A file that is open could not be opened again by its name.
+    pub fn save(&self) -> io::Result<Saved> {
+        let inner = self.inner();
+        let state = State {
+            files: inner.files.save()?,
+            errno: inner.errno,
+            waiting: inner.waiting,
+        };
+        Ok(Saved::new(&FORMAT, &state))
+    }
+
+    /// Has open what was.
+    ///
+    /// # Errors
+    /// [`LoadError`]; all is then as it was.
+    pub fn load(&self, saved: &Saved) -> Result<(), LoadError> {
+        let state: State = saved.state(&FORMAT)?;
+        let mut inner = self.inner();
+        inner
+            .files
+            .load(&state.files)
+            .map_err(|reason| FORMAT.impossible(reason))?;
+        (inner.errno, inner.waiting) = (state.errno, state.waiting);
+        Ok(())
     }
 
     /// A call of CPU number `cpu`, with its operation and parameter. `physical` tells the physical address of a byte of the

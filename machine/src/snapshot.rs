@@ -13,13 +13,14 @@ use serde_json::Value;
 use crate::board::build::Devices;
 use crate::config::ByteSize;
 use crate::cpus::{Cpus, Order, Power};
+use crate::semihosting::Semihosting;
 use crate::space::AddressSpace;
 
-/// How a machine's state is written. Version 1 called virtio devices by their transport.
+/// How a machine's state is written. Version 1 called virtio devices by their transport, 2 knew of no semihosting.
 const MACHINE: Format = Format {
     model: "machine",
-    version: 2,
-    older: &[(1, virtio_by_model)],
+    version: 3,
+    older: &[(1, virtio_by_model), (2, no_semihosting)],
 };
 /// Bytes of RAM that are saved or left out together.
 const PAGE: usize = 0x1000;
@@ -72,7 +73,10 @@ struct State {
     clock: Saved,
     cpus: Vec<CpuState>,
     interrupts: Saved,
+    #[serde(deserialize_with = "Option::deserialize")]
     power_key: Option<Saved>,
+    #[serde(deserialize_with = "Option::deserialize")]
+    semihosting: Option<Saved>,
     devices: BTreeMap<String, Saved>,
 }
 
@@ -86,6 +90,8 @@ pub struct Parts<'a> {
     pub cpus: &'a Cpus,
     /// Its clock.
     pub clock: &'a Clock,
+    /// The host of the guest's programs, if they have one.
+    pub semihosting: Option<&'a Semihosting>,
 }
 
 /// Version 1 to 2: a device's name starts with its model, behind a transport too.
@@ -104,6 +110,13 @@ fn virtio_by_model(mut state: Value) -> Result<Value, String> {
     Ok(state)
 }
 
+/// Version 2 to 3: no program is served.
+fn no_semihosting(mut state: Value) -> Result<Value, String> {
+    let fields = state.as_object_mut().ok_or("it is no object")?;
+    fields.insert("semihosting".into(), Value::Null);
+    Ok(state)
+}
+
 fn impossible(reason: impl Into<String>) -> LoadError {
     MACHINE.impossible(reason.into())
 }
@@ -113,7 +126,7 @@ impl Parts<'_> {
     ///
     /// # Errors
     ///
-    /// A CPU's thread has ended.
+    /// A CPU's thread has ended; a file that the guest's program has open could not be opened again.
     pub fn save(&self) -> io::Result<Saved> {
         let gone = || io::Error::other("a virtual CPU has ended");
         let states: Option<Vec<Saved>> = self.cpus.iter().map(|port| port.ask(|cpu| cpu.save())).collect();
@@ -133,6 +146,7 @@ impl Parts<'_> {
             cpus: cpus.collect(),
             interrupts: self.devices.interrupts().save(),
             power_key: self.devices.power_key().map(GpioKey::save),
+            semihosting: self.semihosting.map(Semihosting::save).transpose()?,
             devices: devices.collect(),
         };
         Ok(Saved::new(&MACHINE, &state))
@@ -195,6 +209,20 @@ impl Parts<'_> {
             (Some(key), Some(saved)) => key.load(saved)?,
             (None, None) => {}
             _ => return Err(impossible("one of the two has no power key")),
+        }
+        match (self.semihosting, &state.semihosting) {
+            (Some(host), Some(saved)) => host.load(saved)?,
+            (None, None) => {}
+            (None, Some(_)) => {
+                return Err(impossible(
+                    "its programs were served by --semihosting, here they are not",
+                ));
+            }
+            (Some(_), None) => {
+                return Err(impossible(
+                    "its programs were not served by --semihosting, here they are",
+                ));
+            }
         }
         for (port, cpu) in self.cpus.iter().zip(&state.cpus) {
             let saved = cpu.state.clone();

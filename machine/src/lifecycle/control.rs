@@ -25,6 +25,7 @@ impl Machine<'_> {
             devices: &self.devices,
             cpus: &self.cpus,
             clock: &self.clock,
+            semihosting: self.semihosting.as_deref(),
         })
     }
 

@@ -295,6 +295,86 @@ fn a_machine_goes_on_in_another_under_another_accelerator() {
     }
 }
 
+/// Reads `file` byte by byte, over and over, and counts in the second MiB of RAM while the bytes are 0, 1 ... 255, 0 ...
+const READ_ON: [u32; 39] = [
+    0xe3a0_4101, // mov r4, #0x40000000
+    0xe384_8601, // orr r8, r4, #0x100000
+    0xe28f_0088, // add r0, pc, #(name - . - 8)
+    0xe584_0000, // str r0, [r4]
+    0xe3a0_0000, // mov r0, #0: for reading
+    0xe584_0004, // str r0, [r4, #4]
+    0xe3a0_0004, // mov r0, #4
+    0xe584_0008, // str r0, [r4, #8]
+    0xe3a0_0001, // mov r0, #1: SYS_OPEN
+    0xe1a0_1004, // mov r1, r4
+    0xef12_3456, // svc 0x123456
+    0xe584_0000, // str r0, [r4]
+    0xe284_0c01, // add r0, r4, #0x100
+    0xe584_0004, // str r0, [r4, #4]
+    0xe3a0_0001, // mov r0, #1
+    0xe584_0008, // str r0, [r4, #8]
+    0xe3a0_5000, // again: mov r5, #0
+    0xe3a0_0006, // next: mov r0, #6: SYS_READ
+    0xe1a0_1004, // mov r1, r4
+    0xef12_3456, // svc 0x123456
+    0xe350_0000, // cmp r0, #0
+    0x1a00_0007, // bne end
+    0xe5d4_0100, // ldrb r0, [r4, #0x100]
+    0xe150_0005, // cmp r0, r5
+    0x1aff_fffe, // bne .
+    0xe285_5001, // add r5, r5, #1
+    0xe205_50ff, // and r5, r5, #255
+    0xe286_6001, // add r6, r6, #1
+    0xe588_6000, // str r6, [r8]
+    0xeaff_fff2, // b next
+    0xe594_0000, // end: ldr r0, [r4]
+    0xe584_0200, // str r0, [r4, #0x200]
+    0xe3a0_0000, // mov r0, #0
+    0xe584_0204, // str r0, [r4, #0x204]
+    0xe3a0_000a, // mov r0, #10: SYS_SEEK
+    0xe284_1c02, // add r1, r4, #0x200
+    0xef12_3456, // svc 0x123456
+    0xeaff_ffe9, // b again
+    0x656c_6966, // name: "file"
+];
+
+#[test]
+fn a_program_reads_on_in_another_machine_where_it_was_in_a_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let bytes: Vec<u8> = (0..0x1_0000u32).map(|n| n as u8).collect();
+    std::fs::write(folder.path().join("file"), bytes).unwrap();
+    let served = ["--semihosting", folder.path().to_str().unwrap()];
+    let (state, memory) = operated(&READ_ON, &served, |handle| {
+        wait_for_more(handle, 1_000);
+        handle.ask(there_and_back).unwrap()
+    });
+    let load = |more: &[&str]| {
+        operated(&READ_ON, more, |handle| {
+            let (state, memory) = (state.clone(), memory.clone());
+            let before = count(&memory);
+            let loaded = handle.ask(move |machine| machine.load(&state, &mut memory.as_slice()));
+            if let Err(error) = loaded.unwrap() {
+                return Some(error.to_string());
+            }
+            wait_for_more(handle, before + 0x1_0000);
+            None
+        })
+    };
+
+    assert_eq!(load(&served), None);
+    let unserved = load(&[]).unwrap();
+    assert!(
+        unserved.ends_with("its programs were served by --semihosting, here they are not"),
+        "{unserved}"
+    );
+    std::fs::remove_file(folder.path().join("file")).unwrap();
+    let lost = load(&served).unwrap();
+    assert!(
+        lost.contains("the program's open file file cannot be opened again: No such file"),
+        "{lost}"
+    );
+}
+
 #[test]
 fn a_state_that_is_not_of_the_machine_changes_nothing() {
     let save = |handle: &Handle| handle.ask(|machine| machine.save().unwrap()).unwrap();
@@ -369,7 +449,7 @@ fn a_state_of_the_first_version_calls_virtio_devices_by_their_transport() {
             machine.hold(Holder::Snapshot);
             let (new, memory) = (machine.save().unwrap(), ram(machine));
             let mut old = text(&new).replacen(
-                "\"model\":\"machine\",\"version\":2",
+                "\"model\":\"machine\",\"version\":3",
                 "\"model\":\"machine\",\"version\":1",
                 1,
             );
@@ -377,6 +457,7 @@ fn a_state_of_the_first_version_calls_virtio_devices_by_their_transport() {
                 assert!(old.contains(name));
                 old = old.replace(name, &name.replace("rng", "mmio").replace("console", "mmio"));
             }
+            let old = old.replace("\"semihosting\":null,", "");
             let old = serde_json::from_str(&old).unwrap();
             machine.load(&old, &mut memory.as_slice()).unwrap();
             (new, machine.save().unwrap())

@@ -1,12 +1,16 @@
 //! The files that a guest reaches by semihosting: regular ones below one folder, and the console.
+//!
+//! A saved machine knows which files are open, by name, and how far they have been read or written; what they hold is the
+//! host's to keep.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, renameat, unlinkat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, renameat, unlinkat};
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 /// Files that may be open at once.
 const MOST: usize = 256;
@@ -24,7 +28,36 @@ pub enum Open {
     /// `:semihosting-features`, and how far it has been read.
     Features(usize),
     /// A file in the folder.
-    File(File),
+    File {
+        /// The file.
+        file: File,
+        /// The name that it was opened by.
+        name: Vec<u8>,
+        /// How, by SYS_OPEN's modes.
+        mode: u32,
+    },
+}
+
+/// An open file of a saved machine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SavedFile {
+    /// [`Open::Input`].
+    Input,
+    /// [`Open::Output`].
+    Output,
+    /// [`Open::Errors`].
+    Errors,
+    /// [`Open::Features`].
+    Features(usize),
+    /// [`Open::File`], and the offset of the next byte.
+    File {
+        /// Its name.
+        name: Vec<u8>,
+        /// How it was opened.
+        mode: u32,
+        /// The offset.
+        at: u64,
+    },
 }
 
 /// The folder, and what is open.
@@ -70,7 +103,11 @@ impl Files {
             },
             b":semihosting-features" if mode < 2 => Open::Features(0),
             b":semihosting-features" => return Err(Errno::ACCESS),
-            _ => Open::File(self.below(name, flags)?),
+            _ => Open::File {
+                file: self.below(name, flags)?,
+                name: name.to_vec(),
+                mode,
+            },
         };
         let count = self.open.len();
         let mut places = self.open.iter_mut().zip(1..);
@@ -104,6 +141,80 @@ impl Files {
         file.map(drop).ok_or(Errno::BADF)
     }
 
+    /// What is open, by handle.
+    ///
+    /// # Errors
+    /// A file could not be found again by its name.
+    pub fn save(&self) -> io::Result<Vec<Option<SavedFile>>> {
+        let open = self.open.iter();
+        open.map(|open| open.as_ref().map(|open| self.saved(open)).transpose())
+            .collect()
+    }
+
+    fn saved(&self, open: &Open) -> io::Result<SavedFile> {
+        Ok(match open {
+            Open::Input => SavedFile::Input,
+            Open::Output => SavedFile::Output,
+            Open::Errors => SavedFile::Errors,
+            Open::Features(at) => SavedFile::Features(*at),
+            Open::File { file, name, mode } => {
+                let there = self.stat(name);
+                let is_it = |there: &Stat, here: &Stat| (there.st_dev, there.st_ino) == (here.st_dev, here.st_ino);
+                if !there.is_ok_and(|there| fstat(file).is_ok_and(|here| is_it(&there, &here))) {
+                    let name = String::from_utf8_lossy(name);
+                    let lost = format!("the program's open file {name} has another name by now, or none");
+                    return Err(io::Error::other(lost));
+                }
+                SavedFile::File {
+                    name: name.clone(),
+                    mode: *mode,
+                    at: (&*file).stream_position()?,
+                }
+            }
+        })
+    }
+
+    /// Has open what was, by the same handles, in place of what is.
+    ///
+    /// # Errors
+    /// Why a file cannot be opened again. All is then as it was.
+    pub fn load(&mut self, saved: &[Option<SavedFile>]) -> Result<(), String> {
+        if saved.len() > MOST {
+            return Err(format!("{} open files", saved.len()));
+        }
+        let open = saved.iter();
+        let open: Result<_, String> = open
+            .map(|saved| saved.as_ref().map(|saved| self.again(saved)).transpose())
+            .collect();
+        self.open = open?;
+        Ok(())
+    }
+
+    fn again(&self, saved: &SavedFile) -> Result<Open, String> {
+        Ok(match saved {
+            SavedFile::Input => Open::Input,
+            SavedFile::Output => Open::Output,
+            SavedFile::Errors => Open::Errors,
+            SavedFile::Features(at) => Open::Features(*at),
+            SavedFile::File { name, mode, at } => {
+                let lost = |error: Errno| {
+                    let name = String::from_utf8_lossy(name);
+                    format!("the program's open file {name} cannot be opened again: {error}")
+                };
+                // It is there, and is not to lose what it holds.
+                let flags = flags(*mode).ok_or(Errno::INVAL).map_err(lost)?;
+                let flags = flags.difference(OFlags::CREATE | OFlags::TRUNC);
+                let mut file = self.below(name, flags).map_err(lost)?;
+                file.seek(SeekFrom::Start(*at)).map_err(|e| lost(errno(&e)))?;
+                Open::File {
+                    file,
+                    name: name.clone(),
+                    mode: *mode,
+                }
+            }
+        })
+    }
+
     /// Closes all, as a reset does.
     pub fn close_all(&mut self) {
         self.open.clear();
@@ -119,6 +230,13 @@ impl Files {
     pub fn rename(&self, from: &[u8], to: &[u8]) -> Result<(), Errno> {
         let ((from_folder, from), (to_folder, to)) = (self.parent(from)?, self.parent(to)?);
         renameat(from_folder, from, to_folder, to)
+    }
+
+    /// What the name leads to below the folder.
+    fn stat(&self, name: &[u8]) -> Result<Stat, Errno> {
+        let folder = self.folder.as_ref().ok_or(Errno::ACCESS)?;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        fstat(openat2(folder, name, flags, Mode::empty(), BENEATH)?)
     }
 
     /// A regular file below the folder: no `..`, absolute path or link leads out of it.
@@ -171,7 +289,7 @@ impl Open {
     /// Reads into `bytes` from a file; how many there were.
     pub fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Errno> {
         match self {
-            Open::File(file) => file.read(bytes).map_err(|e| errno(&e)),
+            Open::File { file, .. } => file.read(bytes).map_err(|e| errno(&e)),
             Open::Features(at) => {
                 let mut rest = FEATURES.get(*at..).unwrap_or_default();
                 let count = rest.read(bytes).map_err(|e| errno(&e))?;
@@ -185,7 +303,7 @@ impl Open {
     /// Writes to a file or to standard error; how many bytes it took.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         match self {
-            Open::File(file) => file.write(bytes).map_err(|e| errno(&e)),
+            Open::File { file, .. } => file.write(bytes).map_err(|e| errno(&e)),
             Open::Errors => io::stderr().write(bytes).map_err(|e| errno(&e)),
             Open::Input | Open::Output | Open::Features(_) => Err(Errno::BADF),
         }
@@ -194,7 +312,7 @@ impl Open {
     /// Goes to an offset from the start.
     pub fn seek(&mut self, to: u32) -> Result<(), Errno> {
         match self {
-            Open::File(file) => file.seek(SeekFrom::Start(to.into())).map(drop).map_err(|e| errno(&e)),
+            Open::File { file, .. } => file.seek(SeekFrom::Start(to.into())).map(drop).map_err(|e| errno(&e)),
             Open::Features(at) => {
                 *at = to as usize;
                 Ok(())
@@ -206,7 +324,7 @@ impl Open {
     /// Its length in bytes.
     pub fn len(&self) -> Result<u64, Errno> {
         match self {
-            Open::File(file) => file.metadata().map(|m| m.len()).map_err(|e| errno(&e)),
+            Open::File { file, .. } => file.metadata().map(|m| m.len()).map_err(|e| errno(&e)),
             Open::Features(_) => Ok(FEATURES.len() as u64),
             Open::Input | Open::Output | Open::Errors => Err(Errno::SPIPE),
         }
@@ -322,6 +440,57 @@ mod tests {
         assert_eq!(files.remove(b"file"), Err(Errno::ACCESS));
         let features = files.open(b":semihosting-features", READ).unwrap();
         assert_eq!(contents(&mut files, features), b"SHFB\x03");
+    }
+
+    #[test]
+    fn open_files_are_opened_again_where_they_were() {
+        let (place, mut files) = folder();
+        let read = files.open(b"file", READ).unwrap();
+        let closed = files.open(b"file", READ).unwrap();
+        let written = files.open(b"sub/new", WRITE).unwrap();
+        let features = files.open(b":semihosting-features", READ).unwrap();
+        files.get(read).unwrap().seek(2).unwrap();
+        files.get(features).unwrap().seek(3).unwrap();
+        files.get(written).unwrap().write(b"one").unwrap();
+        files.close(closed).unwrap();
+        let saved = files.save().unwrap();
+        let text = serde_json::to_string(&saved).unwrap();
+
+        let mut files = Files::new(Some(&place.path().join("inside"))).unwrap();
+        files.load(&serde_json::from_str::<Vec<_>>(&text).unwrap()).unwrap();
+
+        assert_eq!(files.save().unwrap(), saved);
+        assert_eq!(contents(&mut files, read), b"xt");
+        assert_eq!(contents(&mut files, features), b"B\x03");
+        assert_eq!(files.get(written).unwrap().write(b"two"), Ok(3));
+        assert_eq!(fs::read(place.path().join("inside/sub/new")).unwrap(), b"onetwo");
+        assert_eq!(files.close(closed), Err(Errno::BADF));
+    }
+
+    #[test]
+    fn a_file_that_its_name_leads_to_no_more_is_not_saved_nor_opened_again() {
+        let (place, mut files) = folder();
+        let inside = place.path().join("inside");
+        files.open(b"file", READ).unwrap();
+        let saved = files.save().unwrap();
+
+        fs::rename(inside.join("file"), inside.join("other")).unwrap();
+        let gone = files.save().unwrap_err().to_string();
+        let refused = files.load(&saved).unwrap_err();
+        fs::write(inside.join("file"), "another").unwrap();
+        let another = files.save().unwrap_err().to_string();
+
+        let lost = "the program's open file file has another name by now, or none";
+        assert_eq!([gone, another], [lost, lost]);
+        let expected = "the program's open file file cannot be opened again: No such file or directory";
+        assert!(refused.starts_with(expected), "{refused}");
+        assert_eq!(contents(&mut files, 1), b"text", "all is as it was");
+        let outside = SavedFile::File {
+            name: b"../secret".to_vec(),
+            mode: READ,
+            at: 0,
+        };
+        assert!(files.load(&[Some(outside)]).is_err());
     }
 
     #[test]
