@@ -10,6 +10,7 @@ pub mod debug;
 mod events;
 pub mod exception;
 pub mod fault;
+pub mod flags;
 pub mod fpstatus;
 pub mod guest;
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The translation driver: fetch, decode, conditions, and where a block ends.
 
 use crate::a32::{Decoders, Insn, Row, Set, decoders, system};
+use crate::flags::FlagSource;
 use crate::model::Model;
 use crate::state::{self, mode};
-use crate::tx::{FlagSource, Tx};
+use crate::tx::Tx;
 use emu_ir::pattern::Field;
 use emu_ir::{BlockKey, Builder, Fault, Fetch, Label};
 

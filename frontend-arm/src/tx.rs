@@ -1,30 +1,10 @@
 //! The translation context: what an instruction's meaning is written with.
 
 use crate::calls;
+use crate::flags::{FlagSource, Flags, bit};
 use crate::model::Model;
 use crate::state::{self, mode};
 use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Pieces, Round, Slot, Ty, Val};
-
-/// How the flags were last set in this block, so that conditions become one comparison.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlagSource {
-    /// Nothing is known: conditions read the flag slots.
-    Slots,
-    /// `a - b`: CMP, SUBS.
-    Sub {
-        /// Minuend.
-        a: Val,
-        /// Subtrahend.
-        b: Val,
-        /// The difference, where a register keeps it.
-        diff: Option<Val>,
-    },
-    /// N and Z from `value`; C and V are in the slots.
-    Nz {
-        /// The result.
-        value: Val,
-    },
-}
 
 /// One block's translation.
 pub struct Tx<'a> {
@@ -43,10 +23,8 @@ pub struct Tx<'a> {
     pub it: u8,
     /// CPSR.IT after the current instruction.
     pub it_next: u8,
-    /// How the flags were last set.
-    flags: FlagSource,
-    /// Counts writes of the condition flags.
-    flag_writes: u32,
+    /// The condition flags.
+    flags: Flags,
     /// The condition that the current instruction's register writes are under, where it is selected and not branched over.
     pub predicate: Option<Val>,
     /// The block has ended: the last operation left it on every path.
@@ -71,8 +49,7 @@ impl<'a> Tx<'a> {
             size: 0,
             it,
             it_next: it,
-            flags: FlagSource::Slots,
-            flag_writes: 0,
+            flags: Flags::new([state::N, state::Z, state::C, state::V]),
             predicate: None,
             ended: false,
             stop: false,
@@ -134,11 +111,7 @@ impl Tx<'_> {
     }
     /// Bit `k` of an I32 as a boolean.
     pub fn bit(&mut self, v: Val, k: u32) -> Val {
-        let at = self.b.i32(k);
-        let low = if k == 0 { v } else { self.b.shr_u(v, at) };
-        let one = self.b.i32(1);
-        let bit = self.b.and(low, one);
-        self.b.trunc(Ty::I8, bit)
+        bit(self.b, v, k)
     }
     /// Pieces of `1 << log2` bytes in the order that the mode has for data.
     pub fn pieces(&self, log2: u8) -> Pieces {
@@ -180,43 +153,23 @@ impl Tx<'_> {
 impl Tx<'_> {
     /// Note that the condition flags were written, and what is known about them besides the slots.
     pub fn flags_written(&mut self, source: FlagSource) {
-        self.flags = source;
-        self.flag_writes += 1;
+        self.flags.written(source);
     }
     /// How many times the condition flags were written so far.
     pub fn flag_writes(&self) -> u32 {
-        self.flag_writes
+        self.flags.writes()
     }
     /// Set N and Z from a result.
     pub fn set_nz(&mut self, value: Val) {
-        let zero = self.b.i32(0);
-        let n = self.b.slt(value, zero);
-        let z = self.b.eq(value, zero);
-        self.b.set(state::N, n);
-        self.b.set(state::Z, z);
-        self.flags_written(FlagSource::Nz { value });
+        self.flags.set_nz(self.b, value);
     }
     /// Set C and V.
     pub fn set_cv(&mut self, c: Val, v: Val) {
-        self.b.set(state::C, c);
-        self.b.set(state::V, v);
+        self.flags.set_cv(self.b, c, v);
     }
     /// Set all four from `a - b`, whose difference is `diff`; `kept` if that goes to a register.
     pub fn set_nzcv_sub(&mut self, a: Val, b: Val, diff: Val, kept: bool) {
-        let zero = self.b.i32(0);
-        let n = self.b.slt(diff, zero);
-        let z = if kept { self.b.eq(diff, zero) } else { self.b.eq(a, b) };
-        self.b.set(state::N, n);
-        self.b.set(state::Z, z);
-        let c = self.b.ule(b, a);
-        let v = self.b.sub_ovf(a, b);
-        self.set_cv(c, v);
-        let diff = kept.then_some(diff);
-        self.flags_written(FlagSource::Sub { a, b, diff });
-    }
-    /// What is equal if `a` and `b` are: their difference and 0 where that is at hand, so that neither need be.
-    fn alike(&mut self, a: Val, b: Val, diff: Option<Val>) -> (Val, Val) {
-        diff.map_or((a, b), |diff| (diff, self.b.i32(0)))
+        self.flags.set_sub(self.b, a, b, diff, kept);
     }
     /// Set all four from bits 31 to 28 of a value.
     pub fn set_nzcv_bits(&mut self, v: Val) {
@@ -228,67 +181,7 @@ impl Tx<'_> {
     }
     /// Whether a condition (0 to 13) holds, as a boolean.
     pub fn cond(&mut self, cond: u32) -> Val {
-        match self.flags {
-            FlagSource::Sub { a, b, diff } => self.cond_sub(cond, a, b, diff),
-            FlagSource::Nz { value } if matches!(cond, 0 | 1 | 4 | 5) => {
-                let zero = self.b.i32(0);
-                self.cond_sub(cond, value, zero, Some(value))
-            }
-            _ => self.cond_slots(cond),
-        }
-    }
-    /// A condition after `a - b`.
-    fn cond_sub(&mut self, cond: u32, a: Val, b: Val, diff: Option<Val>) -> Val {
-        match cond {
-            0 | 1 => {
-                let (x, y) = self.alike(a, b, diff);
-                if cond == 0 { self.b.eq(x, y) } else { self.b.ne(x, y) }
-            }
-            2 => self.b.ule(b, a),
-            3 => self.b.ult(a, b),
-            4 | 5 => {
-                let (diff, zero) = (diff.unwrap_or_else(|| self.b.sub(a, b)), self.b.i32(0));
-                if cond == 4 {
-                    self.b.slt(diff, zero)
-                } else {
-                    self.b.sle(zero, diff)
-                }
-            }
-            8 => self.b.ult(b, a),
-            9 => self.b.ule(a, b),
-            10 => self.b.sle(b, a),
-            11 => self.b.slt(a, b),
-            12 => self.b.slt(b, a),
-            13 => self.b.sle(a, b),
-            _ => self.cond_slots(cond),
-        }
-    }
-    /// A condition from the flag slots.
-    fn cond_slots(&mut self, cond: u32) -> Val {
-        let holds = match cond >> 1 {
-            0 => self.b.get(state::Z),
-            1 => self.b.get(state::C),
-            2 => self.b.get(state::N),
-            3 => self.b.get(state::V),
-            4 => {
-                let (c, z) = (self.b.get(state::C), self.b.get(state::Z));
-                self.b.and_not(c, z)
-            }
-            5 => {
-                let (n, v) = (self.b.get(state::N), self.b.get(state::V));
-                self.b.eq(n, v)
-            }
-            _ => {
-                let (n, v, z) = (self.b.get(state::N), self.b.get(state::V), self.b.get(state::Z));
-                let ge = self.b.eq(n, v);
-                self.b.and_not(ge, z)
-            }
-        };
-        if cond & 1 == 0 {
-            return holds;
-        }
-        let one = self.b.bool(true);
-        self.b.xor(holds, one)
+        self.flags.cond(self.b, cond)
     }
     /// Set the sticky Q flag if `sat`.
     pub fn set_q_if(&mut self, sat: Val) {

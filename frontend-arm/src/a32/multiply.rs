@@ -105,7 +105,7 @@ fn long(t: &mut Tx, signed: bool, acc: bool, s: u32, [h, l, m, n]: [u32; 4]) {
         let (negative, none) = (t.b.slt(v, zero), t.b.eq(v, zero));
         t.b.set(state::N, negative);
         t.b.set(state::Z, none);
-        t.flags_written(crate::tx::FlagSource::Slots);
+        t.flags_written(crate::flags::FlagSource::Slots);
     }
 }
 

@@ -154,7 +154,7 @@ fn write_cpsr(t: &mut Tx, m: u32, v: Val) {
     }
     let m = t.b.i32(m);
     t.b.call(Ty::I32, calls::CPSR_WRITE, &[v, m]);
-    t.flags_written(crate::tx::FlagSource::Slots);
+    t.flags_written(crate::flags::FlagSource::Slots);
     t.exit_after_mode_change(Leave::Sync);
 }
 

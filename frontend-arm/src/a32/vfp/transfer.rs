@@ -2,8 +2,9 @@
 
 use super::operands::{enabled, require, single};
 use crate::calls;
+use crate::flags::FlagSource;
 use crate::state::{self, FP_NZCV, mode};
-use crate::tx::{FlagSource, Tx};
+use crate::tx::Tx;
 use emu_ir::{Lane, Leave, Slot, Ty, insns};
 
 insns! {
