@@ -294,6 +294,8 @@ impl Emit<'_> {
         let r = self.reg(addr);
         let (pc, lookup) = (self.layout.pc, self.thunk(self.info.thunks.lookup));
         let wide = pc.ty == Ty::I64;
+        // Between words no page is found, and the engine sees to it. (Halfwords a frontend aligns itself.)
+        let page = -4096 | if self.layout.insn_shift == 2 { 3 } else { 0 };
         if r != 0 {
             // All values are dead from here on: temporaries are free.
             self.mov(Ty::I64, 0, r);
@@ -310,7 +312,7 @@ impl Emit<'_> {
             ; and ecx, CODE_MASK
             ; add rcx, [r15 + CODE]
             ; mov rdx, rax
-            ; and rdx, -4096
+            ; and rdx, page
             ; cmp [rcx], rdx
             ; jne extern lookup
             ; mov [r15 + PAGE_BASE], rdx
