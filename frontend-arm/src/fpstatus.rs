@@ -17,8 +17,8 @@ const VECTOR: u32 = 3 << 20 | 7 << 16;
 /// FPSCR.QC.
 const QC: u32 = 1 << 27;
 
-/// FPSCR's cumulative flags and the engine's.
-const FLAGS: [(u32, u32); 6] = [
+/// FPSCR's (and FPSR's) cumulative flags and the engine's.
+pub(crate) const FLAGS: [(u32, u32); 6] = [
     (1 << 0, FP_INVALID),
     (1 << 1, FP_DIVZERO),
     (1 << 2, FP_OVERFLOW),
@@ -27,8 +27,8 @@ const FLAGS: [(u32, u32); 6] = [
     (1 << 7, FP_DENORMAL),
 ];
 
-/// FPSCR.RMode to the engine's rounding mode, and back: both exchange 1 and 2.
-const fn round(mode: u32) -> u32 {
+/// FPSCR's (and FPCR's) RMode to the engine's rounding mode, and back: both exchange 1 and 2.
+pub(crate) const fn round(mode: u32) -> u32 {
     match mode & 3 {
         0 => Round::Nearest as u32,
         1 => Round::Up as u32,

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod a32;
+pub mod a64;
 pub mod calls;
 pub mod cp15;
 pub mod debug;

@@ -4,6 +4,7 @@
 //!
 //! After a change, `INSTA_UPDATE=always cargo test --test emu coverage` writes the snapshot anew.
 
+mod a64;
 mod arm;
 
 use crate::oracle::Random;

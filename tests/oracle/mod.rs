@@ -7,6 +7,7 @@
 //! `EMU_ORACLE_WRITE=1` writes the files anew, `EMU_ORACLE_ROUNDS` says how many fresh states each row gets,
 //! `EMU_ORACLE_SEED` which, and `EMU_ORACLE_ROW` restricts all but the writing to the rows whose names start so.
 
+mod a64;
 mod arm;
 mod check;
 mod process;

@@ -2,6 +2,7 @@
 //! `Cargo.toml`; `run` finds it there.
 #![forbid(unsafe_code)]
 
+pub mod a64;
 pub mod arm;
 pub mod devices;
 pub mod firmware;

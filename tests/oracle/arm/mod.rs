@@ -6,7 +6,7 @@ mod machine;
 mod plain;
 mod record;
 mod runs;
-mod states;
+pub(super) mod states;
 mod unpredictable;
 mod words;
 

@@ -7,7 +7,7 @@ use super::words::{Fields, touches_memory};
 
 /// Words that are hard as integers, as shift counts, as floats, as fixed point, or as vectors of bytes and halfwords.
 #[rustfmt::skip]
-const HARD32: &[u32] = &[
+pub const HARD32: &[u32] = &[
     0, 0x8000_0000, 0x3f80_0000, 0xbf80_0000, 0x4000_0000, 0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0xffc1_2345, 0x7f80_0001,
     0xffa0_0000, 1, 0x8000_0001, 0x007f_ffff, 0x807f_ffff, 0x0080_0000, 0x8080_0000, 0x7f7f_ffff, 0xff7f_ffff, 0x3f7f_ffff,
     0x4f00_0000, 0xcf00_0000, 0x4f80_0000, 0x4eff_ffff, 0x4700_0000, 0xc700_0000, 0x477f_ff00, 0x46ff_fe00, 0x3f00_0000,
@@ -33,7 +33,7 @@ const COUNTS: &[u32] = &[
 ];
 
 /// A doubleword: words or doubles that are hard, near each other, or random.
-fn doubleword(random: &mut Random) -> u64 {
+pub fn doubleword(random: &mut Random) -> u64 {
     let hard = |random: &mut Random| u64::from(random.pick(HARD32));
     let near = |random: &mut Random, exponents: u64| {
         let bits = random.next();

@@ -1,0 +1,164 @@
+//! Exception entry and return (Arm ARM DDI 0487, D1.3, AArch64.TakeException and AArch64.ExceptionReturn).
+
+use super::fault::{class, syndrome};
+use super::features::{Feature, Features};
+use super::state::{Cpu, psr, sctlr};
+use crate::platform::{FIQ, IRQ};
+use emu_ir::Fault;
+
+/// Offsets of vectors from the first of those for where the exception comes from.
+const SYNCHRONOUS: u64 = 0;
+const IRQ_VECTOR: u64 = 0x80;
+const FIQ_VECTOR: u64 = 0x100;
+/// ESR_ELx.IL: the instruction has 32 bits.
+const IL: u64 = 1 << 25;
+
+impl Cpu {
+    /// Enter EL1, to go on at the vector at `offset` and to return to `back`.
+    fn enter(&mut self, features: Features, offset: u64, back: u64) {
+        let from = match (self.el(), self.psr & psr::SP) {
+            (0, _) => 0x400,
+            (_, 0) => 0,
+            _ => 0x200,
+        };
+        self.sys.spsr = self.pstate().into();
+        self.sys.elr = back;
+        let kept = self.psr & (psr::PAN | psr::DIT);
+        let mut new = kept | 1 << psr::EL_SHIFT | psr::SP | psr::DAIF;
+        if features.has(Feature::Pan) && self.sys.sctlr & sctlr::SPAN == 0 {
+            new |= psr::PAN;
+        }
+        if features.has(Feature::Ssbs) && self.sys.sctlr & sctlr::DSSBS != 0 {
+            new |= psr::SSBS;
+        }
+        self.set_psr(new);
+        self.pc = (self.sys.vbar & !0x7ff).wrapping_add(from + offset);
+    }
+
+    /// Take the exception of a fault of the instruction at the pc.
+    pub fn raise(&mut self, features: Features, fault: Fault) {
+        let (mut ec, iss, addr) = syndrome(fault);
+        let is_abort = matches!(ec, class::INSTRUCTION_ABORT | class::DATA_ABORT);
+        if is_abort || ec == class::PC_ALIGNMENT {
+            self.sys.far = addr;
+        }
+        if is_abort && self.el() > 0 {
+            ec += 1; // from the same exception level
+        }
+        self.sys.esr = u64::from(ec) << 26 | IL | u64::from(iss);
+        let calls = matches!(ec, class::SVC | class::HVC | class::SMC);
+        let back = self.pc.wrapping_add(if calls { 4 } else { 0 });
+        self.enter(features, SYNCHRONOUS, back);
+    }
+
+    /// Take the most urgent of the pending interrupts that is not masked; whether one was.
+    pub fn interrupt(&mut self, features: Features, pending: u32) -> bool {
+        let vector = match pending {
+            p if p & FIQ != 0 && self.psr & psr::F == 0 => FIQ_VECTOR,
+            p if p & IRQ != 0 && self.psr & psr::I == 0 => IRQ_VECTOR,
+            _ => return false,
+        };
+        self.enter(features, vector, self.pc);
+        true
+    }
+
+    /// ERET: to where ELR_EL1 and SPSR_EL1 say. An illegal return (D1.3.4) sets PSTATE.IL and stays at its exception level.
+    pub fn exception_return(&mut self) {
+        let saved = self.sys.spsr as u32;
+        self.pc = self.sys.elr;
+        self.excl_armed = 0;
+        self.set_nzcv(saved);
+        let flags = 0xf << psr::V_SHIFT;
+        let legal = matches!(saved & psr::M, 0b00000 | 0b00100 | 0b00101);
+        let new = if legal {
+            saved & !flags
+        } else {
+            saved & !flags & !psr::M | self.psr & psr::M | psr::IL
+        };
+        self.set_psr(new & KEPT);
+    }
+}
+
+/// The bits of an SPSR that PSTATE has.
+const KEPT: u32 = psr::M | psr::DAIF | psr::BTYPE | psr::SSBS | psr::IL | psr::SS | psr::PAN | psr::UAO | psr::DIT;
+
+#[cfg(test)]
+mod tests {
+    use super::super::fault::{WNR, abort, exception};
+    use super::super::state::mode;
+    use super::*;
+    use emu_ir::Access;
+
+    fn at_el0() -> Cpu {
+        let mut cpu = Cpu::reset();
+        cpu.sys.vbar = 0xffff_0000_0000_0800;
+        (cpu.pc, cpu.sp[0]) = (0x1000, 0x7000);
+        cpu.set_psr(0);
+        cpu.set_nzcv(0xa000_0000);
+        cpu
+    }
+
+    #[test]
+    fn a_system_call_enters_el1_behind_itself() {
+        let mut cpu = at_el0();
+
+        cpu.raise(Features::ALL, exception(class::SVC, 7));
+
+        assert_eq!((cpu.el(), cpu.pc), (1, 0xffff_0000_0000_0c00));
+        assert_eq!(
+            (cpu.sys.elr, cpu.sys.spsr, cpu.sys.esr),
+            (0x1004, 0xa000_0000, 0x5600_0007)
+        );
+        assert_eq!(cpu.psr & psr::DAIF, psr::DAIF);
+        assert_eq!((cpu.sp[0], cpu.mode & mode::EL), (0x7000, 1));
+    }
+
+    #[test]
+    fn an_abort_tells_where_it_came_from() {
+        let fault = abort(0x1234, Access::Write, 0b00_0111);
+        let mut cpu = at_el0();
+        cpu.raise(Features::ALL, fault);
+        assert_eq!((cpu.sys.esr, cpu.sys.far), (0x9200_0000 | 7 | u64::from(WNR), 0x1234));
+
+        cpu.raise(Features::ALL, fault);
+
+        assert_eq!((cpu.sys.esr >> 26, cpu.pc), (0x25, 0xffff_0000_0000_0a00));
+    }
+
+    #[test]
+    fn a_return_brings_back_what_was_saved() {
+        let mut cpu = at_el0();
+        let before = cpu;
+        cpu.excl_armed = 3;
+        cpu.raise(Features::ALL, exception(class::BRK, 0));
+
+        cpu.exception_return();
+
+        assert_eq!(
+            (cpu.pc, cpu.psr, cpu.nzcv(), cpu.x),
+            (before.pc, before.psr, before.nzcv(), before.x)
+        );
+        assert_eq!((cpu.mode, cpu.excl_armed), (before.mode, 0));
+    }
+
+    #[test]
+    fn an_illegal_return_stays_at_its_level() {
+        let mut cpu = Cpu::reset();
+        (cpu.sys.elr, cpu.sys.spsr) = (0x2000, 0b01001); // to EL2
+
+        cpu.exception_return();
+
+        assert_eq!((cpu.el(), cpu.psr & psr::IL, cpu.pc), (1, psr::IL, 0x2000));
+    }
+
+    #[test]
+    fn masked_interrupts_are_not_taken() {
+        let mut cpu = at_el0();
+        cpu.set_psr(psr::I);
+
+        assert!(!cpu.interrupt(Features::ALL, IRQ));
+        assert!(cpu.interrupt(Features::ALL, IRQ | FIQ));
+
+        assert_eq!((cpu.pc, cpu.sys.elr), (0xffff_0000_0000_0d00, 0x1000));
+    }
+}

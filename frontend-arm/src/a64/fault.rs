@@ -1,0 +1,71 @@
+//! Faults: the exceptions that instructions end in. Of a [`Fault::Guest`] the class is the exception class and the info the
+//! instruction specific syndrome, as ESR_ELx has them (Arm ARM DDI 0487, D19.2, ESR_ELx).
+
+use emu_ir::{Access, Fault};
+
+/// Exception classes (ESR_ELx.EC); of an abort the one from a lower exception level.
+#[allow(missing_docs)]
+pub mod class {
+    pub const UNKNOWN: u32 = 0x00;
+    pub const WFX: u32 = 0x01;
+    pub const FP_ACCESS: u32 = 0x07;
+    pub const PAUTH: u32 = 0x09;
+    pub const BTI: u32 = 0x0d;
+    pub const ILLEGAL_STATE: u32 = 0x0e;
+    pub const SVC: u32 = 0x15;
+    pub const HVC: u32 = 0x16;
+    pub const SMC: u32 = 0x17;
+    pub const SYSTEM: u32 = 0x18;
+    pub const PAC_FAIL: u32 = 0x1c;
+    pub const INSTRUCTION_ABORT: u32 = 0x20;
+    pub const PC_ALIGNMENT: u32 = 0x22;
+    pub const DATA_ABORT: u32 = 0x24;
+    pub const SP_ALIGNMENT: u32 = 0x26;
+    pub const BRK: u32 = 0x3c;
+}
+
+/// ISS.WnR of a data abort.
+pub const WNR: u32 = 1 << 6;
+/// ISS.CM of a data abort: cache maintenance or address translation.
+pub const CM: u32 = 1 << 8;
+/// Fault status code: alignment fault.
+pub const ALIGNMENT: u32 = 0b10_0001;
+/// Fault status code: synchronous external abort, not on a walk.
+pub const EXTERNAL: u32 = 0b01_0000;
+/// ISS of an access to floating point that is trapped: CV, and no condition (A64).
+pub const FP_TRAP: u32 = 1 << 24 | 0xe << 20;
+
+/// An exception of a class, with a syndrome and no address.
+pub const fn exception(class: u32, iss: u32) -> Fault {
+    Fault::Guest {
+        class,
+        addr: 0,
+        info: iss,
+    }
+}
+
+/// The exception of an instruction that is Undefined.
+pub const UNDEFINED: Fault = exception(class::UNKNOWN, 0);
+
+/// An abort of an access to `va`, with a fault status code.
+pub const fn abort(va: u64, access: Access, status: u32) -> Fault {
+    let (class, info) = match access {
+        Access::Execute => (class::INSTRUCTION_ABORT, status),
+        Access::Read => (class::DATA_ABORT, status),
+        Access::Write => (class::DATA_ABORT, status | WNR),
+    };
+    Fault::Guest { class, addr: va, info }
+}
+
+/// A fault's exception class, syndrome and address.
+pub const fn syndrome(fault: Fault) -> (u32, u32, u64) {
+    match fault {
+        Fault::Guest { class, addr, info } => (class, info, addr),
+        Fault::Bus { addr, access } => syndrome(abort(addr, access, EXTERNAL)),
+        Fault::Alignment {
+            addr,
+            access: Access::Execute,
+        } => (class::PC_ALIGNMENT, 0, addr),
+        Fault::Alignment { addr, access } => syndrome(abort(addr, access, ALIGNMENT)),
+    }
+}

@@ -1,0 +1,123 @@
+//! AArch64 as the engine sees it: [`A64`] implements [`emu_ir::Guest`] by delegation. There is no MMU: addresses are physical.
+
+use super::calls::{CALLS, name};
+use super::model::A64;
+use super::state::{self, Cpu};
+use super::translate::translate;
+use crate::platform::{FIQ, IRQ};
+use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Ty};
+
+/// Where things are in [`Cpu`].
+pub static LAYOUT: Layout = Layout {
+    pc: state::PC,
+    mode: state::MODE,
+    fp_flags: state::FP_FLAGS,
+    fp_round: state::FP_ROUND,
+    insn_shift: 2,
+    pins: &PINS,
+    names: &NAMES,
+    helper: name,
+};
+
+/// Registers by how often compiled code uses them.
+const PINS: [Slot; 9] = [
+    state::x(0),
+    state::x(1),
+    state::SP,
+    state::x(2),
+    state::x(19),
+    state::x(3),
+    state::x(20),
+    state::x(4),
+    state::x(30),
+];
+
+#[allow(
+    clippy::indexing_slicing,
+    reason = "evaluated at compile time, where an index out of range is an error"
+)]
+const NAMES: [(Slot, &str); 160 + state::NAMES.len()] = {
+    const X: [&str; 32] = [
+        "x0", "x1", "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14", "x15", "x16",
+        "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25", "x26", "x27", "x28", "x29", "x30", "sp",
+    ];
+    const Q: [&str; 32] = [
+        "q0", "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q10", "q11", "q12", "q13", "q14", "q15", "q16",
+        "q17", "q18", "q19", "q20", "q21", "q22", "q23", "q24", "q25", "q26", "q27", "q28", "q29", "q30", "q31",
+    ];
+    const D: [&str; 32] = [
+        "d0", "d1", "d2", "d3", "d4", "d5", "d6", "d7", "d8", "d9", "d10", "d11", "d12", "d13", "d14", "d15", "d16",
+        "d17", "d18", "d19", "d20", "d21", "d22", "d23", "d24", "d25", "d26", "d27", "d28", "d29", "d30", "d31",
+    ];
+    const S: [&str; 32] = [
+        "s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8", "s9", "s10", "s11", "s12", "s13", "s14", "s15", "s16",
+        "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29", "s30", "s31",
+    ];
+    let mut all = [(state::SP, ""); 160 + state::NAMES.len()];
+    let mut i = 0;
+    while i < 32 {
+        let n = i as u32;
+        all[i] = (state::x(n), X[i]);
+        all[32 + i] = (state::v(n, Ty::V128), Q[i]);
+        all[64 + i] = (state::v(n, Ty::F64), D[i]);
+        all[96 + i] = (state::v(n, Ty::V64), D[i]);
+        all[128 + i] = (state::v(n, Ty::F32), S[i]);
+        i += 1;
+    }
+    i = 0;
+    while i < state::NAMES.len() {
+        all[160 + i] = state::NAMES[i];
+        i += 1;
+    }
+    all
+};
+
+impl Guest for A64 {
+    type State = Cpu;
+    const LAYOUT: &'static Layout = &LAYOUT;
+    const HELPERS: &'static [Helper<A64>] = CALLS;
+
+    fn translate(
+        &self,
+        key: BlockKey,
+        offset: u32,
+        limit: u32,
+        fetch: &mut dyn Fetch,
+        b: &mut Builder,
+    ) -> Result<(), Fault> {
+        translate(self.features, key, offset, limit, fetch, b)
+    }
+
+    fn walk(&self, _: &Cpu, _: &mut dyn Bus, va: u64, _: Access, _: u8) -> Result<Page, Fault> {
+        Ok(Page {
+            phys: va & !0xfff,
+            read: true,
+            write: true,
+            exec: true,
+            global: true,
+            // With the MMU off, code looks at alignment itself: see `mode::ALIGN`.
+            strict: false,
+            size: 12,
+        })
+    }
+
+    fn context(&self, _: &Cpu, _: u8) -> Context {
+        Context::default()
+    }
+
+    fn restore(&self, s: &mut Cpu, pc: u64, _: u32) {
+        s.pc = pc;
+    }
+
+    fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+        s.raise(self.features, fault);
+    }
+
+    fn interrupt(&mut self, s: &mut Cpu, pending: u32) -> bool {
+        s.interrupt(self.features, pending)
+    }
+
+    fn wakes(&self, _: &Cpu, pending: u32) -> bool {
+        pending & (IRQ | FIQ) != 0
+    }
+}

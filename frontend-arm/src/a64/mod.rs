@@ -1,0 +1,128 @@
+//! The 64-bit instruction set, A64: rows with their meaning, one file a group of the manual's encoding index (Arm ARM DDI
+//! 0487, C4.1). A table says which feature its rows need; a CPU without it has them Undefined.
+//!
+//! **AArch32 at EL0.** A 64-bit kernel may run 32-bit programs. AArch64's registers then hold AArch32's (D1.20.1): R0 to R14
+//! are the low halves of X0 to X14, D0 to D31 are V0 to V15 in order, the pc, flags, exclusive monitor and floating-point
+//! status are the same. The code of such programs comes from [`a32`](crate::a32) as it is, written in the slots of its own
+//! state; what is written there is renamed, slot by slot, to those here: a get of R`n` is a get of X`n`, truncated, a set one
+//! zero-extended. So the host registers that X0 to X14 are pinned to serve both states of execution, and ERET to AArch32 and
+//! the exceptions from there move nothing. Bit 31 of [`mode`](state::mode) is kept for telling a block of AArch32, the others
+//! are then those of [`crate::state::mode`]. Helpers of AArch32 see a [`crate::Cpu`] made for the call.
+//!
+//! **EL2.** Exception levels are numbers of two bits everywhere, stack pointers are there for all; registers of EL1 stand in
+//! [`state::Sys`] so that those of EL2 can stand beside; contexts name regime and VMID.
+//!
+//! **Floating point and Advanced SIMD** (the group "Data Processing -- Scalar Floating-Point and Advanced SIMD") go to
+//! [`fp`] (scalar, and the loads and stores of V registers) and `simd/` (one file a class of the encoding index), a list
+//! `TABLES` each, added to [`TABLES`] below. The driver has checked that they are enabled before a row of theirs runs
+//! ([`translate`]). A write of less than a V register makes the rest of it zero: [`fp::set`].
+
+pub mod atomic;
+pub mod branch;
+pub mod calls;
+pub mod checksum;
+pub mod crc32;
+pub mod exception;
+pub mod exclusive;
+pub mod fault;
+pub mod features;
+pub mod flagm;
+pub mod fp;
+pub mod guest;
+pub mod immediate;
+pub mod load_store;
+pub mod model;
+pub mod pair;
+pub mod pstate;
+pub mod register;
+pub mod state;
+pub mod sys;
+pub mod system;
+pub mod table;
+pub mod translate;
+pub mod tx;
+
+use emu_ir::pattern::{Decoder, assert_unambiguous};
+use std::sync::LazyLock;
+
+pub use features::{Feature, Features};
+pub use model::A64;
+pub use state::Cpu;
+pub use table::{Insn, Row, Table};
+
+/// Data processing on general-purpose registers.
+pub const DATA: &[Table] = &[
+    immediate::ADDRESS,
+    immediate::ARITHMETIC,
+    immediate::LOGICAL,
+    immediate::MOVE,
+    immediate::BIT_FIELD,
+    register::LOGICAL,
+    register::SHIFTED,
+    register::EXTENDED,
+    register::CARRY,
+    register::COMPARE,
+    register::SELECT,
+    register::TWO_SOURCES,
+    register::ONE_SOURCE,
+    register::THREE_SOURCES,
+    crc32::CRC32,
+    flagm::FLAGM,
+    flagm::FLAGM2,
+];
+
+/// Branches, exception generation and system instructions.
+pub const CONTROL: &[Table] = &[
+    branch::DIRECT,
+    branch::INDIRECT,
+    branch::EXCEPTIONS,
+    system::HINTS,
+    system::BARRIERS,
+    system::SPECULATION,
+    system::REGISTERS,
+];
+
+/// Loads and stores of general-purpose registers.
+pub const MEMORY: &[Table] = &[
+    load_store::LITERAL,
+    load_store::UNSIGNED,
+    load_store::UNSCALED,
+    load_store::POST_INDEXED,
+    load_store::UNPRIVILEGED,
+    load_store::PRE_INDEXED,
+    load_store::REGISTER,
+    load_store::ORDERED,
+    pair::PAIRS,
+    exclusive::EXCLUSIVE,
+    exclusive::ORDERED,
+    exclusive::LIMITED,
+    exclusive::RCPC,
+    atomic::COMPARE,
+    atomic::MODIFY,
+];
+
+/// All tables, by group.
+pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES];
+
+#[allow(long_running_const_eval)]
+const _: () = {
+    assert_unambiguous(DATA);
+    assert_unambiguous(CONTROL);
+    assert_unambiguous(MEMORY);
+    assert_unambiguous(fp::TABLES);
+};
+
+/// Every row.
+pub fn rows() -> impl Iterator<Item = &'static Row<Insn>> {
+    TABLES
+        .iter()
+        .flat_map(|group| group.iter())
+        .flat_map(|table| table.iter())
+}
+
+static DECODER: LazyLock<Decoder<Insn>> = LazyLock::new(|| Decoder::new(&TABLES.concat(), 0xffe0_0c00));
+
+/// The decoder, made at the first call.
+pub fn decoder() -> &'static Decoder<Insn> {
+    &DECODER
+}

@@ -1,0 +1,253 @@
+//! AArch64's architectural state as plain data: what a snapshot holds and every accelerator loads.
+//!
+//! X31 in `x` is the current stack pointer; those of the exception levels that are not in use are in `sp` (Arm ARM DDI 0487,
+//! D1.7.2). PSTATE is kept in pieces, its flags a byte each; bits that change what code means are in the mode word, [`mode`].
+
+use bytemuck::{Pod, Zeroable};
+use emu_ir::{Slot, Ty};
+use serde::{Deserialize, Serialize};
+use std::mem::offset_of;
+
+/// Bits of [`Cpu::mode`]: all that a translation depends on besides its bytes. Bit 31 is kept for AArch32 state.
+pub mod mode {
+    /// Exception level: bits 1:0.
+    pub const EL: u32 = 3;
+    /// Data is big-endian (SCTLR_ELx.EE, SCTLR_EL1.E0E at EL0).
+    pub const E: u32 = 1 << 2;
+    /// Every access must be aligned: SCTLR_ELx.A is 1 or SCTLR_ELx.M 0.
+    pub const ALIGN: u32 = 1 << 3;
+    /// A base that is SP must be a multiple of 16 (SCTLR_ELx.SA, SCTLR_EL1.SA0 at EL0).
+    pub const SP_ALIGN: u32 = 1 << 4;
+    /// Floating point and Advanced SIMD are enabled (CPACR_EL1.FPEN for this level).
+    pub const FP: u32 = 1 << 5;
+    /// FPCR.FZ.
+    pub const FZ: u32 = 1 << 6;
+    /// FPCR.FZ16.
+    pub const FZ16: u32 = 1 << 7;
+    /// FPCR.DN.
+    pub const DN: u32 = 1 << 8;
+    /// FPCR.AHP.
+    pub const AHP: u32 = 1 << 9;
+    /// LDTR and STTR access memory as EL0 does: at EL1, where PSTATE.UAO is 0.
+    pub const UNPRIVILEGED: u32 = 1 << 10;
+}
+
+/// Bits of [`Cpu::psr`], at their places in SPSR_ELx.
+pub mod psr {
+    /// The stack pointer in use is that of the exception level (PSTATE.SP).
+    pub const SP: u32 = 1 << 0;
+    /// Where PSTATE.EL is.
+    pub const EL_SHIFT: u32 = 2;
+    /// PSTATE.EL.
+    pub const EL: u32 = 3 << EL_SHIFT;
+    /// PSTATE.SP and EL: the mode, of which bit 4 says AArch32.
+    pub const M: u32 = 0x1f;
+    /// PSTATE.F.
+    pub const F: u32 = 1 << 6;
+    /// PSTATE.I.
+    pub const I: u32 = 1 << 7;
+    /// PSTATE.A.
+    pub const A: u32 = 1 << 8;
+    /// PSTATE.D.
+    pub const D: u32 = 1 << 9;
+    /// PSTATE.D, A, I and F.
+    pub const DAIF: u32 = D | A | I | F;
+    /// PSTATE.BTYPE.
+    pub const BTYPE: u32 = 3 << 10;
+    /// PSTATE.SSBS.
+    pub const SSBS: u32 = 1 << 12;
+    /// PSTATE.IL.
+    pub const IL: u32 = 1 << 20;
+    /// PSTATE.SS.
+    pub const SS: u32 = 1 << 21;
+    /// PSTATE.PAN.
+    pub const PAN: u32 = 1 << 22;
+    /// PSTATE.UAO.
+    pub const UAO: u32 = 1 << 23;
+    /// PSTATE.DIT.
+    pub const DIT: u32 = 1 << 24;
+    /// Where PSTATE.V, the lowest of the condition flags, is.
+    pub const V_SHIFT: u32 = 28;
+}
+
+/// Bits of SCTLR_EL1.
+pub mod sctlr {
+    /// The MMU is on.
+    pub const M: u64 = 1 << 0;
+    /// Accesses must be aligned.
+    pub const A: u64 = 1 << 1;
+    /// SP must be aligned at EL1.
+    pub const SA: u64 = 1 << 3;
+    /// SP must be aligned at EL0.
+    pub const SA0: u64 = 1 << 4;
+    /// EL0 may mask interrupts.
+    pub const UMA: u64 = 1 << 9;
+    /// EL0 may use DC ZVA.
+    pub const DZE: u64 = 1 << 14;
+    /// EL0 may read CTR_EL0.
+    pub const UCT: u64 = 1 << 15;
+    /// Exceptions leave PSTATE.PAN as it is.
+    pub const SPAN: u64 = 1 << 23;
+    /// EL0's data is big-endian.
+    pub const E0E: u64 = 1 << 24;
+    /// EL1's data is big-endian.
+    pub const EE: u64 = 1 << 25;
+    /// EL0 may maintain caches.
+    pub const UCI: u64 = 1 << 26;
+    /// PSTATE.SSBS after an exception.
+    pub const DSSBS: u64 = 1 << 44;
+}
+
+/// System registers, those of EL1 by their names without the suffix.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
+#[repr(C)]
+#[allow(missing_docs)]
+pub struct Sys {
+    pub sctlr: u64,
+    pub cpacr: u64,
+    pub vbar: u64,
+    pub elr: u64,
+    pub spsr: u64,
+    pub esr: u64,
+    pub far: u64,
+    pub tpidr_el0: u64,
+    pub tpidrro_el0: u64,
+    pub tpidr: u64,
+    /// The keys of pointer authentication, low half first: APIA, APIB, APDA, APDB, APGA.
+    pub keys: [[u64; 2]; 5],
+}
+
+/// The state of one vCPU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
+#[repr(C, align(16))]
+pub struct Cpu {
+    /// The address of the next instruction.
+    pub pc: u64,
+    /// The mode word: see [`mode`].
+    pub mode: u32,
+    /// PSTATE but for the condition flags: see [`psr`].
+    pub psr: u32,
+    /// PSTATE.N, 0 or 1.
+    pub n: u8,
+    /// PSTATE.Z, 0 or 1.
+    pub z: u8,
+    /// PSTATE.C, 0 or 1.
+    pub c: u8,
+    /// PSTATE.V, 0 or 1.
+    pub v: u8,
+    /// The exclusive monitor: 0, or 1 + log2 of the bytes that it is armed for.
+    pub excl_armed: u32,
+    /// The exclusive monitor's virtual address.
+    pub excl_addr: u64,
+    /// What a load-exclusive read there (zero-extended), the low half first.
+    pub excl_value: [u64; 2],
+    /// FPSR's cumulative flags as `emu_ir::FP_*`.
+    pub fp_flags: u32,
+    /// FPCR.RMode as an `emu_ir::Round`.
+    pub fp_round: u32,
+    /// FPCR bits AHP, DN, FZ, Stride, FZ16 and Len (RMode is in `fp_round`).
+    pub fpcr: u32,
+    /// Zero: keeps what follows aligned.
+    pub reserved: u32,
+    /// X0 to X30, and the stack pointer in use.
+    pub x: [u64; 32],
+    /// V0 to V31, the low half first.
+    pub q: [[u64; 2]; 32],
+    /// FPSR.QC: not zero when set.
+    pub qc: [u64; 2],
+    /// SP_EL0 to SP_EL3; that of the stack pointer in use is in `x`.
+    pub sp: [u64; 4],
+    /// System registers.
+    pub sys: Sys,
+    /// Zero: no padding.
+    pub reserved2: [u64; Cpu::TAIL],
+}
+
+impl Cpu {
+    /// Doublewords that fill the state up to its alignment.
+    const TAIL: usize = size_of::<Sys>() / 8 % 2;
+}
+
+const fn word(off: usize) -> Slot {
+    Slot::new(off, Ty::I32)
+}
+const fn long(off: usize) -> Slot {
+    Slot::new(off, Ty::I64)
+}
+
+/// The slot of X`n`, 31 the stack pointer in use.
+pub const fn x(n: u32) -> Slot {
+    long(offset_of!(Cpu, x)).nth(n & 31)
+}
+/// The stack pointer in use.
+pub const SP: Slot = x(31);
+/// The address of the next instruction.
+pub const PC: Slot = long(offset_of!(Cpu, pc));
+/// PSTATE.N, Z, C, V.
+pub const NZCV: [Slot; 4] = [
+    Slot::new(offset_of!(Cpu, n), Ty::I8),
+    Slot::new(offset_of!(Cpu, z), Ty::I8),
+    Slot::new(offset_of!(Cpu, c), Ty::I8),
+    Slot::new(offset_of!(Cpu, v), Ty::I8),
+];
+/// The mode word.
+pub const MODE: Slot = word(offset_of!(Cpu, mode));
+/// PSTATE but for the condition flags.
+pub const PSR: Slot = word(offset_of!(Cpu, psr));
+/// The exclusive monitor.
+pub const EXCL_ARMED: Slot = word(offset_of!(Cpu, excl_armed));
+/// The exclusive monitor's address.
+pub const EXCL_ADDR: Slot = long(offset_of!(Cpu, excl_addr));
+/// The exclusive monitor's value.
+pub const EXCL_VALUE: Slot = Slot::new(offset_of!(Cpu, excl_value), Ty::V128);
+/// Its low half.
+pub const EXCL_LOW: Slot = long(offset_of!(Cpu, excl_value));
+/// FPSR's cumulative flags.
+pub const FP_FLAGS: Slot = word(offset_of!(Cpu, fp_flags));
+/// FPCR.RMode.
+pub const FP_ROUND: Slot = word(offset_of!(Cpu, fp_round));
+/// FPCR but for RMode.
+pub const FPCR: Slot = word(offset_of!(Cpu, fpcr));
+/// FPSR.QC, sticky: not zero when set.
+pub const QC: Slot = Slot::new(offset_of!(Cpu, qc), Ty::V128);
+const fn sys(off: usize) -> Slot {
+    long(offset_of!(Cpu, sys) + off)
+}
+/// TPIDR_EL0, which programs reach thread-local data by.
+pub const TPIDR_EL0: Slot = sys(offset_of!(Sys, tpidr_el0));
+/// TPIDRRO_EL0.
+pub const TPIDRRO_EL0: Slot = sys(offset_of!(Sys, tpidrro_el0));
+/// TPIDR_EL1, which Linux keeps its per-CPU offset in.
+pub const TPIDR_EL1: Slot = sys(offset_of!(Sys, tpidr));
+
+/// The low bits of V`n` as a type, all 128 as V128.
+pub const fn v(n: u32, ty: Ty) -> Slot {
+    Slot::new(offset_of!(Cpu, q) + 16 * (n as usize & 31), ty)
+}
+/// The high half of V`n`, as V64.
+pub const fn v_high(n: u32) -> Slot {
+    Slot::new(offset_of!(Cpu, q) + 16 * (n as usize & 31) + 8, Ty::V64)
+}
+
+/// Names of the slots other than X0 to X30, SP and the vector registers, for listings.
+pub const NAMES: [(Slot, &str); 19] = [
+    (PC, "pc"),
+    (NZCV[0], "n"),
+    (NZCV[1], "z"),
+    (NZCV[2], "c"),
+    (NZCV[3], "v"),
+    (MODE, "mode"),
+    (PSR, "psr"),
+    (EXCL_ARMED, "excl_armed"),
+    (EXCL_ADDR, "excl_addr"),
+    (EXCL_VALUE, "excl_value"),
+    (EXCL_LOW, "excl_low"),
+    (FP_FLAGS, "fp_flags"),
+    (FP_ROUND, "fp_round"),
+    (FPCR, "fpcr"),
+    (QC, "qc"),
+    (TPIDR_EL0, "tpidr_el0"),
+    (TPIDRRO_EL0, "tpidrro_el0"),
+    (TPIDR_EL1, "tpidr_el1"),
+    (sys(offset_of!(Sys, sctlr)), "sctlr_el1"),
+];

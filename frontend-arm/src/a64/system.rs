@@ -1,0 +1,156 @@
+//! System instructions (Arm ARM DDI 0487, C4.1, "Branches, Exception Generating and System instructions"; C5).
+
+use super::calls;
+use super::features::Feature;
+use super::state::{self, EXCL_ARMED};
+use super::sys::{at, encoding};
+use super::tx::Tx;
+use emu_ir::{Fence, Leave, Mem, Slot, Ty, insns};
+
+insns! {
+    /// Hints: what is not here does nothing.
+    HINTS: Tx;
+    "1101010100 0 00 011 0010 ---- --- 11111" => hint()
+    "1101010100 0 00 011 0010 0000 000 11111" => nop()
+    "1101010100 0 00 011 0010 0000 001 11111" => yield_()
+    "1101010100 0 00 011 0010 0000 010 11111" => wfe()
+    "1101010100 0 00 011 0010 0000 011 11111" => wfi()
+    "1101010100 0 00 011 0010 0000 100 11111" => sev()
+    "1101010100 0 00 011 0010 0000 101 11111" => sevl()
+    "1101010100 0 00 011 0010 0010 100 11111" => csdb()
+    "1101010100 0 00 011 0010 0100 ii0 11111" => bti(i)
+}
+
+insns! {
+    /// Barriers. Of what DMB and DSB say only the kind of access matters here.
+    BARRIERS: Tx;
+    "1101010100 0 00 011 0011 ---- 010 11111" => clrex()
+    "1101010100 0 00 011 0011 ---- 100 11111" => dsb()
+    "1101010100 0 00 011 0011 --kk 101 11111" => dmb(k)
+    "1101010100 0 00 011 0011 ---- 110 11111" => isb()
+}
+
+insns! {
+    /// FEAT_SB.
+    SPECULATION: Tx, needs Feature::Sb;
+    "1101010100 0 00 011 0011 0000 111 11111" => sb()
+}
+
+insns! {
+    /// PSTATE, system registers and system instructions.
+    REGISTERS: Tx;
+    "1101010100 0 00 ooo 0100 iiii ppp 11111" => msr_imm(o, i, p)
+    "1101010100 0 1 --------------- ttttt" => msr(t)
+    "1101010100 1 1 --------------- ttttt" => mrs(t)
+    "1101010100 0 01 -------------- ttttt" => sys(t)
+    "1101010100 1 01 -------------- -----" => sysl()
+    "1101010100 0 01 011 0111 0100 001 ttttt" => dc_zva(t)
+}
+
+/// A hint that nothing is done for.
+fn hint(_: &mut Tx) {}
+/// NOP.
+fn nop(_: &mut Tx) {}
+/// SEV: an event is never waited for.
+fn sev(_: &mut Tx) {}
+/// SEVL: as SEV.
+fn sevl(_: &mut Tx) {}
+/// CSDB: nothing is speculated.
+fn csdb(_: &mut Tx) {}
+/// BTI: a landing pad where FEAT_BTI is, else nothing.
+fn bti(_: &mut Tx, _kind: u32) {}
+/// YIELD.
+fn yield_(t: &mut Tx) {
+    t.exit_after(Leave::Yield);
+}
+/// WFE: an event may come at any time, so that giving way is enough.
+fn wfe(t: &mut Tx) {
+    t.exit_after(Leave::Yield);
+}
+/// WFI.
+fn wfi(t: &mut Tx) {
+    t.exit_after(Leave::Wait);
+}
+
+/// CLREX.
+fn clrex(t: &mut Tx) {
+    let zero = t.b.i32(0);
+    t.b.set(EXCL_ARMED, zero);
+}
+/// DSB: what the CPU itself has done is complete.
+fn dsb(t: &mut Tx) {
+    t.b.barrier(Fence::Full);
+}
+/// DMB: `k` is 1 for loads against what follows, 2 for stores against stores, else everything.
+fn dmb(t: &mut Tx, k: u32) {
+    let light = matches!(k, 1 | 2);
+    t.b.barrier(if light { Fence::Light } else { Fence::Full });
+}
+/// ISB: what follows is fetched anew.
+fn isb(t: &mut Tx) {
+    t.refetch_next();
+}
+/// SB: nothing is speculated.
+fn sb(_: &mut Tx) {}
+
+/// The slot of the instruction's register, if it is read and written where it lies at this exception level.
+fn plain(t: &Tx, write: bool) -> Option<Slot> {
+    match encoding(t.word) {
+        at::TPIDR_EL0 => Some(state::TPIDR_EL0),
+        at::TPIDRRO_EL0 if t.el() > 0 || !write => Some(state::TPIDRRO_EL0),
+        at::TPIDR_EL1 if t.el() > 0 => Some(state::TPIDR_EL1),
+        _ => None,
+    }
+}
+
+/// MRS.
+fn mrs(t: &mut Tx, r: u32) {
+    let v = if let Some(slot) = plain(t, false) {
+        t.b.get(slot)
+    } else {
+        let word = t.b.i32(t.word);
+        t.b.call(Ty::I64, calls::SYS_READ, &[word])
+    };
+    t.set(r, v);
+}
+/// MSR (register).
+fn msr(t: &mut Tx, r: u32) {
+    let v = t.x(r);
+    if let Some(slot) = plain(t, true) {
+        return t.b.set(slot, v);
+    }
+    if encoding(t.word) == at::NZCV {
+        let flags = [31, 30, 29, 28].map(|k| t.bit(v, k));
+        return t.flags.set_all(t.b, flags);
+    }
+    sys(t, r);
+}
+/// MSR (immediate): `o`:`p` is the field of PSTATE.
+fn msr_imm(t: &mut Tx, o: u32, i: u32, p: u32) {
+    let (field, i, word) = (t.b.i32(o << 3 | p), t.b.i32(i), t.b.i32(t.word));
+    t.b.call(Ty::I32, calls::PSTATE_WRITE, &[field, i, word]);
+    t.exit_after(Leave::Sync);
+}
+/// SYS: AT, DC, IC, TLBI and their like.
+fn sys(t: &mut Tx, r: u32) {
+    let (word, v) = (t.b.i32(t.word), t.x(r));
+    t.b.call(Ty::I32, calls::SYS_WRITE, &[word, v]);
+    t.exit_after(Leave::Sync);
+}
+/// SYSL: none is implemented.
+fn sysl(t: &mut Tx) {
+    t.undefined();
+}
+/// DC ZVA: the 64 bytes around the address become zero (DCZID_EL0.BS is 4).
+fn dc_zva(t: &mut Tx, r: u32) {
+    if t.el() == 0 {
+        let word = t.b.i32(t.word);
+        t.b.call(Ty::I32, calls::ZVA_ALLOWED, &[word]);
+    }
+    let (addr, line) = (t.x(r), t.i64(!63));
+    let (addr, zero) = (t.b.and(addr, line), t.b.vec(Ty::V128, 0));
+    for at in [0, 16, 32, 48] {
+        let to = t.plus(addr, at);
+        t.b.store(to, zero, Mem::new(4, 0));
+    }
+}

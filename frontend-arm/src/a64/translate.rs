@@ -1,0 +1,160 @@
+//! The translation driver: fetch, decode, and where a block ends.
+
+use super::decoder;
+use super::fault::{FP_TRAP, class};
+use super::features::Features;
+use super::state::mode;
+use super::tx::Tx;
+use emu_ir::{BlockKey, Builder, Fault, Fetch};
+
+/// A block ends after the instruction that exceeds this many operations.
+const MAX_OPS: usize = 4000;
+/// Bytes in a page of guest memory.
+const PAGE: u32 = 4096;
+
+/// Translate the block at `key`, `offset` bytes into its page; see [`emu_ir::Guest::translate`].
+///
+/// # Errors
+/// If the first instruction cannot be fetched.
+pub fn translate(
+    features: Features,
+    key: BlockKey,
+    offset: u32,
+    limit: u32,
+    fetch: &mut dyn Fetch,
+    b: &mut Builder,
+) -> Result<(), Fault> {
+    let mut t = Tx::new(b, features, key.mode as u32, offset);
+    for n in 0.. {
+        let at = t.next();
+        match fetch.u32(at) {
+            Ok(word) => insn(&mut t, at, word),
+            Err(fault) if n == 0 => return Err(fault),
+            Err(_) => t.stop = true,
+        }
+        if t.ended {
+            break;
+        }
+        let full = n + 1 >= limit || t.b.len() > MAX_OPS || t.next() >= PAGE;
+        if t.stop || full {
+            t.goto_next(false);
+            break;
+        }
+    }
+    let bytes = t.next() - offset;
+    b.block.guest_bytes = bytes;
+    Ok(())
+}
+
+/// Whether the word is of floating point or Advanced SIMD: the loads and stores of their registers, and their data processing.
+const fn is_simd(word: u32) -> bool {
+    word >> 26 & 3 == 3
+}
+
+fn insn(t: &mut Tx, at: u32, word: u32) {
+    (t.offset, t.word) = (at, word);
+    t.b.insn(at as u16, 0);
+    match decoder().find(word).filter(|row| t.features.allows(row.needs)) {
+        Some(_) if is_simd(word) && t.mode & mode::FP == 0 => t.exception(class::FP_ACCESS, FP_TRAP),
+        Some(row) => (row.run)(t, word),
+        None => t.undefined(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::calls::{EXCEPTION, SP_ALIGNMENT, UNDEFINED};
+    use super::super::features::Feature;
+    use super::*;
+    use emu_ir::{Access, Op};
+
+    const PAGE_END: Fault = Fault::Bus {
+        addr: 0x1000,
+        access: Access::Execute,
+    };
+
+    /// Words from an offset on; nothing after them.
+    struct Code<'a>(u32, &'a [u32]);
+
+    impl Fetch for Code<'_> {
+        fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
+            let at = (offset - self.0) as usize;
+            let word = self.1.get(at / 4).ok_or(PAGE_END)?;
+            Ok((word >> (at % 4 * 8)) as u16)
+        }
+    }
+
+    fn block(features: Features, mode: u32, offset: u32, code: &[u32]) -> Result<Builder, Fault> {
+        let mut b = Builder::new();
+        let key = BlockKey {
+            phys: offset.into(),
+            mode: mode.into(),
+        };
+        translate(features, key, offset, 64, &mut Code(offset, code), &mut b)?;
+        emu_ir::verify::verify(&b.block).expect("a valid block");
+        Ok(b)
+    }
+
+    fn calls(b: &Builder, of: u16) -> usize {
+        let is = |i: &&emu_ir::Inst| matches!(i.op, Op::Call { helper, .. } if helper == of);
+        b.block.insts.iter().filter(is).count()
+    }
+
+    const RET: u32 = 0xd65f_03c0;
+    const LDR_SP: u32 = 0xf940_07e0; // LDR X0, [SP, #8]
+
+    #[test]
+    fn a_row_of_a_feature_that_is_not_there_is_undefined() {
+        let ldadd = [0xb822_0020, RET];
+        let undefined = |features| calls(&block(features, 0, 0, &ldadd).unwrap(), UNDEFINED);
+
+        assert_eq!(undefined(Features::BASE), 1);
+        assert_eq!(undefined(Features::BASE.with(&[Feature::Lse])), 0);
+    }
+
+    #[test]
+    fn sp_is_checked_once_as_long_as_it_moves_by_multiples_of_16() {
+        let checks = |between: &[u32]| {
+            let code = [&[LDR_SP], between, &[LDR_SP, RET]].concat();
+            calls(&block(Features::ALL, mode::SP_ALIGN, 0, &code).unwrap(), SP_ALIGNMENT)
+        };
+        let (sub_32, sub_8, mov_x1, push) = (0xd100_83ff, 0xd100_23ff, 0x9100_003f, 0xa9bf_7bfd);
+
+        assert_eq!(checks(&[]), 1);
+        assert_eq!(checks(&[sub_32, push]), 1);
+        assert_eq!(checks(&[sub_8]), 2);
+        assert_eq!(checks(&[mov_x1]), 2);
+    }
+
+    #[test]
+    fn sp_is_not_checked_where_the_mode_does_not_ask_for_it() {
+        let b = block(Features::ALL, 0, 0, &[LDR_SP, RET]).unwrap();
+
+        assert_eq!(calls(&b, SP_ALIGNMENT), 0);
+    }
+
+    #[test]
+    fn a_block_ends_with_its_page_and_before_what_cannot_be_fetched() {
+        let nop = 0xd503_201f;
+
+        let last = block(Features::ALL, 0, 0xff8, &[nop, nop, nop]).unwrap();
+        let cut = block(Features::ALL, 0, 0, &[nop]).unwrap();
+
+        assert_eq!((last.block.guest_insns, last.block.guest_bytes), (2, 8));
+        assert_eq!((cut.block.guest_insns, cut.block.guest_bytes), (1, 4));
+        assert_eq!(block(Features::ALL, 0, 0, &[]).err(), Some(PAGE_END));
+    }
+
+    #[test]
+    fn a_supervisor_call_says_its_number() {
+        let b = block(Features::ALL, 0, 0, &[0xd400_0541]).unwrap(); // SVC #0x2a
+
+        assert_eq!(calls(&b, EXCEPTION), 1);
+        assert!(
+            b.block
+                .insts
+                .iter()
+                .any(|i| matches!(i.op, Op::Const { imm } if imm.get() == 0x2a))
+        );
+    }
+}

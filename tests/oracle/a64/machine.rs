@@ -1,0 +1,218 @@
+//! An AArch64 vCPU with an address space like that of a program under the oracle: two areas of memory, nothing else.
+
+use super::record::{CODE, DATA, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code, initial_data};
+use emu_devices::bus;
+use emu_frontend_arm::a64::fault::{ALIGNMENT, class};
+use emu_frontend_arm::a64::state::{mode, psr, sctlr};
+use emu_frontend_arm::a64::{A64, Cpu, Features};
+use emu_ir::{Bus, RamPage};
+use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+/// A CPU with every feature.
+pub fn a64() -> A64 {
+    A64 {
+        features: Features::ALL,
+    }
+}
+
+/// Exception vectors, each of which waits for an interrupt that does not come.
+const VECTORS: u64 = 0x7fff_0000_0000;
+const WFI: u32 = 0xd503_207f;
+
+/// Memory at an address, and what it held at first.
+struct Area {
+    at: u64,
+    memory: bus::Ram,
+    initial: Vec<u8>,
+}
+
+impl Area {
+    fn new(at: u64, initial: Vec<u8>) -> Area {
+        let memory = bus::Ram::new(initial.len() as u64).unwrap();
+        memory.copy_in(0, &initial).unwrap();
+        Area { at, memory, initial }
+    }
+    /// Note what changed, and undo it; whether anything did. Bytes `placed` since hold `code`.
+    fn note_changes(&self, r: &mut Record, placed: Range<usize>, code: &[u8]) -> bool {
+        let (mut was, mut is) = (self.initial.clone(), vec![0; self.initial.len()]);
+        self.memory.copy_out(0, &mut is).unwrap();
+        was[placed].copy_from_slice(code);
+        if was == is {
+            return false;
+        }
+        r.note_changes(self.at, &was, &is);
+        self.memory.copy_in(0, &self.initial).unwrap();
+        true
+    }
+}
+
+/// All that there is.
+struct Areas {
+    vectors: Area,
+    data: Area,
+    code: Area,
+}
+
+impl Areas {
+    /// The area that an address lies in, and where in it.
+    fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
+        let all = [&self.vectors, &self.data, &self.code];
+        all.into_iter().find_map(|area| {
+            let offset = phys.checked_sub(area.at)?;
+            (offset < area.memory.len()).then_some((&area.memory, offset))
+        })
+    }
+    /// Put a record's code where it runs.
+    fn place(&self, at: u64, code: &[u8]) {
+        self.code.memory.copy_in(at - CODE, code).unwrap();
+    }
+    /// Note what changed since `code` was placed at `at`, and undo that and the placing; whether code changed.
+    fn note_changes(&self, r: &mut Record, at: u64, code: &[u8]) -> bool {
+        self.data.note_changes(r, 0..0, &[]);
+        let start = (at - CODE) as usize;
+        let placed = start..start + code.len();
+        let changed = self.code.note_changes(r, placed.clone(), code);
+        self.place(at, &self.code.initial[placed]);
+        changed
+    }
+}
+
+#[derive(Clone)]
+struct Ram(Arc<Areas>);
+
+impl Bus for Ram {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        let (memory, offset) = self.0.find(phys)?;
+        let mut bytes = [0; 8];
+        memory.copy_out(offset, &mut bytes[..size.into()])?;
+        Some(u64::from_le_bytes(bytes))
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        let (memory, offset) = self.0.find(phys)?;
+        memory.copy_in(offset, &value.to_le_bytes()[..size.into()])
+    }
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        let (memory, offset) = self.0.find(page)?;
+        Some(RamPage::plain(memory.mapping(), offset, page))
+    }
+}
+
+/// A vCPU that runs records.
+pub struct Machine {
+    vcpu: Vcpu<A64>,
+    ram: Ram,
+    kick: Kick,
+    /// Odd during a run: who sees it so for long ends the run.
+    progress: Arc<AtomicU64>,
+}
+
+/// How many runs a machine keeps translations for.
+const KEPT: u64 = 16;
+
+impl Machine {
+    pub fn new(accel: Accel) -> Option<Machine> {
+        let ram = Ram(Arc::new(Areas {
+            vectors: Area::new(VECTORS, WFI.to_le_bytes().repeat(1024)),
+            data: Area::new(DATA, initial_data()),
+            code: Area::new(CODE, initial_code()),
+        }));
+        let vcpu = Vcpu::new(a64(), Cpu::reset(), Box::new(ram.clone()), accel, true).ok()?;
+        let (kick, progress) = (vcpu.kick(), Arc::new(AtomicU64::new(0)));
+        watch(Arc::downgrade(&progress), kick.clone());
+        Some(Machine {
+            vcpu,
+            ram,
+            kick,
+            progress,
+        })
+    }
+
+    /// The record as its instructions leave it.
+    pub fn run(&mut self, r: &Record) -> Record {
+        if self.progress.fetch_add(1, Relaxed).is_multiple_of(2 * KEPT) {
+            self.vcpu.reset_caches();
+        }
+        let code = bytemuck::bytes_of(&r.code);
+        self.ram.0.place(r.pc, code);
+        self.kick.invalidate(r.pc, code.len() as u64);
+        *self.vcpu.state_mut() = state_of(r);
+        let mut after = loop {
+            let exit = self.vcpu.run();
+            let cpu = self.vcpu.state();
+            match exit {
+                // WFI and YIELD are programs' too.
+                Exit::Wait | Exit::Yield if cpu.el() == 0 => {}
+                Exit::Wait => break left(r, cpu),
+                _ => {
+                    break Record {
+                        signal: SIGVTALRM,
+                        ..*r
+                    };
+                }
+            }
+        };
+        let wrote_code = self.ram.0.note_changes(&mut after, r.pc, code);
+        self.kick.invalidate(r.pc, code.len() as u64);
+        if wrote_code {
+            self.vcpu.reset_caches();
+        }
+        self.progress.fetch_add(1, Relaxed);
+        after
+    }
+}
+
+/// Ends a run that goes on for very long: a wrong branch may never leave.
+fn watch(progress: Weak<AtomicU64>, kick: Kick) {
+    std::thread::spawn(move || {
+        let mut seen = u64::MAX;
+        while let Some(progress) = progress.upgrade() {
+            let now = progress.load(Relaxed);
+            if now == seen && now & 1 != 0 {
+                kick.request_exit();
+            }
+            seen = now;
+            drop(progress);
+            std::thread::sleep(Duration::from_secs(5));
+        }
+    });
+}
+
+/// The state before a record's instructions: at EL0 as Linux has its programs. The MMU is off, but what follows from that
+/// for alignment is not: programs have it on.
+pub fn state_of(r: &Record) -> Cpu {
+    let mut cpu = Cpu::reset();
+    cpu.sys.vbar = VECTORS;
+    cpu.sys.cpacr = 3 << 20;
+    cpu.sys.sctlr = sctlr::UCI | sctlr::UCT | sctlr::DZE;
+    cpu.fpcr_write(r.fpcr);
+    cpu.set_fpsr(r.fpsr);
+    cpu.set_psr(0);
+    cpu.mode &= !mode::ALIGN;
+    cpu.set_nzcv(r.nzcv);
+    (cpu.x, cpu.q, cpu.pc) = (r.x, r.v, r.pc);
+    cpu
+}
+
+/// The record with the state that an exception found.
+fn left(before: &Record, cpu: &Cpu) -> Record {
+    let mut r = *before;
+    (r.x, r.v) = (cpu.x, cpu.q);
+    r.x[31] = cpu.sp_el0();
+    (r.fpcr, r.fpsr) = (cpu.fpcr_read(), cpu.fpsr());
+    r.nzcv = cpu.sys.spsr as u32 & 0xf << psr::V_SHIFT;
+    r.pc = cpu.sys.elr;
+    let (class, status) = ((cpu.sys.esr >> 26) as u32, cpu.sys.esr as u32 & 0x3f);
+    (r.signal, r.address) = match class {
+        class::UNKNOWN | class::SYSTEM => (SIGILL, 0),
+        class::BRK => (SIGTRAP, 0),
+        class::PC_ALIGNMENT => (SIGBUS, cpu.sys.far),
+        class::DATA_ABORT if status == ALIGNMENT => (SIGBUS, cpu.sys.far),
+        class::DATA_ABORT | class::INSTRUCTION_ABORT => (SIGSEGV, cpu.sys.far),
+        _ => (0, 0),
+    };
+    r
+}
