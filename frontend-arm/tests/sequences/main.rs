@@ -27,7 +27,7 @@ use watchdog::Watchdog;
 /// Programs in a run that nobody asked to be long.
 const FEW: u64 = 1000;
 /// The CPU time that a program may take: as a rule it is a matter of a millisecond, and one in a hundred does not end.
-const SOON: Duration = Duration::from_millis(150);
+const SOON: Duration = Duration::from_millis(30);
 /// What it may take if the other accelerator has come to its end.
 const LATE: Duration = Duration::from_secs(20);
 
