@@ -9,17 +9,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use emu_ir::testing::skipped;
 use rustix::process::{Pid, Signal, kill_process};
 
 /// A folder for what tests keep from run to run.
 pub fn kept() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests")
-}
-
-/// Says on the terminal, past the test harness, that something was not tested.
-pub fn skipped(test: &str, reason: &str) {
-    let line = format!("\n*** SKIPPED {test}: {reason}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 /// Writes `words` as a firmware image: code for the reset vector.

@@ -224,9 +224,9 @@ mod tests {
         put(RAM + 0x10_0000 + 4 * (RAM >> 20), SECTION);
         let guest = Arm::alone(&MODELS[0]);
         let bus = Box::new(space.view(0));
-        let Ok(mut vcpu) = Vcpu::new(guest, Cpu::reset(&MODELS[0]), bus, Accel::Jit, true) else {
-            eprintln!("SKIPPED: this host cannot run translated code");
-            return;
+        let mut vcpu = match Vcpu::new(guest, Cpu::reset(&MODELS[0]), bus, Accel::Jit, true) {
+            Ok(vcpu) => vcpu,
+            Err(why) => return emu_ir::testing::skipped("a CPU that runs alone and a device", &why.to_string()),
         };
         vcpu.start(Start::At { pc: RAM, args: [0; 3] });
         let kick = vcpu.kick();

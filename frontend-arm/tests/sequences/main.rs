@@ -20,6 +20,7 @@ use memory::{Log, Memory};
 use program::{Maker, Program};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use watchdog::Watchdog;
@@ -73,13 +74,13 @@ impl Tracer<Arm> for EachInsn {
 }
 
 impl Runner {
-    fn new(accel: Accel) -> Option<Runner> {
+    fn new(accel: Accel) -> io::Result<Runner> {
         let memory = Memory::new();
         let guest = Arm::alone(&MODELS[0]);
-        let vcpu = Vcpu::new(guest, Cpu::reset(&MODELS[0]), Box::new(memory.clone()), accel, true).ok()?;
+        let vcpu = Vcpu::new(guest, Cpu::reset(&MODELS[0]), Box::new(memory.clone()), accel, true)?;
         memory.connect(vcpu.kick());
         let watchdog = Watchdog::new(vcpu.kick());
-        Some(Runner {
+        Ok(Runner {
             vcpu,
             memory,
             watchdog,
@@ -140,9 +141,9 @@ struct Runners {
 }
 
 impl Runners {
-    /// `None`: this host cannot run translated code.
-    fn new() -> Option<Runners> {
-        Some(Runners {
+    /// Fails where this host cannot run translated code.
+    fn new() -> io::Result<Runners> {
+        Ok(Runners {
             interp: Runner::new(Accel::Interp)?,
             jit: Runner::new(Accel::Jit)?,
             forgetful: Runner::forgetful(),
@@ -261,9 +262,9 @@ fn number(variable: &str, default: u64) -> u64 {
 
 #[test]
 fn all_end_in_the_same_state() {
-    let Some(mut runners) = Runners::new() else {
-        eprintln!("SKIPPED: this host cannot run translated code");
-        return;
+    let mut runners = match Runners::new() {
+        Ok(runners) => runners,
+        Err(why) => return emu_ir::testing::skipped("random programs", &why.to_string()),
     };
     let maker = Maker::new();
     let (first, count) = (number("EMU_FUZZ_SEED", 1), number("EMU_FUZZ_SEQUENCES", FEW));

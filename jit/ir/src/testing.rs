@@ -1,6 +1,13 @@
 //! What the tests of several crates share; the feature `testing` has it.
 
 use crate::{Bus, Env, Flush, Stop};
+use std::io::Write;
+
+/// Says on the terminal, past the test harness, that something was not tested.
+pub fn skipped(test: &str, reason: &str) {
+    let line = format!("\n*** SKIPPED {test}: {reason}\n");
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
 
 /// Pseudo-random numbers, the same for a seed in every run and on every machine: stored vectors depend on them.
 /// SplitMix64.

@@ -348,7 +348,7 @@ fn agrees_with_qemu() {
     let records = records(&table);
     let answers = match ask(&table, &records) {
         Ok(answers) => answers,
-        Err(why) => return eprintln!("SKIPPED: floating point is not compared with QEMU: {why}"),
+        Err(why) => return emu_ir::testing::skipped("floating point against QEMU", &why),
     };
     assert_eq!(answers.len(), records.len());
     let mut wrong = Vec::new();
