@@ -3,7 +3,7 @@
 
 mod access;
 
-use super::{Insn, Row, Set, rows};
+use super::{Insn, Row, Set, decoders, rows, thumb};
 use crate::model::MODELS;
 use crate::state::mode;
 use crate::translate::translate;
@@ -104,6 +104,82 @@ fn no_two_rows_of_a_decoder_are_ambiguous() {
                     a.name, a.pattern.text, b.name, b.pattern.text
                 );
             }
+        }
+    }
+}
+
+/// What tells rows apart.
+fn named(row: Option<&'static Row<Insn>>) -> Option<(&'static str, &'static str)> {
+    row.map(|row| (row.name, row.pattern.text))
+}
+
+/// The row of a group that fits a word and fixes the most bits.
+fn most_refined(group: &[&'static Row<Insn>], word: u32) -> Option<&'static Row<Insn>> {
+    let fits = group.iter().filter(|row| row.pattern.matches(word));
+    fits.max_by_key(|row| row.pattern.mask.count_ones()).copied()
+}
+
+/// Rows of a set that are looked through together, and which words they are for.
+type Group<'a> = (Set, &'a [&'static Row<Insn>], &'a dyn Fn(u32) -> bool);
+
+#[test]
+fn the_most_refined_row_of_a_word_is_found() {
+    let mut random = Random::new(7);
+    let flat = |tables: &[super::Table]| tables.iter().flat_map(|table| table.iter()).collect::<Vec<_>>();
+    let (conditional, unconditional): (Vec<_>, Vec<_>) = rows(Set::A32).partition(|row| row.pattern.mask >> 28 == 0);
+    // Loads whose base is the PC are a table of their own (A6.3.7 to A6.3.10).
+    let is_literal = |word: u32| word & 0xfe0f_0000 == 0xf80f_0000;
+    let (t32, literals, t16) = (flat(thumb::T32), flat(thumb::LITERALS), flat(thumb::T16));
+    let groups: [Group; 5] = [
+        (Set::A32, &conditional, &|word| word >> 28 != 15),
+        (Set::A32, &unconditional, &|_| true),
+        (Set::T32, &t32, &|word| !is_literal(word)),
+        (Set::T32, &literals, &is_literal),
+        (Set::T16, &t16, &|_| true),
+    ];
+    for (set, group, belongs) in groups {
+        let mut found = 0;
+        for row in group {
+            for _ in 0..50 {
+                let word = random.word() & !row.pattern.mask | row.pattern.bits;
+                if belongs(word) {
+                    let (row, same) = decoders().find(set, word);
+                    assert_eq!(named(row), named(most_refined(group, word)), "{set:?} {word:#010x}");
+                    assert_eq!(same, word, "{set:?}: a word of the set's own tables is run as it is");
+                    found += 1;
+                }
+            }
+        }
+        assert!(found > 20 * group.len(), "{found} words of {} rows", group.len());
+    }
+}
+
+/// Where Advanced SIMD and VFP instructions of A32 are in T32 (A7.4, A7.5, A7.7).
+fn in_thumb(arm: u32) -> u32 {
+    match arm >> 24 {
+        0xf2 | 0xf3 => 0xef00_0000 | (arm >> 24 & 1) << 28 | arm & 0x00ff_ffff,
+        0xf4 => 0xf900_0000 | arm & 0x00ff_ffff,
+        _ => 0xe000_0000 | arm & 0x0fff_ffff,
+    }
+}
+
+#[test]
+fn thumb_has_advanced_simd_and_vfp_from_the_rows_of_arm() {
+    let mut random = Random::new(8);
+    let tables = super::SIMD_CONDITIONAL.iter().chain(super::SIMD_UNCONDITIONAL);
+    for row in tables.flat_map(|table| table.iter()) {
+        for _ in 0..50 {
+            let word = random.word() & !row.pattern.mask | row.pattern.bits;
+            let arm = if row.pattern.mask >> 28 == 0 {
+                0xe000_0000 | word & 0x0fff_ffff
+            } else {
+                word
+            };
+
+            let (found, run) = decoders().t32(in_thumb(arm));
+
+            assert_eq!(named(found), named(decoders().a32(arm)), "{} {arm:#010x}", row.name);
+            assert_eq!(run, arm, "{}: it is run as that of A32", row.name);
         }
     }
 }
