@@ -87,6 +87,10 @@ impl Format {
     const fn largest(self, sign: bool) -> u64 {
         self.infinity(sign) - 1
     }
+    /// 2 to the power of `n`, which is a normal number. The host's `powi` need not be exact.
+    pub const fn power_of_two(self, n: i32) -> u64 {
+        ((n + (self.top() / 2) as i32) as u64) << self.frac()
+    }
     /// The default NaN: positive, quiet, no payload.
     pub const fn default_nan(self) -> u64 {
         self.infinity(false) | self.quiet_bit()

@@ -236,7 +236,17 @@ fn conversions_saturate_and_round_by_mode() {
         to_signed(D, f64::NEG_INFINITY.to_bits(), 32, 0, NEAREST),
         (0x8000_0000, FP_INVALID)
     );
-    assert_eq!(from_signed(S, 1, 32, 32, NEAREST), (2f32.powi(-32).to_bits() as u64, 0));
+    assert_eq!(from_signed(S, 1, 32, 32, NEAREST), (S.power_of_two(-32), 0));
+}
+
+#[test]
+fn powers_of_two_are_exact() {
+    for n in -64i32..=64 {
+        let whole = (1u128 << n.unsigned_abs()) as f64;
+        let x = if n < 0 { 1.0 / whole } else { whole };
+        assert_eq!(S.power_of_two(n), single(x as f32), "2^{n}");
+        assert_eq!(D.power_of_two(n), double(x), "2^{n}");
+    }
 }
 
 #[test]

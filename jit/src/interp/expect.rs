@@ -251,7 +251,7 @@ macro_rules! host_float {
             let f = |v: Val| <$f>::from_bits(row.u(v) as $u);
             let other = |v: Val| <$other>::from_bits(row.u(v) as $other_bits);
             let bits = |env: Fenv, x: $f| (usable(env) && !x.is_nan()).then_some(x.to_bits() as u128);
-            let power = |frac: u8| (2 as $f).powi(frac as i32);
+            let power = |frac: u8| (1u128 << frac) as $f;
             let truth = |v: bool| Some(v as u128);
             Some(match op {
                 Op::FNeg { a } => Some(row.u(a) ^ 1 << (<$u>::BITS - 1)),

@@ -6,6 +6,7 @@ use super::guard::{Guard, Lanes, Tiny};
 use super::vec::xop;
 use super::{Cold, Emit, cond};
 use crate::classes::{effect_ops, pure_ops, vec_float_ops};
+use crate::fp::Format;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{FP_DENORMAL, Fenv, Inst, Op, Round, Ty, Val};
 
@@ -202,10 +203,7 @@ impl Emit<'_> {
     }
     /// `d` = `s * 2^n`.
     fn scale(&mut self, ty: Ty, d: u8, s: u8, n: i32) {
-        let power = match ty {
-            Ty::F32 => self.pool_label(2f32.powi(n).to_bits() as u128),
-            _ => self.pool_label(2f64.powi(n).to_bits() as u128),
-        };
+        let power = self.pool_label(Format::of(ty).power_of_two(n).into());
         match ty {
             Ty::F32 => dynasm!(self.a ; .arch x64 ; vmulss Rx(d), Rx(s), [=>power]),
             _ => dynasm!(self.a ; .arch x64 ; vmulsd Rx(d), Rx(s), [=>power]),
@@ -252,10 +250,10 @@ impl Emit<'_> {
         // Only 0 <= x < 2^31 (2^63) is the host's, compared as bits, which raises no flags.
         let power = if wide { 63 } else { 31 };
         if ty == Ty::F32 {
-            let bound = 2f32.powi(power).to_bits() as i32;
+            let bound = Format::Single.power_of_two(power) as i32;
             dynasm!(self.a ; .arch x64 ; vmovd Rd(r), Rx(x) ; cmp Rd(r), bound);
         } else {
-            let bound = 2f64.powi(power).to_bits() as i64;
+            let bound = Format::Double.power_of_two(power) as i64;
             dynasm!(self.a ; .arch x64 ; vmovq Rq(r), Rx(x) ; mov Rq(limit), QWORD bound ; cmp Rq(r), Rq(limit));
         }
         dynasm!(self.a ; .arch x64 ; jae =>from);

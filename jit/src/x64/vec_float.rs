@@ -6,6 +6,7 @@ use super::frame::MXCSR;
 use super::guard::{Guard, Lanes, Tiny};
 use super::vec::{splat, xmem, xop, xop_imm};
 use crate::classes::{effect_ops, float_ops, pure_ops};
+use crate::fp::Format;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Fenv, Inst, Lane, Op, Round, Val};
 
@@ -261,5 +262,5 @@ fn convertible(e: Lane, frac: u8, env: Fenv) -> bool {
 
 /// 2^n in each F32 lane.
 fn power(n: i32) -> u128 {
-    splat(Lane::F32, 2f32.powi(n).to_bits() as u64)
+    splat(Lane::F32, Format::Single.power_of_two(n))
 }
