@@ -165,7 +165,7 @@ fn used(seed: u64) -> impl Iterator<Item = (World, Shared<dyn Device>, &'static 
         let world = World::new();
         let (device, work) = (kind.make)(&world);
         let mut random = Random::new(seed);
-        for _ in 0..1000 {
+        for _ in 0..if cfg!(miri) { 20 } else { 1000 } {
             let access = random.access(
                 &[0x00, 0x04, 0x08, 0x10, 0x30, 0x38, 0x40, 0x70, 0x100, 0x400],
                 0x1_1000,
@@ -183,6 +183,7 @@ fn bytes(saved: &Saved) -> Vec<u8> {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn what_is_loaded_is_saved_again_byte_by_byte() {
     for seed in 0..8 {
         for (_world, device, kind) in used(seed) {
@@ -198,6 +199,7 @@ fn what_is_loaded_is_saved_again_byte_by_byte() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn another_models_state_is_refused() {
     for (_world, device, _) in used(1) {
         let before = device.save();
@@ -227,6 +229,7 @@ fn places(value: &Value, here: String, found: &mut Vec<String>) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn a_state_without_one_of_its_fields_is_refused() {
     for (_world, device, _) in used(3) {
         let before = device.save();
@@ -258,6 +261,7 @@ fn a_state_without_one_of_its_fields_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn nonsense_in_a_state_is_refused_or_harmless() {
     let nonsense = [
         json!(null),

@@ -146,6 +146,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets and no pseudo-terminals")]
     fn a_file_has_the_output_in_full() {
         let path = place("file");
         let stream = Stream::file(&Threads::default(), &path, Box::new(|error| panic!("lost: {error}"))).unwrap();
@@ -159,6 +160,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets and no pseudo-terminals")]
     fn a_socket_talks_both_ways_and_to_one_after_the_other() {
         let path = place("socket");
         let stream = Stream::unix(&Threads::default(), &path).unwrap();
@@ -178,6 +180,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets and no pseudo-terminals")]
     fn the_newest_output_waits_for_a_reader() {
         let path = place("newest");
         let stream = Stream::unix(&Threads::default(), &path).unwrap();
@@ -192,6 +195,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets and no pseudo-terminals")]
     fn a_slow_reader_holds_the_guest_back() {
         let path = place("slow");
         let stream = Stream::unix(&Threads::default(), &path).unwrap();
@@ -210,6 +214,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets and no pseudo-terminals")]
     fn a_socket_left_behind_is_replaced_and_nothing_else_is() {
         let path = place("left");
         drop(UnixListener::bind(&path).unwrap());
@@ -226,6 +231,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no sockets and no pseudo-terminals")]
     fn a_pseudo_terminal_is_raw_and_may_be_opened_again() {
         let (stream, path) = Stream::pty(&Threads::default()).unwrap();
 

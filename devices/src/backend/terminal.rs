@@ -272,6 +272,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn a_terminal_is_raw_and_comes_back_as_it_was() {
         let (_user, tty) = pty();
         let before = tcgetattr(&tty).unwrap();
@@ -291,6 +292,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn keys_reach_the_guest_and_the_escape_does_not() {
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
@@ -303,6 +305,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn the_escape_is_seen_though_the_guest_reads_nothing() {
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
@@ -317,6 +320,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn a_pipe_is_read_as_the_guest_reads_with_every_byte_its_own() {
         let (from, to) = pipe().unwrap();
         let terminal = terminal(from, null(), Some(b'x'), || panic!("no terminal, no escape"), no_loss()).unwrap();
@@ -341,6 +345,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn output_is_held_back_for_a_slow_reader_and_none_is_lost() {
         let (from, to) = pipe().unwrap();
         let terminal = terminal(null(), to, None, || {}, no_loss()).unwrap();
@@ -371,6 +376,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn a_readers_panic_is_told() {
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
@@ -386,6 +392,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn closed_output_takes_everything_and_is_said_to_be_lost() {
         let (from, to) = pipe().unwrap();
         drop(from);

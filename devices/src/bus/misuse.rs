@@ -74,7 +74,7 @@ mod tests {
     fn a_flood_of_places_ends() {
         let mut seen = HashSet::new();
 
-        let logged = (0..100_000)
+        let logged = (0..4 * LIMIT as u64)
             .filter(|&offset| admit(&mut seen, ("chip", Misuse::ReadNothing, offset)))
             .count();
 

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use std::sync::atomic::{Ordering, fence};
 
 /// Whether the host can make other threads' accesses take effect (membarrier(2), Linux 4.14).
-static EXPEDITED: LazyLock<bool> = LazyLock::new(|| membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok());
+static EXPEDITED: LazyLock<bool> =
+    LazyLock::new(|| !cfg!(miri) && membarrier(MembarrierCommand::RegisterPrivateExpedited).is_ok());
 
 /// A full barrier for this thread. If a CPU may run `alone`, one for it too, at the instruction it is at: what a device has
 /// stored before is seen by the guest's later loads, or what the guest has stored before is seen by the device's later

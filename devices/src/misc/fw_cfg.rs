@@ -586,6 +586,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn an_item_of_any_size_is_moved_before_the_access_returns() {
         let whole: Vec<u8> = (0..3_000_000u32).map(|n| (n / 7) as u8).collect();
         let memory = RamWindow::new(RAM, Arc::new(Ram::new(4 << 20).unwrap()), None);
@@ -601,6 +602,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn zeros_past_an_items_end_are_moved_in_pieces_that_survive_save_and_load() {
         let memory = RamWindow::new(RAM, Arc::new(Ram::new(4 << 20).unwrap()), None);
         memory.write(RAM + 0x100, &vec![0xff; 3_000_000]).unwrap();
@@ -657,6 +659,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn any_access_is_survived() {
         for seed in 0..4 {
             let ((mut device, memory), (mut other, _)) = (bench(), bench());

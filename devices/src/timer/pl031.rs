@@ -233,6 +233,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn any_access_is_survived() {
         let offsets: Vec<u64> = (0..0x24).step_by(4).chain([0xfe0]).collect();
         for seed in 0..4 {

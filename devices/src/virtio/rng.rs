@@ -120,6 +120,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn any_access_and_any_ring_is_survived() {
         crate::virtio::mmio::tests::fuzz_slots(|wiring, memory| {
             Mmio::new(wiring, Irq::unconnected(), Arc::new(memory), Rng::new())

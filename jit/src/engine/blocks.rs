@@ -424,6 +424,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn a_page_that_gets_code_again_and_again_is_guarded_for_longer_and_longer() {
         let mut blocks = blocks();
         assert!(!blocks.pages.guards(AT));
@@ -448,6 +449,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn a_page_with_code_stays_guarded_whatever_is_stored_elsewhere_in_it() {
         let mut blocks = blocks();
         translated(&mut blocks);
@@ -517,6 +519,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn code_that_is_rewritten_again_and_again_takes_no_more_memory() {
         let mut blocks = blocks();
         let mut held = Vec::new();
@@ -558,6 +561,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn all_blocks_together_take_no_more_than_they_may() {
         let hosts = [false].into_iter().chain(x64::supported().then_some(true));
         for (host, (most, forgotten)) in hosts.map(|host| (host, many(host))) {

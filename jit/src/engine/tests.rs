@@ -154,11 +154,13 @@ fn compare(bench: &mut Bench, entry: u64, prepared: &Prepared, state: &State, wh
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn every_operation_emitted_equals_interpreted() {
     compare_cases(Bench::new(), cases::all());
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn what_several_vcpus_need_emitted_equals_interpreted() {
     let bench = Bench::on(TestGuest::default(), Arc::new(Ram::new(MEMORY).expect("memory")), false);
     let mut cases = cases::all();
@@ -167,6 +169,7 @@ fn what_several_vcpus_need_emitted_equals_interpreted() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn updates_by_two_vcpus_are_all_there() {
     const COUNT: u32 = 20_000;
     let ram = Arc::new(Ram::new(MEMORY).expect("memory"));
@@ -229,6 +232,7 @@ fn compare_cases(mut bench: Bench, cases: Vec<Case>) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn a_slot_outside_of_the_state_is_refused() {
     let mut bench = Bench::new();
     let size = size_of::<State>();
@@ -251,6 +255,7 @@ fn a_slot_outside_of_the_state_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn the_upper_half_of_short_vectors_is_zero() {
     let mut bench = Bench::new();
     let short = |case: &&Case| case.inst().is_some_and(|i| i.result() == Some(Ty::V64));
@@ -272,6 +277,7 @@ fn the_upper_half_of_short_vectors_is_zero() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn random_blocks_emitted_equal_interpreted() {
     let (mut bench, blocks, mut random) = (Bench::new(), cases::random::Blocks::new(), Random::new(5));
     for n in 0..1500 {
@@ -335,11 +341,13 @@ fn access_among(kind: u8, mem: emu_ir::Mem, live: u32) -> Block {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn an_access_keeps_the_values_around_it_by_either_path() {
     accesses_among_values(&mut Bench::new());
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn an_access_to_strict_memory_keeps_them_too() {
     accesses_among_values(&mut Bench::of(TestGuest { strict: true }));
 }
@@ -372,6 +380,7 @@ fn accesses_among_values(bench: &mut Bench) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn a_block_too_large_for_the_emitter_is_refused_and_the_next_is_not() {
     let mut bench = Bench::new();
     let loads = |n: u32| {
@@ -496,6 +505,7 @@ fn close_accesses(random: &mut Random, len: u32) -> Block {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn accesses_close_together_equal_interpreted() {
     let faults = accesses_close_together(&mut Bench::new());
 
@@ -503,6 +513,7 @@ fn accesses_close_together_equal_interpreted() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn accesses_close_together_in_strict_memory_equal_interpreted() {
     let faults = accesses_close_together(&mut Bench::of(TestGuest { strict: true }));
 

@@ -343,6 +343,7 @@ fn answer(bytes: &[u8]) -> (u64, u32) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri starts no other programs")]
 fn agrees_with_qemu() {
     let table = table();
     let records = records(&table);

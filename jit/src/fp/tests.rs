@@ -44,6 +44,7 @@ fn double(x: f64) -> u64 {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn singles_agree_with_the_host() {
     let all = operands(Ty::F32);
     for &a in &all {
@@ -69,6 +70,7 @@ fn singles_agree_with_the_host() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn doubles_agree_with_the_host() {
     let all = operands(Ty::F64);
     for &a in &all {
@@ -104,6 +106,7 @@ fn doubles_agree_with_the_host() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn fused_agrees_with_the_host() {
     let (singles, doubles) = (operands(Ty::F32), operands(Ty::F64));
     let mut random = Random::new(3);

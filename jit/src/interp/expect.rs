@@ -440,6 +440,7 @@ const ELSEWHERE: [&str; 16] = [
 ];
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn every_operation_meets_its_expectation() {
     let (mut met, mut scratch) = (HashSet::new(), Scratch::default());
     for case in cases::all() {
@@ -464,6 +465,7 @@ fn every_operation_meets_its_expectation() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn every_operation_has_cases_for_all_its_types() {
     let all = cases::all();
     let missing: Vec<_> = Op::ALL.iter().filter(|n| !all.iter().any(|c| c.name == **n)).collect();
@@ -478,6 +480,7 @@ fn every_operation_has_cases_for_all_its_types() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn accesses_move_the_bytes_they_name() {
     for case in cases::all() {
         let Some(Op::Load { mem, .. } | Op::Store { mem, .. }) = case.inst().map(|i| i.op) else {

@@ -121,6 +121,7 @@ fn loads_extend_and_stores_truncate() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn atomic_read_modify_writes_leave_what_the_hosts_do() {
     macro_rules! native {
         ($atomic:ident $u:ty, $signed:ident $s:ty; $how:expr, $held:expr, $a:expr) => {{

@@ -50,6 +50,7 @@ fn assert_same(block: &Block, state: &State, scratch: &mut Scratch, what: &dyn s
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn every_case_means_the_same_optimised() {
     let mut scratch = Scratch::default();
     for case in cases::all() {
@@ -67,6 +68,7 @@ fn every_case_means_the_same_optimised() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn random_blocks_mean_the_same_optimised() {
     let (blocks, mut scratch) = (Blocks::new(), Scratch::default());
     let case = &cases::all()[0];

@@ -242,6 +242,7 @@ fn overlong_fifos_are_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn any_access_is_survived() {
     let offsets: Vec<u64> = (0..0x4c).step_by(4).chain([0xfe0, 0xffc]).collect();
     for seed in 0..8 {

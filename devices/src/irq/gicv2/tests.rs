@@ -400,7 +400,7 @@ fn interrupts_survive_save_reset_load() {
 
 #[test]
 fn edges_from_many_threads_all_arrive() {
-    const EDGES: u32 = 2_000;
+    const EDGES: u32 = if cfg!(miri) { 20 } else { 2_000 };
     let b = Bench::ready(1);
     b.set(0, Reg::GICD_ICFGR, 2, !0);
     let ids = [33, 34, 35, 36];
@@ -449,6 +449,7 @@ fn a_state_that_cannot_be_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn any_access_is_survived() {
     let offsets: Vec<u64> = <Reg as crate::bus::RegMap>::TABLE
         .iter()

@@ -150,6 +150,7 @@ fn mode_and_contents_survive_save_and_load_and_contents_a_reset() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn impossible_banks_and_states_are_refused() {
     assert!(Pflash::new(SIZE - 1, *b"", Arc::new(())).is_err());
     assert!(Pflash::new(BLOCK, *b"", Arc::new(())).is_err());
@@ -184,6 +185,7 @@ fn a_buffer_for_another_place_is_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn any_access_is_survived() {
     for seed in 0..3 {
         let mut flash = Pflash::new(2 * BLOCK, *b"image", Arc::new(())).unwrap();

@@ -280,11 +280,13 @@ pub(in crate::virtio) fn fuzz_slots<D: VirtioDevice>(build: impl Fn(&Arc<Wiring>
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn any_access_and_any_ring_is_survived() {
     fuzz_slots(|wiring, memory| Mmio::new(wiring, Irq::unconnected(), Arc::new(memory), Echo));
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn any_access_to_an_empty_slot_is_survived() {
     let (mut slot, mut other) = (EmptySlot::default(), EmptySlot::default());
     fuzz::registers(

@@ -24,6 +24,7 @@ fn accesses_at(distances: &[u32], ty: Ty, mem: Mem) -> Block {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn strict_memory_is_accessed_inline_where_all_pieces_are_aligned() {
     let mut bench = Bench::of(TestGuest { strict: true });
     let word = Mem::new(2, 0);
@@ -54,6 +55,7 @@ fn strict_memory_is_accessed_inline_where_all_pieces_are_aligned() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn a_compare_and_swap_that_fails_leaves_what_a_device_stores_meanwhile() {
     const STORES: u32 = 300_000;
     let mut bench = Bench::new();

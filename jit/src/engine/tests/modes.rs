@@ -79,6 +79,7 @@ impl Program for Turning {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn modes_that_differ_above_bit_31_have_blocks_of_their_own() {
     for accel in [Accel::Interp, Accel::Jit] {
         for mode in [0, 5, u64::MAX, 1 << 63 | IGNORED] {

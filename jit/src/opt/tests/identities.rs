@@ -95,6 +95,7 @@ fn left_of(expression: Expression) -> String {
 macro_rules! same {
     ($($name:ident |$m:ident| { $($from:expr => $to:expr;)* })*) => { $(
         #[test]
+        #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
         fn $name() {
             let rows: &[(&str, Expression, Expression)] =
                 &[$((stringify!($from => $to), |$m| $from, |$m| $to)),*];
