@@ -28,8 +28,8 @@ const PINS: [Slot; 9] = [
     state::x(19),
     state::x(3),
     state::x(20),
-    state::x(4),
-    state::x(30),
+    state::x(29),
+    state::x(21),
 ];
 
 #[allow(
