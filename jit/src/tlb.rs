@@ -110,6 +110,28 @@ impl Stores {
     }
 }
 
+/// Addresses from the first to the last of some; those between may be among them or not.
+#[derive(Clone, Copy)]
+struct Hull {
+    first: u64,
+    last: u64,
+}
+
+impl Hull {
+    const EMPTY: Hull = Hull {
+        first: u64::MAX,
+        last: 0,
+    };
+
+    fn add(&mut self, first: u64, last: u64) {
+        self.first = self.first.min(first);
+        self.last = self.last.max(last);
+    }
+    fn meets(&self, first: u64, last: u64) -> bool {
+        self.first <= last && first <= self.last
+    }
+}
+
 impl DataEntry {
     /// Whether stores use it without asking Rust.
     fn is_direct(&self) -> bool {
@@ -121,8 +143,10 @@ struct Space {
     context: Context,
     stores: Stores,
     used: u64,
-    /// First and last byte of what the mappings of [`LARGE`] entries cover together.
-    large: Option<(u64, u64)>,
+    /// What the mappings of [`LARGE`] entries cover together.
+    large: Hull,
+    /// What the mappings of [`GLOBAL`] entries cover together: all that a flush of another's pages can concern.
+    global: Hull,
     /// Translated code reads them, behind the compiler's back.
     tables: Box<UnsafeCell<Tables>>,
 }
@@ -190,7 +214,8 @@ impl Tlb {
                 context,
                 stores: Stores::NONE,
                 used: 0,
-                large: None,
+                large: Hull::EMPTY,
+                global: Hull::EMPTY,
                 tables: Box::new(UnsafeCell::new(tables)),
             });
             self.hashes.push(0);
@@ -228,12 +253,22 @@ impl Tlb {
     pub fn code(&mut self, space: usize, va: u64) -> &mut CodeEntry {
         &mut self.tables(space).code[code_index(va)]
     }
-    /// An entry of `1 << size` bytes, more than a page, was made for `va`.
-    pub fn cover(&mut self, space: usize, va: u64, size: u8) {
+    /// The bits of [`DataEntry::phys`] and [`CodeEntry::phys`] for an entry about to be made for `va`, of a mapping of
+    /// `1 << size` bytes: an entry may have [`GLOBAL`] and [`LARGE`] from here alone.
+    pub fn marks(&mut self, space: usize, va: u64, size: u8, global: bool) -> u64 {
         let within = u64::MAX >> (64 - u32::from(size).clamp(12, 64));
         let (first, last) = (va & !within, va | within);
-        let large = &mut self.spaces[space].large;
-        *large = Some(large.map_or((first, last), |(a, b)| (a.min(first), b.max(last))));
+        let s = &mut self.spaces[space];
+        let mut marks = 0;
+        if size > 12 {
+            s.large.add(first, last);
+            marks |= LARGE;
+        }
+        if global {
+            s.global.add(first, last);
+            marks |= GLOBAL;
+        }
+        marks
     }
     /// Forget translations.
     pub fn flush(&mut self, what: Flush) {
@@ -275,7 +310,8 @@ impl Space {
         t.data.fill(NO_DATA);
         t.code.fill(NO_CODE);
         self.stores = Stores::NONE;
-        self.large = None;
+        self.large = Hull::EMPTY;
+        self.global = Hull::EMPTY;
     }
     fn clear_local(&mut self) {
         let t = self.tables.get_mut();
@@ -297,7 +333,10 @@ impl Space {
     }
     /// Those between two addresses: global ones, and with `own` the others too.
     fn clear_pages(&mut self, first: u64, last: u64, own: bool) {
-        if self.large.is_some_and(|(start, end)| start <= last && first <= end) {
+        if !own && !self.global.meets(first & PAGE, last | !PAGE) {
+            return;
+        }
+        if self.large.meets(first, last) {
             self.clear_large(own);
         }
         let t = self.tables.get_mut();
@@ -334,7 +373,8 @@ mod tests {
         rest: [0; 6],
     };
 
-    fn put(tlb: &mut Tlb, space: usize, va: u64, marks: u64) {
+    fn put(tlb: &mut Tlb, space: usize, va: u64, size: u8, global: bool) {
+        let marks = tlb.marks(space, va, size, global);
         *tlb.data(space, va) = DataEntry {
             read: va,
             write: va,
@@ -359,10 +399,9 @@ mod tests {
         let mut tlb = Tlb::new(4);
         let space = tlb.select(KERNEL);
         for va in [0x10_1000, 0x10_3000] {
-            tlb.cover(space, va, 20);
-            put(&mut tlb, space, va, LARGE);
+            put(&mut tlb, space, va, 20, false);
         }
-        put(&mut tlb, space, 0x20_2000, 0);
+        put(&mut tlb, space, 0x20_2000, 12, false);
 
         tlb.flush(Flush::page(0x20_4000, None));
         assert!(has(&mut tlb, space, 0x10_1000), "outside the mapping");
@@ -380,8 +419,8 @@ mod tests {
         let mut tlb = Tlb::new(4);
         let spaces = [1, 2].map(|asid| tlb.select(Context { asid, ..KERNEL }));
         for space in spaces {
-            put(&mut tlb, space, 0x1000, 0);
-            put(&mut tlb, space, 0x2000, GLOBAL);
+            put(&mut tlb, space, 0x1000, 12, false);
+            put(&mut tlb, space, 0x2000, 12, true);
         }
 
         tlb.flush(Flush::asid(1));
@@ -396,12 +435,30 @@ mod tests {
     }
 
     #[test]
+    fn a_large_global_page_goes_by_any_of_its_addresses_from_any_address_space() {
+        let mut tlb = Tlb::new(4);
+        let space = tlb.select(KERNEL);
+        let mut left = |flushed: u64| {
+            put(&mut tlb, space, 0x10_1000, 20, true);
+            put(&mut tlb, space, 0x30_2000, 12, false);
+            tlb.flush(Flush::page(flushed, Some(2)));
+            [0x10_1000, 0x30_2000].map(|va| has(&mut tlb, space, va))
+        };
+
+        assert_eq!(left(0x0f_ffff), [true, true], "outside the mapping");
+        assert_eq!(left(0x10_0000), [false, true]);
+        assert_eq!(left(0x1f_ffff), [false, true]);
+        assert_eq!(left(0x20_0000), [true, true], "outside the mapping");
+        assert_eq!(left(0x30_2000), [true, true], "of another address space");
+    }
+
+    #[test]
     fn a_flush_keeps_to_its_regimes_and_virtual_machine() {
         let mut tlb = Tlb::new(4);
         let spaces =
             [(0, 0), (1, 0), (1, 7), (2, 7)].map(|(regime, vmid)| tlb.select(Context { regime, vmid, ..KERNEL }));
         let mut left = |flush: Flush| {
-            spaces.iter().for_each(|&s| put(&mut tlb, s, 0x1000, 0));
+            spaces.iter().for_each(|&s| put(&mut tlb, s, 0x1000, 12, false));
             tlb.flush(flush);
             spaces.map(|s| has(&mut tlb, s, 0x1000))
         };
@@ -432,7 +489,7 @@ mod tests {
         let space = tlb.select(KERNEL);
         let all = [0x1000, 0x2000, 0x3_f000, 0x4_0000, 0x100_0000, u64::MAX << 13];
         let mut left = |first, last, asid| {
-            all.iter().for_each(|&va| put(&mut tlb, space, va, 0));
+            all.iter().for_each(|&va| put(&mut tlb, space, va, 12, false));
             tlb.flush(Flush::of(Which::Pages { first, last, asid }));
             all.map(|va| has(&mut tlb, space, va))
         };

@@ -5,9 +5,7 @@ use super::debug::Watching;
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
 use crate::interp::{Memory, Now};
-use crate::tlb::{
-    CodeEntry, DEVICE, DataEntry, GLOBAL, INVALID, LARGE, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory,
-};
+use crate::tlb::{CodeEntry, DEVICE, DataEntry, INVALID, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
 use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Pieces, Stop};
 
 /// Contexts whose translations are kept at once.
@@ -107,15 +105,6 @@ impl Mmu {
         }
     }
 
-    /// What entries hold of a page: its physical address, with the bits of entries.
-    fn marked(&mut self, space: usize, va: u64, page: &Page) -> u64 {
-        let large = page.size > 12;
-        if large {
-            self.tlb.cover(space, va, page.size);
-        }
-        page.phys | if page.global { GLOBAL } else { 0 } | if large { LARGE } else { 0 }
-    }
-
     /// The guest's walk, told to the tracer.
     fn walk<G: Guest>(&mut self, at: Now<G>, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
         let done = at.0.walk(at.1, &mut *self.bus, va, access, idx);
@@ -151,11 +140,11 @@ impl Mmu {
         let mut page = self.walk(at, va, Access::Execute, 0)?;
         page.phys = self.ram(page.phys).ok_or(nothing_there(va))?.phys;
         let table = self.blocks.pages.table(page.phys);
-        let phys = self.marked(self.spaces[0], va, &page);
+        let marks = self.tlb.marks(self.spaces[0], va, page.size, page.global);
         *self.tlb.code(self.spaces[0], va) = CodeEntry {
             tag: va & PAGE,
             table,
-            phys,
+            phys: page.phys | marks,
             reserved: 0,
         };
         Ok(page.phys)
@@ -256,7 +245,7 @@ impl Mmu {
             _ => (read, if write == INVALID { keep(have.write) } else { write }),
         };
         let device = if ram.is_none() { DEVICE } else { 0 };
-        let phys = self.marked(space, va, &page) | strict | device;
+        let phys = page.phys | self.tlb.marks(space, va, page.size, page.global) | strict | device;
         let addend = ram.map_or(0, |r| r.host.wrapping_sub(va & PAGE));
         let e = DataEntry {
             read,
