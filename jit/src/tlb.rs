@@ -27,6 +27,8 @@ pub const INVALID: u64 = u64::MAX;
 pub const SLOW: u64 = 0x800;
 /// Tag bit, also of [`DataEntry::phys`]: the pieces of an access must be aligned ([`emu_ir::Mem::strict`]).
 pub const STRICT: u64 = 0x400;
+/// [`CodeEntry::record`] of a page of which nothing is known.
+pub const NO_RECORD: u64 = u64::MAX;
 /// The page part of an address.
 pub const PAGE: u64 = !0xfff;
 
@@ -54,8 +56,8 @@ pub struct CodeEntry {
     pub table: u64,
     /// Physical page, with `GLOBAL` and `LARGE`.
     pub phys: u64,
-    /// Keeps the size a power of two.
-    pub reserved: u64,
+    /// The number of the page's record, by which the engine finds the table; [`NO_RECORD`] where it has none.
+    pub record: u64,
 }
 const _: () = assert!(size_of::<DataEntry>() == 1 << ENTRY_SHIFT && size_of::<CodeEntry>() == 1 << ENTRY_SHIFT);
 
@@ -69,7 +71,7 @@ const NO_CODE: CodeEntry = CodeEntry {
     tag: INVALID,
     table: 0,
     phys: 0,
-    reserved: 0,
+    record: NO_RECORD,
 };
 
 /// [`DataEntry::phys`] and [`CodeEntry::phys`]: mapped in every address space.
@@ -385,7 +387,7 @@ mod tests {
             tag: va,
             table: 0,
             phys: va | marks,
-            reserved: 0,
+            record: NO_RECORD,
         };
     }
     fn has(tlb: &mut Tlb, space: usize, va: u64) -> bool {

@@ -4,6 +4,8 @@ use super::pages::{ByAddress, Pages};
 use crate::cache::{Cache, Offset};
 use crate::interp::Prepared;
 use crate::opt::{CallEffect, Lives};
+#[cfg(doc)]
+use crate::tlb::NO_RECORD;
 use crate::tlb::{PAGE, Tlb};
 use crate::x64::{self, EmitInfo, Site, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
@@ -157,13 +159,21 @@ impl Blocks {
         }
     }
     /// Note that control came to a block from the engine: it will come again, so that jumps by address are to find it by
-    /// themselves. The address of its page's jump table, if they may use it.
-    pub fn came_to(&mut self, b: Found) -> Option<u64> {
+    /// themselves. Its page's record and the address of its jump table, if they may use it.
+    pub fn came_to(&mut self, b: Found) -> Option<(u64, u64)> {
         let e = &self.entries[b.0 as usize];
         match e.made {
-            Made::Host { checked, .. } if self.chained => Some(self.pages.enter_again(e.page, e.phys, checked)),
+            Made::Host { checked, .. } if self.chained => {
+                Some((e.page.into(), self.pages.enter_again(e.page, e.phys, checked)))
+            }
             Made::Host { .. } | Made::Ir(_) => None,
         }
+    }
+    /// Where the host code that jumps by address find at an offset in a page is: the page by its record's number, of which
+    /// [`NO_RECORD`] is none.
+    pub fn known(&self, record: u64, pc: u64) -> Option<u64> {
+        let entry = self.pages.entry(record, pc)?;
+        Some(self.base() + u64::from(entry))
     }
     /// The block for a key, and with that next page if one is given: see [`Blocks::crosses`].
     pub fn lookup(&self, key: BlockKey, next_page: Option<u64>) -> Option<Found> {

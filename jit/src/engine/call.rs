@@ -49,16 +49,10 @@ impl<G: Guest> Vcpu<G> {
         self.tell_mmu();
         done
     }
-    fn fault(&mut self, site: &Site, fault: Fault) -> u32 {
+    /// A fault at a site, given its offset and what it keeps for [`Guest::restore`].
+    fn fault(&mut self, (offset, aux): (u16, u32), fault: Fault) -> u32 {
         let (_, page) = self.own.left_at();
-        self.raise(
-            page,
-            Stopped {
-                fault,
-                offset: site.offset,
-                aux: site.aux,
-            },
-        );
+        self.raise(page, Stopped { fault, offset, aux });
         1
     }
     #[expect(
@@ -66,8 +60,8 @@ impl<G: Guest> Vcpu<G> {
         reason = "the emitter makes the slow thunk's sites of memory operations"
     )]
     fn access(&mut self, addr: u64, site: u32) -> u32 {
-        let site = self.mmu.blocks.site(site).clone();
-        let What::Mem(inst) = site.what else {
+        let &Site { ref what, offset, aux } = self.mmu.blocks.site(site);
+        let &What::Mem(inst) = what else {
             unreachable!("a memory site")
         };
         let args = self.own.args();
@@ -109,7 +103,7 @@ impl<G: Guest> Vcpu<G> {
                 self.own.set_result(v);
                 0
             }
-            Err(fault) => self.fault(&site, fault),
+            Err(fault) => self.fault((offset, aux), fault),
         }
     }
     #[expect(
@@ -158,8 +152,8 @@ impl<G: Guest> Vcpu<G> {
                 self.finish(bits & ty.mask(), 0)
             }
             Err(fault) => {
-                let site = self.mmu.blocks.site(number).clone();
-                self.fault(&site, fault)
+                let &Site { offset, aux, .. } = self.mmu.blocks.site(number);
+                self.fault((offset, aux), fault)
             }
         }
     }

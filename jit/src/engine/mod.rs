@@ -130,6 +130,16 @@ impl Kick {
     }
 }
 
+/// How translated code goes on.
+enum Way {
+    /// To host code at this address.
+    To(u64),
+    /// To the block at the pc, which is to be found.
+    Unknown,
+    /// Not before the engine has looked around.
+    Back,
+}
+
 /// One vCPU.
 pub struct Vcpu<G: Guest> {
     guest: G,
@@ -483,40 +493,72 @@ impl<G: Guest> Vcpu<G> {
     }
     fn translated(&mut self) -> Leave {
         self.reselect();
-        let Some(found) = self.find() else { return Leave::Sync };
-        let page = self.pc() & !0xfff;
-        let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
-        if let Some(code) = self.mmu.blocks.ir(found) {
-            return self.run_ir(&code).unwrap_or(Leave::Sync);
-        }
-        let Some(mut entry) = self.mmu.blocks.entry(found) else {
-            return Leave::Sync;
-        };
-        self.own.prepare(page, round);
+        // Where code was known that turned out to be of another mode, or of another next page.
+        let mut lost = None;
+        let mut next = self.known();
         loop {
+            let entry = match next {
+                Way::To(entry) => entry,
+                Way::Unknown => {
+                    let Some(found) = self.find() else { return Leave::Sync };
+                    if let Some(code) = self.mmu.blocks.ir(found) {
+                        return self.run_ir(&code).unwrap_or(Leave::Sync);
+                    }
+                    let Some(entry) = self.mmu.blocks.entry(found) else {
+                        return Leave::Sync;
+                    };
+                    entry
+                }
+                Way::Back => return Leave::Sync,
+            };
+            let page = self.pc() & !0xfff;
+            let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
+            self.own.prepare(page, round);
             let reason = call::enter(self, entry);
             self.collect_flags();
-            let leave = match reason {
-                Reason::Link => match self.link() {
-                    Some(next) => {
-                        entry = next;
-                        let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
-                        let page = self.pc() & !0xfff;
-                        self.own.prepare(page, round);
-                        continue;
-                    }
-                    None => Leave::Sync,
-                },
+            next = match reason {
+                Reason::Link => self.link(),
                 Reason::Goto => {
                     self.set_goto();
-                    Leave::Sync
+                    // It may have polled for interrupts, which attention is not asked for while they are masked.
+                    let wanted = self.mmu.dirty || self.own.attention().both() != 0;
+                    if wanted { Way::Back } else { self.known() }
                 }
-                Reason::Lookup | Reason::Sync | Reason::Fault => Leave::Sync,
-                Reason::Wait => Leave::Wait,
-                Reason::Yield => Leave::Yield,
+                Reason::Lookup => {
+                    let here = Some(self.pc());
+                    let again = std::mem::replace(&mut lost, here) == here;
+                    if self.is_wanted() {
+                        // What is found now is what is known from then on.
+                        self.reselect();
+                        self.find();
+                        Way::Back
+                    } else if again {
+                        Way::Unknown
+                    } else {
+                        self.known()
+                    }
+                }
+                Reason::Sync | Reason::Fault => Way::Back,
+                Reason::Wait => return Leave::Wait,
+                Reason::Yield => return Leave::Yield,
             };
-            return leave;
         }
+    }
+    /// The way on from the pc by the jump table of its page.
+    fn known(&mut self) -> Way {
+        let at = (&self.guest, self.own.state());
+        match self.mmu.known::<G>(at, self.pc()) {
+            Ok(Some(entry)) => Way::To(entry),
+            Ok(None) => Way::Unknown,
+            Err(fault) => {
+                self.raise_fetch(fault);
+                Way::Back
+            }
+        }
+    }
+    /// Something is to be looked at before more code runs.
+    fn is_wanted(&self) -> bool {
+        self.mmu.dirty || self.own.attention().now.load(Acquire) != 0
     }
     /// The pc of the `Goto` that left translated code.
     fn set_goto(&mut self) -> u32 {
@@ -527,18 +569,18 @@ impl<G: Guest> Vcpu<G> {
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
         site
     }
-    /// Link the `Goto` that left translated code to its target; where to go on. `None`: look around first.
-    fn link(&mut self) -> Option<u64> {
+    /// Link the `Goto` that left translated code to its target; the way on.
+    fn link(&mut self) -> Way {
         let site = self.set_goto();
-        if self.mmu.dirty || self.own.attention().now.load(Acquire) != 0 {
-            return None;
+        if self.is_wanted() {
+            return Way::Back;
         }
         let era = self.mmu.blocks.era();
-        let found = self.find()?;
+        let Some(found) = self.find() else { return Way::Back };
         if self.mmu.blocks.era() == era {
             self.mmu.blocks.link(site, found);
         }
-        self.mmu.blocks.entry(found)
+        self.mmu.blocks.entry(found).map_or(Way::Back, Way::To)
     }
     /// Cumulative flags from the host's control word into the state.
     fn collect_flags(&mut self) {

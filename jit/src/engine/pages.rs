@@ -1,7 +1,7 @@
 //! What is known of guest pages that blocks were made from.
 
 use crate::cache::Offset;
-use crate::tlb::PAGE;
+use crate::tlb::{NO_RECORD, PAGE};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -110,11 +110,19 @@ impl Pages {
         (phys & 0xfff) as usize >> self.insn_shift
     }
 
-    /// The address of a page's jump table (an entry offset into the cache for each possible instruction); good until
-    /// [`Pages::clear`], but a page may get one of its own.
-    pub fn table(&self, phys: u64) -> u64 {
-        let own = self.find(phys).and_then(|page| page.table.as_ref());
-        own.unwrap_or(&self.empty).as_ptr() as u64
+    /// The number of a page's record ([`NO_RECORD`] if it has none), and the address of its jump table (an entry offset
+    /// into the cache for each possible instruction); good until [`Pages::clear`], but a page may get its own.
+    pub fn table(&self, phys: u64) -> (u64, u64) {
+        let record = self.numbers.get(&(phys & PAGE));
+        let page = record.and_then(|&n| self.all.get(n as usize));
+        let table = page.and_then(|page| page.table.as_ref()).unwrap_or(&self.empty);
+        (record.map_or(NO_RECORD, |&n| n.into()), table.as_ptr() as u64)
+    }
+    /// What the jump table of the page with that record has for an address in it, if anything.
+    pub fn entry(&self, record: u64, at: u64) -> Option<Offset> {
+        let page = self.all.get(usize::try_from(record).ok()?)?;
+        let entry = page.table.as_ref()?[self.place(at)];
+        (entry != self.empty[0]).then_some(entry)
     }
     /// Let jumps by address go to `entry`, if the page has a table of its own.
     pub fn enter(&mut self, number: u32, phys: u64, entry: Offset) {
@@ -223,11 +231,12 @@ mod tests {
         let (number, other) = (pages.number(AT), pages.number(0x9000));
         pages.enter(number, AT, 100);
         let before = pages.held();
-        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys)), [empty; 2]);
+        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys).1), [empty.1; 2]);
+        assert_eq!((empty.0, pages.table(AT).0), (NO_RECORD, number.into()));
 
         let table = pages.enter_again(number, AT, 100);
 
-        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys)), [table, empty]);
+        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys).1), [table, empty.1]);
         assert_eq!(pages.held() - before, 2048 * size_of::<Offset>());
         pages.enter(number, AT + 2, 200);
         pages.enter_again(other, 0x9000, 300);
@@ -235,6 +244,19 @@ mod tests {
         pages.leave(number, AT);
         assert_eq!(entries(&pages, AT), [(9, 200)]);
         assert!(pages.empty.iter().all(|&entry| entry == MISS));
+    }
+
+    #[test]
+    fn an_entry_is_found_by_the_page_s_record() {
+        let mut pages = Pages::new(1, MISS);
+        let (number, other) = (pages.number(AT).into(), pages.number(0x9000).into());
+        assert_eq!(pages.entry(number, AT), None, "no table yet");
+        pages.enter_again(number as u32, AT, 100);
+
+        let found = [AT, AT + 2, AT | 0x7000_0000].map(|at| pages.entry(number, at));
+
+        assert_eq!(found, [Some(100), None, Some(100)]);
+        assert_eq!([other, 2, NO_RECORD].map(|record| pages.entry(record, AT)), [None; 3]);
     }
 
     /// What is in the table of a page that has one.
