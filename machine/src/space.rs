@@ -8,10 +8,13 @@
 //! above: I/O ports, or memory as it is in secure or system management mode, which is an alias of the rest but for what only
 //! that mode sees. A page walk and an instruction that accesses a port say so by the address that they make.
 
+mod code_pages;
+
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
+use code_pages::CodePages;
 use emu_devices::bus::{self, Bank, Device, GuestMemory, OutOfRange, Ram, RamWatch, Shared, order_with_guest};
 use emu_firmware::fdt::Region;
 use emu_ir::{Bus, RamPage};
@@ -290,6 +293,8 @@ pub struct AddressSpace {
     /// Of the map, for who only wants to know whether it is new.
     generation: AtomicU64,
     watch: OnceLock<Arc<dyn MapWatch>>,
+    /// Of memory, by addresses without aliases.
+    code: CodePages,
 }
 
 impl AddressSpace {
@@ -382,7 +387,8 @@ impl AddressSpace {
     }
 }
 
-/// RAM of an address space, for devices and loaders. Writes are told to a watch by addresses without aliases.
+/// RAM of an address space, for devices and loaders. Writes to pages that may have code are told to a watch, by addresses
+/// without aliases.
 #[derive(Clone)]
 pub struct SystemMemory {
     space: Arc<AddressSpace>,
@@ -398,6 +404,13 @@ impl SystemMemory {
             space,
             watch,
             alone: cpus <= 1,
+        }
+    }
+
+    /// Tells of bytes that were written, at an address without aliases, if vCPUs may have translated them.
+    fn tell(&self, address: u64, length: u64) {
+        if self.space.code.may_have(address, length) {
+            self.watch.written(address, length);
         }
     }
 }
@@ -425,7 +438,7 @@ impl GuestMemory for SystemMemory {
         let written = map.each_ram(address, length, |piece| {
             let end = piece.from + piece.length as usize;
             piece.memory.copy_in(piece.offset, data.get(piece.from..end)?)?;
-            self.watch.written(piece.address, piece.length);
+            self.tell(piece.address, piece.length);
             Some(())
         });
         written.ok_or(refused)
@@ -453,7 +466,7 @@ impl GuestMemory for SystemMemory {
         if let Some((memory, offset, 2, canonical)) = map.ram_at(address, 2)
             && memory.store(offset, value.to_le()).is_some()
         {
-            self.watch.written(canonical, 2);
+            self.tell(canonical, 2);
             return Ok(());
         }
         drop(map);
@@ -575,6 +588,10 @@ impl Bus for CpuBus {
             readable,
             writable,
         })
+    }
+
+    fn translating(&mut self, page: u64) {
+        self.space.code.note(page);
     }
 
     fn remapped(&mut self) -> bool {

@@ -179,6 +179,11 @@ pub trait Bus {
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()>;
     /// The host memory behind a 4 KiB page, if it is plain memory.
     fn ram(&mut self, page: u64) -> Option<RamPage<'_>>;
+    /// Code is about to be read from the page that memory is known by ([`RamPage::phys`]): who writes to it from now on,
+    /// other than this vCPU, is to say so. Once this returns, whatever is read was there before, or is told.
+    fn translating(&mut self, page: u64) {
+        let _ = page;
+    }
     /// Whether [`Bus::ram`] may answer differently than before, for any page, since this was last asked. Asked after each
     /// store to a device, and when another thread says so.
     fn remapped(&mut self) -> bool {

@@ -185,6 +185,12 @@ impl Mmu {
             out.push(host.map_or(0, |h| self.host.load(h + (offset & 0xfff), 1) as u8));
         }
     }
+    /// The host address of the page at `phys`, which `va` is fetched from: code is about to be read from it.
+    fn code_at(&mut self, phys: u64, va: u64) -> Result<u64, Fault> {
+        let page = self.ram(phys & PAGE).ok_or(nothing_there(va))?;
+        self.bus.translating(page.phys);
+        Ok(page.host)
+    }
     /// The bytes from `pc` on, which lies at `phys`: all of one instruction (`single`), or of several up to the page's end.
     pub fn fetch<'a, G: Guest>(
         &'a mut self,
@@ -193,7 +199,7 @@ impl Mmu {
         phys: u64,
         single: bool,
     ) -> Result<Bytes<'a, G>, Fault> {
-        let first = self.ram(phys & PAGE).ok_or(nothing_there(pc))?.host;
+        let first = self.code_at(phys, pc)?;
         Ok(Bytes {
             mmu: self,
             at,
@@ -585,7 +591,7 @@ impl<G: Guest> Bytes<'_, G> {
             Some(second) => second,
             None => {
                 let phys = self.mmu.fetch_page::<G>(self.at, self.next)?;
-                let host = self.mmu.ram(phys).ok_or(nothing_there(self.next))?.host;
+                let host = self.mmu.code_at(phys, self.next)?;
                 self.next_page = Some(phys);
                 *self.second.insert(host)
             }

@@ -281,6 +281,12 @@ fn devices_reach_all_ram_and_the_watch_hears_of_it() {
         .unwrap();
     let heard = Arc::new(Heard::default());
     let memory = SystemMemory::new(space.clone(), heard.clone(), 1);
+    let mut bus = space.view(0);
+    memory.write(BASE + MIB - 2, &[0; 4]).unwrap();
+    assert!(heard.0.lock().unwrap().is_empty(), "no code there");
+    for page in [BASE, BASE + MIB - 0x1000, BASE + MIB] {
+        bus.translating(page);
+    }
 
     memory.write(BASE + MIB - 2, &[1, 2, 3, 4]).unwrap();
     memory.store_u16(BASE + MIB - 1, 0x0908).unwrap();
