@@ -280,11 +280,11 @@ fn bytes_past_a_branch_are_the_next_block() {
     let text = listing(&["1eff2fe1", "1eff2fe1"]);
 
     assert!(
-        text.starts_with("2 guest instructions, 48 host instructions, 2 blocks\n\nblock at 0x0: "),
+        text.starts_with("2 guest instructions, 54 host instructions, 2 blocks\n\nblock at 0x0: "),
         "{text}"
     );
     assert!(
-        text.contains("\nblock at 0x4: 1 guest instruction, 24 host instructions\n"),
+        text.contains("\nblock at 0x4: 1 guest instruction, 27 host instructions\n"),
         "{text}"
     );
 }

@@ -40,6 +40,9 @@ pub mod mode {
     pub const SWP: u32 = 1 << 18;
     /// A performance monitor counts what translated code counts.
     pub const COUNT: u32 = 1 << 19;
+    /// What only instructions of VFP and Advanced SIMD depend on. Kernels turn these on and off for each process, and a
+    /// block without such an instruction is the same under all of them.
+    pub const FLOATING: u32 = VFP | NEON | FZ | DN | AHP | SHORT_VECTORS;
 }
 
 /// Bits of [`Cpu::psr`] and of the CPSR.

@@ -3,7 +3,7 @@
 use crate::a32::{Decoders, Insn, Row, Set, decoders, system};
 use crate::flags::FlagSource;
 use crate::model::Model;
-use crate::state::{self, mode};
+use crate::state::mode;
 use crate::tx::Tx;
 use emu_ir::pattern::Field;
 use emu_ir::{BlockKey, Builder, Fault, Fetch, Label};
@@ -54,6 +54,7 @@ pub(crate) fn translate_hosted(
     };
     driver.block(limit, fetch)?;
     driver.t.b.block.guest_bytes = driver.t.next() - offset;
+    driver.t.b.block.mode_ignored = driver.t.mode_ignored().into();
     Ok(())
 }
 
@@ -134,8 +135,7 @@ impl Driver<'_> {
         }
         if first && t.it != 0 {
             // Within the block the mode slot has no IT bits: see `Tx::mode`.
-            let word = t.b.i32(t.mode_with_it(0));
-            t.b.set(state::MODE, word);
+            t.set_mode(t.mode_with_it(0));
         }
         let semihosting = self.semihosting && is_semihosting(set, self.t.word);
         let (row, word) = self.decoders.find(set, self.t.word);
@@ -224,6 +224,7 @@ fn advance(it: u8) -> u8 {
 mod tests {
     use super::*;
     use crate::model::MODELS;
+    use crate::state;
     use emu_ir::{Access, Op};
 
     const PAGE_END: Fault = Fault::Bus {

@@ -5,6 +5,7 @@ use crate::flags::{FlagSource, Flags, bit};
 use crate::model::Model;
 use crate::state::{self, mode};
 use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Pieces, Round, Slot, Ty, Val};
+use std::cell::Cell;
 
 /// One block's translation.
 pub struct Tx<'a> {
@@ -12,7 +13,11 @@ pub struct Tx<'a> {
     pub b: &'a mut Builder,
     /// The mode word at the block's start: see [`mode`]. But for its IT bits, the mode slot holds it until the block ends
     /// or an instruction changes it; the slot's IT bits are zero within a block ([`Tx::it`] knows better).
+    ///
+    /// The bits of [`mode::FLOATING`] are read by [`Tx::floating`] alone.
     pub mode: u32,
+    /// Which of those the block depends on.
+    floating: Cell<u32>,
     /// The current instruction: A32 and T32 in 32 bits (T32's first halfword on top), T16 in 16.
     pub word: u32,
     /// The current instruction's offset from the start of the page.
@@ -44,6 +49,7 @@ impl<'a> Tx<'a> {
         Tx {
             b,
             mode,
+            floating: Cell::new(0),
             word: 0,
             offset,
             size: 0,
@@ -63,6 +69,21 @@ impl Tx<'_> {
     /// Whether the block is Thumb code.
     pub fn thumb(&self) -> bool {
         self.mode & mode::T != 0
+    }
+    /// Of the bits of [`mode::FLOATING`], the given ones: the block depends on them.
+    pub fn floating(&self, bits: u32) -> u32 {
+        self.floating.set(self.floating.get() | bits);
+        self.mode & bits
+    }
+    /// The bits of the mode word that nothing in the block depends on so far.
+    pub fn mode_ignored(&self) -> u32 {
+        mode::FLOATING & !self.floating.get()
+    }
+    /// Set the mode slot to a word made from the block's, outside any IT block.
+    pub fn set_mode(&mut self, word: u32) {
+        self.floating(mode::FLOATING);
+        let word = self.b.i32(word);
+        self.b.set(state::MODE, word);
     }
     /// Whether it runs in User mode.
     pub fn user(&self) -> bool {
@@ -142,8 +163,8 @@ impl Tx<'_> {
     pub fn fpscr(&self) -> Fenv {
         Fenv {
             round: Round::Current,
-            flush: self.mode & mode::FZ != 0,
-            default_nan: self.mode & mode::DN != 0,
+            flush: self.floating(mode::FZ) != 0,
+            default_nan: self.floating(mode::DN) != 0,
             flag: false,
         }
     }
@@ -264,8 +285,7 @@ impl Tx<'_> {
     /// Bring the mode slot's IT bits up to date before the block ends ahead of an instruction with this IT state.
     fn sync_it(&mut self, it: u8) {
         if it != 0 {
-            let word = self.b.i32(self.mode_with_it(it));
-            self.b.set(state::MODE, word);
+            self.set_mode(self.mode_with_it(it));
         }
     }
     /// Leave for the engine, going on at the next instruction.
@@ -318,8 +338,7 @@ impl Tx<'_> {
     }
     /// Go on at `offset` bytes from the start of the page in another mode.
     pub fn goto_mode(&mut self, offset: i32, mode: u32, hint: Hint) {
-        let word = self.b.i32(mode);
-        self.b.set(state::MODE, word);
+        self.set_mode(mode);
         self.b.goto(offset, mode.into(), hint, false);
         self.ended = true;
     }
@@ -335,9 +354,10 @@ impl Tx<'_> {
     pub fn bx_write_pc(&mut self, addr: Val, hint: Hint) {
         self.count(state::PMU_BRANCHES);
         let one = self.b.i32(mode::T);
-        let rest = self.b.i32(self.mode & !(mode::T | mode::IT));
         let thumb = self.b.and(addr, one);
-        let word = self.b.or(thumb, rest);
+        let (old, here) = (self.b.get(state::MODE), self.b.i32(self.mode & mode::T));
+        let turned = self.b.xor(thumb, here);
+        let word = self.b.xor(old, turned);
         self.b.set(state::MODE, word);
         let addr = self.b.and_not(addr, one);
         self.b.goto_val(addr, hint);

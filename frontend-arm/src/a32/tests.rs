@@ -91,6 +91,55 @@ fn every_row_makes_valid_blocks_under_every_mode() {
 }
 
 #[test]
+fn a_block_that_a_mode_bit_changes_says_that_it_depends_on_it() {
+    let mut random = Random::new(2);
+    let bits = (0..32).map(|n| 1 << n).filter(|bit| mode::FLOATING & bit != 0);
+    let mut changed = 0;
+    for (set, thumb) in sets() {
+        for row in rows(set) {
+            for bit in bits.clone().cycle().take(24) {
+                let word = random.word() & !row.pattern.mask | row.pattern.bits;
+                let on = if random.word() & 1 == 0 {
+                    mode::VFP | mode::NEON
+                } else {
+                    0
+                };
+                let mode = random.word() & mode::FLOATING & !mode::SHORT_VECTORS | on | thumb;
+                let [one, other] = [mode, mode ^ bit].map(|mode| block(mode, encode(set, word)).block);
+                let made = |b: &emu_ir::Block| (b.insts.clone(), b.pool.clone(), b.guest_bytes);
+                if made(&one) != made(&other) {
+                    changed += 1;
+                    let ignored = one.mode_ignored | other.mode_ignored;
+                    assert_eq!(
+                        ignored & u64::from(bit),
+                        0,
+                        "{set:?} {} {word:#010x}, bit {bit:#x}",
+                        row.name
+                    );
+                }
+            }
+        }
+    }
+    assert!(changed > 900, "only {changed} blocks were changed");
+}
+
+#[test]
+fn a_block_without_floating_point_is_one_under_all_its_modes() {
+    let ignored = |words: &[u32]| {
+        let code = words.iter().flat_map(|&word| encode(Set::A32, word)).collect();
+        block(mode::VFP, code).block.mode_ignored as u32
+    };
+    let (add, bx_lr, ldr, vadd_f32, vmov) = (0xe081_0002, 0xe12f_ff1e, 0xe591_0000, 0xee30_0a20, 0xee10_0a10);
+    let blx = 0xfa00_0000;
+
+    assert_eq!([ignored(&[add, bx_lr]), ignored(&[ldr, bx_lr])], [mode::FLOATING; 2]);
+    assert_eq!(ignored(&[add, blx]), 0, "the mode slot is set as a whole");
+    assert_eq!(ignored(&[vmov, bx_lr]), mode::FLOATING & !mode::VFP);
+    let arithmetic = mode::VFP | mode::SHORT_VECTORS | mode::FZ | mode::DN;
+    assert_eq!(ignored(&[add, vadd_f32, bx_lr]), mode::FLOATING & !arithmetic);
+}
+
+#[test]
 fn no_two_rows_of_a_decoder_are_ambiguous() {
     let with_condition = |r: &&Row<Insn>| r.pattern.mask >> 28 == 0;
     let (conditional, unconditional): (Vec<_>, Vec<_>) = rows(Set::A32).partition(with_condition);

@@ -65,7 +65,7 @@ fn vcvt_to_fixed(t: &mut Tx, u: u32, l: u32, q: u32, d: u32, m: u32) -> Option<(
 /// The standard environment, but that FPSCR.AHP counts.
 fn half_env(t: &Tx) -> Fenv {
     Fenv {
-        flag: t.mode & mode::AHP != 0,
+        flag: t.floating(mode::AHP) != 0,
         ..Fenv::STANDARD
     }
 }

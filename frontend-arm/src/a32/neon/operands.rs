@@ -14,7 +14,7 @@ pub(super) fn require(t: &mut Tx, ok: bool) -> Option<()> {
 
 /// CheckAdvancedSIMDEnabled.
 pub(super) fn enabled(t: &mut Tx) -> Option<()> {
-    require(t, t.mode & mode::NEON != 0)
+    require(t, t.floating(mode::NEON) != 0)
 }
 
 /// The doubleword or quadword register of field `r`; enabled, and quadwords have even numbers.

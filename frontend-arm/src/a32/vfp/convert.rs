@@ -23,7 +23,7 @@ insns! {
 /// Half precision in its environment: FPSCR.AHP chooses the alternative format.
 fn half_env(t: &Tx) -> Fenv {
     Fenv {
-        flag: t.mode & mode::AHP != 0,
+        flag: t.floating(mode::AHP) != 0,
         ..t.fpscr()
     }
 }
@@ -144,7 +144,7 @@ fn vcvt_to_fixed(t: &mut Tx, z: u32, u: u32, x: u32, i: u32, d: u32) -> Option<(
             ty: if z == 1 { Ty::I64 } else { Ty::I32 },
             ..r
         });
-        let how = frac as u32 | u << 8 | z << 9 | u32::from(t.mode & mode::FZ != 0) << 10;
+        let how = frac as u32 | u << 8 | z << 9 | u32::from(t.floating(mode::FZ) != 0) << 10;
         let how = t.b.i32(how);
         t.b.call(Ty::I32, calls::VCVT_TO_FIXED16, &[a, how])
     };

@@ -24,10 +24,10 @@ pub(super) fn require(t: &mut Tx, ok: bool) -> Option<()> {
 
 /// CheckVFPEnabled.
 pub(super) fn enabled(t: &mut Tx) -> Option<()> {
-    require(t, t.mode & mode::VFP != 0)
+    require(t, t.floating(mode::VFP) != 0)
 }
 
 /// CheckVFPEnabled for instructions that could work on short vectors, which these CPUs do not have.
 pub(super) fn enabled_scalar(t: &mut Tx) -> Option<()> {
-    require(t, t.mode & (mode::VFP | mode::SHORT_VECTORS) == mode::VFP)
+    require(t, t.floating(mode::VFP | mode::SHORT_VECTORS) == mode::VFP)
 }

@@ -122,7 +122,7 @@ fn lane(t: &mut Tx, o: u32, n: u32) -> Option<Slot> {
         _ => (Ty::I32, o >> 2 & 1),
     };
     require(t, o & 0b1011 != 0b0010)?;
-    require(t, ty == Ty::I32 || t.mode & mode::NEON != 0)?;
+    require(t, ty == Ty::I32 || t.floating(mode::NEON) != 0)?;
     Some(Slot { ty, ..state::d(n) }.nth(index))
 }
 
@@ -154,7 +154,7 @@ fn vmov_from_lane(t: &mut Tx, u: u32, o: u32, rt: u32, n: u32) -> Option<()> {
 /// VDUP of a core register; `b` + `e` is the size: words, halfwords, bytes.
 fn vdup_core(t: &mut Tx, b: u32, e: u32, q: u32, rt: u32, d: u32) -> Option<()> {
     core(t, &[rt])?;
-    require(t, t.mode & mode::NEON != 0 && b + e != 3 && (q == 0 || d & 1 == 0))?;
+    require(t, t.floating(mode::NEON) != 0 && b + e != 3 && (q == 0 || d & 1 == 0))?;
     let lane = Lane::int(2 - (b + e));
     let v = t.reg(rt);
     let v = t.b.trunc(lane.scalar(), v);
