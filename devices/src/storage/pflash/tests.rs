@@ -46,6 +46,7 @@ fn it_reads_as_its_image_then_as_zeros() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn query_and_identifier_answer_from_both_chips() {
     let (mut flash, log) = bank(&[]);
 
@@ -64,6 +65,7 @@ fn query_and_identifier_answer_from_both_chips() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn programming_clears_bits_and_erasing_sets_them() {
     let (mut flash, log) = bank(&[0xff; 8]);
 
@@ -98,6 +100,7 @@ fn a_single_chip_takes_half_word_commands() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn the_write_buffer_programs_on_confirmation() {
     let (mut flash, _) = bank(&[0xff; 64]);
 
@@ -129,6 +132,7 @@ fn bad_sequences_set_the_error_bits_until_cleared() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn mode_and_contents_survive_save_and_load_and_contents_a_reset() {
     let (mut flash, _) = bank(&[7; 16]);
     set(&mut flash, 3 * BLOCK, 0x0020_0020);
