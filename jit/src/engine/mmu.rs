@@ -128,8 +128,14 @@ impl Mmu {
 
     // ---- fetching
 
-    /// The physical page that `va` is fetched from, now in the fetch table.
+    /// The physical page that `va` is fetched from, now in the fetch table. No instruction lies between two places for one.
     pub fn fetch_page<G: Guest>(&mut self, at: Now<G>, va: u64) -> Result<u64, Fault> {
+        if va & ((1 << G::LAYOUT.insn_shift) - 1) != 0 {
+            return Err(Fault::Alignment {
+                addr: va,
+                access: Access::Execute,
+            });
+        }
         if self.dirty {
             self.select::<G>(at);
         }

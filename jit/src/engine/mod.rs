@@ -370,13 +370,6 @@ impl<G: Guest> Vcpu<G> {
     }
     /// Where the instruction at the pc lies. `None` as for [`Vcpu::find`].
     fn place(&mut self, pc: u64) -> Option<BlockKey> {
-        if pc & ((1 << G::LAYOUT.insn_shift) - 1) != 0 {
-            self.raise_fetch(Fault::Alignment {
-                addr: pc,
-                access: Access::Execute,
-            });
-            return None;
-        }
         let at = (&self.guest, self.own.state());
         match self.mmu.fetch_page::<G>(at, pc) {
             Ok(page) => Some(BlockKey {

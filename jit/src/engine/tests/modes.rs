@@ -3,6 +3,7 @@
 use super::OnePage;
 use crate::cases::{Flat, MEMORY, Program};
 use crate::engine::{Accel, Exit, Vcpu};
+use bytemuck::Zeroable;
 use emu_devices::bus::Ram;
 use emu_ir::*;
 use std::mem::offset_of;
@@ -100,4 +101,17 @@ fn modes_that_differ_above_bit_31_have_blocks_of_their_own() {
             }
         }
     }
+}
+
+/// Where a jump by address would find code for the place before it.
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
+#[should_panic(expected = "Alignment { addr: 2, access: Execute }")]
+fn a_pc_between_places_for_instructions_is_a_fault_though_code_is_known() {
+    let bus = Box::new(OnePage(Arc::new(Ram::new(MEMORY).expect("memory"))));
+    let mut v = Vcpu::new(Flat(Turning), State::zeroed(), bus, Accel::Jit, true).expect("a vCPU");
+    assert_eq!(v.run(), Exit::Wait);
+
+    (v.state_mut().pc, v.state_mut().all) = (2, 0);
+    v.run();
 }
