@@ -149,6 +149,8 @@ struct Space {
     large: Hull,
     /// What the mappings of [`GLOBAL`] entries cover together: all that a flush of another's pages can concern.
     global: Hull,
+    /// No entry has been made since all were forgotten. Most flushes come to spaces that are so.
+    empty: bool,
     /// Translated code reads them, behind the compiler's back.
     tables: Box<UnsafeCell<Tables>>,
 }
@@ -218,6 +220,7 @@ impl Tlb {
                 used: 0,
                 large: Hull::EMPTY,
                 global: Hull::EMPTY,
+                empty: true,
                 tables: Box::new(UnsafeCell::new(tables)),
             });
             self.hashes.push(0);
@@ -225,8 +228,11 @@ impl Tlb {
         }
         let oldest = (0..self.spaces.len()).min_by_key(|&i| self.spaces[i].used);
         let at = oldest.unwrap_or(0);
-        self.spaces[at].clear();
-        self.spaces[at].context = context;
+        let space = &mut self.spaces[at];
+        if !space.empty {
+            space.clear();
+        }
+        space.context = context;
         at
     }
     /// The context that tables belong to.
@@ -256,11 +262,12 @@ impl Tlb {
         &mut self.tables(space).code[code_index(va)]
     }
     /// The bits of [`DataEntry::phys`] and [`CodeEntry::phys`] for an entry about to be made for `va`, of a mapping of
-    /// `1 << size` bytes: an entry may have [`GLOBAL`] and [`LARGE`] from here alone.
+    /// `1 << size` bytes: an entry may have [`GLOBAL`] and [`LARGE`] from here alone, and none is made without.
     pub fn marks(&mut self, space: usize, va: u64, size: u8, global: bool) -> u64 {
         let within = u64::MAX >> (64 - u32::from(size).clamp(12, 64));
         let (first, last) = (va & !within, va | within);
         let s = &mut self.spaces[space];
+        s.empty = false;
         let mut marks = 0;
         if size > 12 {
             s.large.add(first, last);
@@ -274,7 +281,8 @@ impl Tlb {
     }
     /// Forget translations.
     pub fn flush(&mut self, what: Flush) {
-        for s in self.spaces.iter_mut().filter(|s| what.concerns(&s.context)) {
+        let concerned = |s: &&mut Space| !s.empty && what.concerns(&s.context);
+        for s in self.spaces.iter_mut().filter(concerned) {
             match what.which {
                 Which::All => s.clear(),
                 Which::Asid(asid) if asid == s.context.asid => s.clear_local(),
@@ -300,7 +308,7 @@ impl Tlb {
     }
     /// Forget fetch entries of every context: their jump tables are gone.
     pub fn forget_code(&mut self) {
-        for s in &mut self.spaces {
+        for s in self.spaces.iter_mut().filter(|s| !s.empty) {
             s.tables.get_mut().code.fill(NO_CODE);
         }
     }
@@ -314,6 +322,7 @@ impl Space {
         self.stores = Stores::NONE;
         self.large = Hull::EMPTY;
         self.global = Hull::EMPTY;
+        self.empty = true;
     }
     fn clear_local(&mut self) {
         let t = self.tables.get_mut();
@@ -414,6 +423,27 @@ mod tests {
         assert!(!has(&mut tlb, space, 0x10_1000));
         assert!(!has(&mut tlb, space, 0x10_3000));
         assert!(has(&mut tlb, space, 0x20_2000), "an ordinary page stays");
+    }
+
+    #[test]
+    fn a_space_that_was_empty_forgets_what_it_was_filled_with() {
+        let mut tlb = Tlb::new(1);
+        let space = tlb.select(KERNEL);
+        let mut left = |forget: &dyn Fn(&mut Tlb)| {
+            tlb.flush(Flush::ALL);
+            put(&mut tlb, space, 0x1000, 12, false);
+            forget(&mut tlb);
+            has(&mut tlb, space, 0x1000)
+        };
+
+        assert!(left(&|_| {}));
+        assert!(!left(&|tlb| tlb.flush(Flush::ALL)));
+        assert!(!left(&|tlb| tlb.flush(Flush::asid(1))));
+        assert!(!left(&|tlb| tlb.flush(Flush::page(0x1000, None))));
+        assert!(
+            !left(&|tlb| assert_eq!(tlb.select(Context { asid: 2, ..KERNEL }), space)),
+            "another context's"
+        );
     }
 
     #[test]
