@@ -73,19 +73,21 @@ pub const LEAST_CODE_CACHE: usize = 8 << 20;
 /// Guest instructions in a block at most: the limit that [`Guest::translate`] is given.
 pub const PASS_LIMIT: u32 = 64;
 
-struct Shared<S> {
+/// What other threads tell a vCPU.
+struct Mailbox<S> {
     frame: Arc<Frame<S>>,
     written: Written,
 }
 
-trait Target: Send + Sync {
+/// A vCPU's mailbox, whatever its state is.
+trait Kickable: Send + Sync {
     fn set_line(&self, bits: u32, level: bool);
     fn request_exit(&self);
     fn invalidate(&self, phys: u64, len: u64);
     fn remapped(&self);
 }
 
-impl<S: Send> Target for Shared<S> {
+impl<S: Send> Kickable for Mailbox<S> {
     fn set_line(&self, bits: u32, level: bool) {
         let a = self.frame.attention();
         if level {
@@ -109,7 +111,7 @@ impl<S: Send> Target for Shared<S> {
 
 /// How other threads reach a running vCPU.
 #[derive(Clone)]
-pub struct Kick(Arc<dyn Target>);
+pub struct Kick(Arc<dyn Kickable>);
 
 impl Kick {
     /// Raise or lower pending interrupt lines (the guest's bits).
@@ -143,7 +145,7 @@ enum Way {
 /// One vCPU.
 pub struct Vcpu<G: Guest> {
     guest: G,
-    shared: Arc<Shared<G::State>>,
+    mailbox: Arc<Mailbox<G::State>>,
     own: Own<G::State>,
     accel: Accel,
     mmu: Mmu,
@@ -195,7 +197,7 @@ impl<G: Guest> Vcpu<G> {
             return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
         }
         let own = Own::new(state);
-        let shared = Arc::new(Shared {
+        let mailbox = Arc::new(Mailbox {
             frame: own.frame().clone(),
             written: Written::default(),
         });
@@ -205,7 +207,7 @@ impl<G: Guest> Vcpu<G> {
         let (passes, emitter) = (opt::Scratch::default(), x64::Scratch::default());
         let v = Vcpu {
             guest,
-            shared,
+            mailbox,
             own,
             accel,
             mmu,
@@ -222,7 +224,7 @@ impl<G: Guest> Vcpu<G> {
     }
     /// How other threads reach it.
     pub fn kick(&self) -> Kick {
-        Kick(self.shared.clone())
+        Kick(self.mailbox.clone())
     }
     /// The architectural state.
     pub fn state(&self) -> &G::State {
@@ -311,7 +313,7 @@ impl<G: Guest> Vcpu<G> {
     /// Forget the code that others have written over, and where memory was that has moved.
     fn forget_written(&mut self) {
         self.mmu.follow_bus();
-        for (phys, len) in self.shared.written.take() {
+        for (phys, len) in self.mailbox.written.take() {
             self.mmu.blocks.invalidate_range(phys, len);
         }
     }
