@@ -29,6 +29,8 @@ use watchdog::Watchdog;
 const FEW: u64 = 1000;
 /// The CPU time that a program may take: as a rule it is a matter of a millisecond, and one in a hundred does not end.
 const SOON: Duration = Duration::from_millis(30);
+/// After how many programs a run that is asked to be long says how far it is.
+const OFTEN: u64 = 1000;
 /// What it may take if the other accelerator has come to its end.
 const LATE: Duration = Duration::from_secs(20);
 
@@ -270,6 +272,10 @@ fn all_end_in_the_same_state() {
     let (first, count) = (number("EMU_FUZZ_SEED", 1), number("EMU_FUZZ_SEQUENCES", FEW));
     let mut endless = 0;
     for seed in first..first + count {
+        let done = seed - first;
+        if count > FEW && done > 0 && done.is_multiple_of(OFTEN) {
+            emu_ir::testing::say(&format!("{done} of {count} programs, {endless} of them without an end"));
+        }
         let program = maker.program(seed);
         match runners.compare(&program) {
             Verdict::Same => {}

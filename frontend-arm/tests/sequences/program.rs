@@ -68,12 +68,39 @@ const PLAY: u32 = 0x0010_0000;
 /// RAM by a section.
 const SECTION: u32 = 0x0020_0000;
 
+/// What a piece is for, to those that may replace it.
+#[derive(Clone, Copy, PartialEq)]
+enum Task {
+    /// Computes, which other instructions may as well.
+    Compute,
+    /// Stores an instruction over code.
+    Modify,
+    /// Something that may not be left out.
+    Other,
+}
+
 /// A piece of a program that can be taken out.
 #[derive(Clone)]
 pub struct Piece {
     pub at: u32,
     pub thumb: bool,
     pub bytes: Vec<u8>,
+    task: Task,
+}
+
+impl Piece {
+    /// Addresses of words of it that are whole instructions, one or two.
+    fn words(&self) -> Vec<u32> {
+        let mut starts = vec![self.at];
+        let mut rest = &self.bytes[..];
+        while let [_, second, ..] = rest {
+            let wide = !self.thumb || second >> 3 >= 0b11101;
+            rest = rest.get(if wide { 4 } else { 2 }..).unwrap_or_default();
+            starts.push(self.at + (self.bytes.len() - rest.len()) as u32);
+        }
+        let is_word = |at: &u32| at.is_multiple_of(4) && starts.contains(&(at + 4));
+        starts.iter().copied().filter(is_word).collect()
+    }
 }
 
 /// A program and what it starts with.
@@ -182,6 +209,9 @@ impl Writer<'_> {
                 self.chunk(chunk, &chunks, random, &mut pieces);
             }
         }
+        if self.careful {
+            self.aim(&mut pieces, random);
+        }
         let start = self.start(CODE + chunks[0] * CHUNK, is_thumb(chunks[0]), random);
         Program {
             base,
@@ -195,11 +225,12 @@ impl Writer<'_> {
         let (thumb, first) = (is_thumb(chunk), CODE + chunk * CHUNK);
         // Past the second half of an instruction.
         let mut at = if chunk.is_multiple_of(4) { first + 2 } else { first };
-        let mut push = |at: &mut u32, asm: Asm| {
+        let mut push = |at: &mut u32, asm: Asm, task: Task| {
             let piece = Piece {
                 at: *at,
                 thumb,
                 bytes: asm.bytes,
+                task,
             };
             *at += piece.bytes.len() as u32;
             pieces.push(piece);
@@ -207,20 +238,20 @@ impl Writer<'_> {
         let mut head = Asm::new(thumb);
         head.count_down(END);
         forget(&mut head);
-        push(&mut at, head);
+        push(&mut at, head, Task::Other);
         let count = 4 + random.word_below(24);
         for _ in 0..count {
             let mut asm = Asm::new(thumb);
-            self.piece(&mut asm, at, chunks, random);
+            let task = self.piece(&mut asm, at, chunks, random);
             // The jump at the end is at most as long as this, and the page's end has a use of its own.
             if at + asm.bytes.len() as u32 + 32 + LEAD > first + CHUNK {
                 break;
             }
-            push(&mut at, asm);
+            push(&mut at, asm, task);
         }
         let mut tail = Asm::new(thumb);
         jump(&mut tail, at, chunks, random);
-        push(&mut at, tail);
+        push(&mut at, tail, Task::Other);
     }
 
     /// The halves of instructions that go from one page to the next: a chunk's first halfword (alone it does no harm; a
@@ -253,7 +284,7 @@ impl Writer<'_> {
         asm.narrow(if half >> 10 == 0b010001 { half & !0x80 } else { half });
     }
 
-    fn piece(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
+    fn piece(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) -> Task {
         let kind = random.word_below(26);
         if matches!(kind, 17..=19) {
             // What changes mappings must not change its own: until an ISB or an exception either may hold, and a branch in
@@ -271,7 +302,7 @@ impl Writer<'_> {
                 asm.skip(random.word_below(14), body.bytes.len() as u32);
                 asm.bytes.extend(body.bytes);
             }
-            15 | 16 => self.modify(asm, at, random),
+            15 | 16 => self.modify(asm, Self::code_place(at, random), random),
             17 | 18 => self.remap(asm, random),
             19 if self.careful => careful_switch(asm, random),
             19 => switch(asm, random),
@@ -280,6 +311,11 @@ impl Writer<'_> {
             22 => trap(asm, random),
             23 | 24 => across(asm, random),
             _ => jump(asm, at, chunks, random),
+        }
+        match kind {
+            0..=6 => Task::Compute,
+            15 | 16 => Task::Modify,
+            _ => Task::Other,
         }
     }
 
@@ -334,20 +370,41 @@ impl Writer<'_> {
         asm.again(12, body as u32);
     }
 
-    /// Stores instructions over code, near or far, and cleans up after it more or less.
-    fn modify(&self, asm: &mut Asm, at: u32, random: &mut Random) {
-        // A careful program does not change what changes it.
-        let own = if self.careful { at & !3..at + 0x60 } else { 0..0 };
-        let place = loop {
-            let near = (at + 4 * random.word_below(36))
-                .saturating_sub(64)
-                .clamp(CODE, DATA - 4);
-            let far = CODE + 4 * random.word_below((DATA - CODE) / 4);
-            let place = if random.one_in(2) { near } else { far };
-            if !own.contains(&(place & !3)) {
-                break place;
+    /// Has careful programs store over what computes only: loops end, addresses are what they are meant to be, and nobody
+    /// loses his maintenance.
+    fn aim(&self, pieces: &mut [Piece], random: &mut Random) {
+        let words = |p: &Piece| if p.task == Task::Compute { p.words() } else { vec![] };
+        let targets: Vec<u32> = pieces.iter().flat_map(words).collect();
+        for piece in pieces.iter_mut().filter(|p| p.task == Task::Modify) {
+            let near = targets.iter().copied().filter(|t| t.abs_diff(piece.at) < 0x100);
+            let near: Vec<u32> = near.collect();
+            let some = if near.is_empty() || random.one_in(2) {
+                &targets
+            } else {
+                &near
+            };
+            if some.is_empty() {
+                piece.bytes = Asm::nops(piece.thumb, piece.bytes.len());
+                continue;
             }
-        };
+            let mut asm = Asm::new(piece.thumb);
+            self.modify(&mut asm, random.pick(some), random);
+            assert_eq!(asm.bytes.len(), piece.bytes.len(), "every modification has one length");
+            piece.bytes = asm.bytes;
+        }
+    }
+
+    /// Somewhere in code, near or far.
+    fn code_place(at: u32, random: &mut Random) -> u32 {
+        let near = (at + 4 * random.word_below(36))
+            .saturating_sub(64)
+            .clamp(CODE, DATA - 4);
+        let far = CODE + 4 * random.word_below((DATA - CODE) / 4);
+        if random.one_in(2) { near } else { far }
+    }
+
+    /// Stores instructions over code, and cleans up after it more or less.
+    fn modify(&self, asm: &mut Asm, place: u32, random: &mut Random) {
         let thumb = is_thumb((place - CODE) / CHUNK);
         let mut new = Asm::new(thumb);
         self.compute(&mut new, random);

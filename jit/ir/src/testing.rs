@@ -5,8 +5,12 @@ use std::io::Write;
 
 /// Says on the terminal, past the test harness, that something was not tested.
 pub fn skipped(test: &str, reason: &str) {
-    let line = format!("\n*** SKIPPED {test}: {reason}\n");
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    say(&format!("\n*** SKIPPED {test}: {reason}"));
+}
+
+/// Says something on the terminal, past the test harness: how far a long run is.
+pub fn say(text: &str) {
+    let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
 }
 
 /// Pseudo-random numbers, the same for a seed in every run and on every machine: stored vectors depend on them.
