@@ -101,8 +101,17 @@ fn put(word: u32, mask: u32, value: u32) -> u32 {
     }
 }
 
+/// The first of four registers that hold addresses.
+pub const ADDRESSES: u32 = 8;
+
 /// A word of the row: registers r0 to r7, for addresses r8 to r11, small offsets.
 pub fn word_of(row: &Row<Insn>, random: &mut Random) -> u32 {
+    let base = ADDRESSES + random.word_below(4);
+    word_by(row, base, random)
+}
+
+/// The same, with this register for an address.
+pub fn word_by(row: &Row<Insn>, base: u32, random: &mut Random) -> u32 {
     let (text, memory) = (row.pattern.text, is_memory(row.name));
     let mut word = random.word() & !row.pattern.mask | row.pattern.bits;
     if row.pattern.width == 16 {
@@ -119,7 +128,7 @@ pub fn word_of(row: &Row<Insn>, random: &mut Random) -> u32 {
         }
     }
     if memory {
-        word = put(word, field(text, 'n'), 8 + random.word_below(4));
+        word = put(word, field(text, 'n'), base);
         let offset = field(text, 'i');
         if offset.count_ones() == 12 && !random.one_in(16) {
             word &= !(offset & 0xf80);

@@ -7,7 +7,7 @@
 //! Every eighth program is careful: it changes code and tables on purpose only, and does all the maintenance that the
 //! architecture asks for (Arm ARM DDI 0406C, A3.5.4, B3.10), so that it means the same to a machine without caches.
 
-use crate::code::{Asm, Rows, thumb_of_vector, word_of};
+use crate::code::{ADDRESSES, Asm, Rows, thumb_of_vector, word_by, word_of};
 use crate::memory::{DEVICE, PAGES};
 use emu_frontend_arm::state::{Cpu, psr};
 use emu_frontend_arm::{Arm, MODELS, pmu};
@@ -340,18 +340,23 @@ impl Writer<'_> {
 
     fn access(&self, asm: &mut Asm, random: &mut Random) {
         for _ in 0..1 + random.word_below(4) {
+            let base = ADDRESSES + random.word_below(4);
+            if self.careful {
+                // What was added to it by accesses before would lead anywhere in the end.
+                asm.set(base, self.place(random));
+            }
             if random.one_in(5) {
-                let word = word_of(random.pick(&self.rows.vector_memory), random);
+                let word = word_by(random.pick(&self.rows.vector_memory), base, random);
                 asm.word(if asm.thumb { thumb_of_vector(word) } else { word });
             } else if !asm.thumb {
-                asm.word(word_of(random.pick(&self.rows.arm_memory), random));
+                asm.word(word_by(random.pick(&self.rows.arm_memory), base, random));
             } else if random.one_in(3) {
                 // A low register for an address, and a T16 access by it.
                 let low = random.word_below(8);
-                asm.narrow(0x4640 | random.word_below(4) << 3 | low);
+                asm.narrow(0x4600 | base << 3 | low);
                 asm.narrow((0x6000 + random.word_below(0x3000)) & !0x38 | low << 3);
             } else {
-                asm.word(word_of(random.pick(&self.rows.wide_memory), random));
+                asm.word(word_by(random.pick(&self.rows.wide_memory), base, random));
             }
         }
         asm.settle();
@@ -545,7 +550,7 @@ impl Writer<'_> {
         let edge = random.pick(&[page, page, page, end]);
         if self.careful {
             // Far enough from code and tables for any offset.
-            let data = DATA + 0x1000 * (1 + random.word_below(DATA_PAGES - 2)) + page;
+            let data = DATA + 0x1000 * (1 + random.word_below(DATA_PAGES - 3)) + page;
             return match random.word_below(8) {
                 0..=3 => data,
                 4 | 5 => PLAY + 0x1000 * random.word_below(16) + edge,
