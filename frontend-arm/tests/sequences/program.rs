@@ -7,11 +7,14 @@
 //! Every eighth program is careful: it changes code and tables on purpose only, and does all the maintenance that the
 //! architecture asks for (Arm ARM DDI 0406C, A3.5.4, B3.10), so that it means the same to a machine without caches.
 
+mod mapping;
+
 use crate::code::{ADDRESSES, Asm, Rows, thumb_of_vector, word_by, word_of};
 use crate::memory::{DEVICE, PAGES};
 use emu_frontend_arm::state::{Cpu, psr};
 use emu_frontend_arm::{Arm, MODELS, pmu};
 use emu_ir::testing::Random;
+use mapping::{NO_MANAGER, careful_switch, dacr, switch};
 
 /// The vectors and handlers, at address 0.
 #[rustfmt::skip]
@@ -136,19 +139,9 @@ fn put(memory: &mut [u8], at: u32, word: u32) {
     memory[at as usize..at as usize + 4].copy_from_slice(&word.to_le_bytes());
 }
 
-/// A small page that everyone may do anything with: normal memory.
-fn open_page(phys: u32) -> u32 {
-    phys | 1 << 6 | 3 << 4 | 0b1110
-}
-
 /// Whether a chunk is Thumb code.
 fn is_thumb(chunk: u32) -> bool {
     matches!(chunk % 4, 0 | 3)
-}
-
-/// A first level descriptor of a second level table.
-fn table(at: u32, domain: u32) -> u32 {
-    at | domain << 5 | 1
 }
 
 pub struct Maker {
@@ -438,67 +431,6 @@ impl Writer<'_> {
         forget(asm);
     }
 
-    fn tables(&self, base: &mut [u8], random: &mut Random) {
-        for page in 0..PAGES as u32 {
-            // Nobody writes to the handlers.
-            put(
-                base,
-                TABLES + 4 * page,
-                open_page(page << 12) | if page == 0 { 1 << 9 } else { 0 },
-            );
-        }
-        for (space, first) in FIRST.into_iter().enumerate() {
-            let play = TABLES + 0x400 * (1 + space as u32);
-            for page in 0..16 {
-                let word = self.descriptor(random);
-                put(base, play + 4 * page, word);
-            }
-            put(base, first, table(TABLES, 0));
-            put(base, first + 4, table(play, random.word_below(3)));
-            put(base, first + 8, self.section(random));
-            // The device: nothing is fetched from it.
-            put(base, first + 12, DEVICE | 3 << 10 | 1 << 4 | 0b0110);
-        }
-    }
-
-    /// The section at [`SECTION`], or another that maps RAM there.
-    fn section(&self, random: &mut Random) -> u32 {
-        let rights = random.pick(&[3, 3, 3, 1, 2]);
-        let (memory, more) = (random.pick(&[0x100c, 0x100c, 0, 4]), random.word());
-        rights << 10
-            | memory
-            | random.word_below(2) << 5
-            | 2
-            | more & (1 << 17)
-            | if random.one_in(8) { 1 << 4 | 1 << 15 } else { 0 }
-    }
-
-    /// A second level descriptor: most often a page of RAM with some rights.
-    fn descriptor(&self, random: &mut Random) -> u32 {
-        let page = CODE + 0x1000 * random.word_below(8 + DATA_PAGES);
-        let more = random.word();
-        if self.careful {
-            // Of this address space; code is not written to by chance, nor is data run, which stores change as they like.
-            let is_code = page < DATA;
-            let read_only = if is_code { 1 << 9 } else { more & 1 << 9 };
-            return if random.one_in(8) {
-                0
-            } else {
-                let never_run = random.one_in(4) || !is_code;
-                open_page(page) | 1 << 11 | read_only | u32::from(never_run)
-            };
-        }
-        match random.word_below(10) {
-            0 => 0,
-            1 => page | more & 0xfff,
-            2..=6 => open_page(page) | more & 1 << 11,
-            _ => {
-                let (rights, memory) = (random.pick(&[3, 3, 1, 2, 0]), random.pick(&[0x4c, 0x4c, 0, 4]));
-                page | rights << 4 | memory | 2 | more & (1 << 11 | 1 << 9) | u32::from(random.one_in(4))
-            }
-        }
-    }
-
     fn start(&self, pc: u32, thumb: bool, random: &mut Random) -> Cpu {
         let mut cpu = Cpu::reset(&MODELS[0]);
         for i in 0..8 {
@@ -577,49 +509,6 @@ impl Writer<'_> {
         }
     }
 
-    /// Changes a mapping, and forgets the old one more or less.
-    fn remap(&self, asm: &mut Asm, random: &mut Random) {
-        let (space, page) = (random.word_below(2), random.word_below(16));
-        let address = PLAY + (page << 12);
-        let (entry, word, address) = match random.word_below(8) {
-            0 => (FIRST[space as usize] + 8, self.section(random), SECTION),
-            1 => (
-                FIRST[space as usize] + 4,
-                table(TABLES + 0x400 * (1 + random.word_below(2)), random.word_below(3)),
-                address,
-            ),
-            _ => (
-                TABLES + 0x400 * (1 + space) + 4 * page,
-                self.descriptor(random),
-                address,
-            ),
-        };
-        asm.set(0, word);
-        asm.set(1, entry);
-        asm.store(0, 1);
-        if random.one_in(5) && !self.careful {
-            return;
-        }
-        asm.dsb();
-        asm.set(2, address | random.word_below(3));
-        let whole = entry == FIRST[space as usize] + 4;
-        match random.word_below(5) {
-            _ if self.careful => asm.write((8, 0, 7, if whole || random.one_in(4) { 0 } else { 3 }), 2),
-            0 => asm.write((8, 0, 7, 0), 2), // TLBIALL
-            1 => asm.write((8, 0, 7, 2), 2), // TLBIASID
-            2 => asm.write((8, 0, 7, 3), 2), // TLBIMVAA
-            _ => asm.write((8, 0, 7, 1), 2), // TLBIMVA
-        }
-        if random.one_in(4) {
-            asm.write((7, 0, 5, 6), 2); // BPIALL
-        }
-        if self.careful || !random.one_in(5) {
-            asm.dsb();
-            asm.isb();
-        }
-        forget(asm);
-    }
-
     /// Reads and writes system registers, and asks for translations.
     fn registers(&self, asm: &mut Asm, random: &mut Random) {
         let register = random.word_below(8);
@@ -648,50 +537,6 @@ impl Writer<'_> {
     }
 }
 
-/// Domain 0 is checked or open; the others may be anything.
-fn dacr(random: &mut Random) -> u32 {
-    random.pick(&[
-        0x5555_5555,
-        0x5555_5555,
-        u32::MAX,
-        0x0000_0015,
-        0x0000_0001,
-        0x0000_0035,
-    ])
-}
-
-/// A DACR in which rights are checked wherever there is access: careful programs keep code from being written to by them.
-const NO_MANAGER: u32 = 0x5555_5555;
-
-/// Goes to another address space, or changes what this one allows.
-fn switch(asm: &mut Asm, random: &mut Random) {
-    match random.word_below(5) {
-        0 => {
-            asm.set(0, random.word_below(3));
-            asm.write((13, 0, 0, 1), 0); // CONTEXTIDR
-        }
-        1 => {
-            asm.set(0, FIRST[random.word_below(2) as usize]);
-            asm.write((2, 0, 0, 0), 0); // TTBR0
-        }
-        2 | 3 => {
-            asm.set(0, dacr(random));
-            asm.write((3, 0, 0, 0), 0); // DACR
-        }
-        _ => {
-            // SCTLR: alignment checks, the access flag, the MMU.
-            let bit = random.pick(&[1 << 1, 1 << 1, 1 << 29, 1]);
-            asm.read((1, 0, 0, 0), 0);
-            asm.set(1, bit);
-            asm.word(if asm.thumb { 0xea80_0001 } else { 0xe020_0001 }); // EOR r0, r0, r1
-            asm.write((1, 0, 0, 0), 0);
-        }
-    }
-    if !random.one_in(3) {
-        asm.isb();
-    }
-}
-
 /// Leaves no address of code or tables in a register: half of an instruction that faulted may be a store.
 fn forget(asm: &mut Asm) {
     (0..3).for_each(|register| asm.set(register, 0));
@@ -702,26 +547,6 @@ fn go_home(asm: &mut Asm, at: u32) {
     let jump = if asm.thumb { 2 } else { 4 };
     asm.set(0, (at + 8 + jump) | u32::from(asm.thumb));
     asm.exchange(0, false);
-}
-
-/// To the other address space, with an identifier that belongs to none in between (B3.10.4); or other rights.
-fn careful_switch(asm: &mut Asm, random: &mut Random) {
-    if random.one_in(2) {
-        asm.set(0, dacr(random) & NO_MANAGER);
-        asm.write((3, 0, 0, 0), 0);
-        return asm.isb();
-    }
-    let space = random.word_below(2);
-    asm.dsb();
-    asm.set(0, 0);
-    asm.write((13, 0, 0, 1), 0);
-    asm.isb();
-    asm.set(0, FIRST[space as usize]);
-    asm.write((2, 0, 0, 0), 0);
-    asm.isb();
-    asm.set(0, 1 + space);
-    asm.write((13, 0, 0, 1), 0);
-    asm.isb();
 }
 
 /// Raises the device's interrupt, and takes it a moment later. Where it could be taken at once (a handler that did not
