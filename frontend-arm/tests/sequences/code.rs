@@ -288,10 +288,12 @@ impl Asm {
     pub fn decrement(&mut self) {
         self.either(0xe25e_e001, 0xf1be_0e01);
     }
+    /// Bytes of the NOPs that settle a piece.
+    pub const SETTLED: u32 = 8;
     /// NOPs that an IT block, or a fault that skips too much, may run into without harm.
     pub fn settle(&mut self) {
         if self.thumb {
-            self.bytes.extend(Asm::nops(true, 8));
+            self.bytes.extend(Asm::nops(true, Asm::SETTLED as usize));
         }
     }
     /// NOPs in place of as many bytes.

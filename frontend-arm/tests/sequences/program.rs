@@ -92,7 +92,8 @@ pub struct Piece {
 }
 
 impl Piece {
-    /// Addresses of words of it that are whole instructions, one or two.
+    /// Addresses of words of it that are whole instructions, one or two. An IT there must not reach beyond the piece: the
+    /// NOPs at its end stay.
     fn words(&self) -> Vec<u32> {
         let mut starts = vec![self.at];
         let mut rest = &self.bytes[..];
@@ -101,7 +102,9 @@ impl Piece {
             rest = rest.get(if wide { 4 } else { 2 }..).unwrap_or_default();
             starts.push(self.at + (self.bytes.len() - rest.len()) as u32);
         }
-        let is_word = |at: &u32| at.is_multiple_of(4) && starts.contains(&(at + 4));
+        let settled = if self.thumb { Asm::SETTLED } else { 0 };
+        let end = self.at + self.bytes.len() as u32 - settled;
+        let is_word = |at: &u32| at.is_multiple_of(4) && at + 4 <= end && starts.contains(&(at + 4));
         starts.iter().copied().filter(is_word).collect()
     }
 }
