@@ -484,12 +484,11 @@ impl Writer<'_> {
         let end = 0xff0 + random.word_below(16);
         let edge = random.pick(&[page, page, page, end]);
         if self.careful {
-            // Far enough from code and tables for any offset.
+            // Far enough from code and tables for any offset, and not to be run.
             let data = DATA + 0x1000 * (1 + random.word_below(DATA_PAGES - 3)) + page;
             return match random.word_below(8) {
-                0..=3 => data,
-                4 | 5 => PLAY + 0x1000 * random.word_below(16) + edge,
-                6 => SECTION + data,
+                0..=4 => data,
+                5 | 6 => PLAY + 0x1000 * random.word_below(16) + edge,
                 _ => DEVICE + 0x10 + random.word_below(0x400),
             };
         }

@@ -82,12 +82,12 @@ pub(super) fn careful_switch(asm: &mut Asm, random: &mut Random) {
 impl Writer<'_> {
     pub(super) fn tables(&self, base: &mut [u8], random: &mut Random) {
         for page in 0..PAGES as u32 {
-            // Nobody writes to the handlers.
-            put(
-                base,
-                TABLES + 4 * page,
-                open_page(page << 12) | if page == 0 { 1 << 9 } else { 0 },
-            );
+            let at = page << 12;
+            // Nobody writes to the handlers. Careful programs never run data, though the second half of an instruction that
+            // is Undefined may lead there.
+            let read_only = u32::from(at == 0) << 9;
+            let never_run = u32::from(self.careful && at >= DATA);
+            put(base, TABLES + 4 * page, open_page(at) | read_only | never_run);
         }
         for (space, first) in FIRST.into_iter().enumerate() {
             let play = TABLES + 0x400 * (1 + space as u32);
