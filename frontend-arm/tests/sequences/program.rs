@@ -351,6 +351,8 @@ impl Writer<'_> {
                 let low = random.word_below(8);
                 asm.narrow(0x4600 | base << 3 | low);
                 asm.narrow((0x6000 + random.word_below(0x3000)) & !0x38 | low << 3);
+                // A fault skips four bytes.
+                asm.narrow(0xbf00);
             } else {
                 asm.word(word_by(random.pick(&self.rows.wide_memory), base, random));
             }
