@@ -31,8 +31,9 @@ const FEW: u64 = 1000;
 const SOON: Duration = Duration::from_millis(30);
 /// After how many programs a run that is asked to be long says how far it is.
 const OFTEN: u64 = 1000;
-/// What it may take if the other accelerator has come to its end.
-const LATE: Duration = Duration::from_secs(20);
+/// What it may take if the other accelerator has come to its end: translated code is thousands of times faster than a
+/// machine without caches.
+const LATE: Duration = Duration::from_secs(200);
 
 /// What a program left.
 struct Outcome {
