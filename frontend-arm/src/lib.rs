@@ -27,6 +27,7 @@ pub mod state;
 pub mod sys;
 pub mod translate;
 pub mod tx;
+pub mod vector;
 
 pub use model::{MODELS, Model};
 pub use platform::Arm;

@@ -1,9 +1,8 @@
 //! Helpers of VFP and Advanced SIMD: this part of the table, and what they do.
 
-use super::estimate;
-use super::polynomial;
 use crate::a32::vfp::vcvt_to_fixed16;
 use crate::calls::{NEXT, calls};
+use crate::vector::{estimate, polynomial};
 
 calls! { SIMD at NEXT;
     /// VCVT from float to 16-bit fixed point: arguments float bits, control (see the function).

@@ -2,9 +2,11 @@
 //! DDI 0406C, A2.7.7 and A7.4).
 
 use super::multiply::{scalar, scalar_accumulate};
-use super::operands::{accumulate, every, same, two, zero};
-use super::{calls, int};
+use super::calls;
+use super::operands::{accumulate, same, two};
 use crate::tx::Tx;
+use crate::vector::float::{Op2, difference, magnitude, negated, of_magnitudes};
+use crate::vector::{every, int, zero};
 use emu_ir::{Builder, Fenv, Lane, Ty, Val, insns};
 
 insns! {
@@ -50,23 +52,10 @@ const F32: Lane = Lane::F32;
 const ENV: Fenv = Fenv::STANDARD;
 /// Comparisons for which any NaN is invalid.
 const ORDERED: Fenv = Fenv { flag: true, ..ENV };
-const SIGN: u64 = 1 << 31;
-
-type Op2 = fn(&mut Builder, Lane, Val, Val, Fenv) -> Val;
 
 /// `d = f(n, m)`.
 fn plain(t: &mut Tx, q: u32, r: [u32; 3], f: Op2, env: Fenv) -> Option<()> {
     same(t, q, r, |t, x, y| f(t.b, F32, x, y, env))
-}
-
-fn negated(b: &mut Builder, x: Val) -> Val {
-    let sign = every(b, b.ty(x), F32, SIGN);
-    b.xor(x, sign)
-}
-
-fn magnitude(b: &mut Builder, x: Val) -> Val {
-    let sign = every(b, b.ty(x), F32, SIGN);
-    b.and_not(x, sign)
 }
 
 /// VADD.
@@ -91,10 +80,7 @@ fn vmul_scalar(t: &mut Tx, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
 
 /// VABD.
 fn vabd(t: &mut Tx, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    same(t, q, [d, n, m], |t, x, y| {
-        let difference = t.b.vfsub(F32, x, y, ENV);
-        magnitude(t.b, difference)
-    })
+    plain(t, q, [d, n, m], difference, ENV)
 }
 
 /// `c + x * y`, rounded twice.
@@ -137,7 +123,7 @@ fn vfma(t: &mut Tx, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
 /// VFMS.
 fn vfms(t: &mut Tx, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     accumulate(t, q, [d, n, m], |t, c, x, y| {
-        let x = negated(t.b, x);
+        let x = negated(t.b, F32, x);
         t.b.vfmul_add(F32, c, x, y, ENV)
     })
 }
@@ -163,7 +149,7 @@ fn vacge(t: &mut Tx, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
         t,
         q,
         [d, n, m],
-        |b, e, x, y, env| of_magnitudes(b, e, x, y, env, Builder::vfge),
+        |b, e, x, y, env| of_magnitudes(b, e, [x, y], env, Builder::vfge),
         ORDERED,
     )
 }
@@ -174,14 +160,9 @@ fn vacgt(t: &mut Tx, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
         t,
         q,
         [d, n, m],
-        |b, e, x, y, env| of_magnitudes(b, e, x, y, env, Builder::vfgt),
+        |b, e, x, y, env| of_magnitudes(b, e, [x, y], env, Builder::vfgt),
         ORDERED,
     )
-}
-
-fn of_magnitudes(b: &mut Builder, e: Lane, x: Val, y: Val, env: Fenv, f: Op2) -> Val {
-    let (x, y) = (magnitude(b, x), magnitude(b, y));
-    f(b, e, x, y, env)
 }
 
 /// VMAX.
@@ -223,7 +204,7 @@ fn step_product(b: &mut Builder, x: Val, y: Val) -> Val {
     let (infinity, none) = (every(b, ty, F32, 0x7f80_0000), zero(b, ty));
     // Denormals count as zero: their exponent is.
     let mut kinds = |v| {
-        let (size, exponent) = (magnitude(b, v), b.and(v, infinity));
+        let (size, exponent) = (magnitude(b, F32, v), b.and(v, infinity));
         (b.veq(Lane::I32, size, infinity), b.veq(Lane::I32, exponent, none))
     };
     let ((x_inf, x_zero), (y_inf, y_zero)) = (kinds(x), kinds(y));
@@ -287,12 +268,12 @@ fn vclt_zero(t: &mut Tx, q: u32, d: u32, m: u32) -> Option<()> {
 
 /// VABS.
 fn vabs(t: &mut Tx, q: u32, d: u32, m: u32) -> Option<()> {
-    two(t, q, [d, m], |t, x| magnitude(t.b, x))
+    two(t, q, [d, m], |t, x| magnitude(t.b, F32, x))
 }
 
 /// VNEG.
 fn vneg(t: &mut Tx, q: u32, d: u32, m: u32) -> Option<()> {
-    two(t, q, [d, m], |t, x| negated(t.b, x))
+    two(t, q, [d, m], |t, x| negated(t.b, F32, x))
 }
 
 /// VRECPE.U32.

@@ -1,8 +1,9 @@
 //! Addition, subtraction, comparison, minimum, maximum and absolute difference of integers (Arm ARM DDI 0406C, A7.4).
 
-use super::operands::{accumulate, lane, same, shift_right, two, zero};
+use super::operands::{accumulate, lane, same, two};
 use crate::tx::Tx;
-use emu_ir::{Builder, Lane, Op, Val, insns};
+use crate::vector::{int, zero};
+use emu_ir::{Builder, Lane, Val, insns};
 
 insns! {
     /// Lane by lane, results of the operands' width.
@@ -34,94 +35,36 @@ insns! {
     "1111 0011 1d11 ss01 dddd 0011 1qm0 mmmm" => vneg(s, q, d, m)
 }
 
-/// VHADD: `(n + m) >> 1`, as what both have plus half of what one has.
-fn vhadd(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
+/// `d = f(n, m)` of signed or (`u` = 1) unsigned lanes of 8 to 32 bits.
+fn by_sign(t: &mut Tx, [u, s, q]: [u32; 3], r: [u32; 3], f: fn(&mut Builder, u32, Lane, Val, Val) -> Val) -> Option<()> {
     let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| {
-        let (both, one) = (t.b.and(x, y), t.b.xor(x, y));
-        let half = shift_right(t.b, u, e, one, 1);
-        t.b.vadd(e, both, half)
-    })
+    same(t, q, r, |t, x, y| f(t.b, u, e, x, y))
 }
 
-/// VRHADD: `(n + m + 1) >> 1`.
-fn vrhadd(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| {
-        let (any, one) = (t.b.or(x, y), t.b.xor(x, y));
-        let half = shift_right(t.b, u, e, one, 1);
-        t.b.vsub(e, any, half)
-    })
+macro_rules! by_signs {
+    ($( $name:ident $f:ident $doc:literal; )*) => { $(
+        #[doc = $doc]
+        fn $name(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
+            by_sign(t, [u, s, q], [d, n, m], int::$f)
+        }
+    )* };
 }
-
-/// VHSUB: `(n - m) >> 1`.
-fn vhsub(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| {
-        let (one, borrow) = (t.b.xor(x, y), t.b.and_not(y, x));
-        let half = shift_right(t.b, u, e, one, 1);
-        t.b.vsub(e, half, borrow)
-    })
-}
-
-/// `a > b`: all ones or zero.
-fn greater(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> Val {
-    if u == 1 { b.vgt_u(e, x, y) } else { b.vgt_s(e, x, y) }
-}
-
-/// VCGT (register).
-fn vcgt(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| greater(t.b, u, e, x, y))
-}
-
-/// VCGE (register).
-fn vcge(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| {
-        let less = greater(t.b, u, e, y, x);
-        t.b.not(less)
-    })
-}
-
-fn max(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> Val {
-    if u == 1 { b.vmax_u(e, x, y) } else { b.vmax_s(e, x, y) }
-}
-
-fn min(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> Val {
-    if u == 1 { b.vmin_u(e, x, y) } else { b.vmin_s(e, x, y) }
-}
-
-/// The absolute difference: as an unsigned number it fits the lane.
-pub fn difference(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> Val {
-    let (hi, lo) = (max(b, u, e, x, y), min(b, u, e, x, y));
-    b.vsub(e, hi, lo)
-}
-
-/// VMAX.
-fn vmax(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| max(t.b, u, e, x, y))
-}
-
-/// VMIN.
-fn vmin(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| min(t.b, u, e, x, y))
-}
-
-/// VABD.
-fn vabd(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| difference(t.b, u, e, x, y))
+by_signs! {
+    vhadd halving_add "VHADD.";
+    vrhadd halving_add_rounded "VRHADD.";
+    vhsub halving_subtract "VHSUB.";
+    vcgt greater "VCGT (register).";
+    vcge greater_or_equal "VCGE (register).";
+    vmax max "VMAX.";
+    vmin min "VMIN.";
+    vabd difference "VABD.";
 }
 
 /// VABA.
 fn vaba(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
     accumulate(t, q, [d, n, m], |t, c, x, y| {
-        let diff = difference(t.b, u, e, x, y);
-        t.b.vadd(e, c, diff)
+        int::difference_accumulated(t.b, u, e, c, x, y)
     })
 }
 
@@ -138,12 +81,7 @@ fn vsub(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
 /// VTST.
 fn vtst(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    same(t, q, [d, n, m], |t, x, y| {
-        let both = t.b.and(x, y);
-        let none = zero(t.b, t.b.ty(x));
-        let clear = t.b.veq(e, both, none);
-        t.b.not(clear)
-    })
+    same(t, q, [d, n, m], |t, x, y| int::test(t.b, e, x, y))
 }
 
 /// VCEQ (register).
@@ -152,64 +90,41 @@ fn vceq(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     same(t, q, [d, n, m], |t, x, y| t.b.veq(e, x, y))
 }
 
-/// The even and the odd lanes of two V64, `x`'s first.
-pub fn pairs(b: &mut Builder, e: Lane, x: Val, y: Val) -> (Val, Val) {
-    let pick = |odd: usize| {
-        let bytes = e.bits() as usize / 8;
-        std::array::from_fn(|k| {
-            let from = (k / bytes * 2 + odd) * bytes + k % bytes;
-            (if from < 8 { from } else { from + 8 }) as u8
-        })
-    };
-    (b.vperm(x, y, pick(0)), b.vperm(x, y, pick(1)))
+/// `d = f` of the even and the odd lanes of `m`:`n`.
+fn pairwise(t: &mut Tx, s: u32, r: [u32; 3], f: impl FnOnce(&mut Builder, Lane, Val, Val) -> Val) -> Option<()> {
+    let e = lane(t, s, 2)?;
+    same(t, 0, r, |t, x, y| {
+        let (x, y) = int::pairs(t.b, e, x, y);
+        f(t.b, e, x, y)
+    })
 }
 
 /// VPMAX.
 fn vpmax(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, 0, [d, n, m], |t, x, y| {
-        let (x, y) = pairs(t.b, e, x, y);
-        max(t.b, u, e, x, y)
-    })
+    pairwise(t, s, [d, n, m], |b, e, x, y| int::max(b, u, e, x, y))
 }
 
 /// VPMIN.
 fn vpmin(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, 0, [d, n, m], |t, x, y| {
-        let (x, y) = pairs(t.b, e, x, y);
-        min(t.b, u, e, x, y)
-    })
+    pairwise(t, s, [d, n, m], |b, e, x, y| int::min(b, u, e, x, y))
 }
 
 /// VPADD.
 fn vpadd(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    let e = lane(t, s, 2)?;
-    same(t, 0, [d, n, m], |t, x, y| {
-        let (x, y) = pairs(t.b, e, x, y);
-        t.b.vadd(e, x, y)
-    })
-}
-
-/// Sums of adjacent lanes `e` at twice the width.
-fn long_pairs(b: &mut Builder, u: u32, e: Lane, x: Val) -> Val {
-    let (n, w) = (e.bits() as u8, e.wider());
-    let low = b.vshl(w, x, n);
-    let (low, high) = (shift_right(b, u, w, low, n), shift_right(b, u, w, x, n));
-    b.vadd(w, low, high)
+    pairwise(t, s, [d, n, m], Builder::vadd)
 }
 
 /// VPADDL.
 fn vpaddl(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    two(t, q, [d, m], |t, x| long_pairs(t.b, u, e, x))
+    two(t, q, [d, m], |t, x| int::long_pairs(t.b, u, e, x))
 }
 
 /// VPADAL.
 fn vpadal(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
     accumulate(t, q, [d, d, m], |t, c, _, x| {
-        let sum = long_pairs(t.b, u, e, x);
+        let sum = int::long_pairs(t.b, u, e, x);
         t.b.vadd(e.wider(), c, sum)
     })
 }
@@ -230,10 +145,7 @@ fn vcgt_zero(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
 
 /// VCGE (immediate #0).
 fn vcge_zero(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
-    with_zero(t, s, q, [d, m], |b, e, x, none| {
-        let less = b.vgt_s(e, none, x);
-        b.not(less)
-    })
+    with_zero(t, s, q, [d, m], |b, e, x, none| int::greater_or_equal(b, 0, e, x, none))
 }
 
 /// VCEQ (immediate #0).
@@ -243,10 +155,7 @@ fn vceq_zero(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
 
 /// VCLE (immediate #0).
 fn vcle_zero(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
-    with_zero(t, s, q, [d, m], |b, e, x, none| {
-        let greater = b.vgt_s(e, x, none);
-        b.not(greater)
-    })
+    with_zero(t, s, q, [d, m], |b, e, x, none| int::greater_or_equal(b, 0, e, none, x))
 }
 
 /// VCLT (immediate #0).
@@ -256,13 +165,12 @@ fn vclt_zero(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
 
 /// VABS.
 fn vabs(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
-    with_zero(t, s, q, [d, m], |b, e, a, _| {
-        let ty = b.ty(a);
-        b.push(ty, Op::VAbs { a, e })
-    })
+    let e = lane(t, s, 2)?;
+    two(t, q, [d, m], |t, x| int::absolute(t.b, e, x))
 }
 
 /// VNEG.
 fn vneg(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
-    with_zero(t, s, q, [d, m], |b, e, x, none| b.vsub(e, none, x))
+    let e = lane(t, s, 2)?;
+    two(t, q, [d, m], |t, x| int::negated(t.b, e, x))
 }

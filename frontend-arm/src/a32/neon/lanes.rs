@@ -1,8 +1,9 @@
 //! VDUP of a scalar, VEXT, VTBL and VTBX (Arm ARM DDI 0406C, A7.4).
 
-use super::operands::{choose, enabled, every, reg, require, same, zero};
+use super::operands::{enabled, reg, require, same};
 use crate::state;
 use crate::tx::Tx;
+use crate::vector::{choose, every, int, zero};
 use emu_ir::{Lane, Op, Slot, Ty, Val, insns};
 
 insns! {
@@ -17,14 +18,7 @@ insns! {
 /// VEXT: bytes from `i` on of `m`:`n`.
 fn vext(t: &mut Tx, i: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     require(t, q == 1 || i < 8)?;
-    let bytes = if q == 1 { 16 } else { 8 };
-    same(t, q, [d, n, m], |t, x, y| {
-        let pick = |k| {
-            let from = i as usize + k;
-            (if from < bytes { from } else { from - bytes + 16 }) as u8
-        };
-        t.b.vperm(x, y, std::array::from_fn(pick))
-    })
+    same(t, q, [d, n, m], |t, x, y| int::extract(t.b, x, y, i as usize))
 }
 
 /// VTBL: out of range gives zero.

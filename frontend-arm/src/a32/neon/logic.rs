@@ -1,8 +1,9 @@
 //! Bitwise operations and counts (Arm ARM DDI 0406C, A7.4).
 
-use super::operands::{accumulate, choose, every, lane, require, same, two};
+use super::operands::{accumulate, lane, require, same, two};
 use crate::tx::Tx;
-use emu_ir::{Builder, Lane, Op, Val, insns};
+use crate::vector::{choose, int};
+use emu_ir::insns;
 
 insns! {
     /// Bit by bit.
@@ -64,28 +65,16 @@ fn vbif(t: &mut Tx, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     accumulate(t, q, [d, n, m], |t, c, x, y| choose(t.b, y, c, x))
 }
 
-fn leading_zeros(b: &mut Builder, e: Lane, a: Val) -> Val {
-    let ty = b.ty(a);
-    b.push(ty, Op::VClz { a, e })
-}
-
-/// VCLS: leading zeros of what differs from the sign, less the sign itself.
+/// VCLS.
 fn vcls(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    two(t, q, [d, m], |t, x| {
-        let sign = t.b.vshr_s(e, x, e.bits() as u8 - 1);
-        let differs = t.b.xor(x, sign);
-        let count = leading_zeros(t.b, e, differs);
-        let ty = t.b.ty(x);
-        let one = every(t.b, ty, e, 1);
-        t.b.vsub(e, count, one)
-    })
+    two(t, q, [d, m], |t, x| int::leading_signs(t.b, e, x))
 }
 
 /// VCLZ.
 fn vclz(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    two(t, q, [d, m], |t, x| leading_zeros(t.b, e, x))
+    two(t, q, [d, m], |t, x| int::leading_zeros(t.b, e, x))
 }
 
 /// VCNT: bytes only.

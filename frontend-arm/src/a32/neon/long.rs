@@ -1,12 +1,13 @@
 //! Results of twice the operands' width (Arm ARM DDI 0406C, A7.4: three registers of different lengths).
 
 use super::calls;
-use super::int::difference;
 use super::multiply::scalar_operand;
-use super::operands::{enabled, lane, reg, require, saturated_unless_equal, widen};
-use super::saturate::doubled_products;
+use super::operands::{enabled, lane, reg, require};
+use crate::state::QC;
 use crate::tx::Tx;
-use emu_ir::{Builder, Lane, Op, Ty, Val, insns};
+use crate::vector::saturate::{add_doubled, doubled_products, subtract_doubled};
+use crate::vector::{int, products, widen};
+use emu_ir::{Builder, Lane, Ty, Val, insns};
 
 insns! {
     /// Long and wide forms, also by scalars. A size of 3 is another instruction.
@@ -109,15 +110,6 @@ fn both_wide(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> (Val, Val) {
     (widen(b, u, e, x), widen(b, u, e, y))
 }
 
-fn products(b: &mut Builder, u: u32, e: Lane, x: Val, y: Val) -> Val {
-    let op = if u == 1 {
-        Op::VMulWideU { a: x, b: y, e }
-    } else {
-        Op::VMulWideS { a: x, b: y, e }
-    };
-    b.push(Ty::V128, op)
-}
-
 /// VADDL.
 fn vaddl(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     long(t, s, [d, n, m], |t, e, x, y| {
@@ -147,18 +139,14 @@ fn vsubw(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
 /// VABAL.
 fn vabal(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     long_accumulate(t, s, [d, n, m], |t, e, c, x, y| {
-        let diff = difference(t.b, u, e, x, y);
-        let diff = widen(t.b, 1, e, diff);
+        let diff = int::long_difference(t.b, u, e, x, y);
         t.b.vadd(e.wider(), c, diff)
     })
 }
 
 /// VABDL.
 fn vabdl(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    long(t, s, [d, n, m], |t, e, x, y| {
-        let diff = difference(t.b, u, e, x, y);
-        widen(t.b, 1, e, diff)
-    })
+    long(t, s, [d, n, m], |t, e, x, y| int::long_difference(t.b, u, e, x, y))
 }
 
 /// VMLAL.
@@ -215,49 +203,39 @@ fn no_bytes(t: &mut Tx, s: u32) -> Option<()> {
     require(t, s != 0)
 }
 
-fn add_doubled(t: &mut Tx, e: Lane, c: Val, x: Val, y: Val) -> Val {
-    let p = doubled_products(t, e, x, y);
-    let (sum, exact) = (t.b.vqadd_s(e.wider(), c, p), t.b.vadd(e.wider(), c, p));
-    saturated_unless_equal(t, exact, sum);
-    sum
-}
-
-fn subtract_doubled(t: &mut Tx, e: Lane, c: Val, x: Val, y: Val) -> Val {
-    let p = doubled_products(t, e, x, y);
-    let (difference, exact) = (t.b.vqsub_s(e.wider(), c, p), t.b.vsub(e.wider(), c, p));
-    saturated_unless_equal(t, exact, difference);
-    difference
-}
-
 /// VQDMLAL.
 fn vqdmlal(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     no_bytes(t, s)?;
-    long_accumulate(t, s, [d, n, m], add_doubled)
+    long_accumulate(t, s, [d, n, m], |t, e, c, x, y| add_doubled(t.b, QC, e, c, x, y))
 }
 
 /// VQDMLAL (by scalar).
 fn vqdmlal_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    long_scalar_accumulate(t, s, [d, n, m], add_doubled)
+    long_scalar_accumulate(t, s, [d, n, m], |t, e, c, x, y| add_doubled(t.b, QC, e, c, x, y))
 }
 
 /// VQDMLSL.
 fn vqdmlsl(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     no_bytes(t, s)?;
-    long_accumulate(t, s, [d, n, m], subtract_doubled)
+    long_accumulate(t, s, [d, n, m], |t, e, c, x, y| {
+        subtract_doubled(t.b, QC, e, c, x, y)
+    })
 }
 
 /// VQDMLSL (by scalar).
 fn vqdmlsl_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    long_scalar_accumulate(t, s, [d, n, m], subtract_doubled)
+    long_scalar_accumulate(t, s, [d, n, m], |t, e, c, x, y| {
+        subtract_doubled(t.b, QC, e, c, x, y)
+    })
 }
 
 /// VQDMULL.
 fn vqdmull(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     no_bytes(t, s)?;
-    long(t, s, [d, n, m], doubled_products)
+    long(t, s, [d, n, m], |t, e, x, y| doubled_products(t.b, QC, e, x, y))
 }
 
 /// VQDMULL (by scalar).
 fn vqdmull_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    long_scalar(t, s, [d, n, m], doubled_products)
+    long_scalar(t, s, [d, n, m], |t, e, x, y| doubled_products(t.b, QC, e, x, y))
 }

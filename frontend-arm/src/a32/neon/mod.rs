@@ -5,7 +5,6 @@
 //! nothing else take the operands from `same` and its like in `operands`, which check them, and say only what is computed.
 
 pub mod calls;
-mod estimate;
 mod fixed;
 mod float;
 mod immediate;
@@ -17,7 +16,6 @@ mod multiply;
 mod narrow;
 mod operands;
 mod permute;
-mod polynomial;
 mod saturate;
 mod shift;
 mod structure;

@@ -4,6 +4,7 @@ use super::calls;
 use super::operands::{accumulate, enabled, lane, reg, require, same};
 use crate::state;
 use crate::tx::Tx;
+use crate::vector::int::{multiply_add, multiply_subtract};
 use emu_ir::{Lane, Slot, Ty, Val, insns};
 
 insns! {
@@ -24,19 +25,13 @@ insns! {
 /// VMLA.
 fn vmla(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    accumulate(t, q, [d, n, m], |t, c, x, y| {
-        let p = t.b.vmul(e, x, y);
-        t.b.vadd(e, c, p)
-    })
+    accumulate(t, q, [d, n, m], |t, c, x, y| multiply_add(t.b, e, c, x, y))
 }
 
 /// VMLS.
 fn vmls(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    accumulate(t, q, [d, n, m], |t, c, x, y| {
-        let p = t.b.vmul(e, x, y);
-        t.b.vsub(e, c, p)
-    })
+    accumulate(t, q, [d, n, m], |t, c, x, y| multiply_subtract(t.b, e, c, x, y))
 }
 
 /// VMUL.
@@ -106,19 +101,13 @@ pub fn scalar_accumulate(
 /// VMLA (by scalar).
 fn vmla_scalar(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    scalar_accumulate(t, e, q, [d, n, m], |t, c, x, y| {
-        let p = t.b.vmul(e, x, y);
-        t.b.vadd(e, c, p)
-    })
+    scalar_accumulate(t, e, q, [d, n, m], |t, c, x, y| multiply_add(t.b, e, c, x, y))
 }
 
 /// VMLS (by scalar).
 fn vmls_scalar(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
-    scalar_accumulate(t, e, q, [d, n, m], |t, c, x, y| {
-        let p = t.b.vmul(e, x, y);
-        t.b.vsub(e, c, p)
-    })
+    scalar_accumulate(t, e, q, [d, n, m], |t, c, x, y| multiply_subtract(t.b, e, c, x, y))
 }
 
 /// VMUL (by scalar).

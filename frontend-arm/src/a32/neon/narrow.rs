@@ -1,8 +1,11 @@
 //! Results of half the operands' width (Arm ARM DDI 0406C, A7.4 and A8.8): high halves, moves, shifts.
 
-use super::operands::{every, lane, reg, saturated_unless_equal, shift_right, shift_right_rounded, widen};
+use super::operands::{lane, reg};
+use crate::state::QC;
 use crate::tx::Tx;
-use emu_ir::{Lane, Op, Ty, Val, insns};
+use crate::vector::narrow::{self, To};
+use crate::vector::{shift_right, shift_right_rounded};
+use emu_ir::{Builder, Lane, Val, insns};
 
 insns! {
     /// A doubleword from quadwords. `l` is imm6 without its leading one, which tells the lane.
@@ -38,74 +41,39 @@ insns! {
     "1111 001u 1d1l llll dddd 1001 01m1 mmmm" => vqrshrn(u, {2}, l, d, m)
 }
 
-/// `d = f(n, m)` with quadwords `n` and `m`; `e` is the narrow lane.
-fn high(t: &mut Tx, s: u32, [d, n, m]: [u32; 3], f: impl FnOnce(&mut Tx, Lane, Val, Val) -> Val) -> Option<()> {
+/// `d` = the high halves of `f(n, m)`, quadwords; `e` is the narrow lane.
+fn high(t: &mut Tx, s: u32, [d, n, m]: [u32; 3], f: fn(&mut Builder, Lane, Val, Val) -> Val, round: bool) -> Option<()> {
     let e = lane(t, s, 2)?;
     let (d, n, m) = (reg(t, 0, d)?, reg(t, 1, n)?, reg(t, 1, m)?);
     let (a, b) = (t.b.get(n), t.b.get(m));
-    let wide = f(t, e, a, b);
-    let top = t.b.vshr_u(e.wider(), wide, e.bits() as u8);
-    let r = t.b.push(Ty::V64, Op::VNarrow { a: top, e });
+    let wide = f(t.b, e.wider(), a, b);
+    let r = if round {
+        narrow::high_rounded(t.b, e, wide)
+    } else {
+        narrow::high(t.b, e, wide)
+    };
     t.b.set(d, r);
     Some(())
 }
 
-/// Half a unit of the narrow result.
-fn half(t: &mut Tx, e: Lane) -> Val {
-    every(t.b, Ty::V128, e.wider(), 1 << (e.bits() - 1))
-}
-
 /// VADDHN.
 fn vaddhn(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    high(t, s, [d, n, m], |t, e, x, y| t.b.vadd(e.wider(), x, y))
+    high(t, s, [d, n, m], Builder::vadd, false)
 }
 
 /// VRADDHN.
 fn vraddhn(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    high(t, s, [d, n, m], |t, e, x, y| {
-        let (sum, half) = (t.b.vadd(e.wider(), x, y), half(t, e));
-        t.b.vadd(e.wider(), sum, half)
-    })
+    high(t, s, [d, n, m], Builder::vadd, true)
 }
 
 /// VSUBHN.
 fn vsubhn(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    high(t, s, [d, n, m], |t, e, x, y| t.b.vsub(e.wider(), x, y))
+    high(t, s, [d, n, m], Builder::vsub, false)
 }
 
 /// VRSUBHN.
 fn vrsubhn(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    high(t, s, [d, n, m], |t, e, x, y| {
-        let (difference, half) = (t.b.vsub(e.wider(), x, y), half(t, e));
-        t.b.vadd(e.wider(), difference, half)
-    })
-}
-
-/// How wide lanes become narrow ones.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum To {
-    /// Truncated.
-    Low,
-    /// Signed to signed, saturating.
-    Signed,
-    /// Signed to unsigned, saturating.
-    SignedToUnsigned,
-    /// Unsigned, saturating.
-    Unsigned,
-}
-
-/// Narrow, gathering saturation.
-fn narrow(t: &mut Tx, to: To, e: Lane, a: Val) -> Val {
-    let (op, u) = match to {
-        To::Low => return t.b.push(Ty::V64, Op::VNarrow { a, e }),
-        To::Signed => (Op::VNarrowSS { a, e }, 0),
-        To::SignedToUnsigned => (Op::VNarrowSU { a, e }, 1),
-        To::Unsigned => (Op::VNarrowUU { a, e }, 1),
-    };
-    let r = t.b.push(Ty::V64, op);
-    let back = widen(t.b, u, e, r);
-    saturated_unless_equal(t, a, back);
-    r
+    high(t, s, [d, n, m], Builder::vsub, true)
 }
 
 /// A narrowing move.
@@ -113,7 +81,7 @@ fn moved(t: &mut Tx, to: To, s: u32, d: u32, m: u32) -> Option<()> {
     let e = lane(t, s, 2)?;
     let (d, m) = (reg(t, 0, d)?, reg(t, 1, m)?);
     let a = t.b.get(m);
-    let r = narrow(t, to, e, a);
+    let r = narrow::narrow(t.b, QC, to, e, a);
     t.b.set(d, r);
     Some(())
 }
@@ -141,7 +109,7 @@ fn shifted(t: &mut Tx, (to, round): (To, bool), s: u32, l: u32, d: u32, m: u32) 
     let (a, u) = (t.b.get(m), u32::from(matches!(to, To::Low | To::Unsigned)));
     let shift = if round { shift_right_rounded } else { shift_right };
     let wide = shift(t.b, u, e.wider(), a, n);
-    let r = narrow(t, to, e, wide);
+    let r = narrow::narrow(t.b, QC, to, e, wide);
     t.b.set(d, r);
     Some(())
 }

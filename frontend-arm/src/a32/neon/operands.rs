@@ -1,8 +1,8 @@
-//! Operands of Advanced SIMD instructions, checked, and what several of them compute.
+//! Operands of Advanced SIMD instructions, checked. What is computed of them is in [`crate::vector`].
 
 use crate::state::{self, mode};
 use crate::tx::Tx;
-use emu_ir::{Builder, Lane, Slot, Ty, Val};
+use emu_ir::{Lane, Slot, Val};
 
 /// Go on if `ok`, else the instruction is Undefined.
 pub(super) fn require(t: &mut Tx, ok: bool) -> Option<()> {
@@ -65,71 +65,4 @@ pub(super) fn convert(t: &mut Tx, q: [u32; 2], [d, m]: [u32; 2], f: impl FnOnce(
     let r = f(t, a);
     t.b.set(d, r);
     Some(())
-}
-
-/// A vector of which every lane of `e`'s width holds `v`.
-pub(super) fn every(b: &mut Builder, ty: Ty, e: Lane, v: u64) -> Val {
-    b.vec(ty, repeated(e, v))
-}
-
-/// `v` in every lane of `e`'s width.
-fn repeated(e: Lane, v: u64) -> u128 {
-    let (bits, low) = (e.bits(), u128::from(v) & e.scalar().mask());
-    (0..128 / bits).fold(0, |all, i| all | low << (i * bits))
-}
-
-/// Zero of the type.
-pub(super) fn zero(b: &mut Builder, ty: Ty) -> Val {
-    b.vec(ty, 0)
-}
-
-/// `mask ? a : b`, bit by bit.
-pub(super) fn choose(b: &mut Builder, mask: Val, x: Val, y: Val) -> Val {
-    let (x, y) = (b.and(x, mask), b.and_not(y, mask));
-    b.or(x, y)
-}
-
-/// Set FPSCR.QC if any bit of `v` is set.
-pub(super) fn saturated_if(t: &mut Tx, v: Val) {
-    let v = if t.b.ty(v) == Ty::V64 {
-        let none = zero(t.b, Ty::V64);
-        t.b.vconcat(v, none)
-    } else {
-        v
-    };
-    let qc = t.b.get(state::QC);
-    let qc = t.b.or(qc, v);
-    t.b.set(state::QC, qc);
-}
-
-/// Set FPSCR.QC if `exact` and `given` differ.
-pub(super) fn saturated_unless_equal(t: &mut Tx, exact: Val, given: Val) {
-    let v = t.b.xor(exact, given);
-    saturated_if(t, v);
-}
-
-/// Lanes of `a` (V64) at twice the width.
-pub(super) fn widen(b: &mut Builder, u: u32, e: Lane, a: Val) -> Val {
-    b.push(
-        Ty::V128,
-        if u == 1 {
-            emu_ir::Op::VWidenU { a, e }
-        } else {
-            emu_ir::Op::VWidenS { a, e }
-        },
-    )
-}
-
-/// Right shift, logical if `u` is 1.
-pub(super) fn shift_right(b: &mut Builder, u: u32, e: Lane, a: Val, n: u8) -> Val {
-    if u == 1 { b.vshr_u(e, a, n) } else { b.vshr_s(e, a, n) }
-}
-
-/// Right shift by 1 to the width, rounding half up.
-pub(super) fn shift_right_rounded(b: &mut Builder, u: u32, e: Lane, a: Val, n: u8) -> Val {
-    let (base, below) = (shift_right(b, u, e, a, n), shift_right(b, u, e, a, n - 1));
-    let ty = b.ty(a);
-    let one = every(b, ty, e, 1);
-    let round = b.and(below, one);
-    b.vadd(e, base, round)
 }

@@ -2,7 +2,8 @@
 
 use super::operands::{reg, require, two};
 use crate::tx::Tx;
-use emu_ir::{Ty, insns};
+use crate::vector::int;
+use emu_ir::{Lane, insns};
 
 insns! {
     /// Lanes change places.
@@ -19,10 +20,7 @@ insns! {
 /// Lanes of `1 << s` bytes reversed within groups of `1 << group` bytes.
 fn reversed(t: &mut Tx, s: u32, group: u32, q: u32, d: u32, m: u32) -> Option<()> {
     require(t, s < group)?;
-    let flip = ((1 << group) - 1) & !((1 << s) - 1);
-    two(t, q, [d, m], |t, x| {
-        t.b.vperm(x, x, std::array::from_fn(|k| k as u8 ^ flip))
-    })
+    two(t, q, [d, m], |t, x| int::reversed(t.b, s, group, x))
 }
 
 /// VREV64.
@@ -45,14 +43,8 @@ fn vrev16(t: &mut Tx, s: u32, q: u32, d: u32, m: u32) -> Option<()> {
 fn exchange(t: &mut Tx, s: u32, q: u32, [d, m]: [u32; 2], pick: fn(usize, usize, bool) -> usize) -> Option<()> {
     let (d, m) = (reg(t, q, d)?, reg(t, q, m)?);
     let (x, y) = (t.b.get(d), t.b.get(m));
-    let (size, bytes) = (1 << s, if d.ty == Ty::V64 { 8 } else { 16 });
-    let pattern = |upper| {
-        std::array::from_fn(|k| {
-            let from = pick(k / size, bytes / size, upper) * size + k % size;
-            (if from < bytes { from } else { from - bytes + 16 }) as u8
-        })
-    };
-    let (low, high) = (t.b.vperm(x, y, pattern(false)), t.b.vperm(x, y, pattern(true)));
+    let e = Lane::int(s);
+    let [low, high] = [false, true].map(|upper| int::pick(t.b, e, x, y, |k, lanes| pick(k, lanes, upper)));
     t.b.set(d, low);
     t.b.set(m, high);
     Some(())

@@ -1,10 +1,10 @@
 //! Shifts of the operands' width, by immediates and by registers, and VSHLL (Arm ARM DDI 0406C, A7.4).
 
-use super::operands::{
-    choose, convert, every, lane, same, saturated_if, shift_right, shift_right_rounded, two, widen, zero,
-};
+use super::operands::{convert, lane, same, two};
+use crate::state::QC;
 use crate::tx::Tx;
-use emu_ir::{Builder, Lane, Val, insns};
+use crate::vector::{shift, shift_right, shift_right_rounded, widen};
+use emu_ir::{Lane, insns};
 
 insns! {
     /// `l` is imm6 without its leading one, which tells the lane.
@@ -94,13 +94,7 @@ fn vrsra(t: &mut Tx, u: u32, s: u32, l: u32, q: u32, d: u32, m: u32) -> Option<(
 /// VSRI: the bits above what was shifted in stay.
 fn vsri(t: &mut Tx, s: u32, l: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let (e, n) = right(s, l);
-    same(t, q, [d, d, m], |t, c, x| {
-        let shifted = t.b.vshr_u(e, x, n);
-        let taken = (u128::from(u64::MAX) & e.scalar().mask()) >> n;
-        let taken = every(t.b, t.b.ty(x), e, taken as u64);
-        let kept = t.b.and_not(c, taken);
-        t.b.or(kept, shifted)
-    })
+    same(t, q, [d, d, m], |t, c, x| shift::insert_right(t.b, e, c, x, n))
 }
 
 /// VSHL (immediate).
@@ -111,56 +105,20 @@ fn vshl(t: &mut Tx, s: u32, l: u32, q: u32, d: u32, m: u32) -> Option<()> {
 /// VSLI: the bits below what was shifted in stay.
 fn vsli(t: &mut Tx, s: u32, l: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
-    same(t, q, [d, d, m], |t, c, x| {
-        let shifted = t.b.vshl(e, x, l as u8);
-        let taken = every(t.b, t.b.ty(x), e, u64::MAX << l);
-        let kept = t.b.and_not(c, taken);
-        t.b.or(kept, shifted)
-    })
+    same(t, q, [d, d, m], |t, c, x| shift::insert_left(t.b, e, c, x, l as u8))
 }
 
-/// The largest number of `x`'s sign.
-fn limit(b: &mut Builder, e: Lane, x: Val) -> Val {
-    let (sign, ty) = (b.vshr_s(e, x, e.bits() as u8 - 1), b.ty(x));
-    let most = every(b, ty, e, u64::MAX >> (65 - e.bits()));
-    b.xor(sign, most)
-}
-
-/// What a left shift gives where `fits` is all ones, its limit elsewhere.
-fn limited(t: &mut Tx, u: u32, e: Lane, fits: Val, x: Val, shifted: Val) -> Val {
-    if u == 1 {
-        let beyond = t.b.not(fits);
-        return t.b.or(shifted, beyond);
-    }
-    let limit = limit(t.b, e, x);
-    choose(t.b, fits, shifted, limit)
-}
-
-/// VQSHL (immediate): a shift fits if shifting back gives the operand.
+/// VQSHL (immediate).
 fn vqshl(t: &mut Tx, u: u32, s: u32, l: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
-    two(t, q, [d, m], |t, x| {
-        let shifted = t.b.vshl(e, x, l as u8);
-        let back = shift_right(t.b, u, e, shifted, l as u8);
-        let fits = t.b.veq(e, back, x);
-        let beyond = t.b.not(fits);
-        saturated_if(t, beyond);
-        limited(t, u, e, fits, x, shifted)
-    })
+    two(t, q, [d, m], |t, x| shift::left_saturating(t.b, QC, u, e, x, l as u8))
 }
 
 /// VQSHLU: negative operands become zero.
 fn vqshlu(t: &mut Tx, s: u32, l: u32, q: u32, d: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
     two(t, q, [d, m], |t, x| {
-        let shifted = t.b.vshl(e, x, l as u8);
-        let back = t.b.vshr_u(e, shifted, l as u8);
-        let fits = t.b.veq(e, back, x);
-        let negative = t.b.vshr_s(e, x, e.bits() as u8 - 1);
-        let beyond = t.b.not(fits);
-        let (saturated, value) = (t.b.or(beyond, negative), t.b.or(shifted, beyond));
-        saturated_if(t, saturated);
-        t.b.and_not(value, negative)
+        shift::left_saturating_to_unsigned(t.b, QC, e, x, l as u8)
     })
 }
 
@@ -186,73 +144,23 @@ fn vshll_width(t: &mut Tx, s: u32, d: u32, m: u32) -> Option<()> {
     })
 }
 
-/// A shift by signed counts, the lowest byte of each lane: to the left, and where negative to the right.
-struct Shift {
-    left: Val,
-    right: Val,
-    /// All ones where the shift is to the right.
-    is_right: Val,
-    /// The counts, sign-extended.
-    count: Val,
-}
-
-impl Shift {
-    fn new(b: &mut Builder, u: u32, e: Lane, counts: Val, x: Val, round: bool) -> Shift {
-        let (ty, above) = (b.ty(x), e.bits() as u8 - 8);
-        let count = if above == 0 { counts } else { b.vshl(e, counts, above) };
-        let count = if above == 0 { count } else { b.vshr_s(e, count, above) };
-        let none = zero(b, ty);
-        let (is_right, back) = (b.vgt_s(e, none, count), b.vsub(e, none, count));
-        let mut right = shift_right_by(b, u, e, x, back);
-        if round {
-            let one = every(b, ty, e, 1);
-            let less = b.vsub(e, back, one);
-            let below = shift_right_by(b, u, e, x, less);
-            let carry = b.and(below, one);
-            right = b.vadd(e, right, carry);
-        }
-        let left = b.vshl_v(e, x, count);
-        Shift {
-            left,
-            right,
-            is_right,
-            count,
-        }
-    }
-    fn value(&self, b: &mut Builder) -> Val {
-        choose(b, self.is_right, self.right, self.left)
-    }
-}
-
-fn shift_right_by(b: &mut Builder, u: u32, e: Lane, x: Val, counts: Val) -> Val {
-    if u == 1 {
-        b.vshr_uv(e, x, counts)
-    } else {
-        b.vshr_sv(e, x, counts)
-    }
-}
-
 /// VSHL (register).
 fn vshl_reg(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
-    same(t, q, [d, n, m], |t, counts, x| {
-        Shift::new(t.b, u, e, counts, x, false).value(t.b)
-    })
+    same(t, q, [d, n, m], |t, counts, x| shift::by_lanes(t.b, u, e, x, counts, false))
 }
 
 /// VRSHL.
 fn vrshl_reg(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
-    same(t, q, [d, n, m], |t, counts, x| {
-        Shift::new(t.b, u, e, counts, x, true).value(t.b)
-    })
+    same(t, q, [d, n, m], |t, counts, x| shift::by_lanes(t.b, u, e, x, counts, true))
 }
 
 /// VQSHL (register).
 fn vqshl_reg(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
     same(t, q, [d, n, m], |t, counts, x| {
-        saturating_shift(t, u, e, counts, x, false)
+        shift::by_lanes_saturating(t.b, QC, u, e, [x, counts], false)
     })
 }
 
@@ -260,18 +168,6 @@ fn vqshl_reg(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Opti
 fn vqrshl_reg(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
     same(t, q, [d, n, m], |t, counts, x| {
-        saturating_shift(t, u, e, counts, x, true)
+        shift::by_lanes_saturating(t.b, QC, u, e, [x, counts], true)
     })
-}
-
-/// As in [`vqshl`], but shifts to the right always fit.
-fn saturating_shift(t: &mut Tx, u: u32, e: Lane, counts: Val, x: Val, round: bool) -> Val {
-    let mut shift = Shift::new(t.b, u, e, counts, x, round);
-    let back = shift_right_by(t.b, u, e, shift.left, shift.count);
-    let fits = t.b.veq(e, back, x);
-    let fine = t.b.or(fits, shift.is_right);
-    let beyond = t.b.not(fine);
-    saturated_if(t, beyond);
-    shift.left = limited(t, u, e, fits, x, shift.left);
-    shift.value(t.b)
 }
