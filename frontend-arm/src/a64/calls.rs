@@ -5,6 +5,7 @@ use super::fault::{UNDEFINED as UNDEFINED_FAULT, class, exception};
 use super::model::A64;
 use super::state::{Cpu, psr};
 use super::sys;
+use crate::vector::{estimate, polynomial};
 use emu_ir::{Env, Fault};
 
 /// Makes the table: as [`crate::calls`] makes its parts.
@@ -42,6 +43,16 @@ calls! {
     CRC32 Pure checksum::ieee;
     /// CRC32C: as CRC32.
     CRC32C Pure checksum::castagnoli;
+    /// PMUL: arguments two vectors of bytes.
+    PMUL Pure polynomial::vmul_p8;
+    /// PMULL of bytes: arguments two V64; a V128.
+    PMULL_8 Pure polynomial::vmull_p8;
+    /// PMULL of doublewords: arguments two V64; a V128.
+    PMULL_64 Pure polynomial::vmull_p64;
+    /// URECPE: argument a vector.
+    URECPE Pure estimate::vrecpe_u32;
+    /// URSQRTE: argument a vector.
+    URSQRTE Pure estimate::vrsqrte_u32;
 }
 
 /// The name of a helper, for listings.

@@ -13,8 +13,7 @@
 //! [`state::Sys`] so that those of EL2 can stand beside; contexts name regime and VMID.
 //!
 //! **Floating point and Advanced SIMD** (the group "Data Processing -- Scalar Floating-Point and Advanced SIMD") go to
-//! [`fp`] (scalar, and the loads and stores of V registers) and `simd/` (one file a class of the encoding index), a list
-//! `TABLES` each, added to [`TABLES`] below. The driver has checked that they are enabled before a row of theirs runs
+//! [`fp`] (scalar, and the loads and stores of V registers) and [`simd`] (one file a class of the encoding index). The driver has checked that they are enabled before a row of theirs runs
 //! ([`translate`]). A write of less than a V register makes the rest of it zero: [`fp::set`].
 
 pub mod atomic;
@@ -35,6 +34,7 @@ pub mod model;
 pub mod pair;
 pub mod pstate;
 pub mod register;
+pub mod simd;
 pub mod state;
 pub mod sys;
 pub mod system;
@@ -102,7 +102,7 @@ pub const MEMORY: &[Table] = &[
 ];
 
 /// All tables, by group.
-pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES];
+pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES, simd::MEMORY, simd::INTEGER];
 
 #[allow(long_running_const_eval)]
 const _: () = {
@@ -110,6 +110,8 @@ const _: () = {
     assert_unambiguous(CONTROL);
     assert_unambiguous(MEMORY);
     assert_unambiguous(fp::TABLES);
+    assert_unambiguous(simd::MEMORY);
+    assert_unambiguous(simd::INTEGER);
 };
 
 /// Every row.

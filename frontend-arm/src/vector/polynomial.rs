@@ -23,6 +23,12 @@ pub fn vmull_p8(a: &[u128; 4]) -> u128 {
     lanes(a, 8).fold(0, |all, (i, product)| all | u128::from(product) << (16 * i))
 }
 
+/// PMULL.P64: the product of the low doublewords.
+pub fn vmull_p64(a: &[u128; 4]) -> u128 {
+    let (x, y) = (a[0] as u64, u128::from(a[1] as u64));
+    (0..64).filter(|k| x >> k & 1 == 1).fold(0, |sum, k| sum ^ y << k)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +39,6 @@ mod tests {
         assert_eq!(product(0xff, 0xff), 0x5555);
         assert_eq!(vmul_p8(&[0xff03, 0xff03, 0, 0]), 0x5505);
         assert_eq!(vmull_p8(&[0xff03, 0xff03, 0, 0]), 0x5555_0005);
+        assert_eq!(vmull_p64(&[1 << 63 | 1, 1 << 63 | 3, 0, 0]), 1 << 126 | 1 << 64 | 3);
     }
 }

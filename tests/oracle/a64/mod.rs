@@ -35,6 +35,8 @@ impl Isa for A64 {
             ("control", a64::CONTROL),
             ("memory", a64::MEMORY),
             ("fp", a64::fp::TABLES),
+            ("simd-memory", a64::simd::MEMORY),
+            ("simd-int", a64::simd::INTEGER),
         ];
         let rows_of = |(file, tables): (&str, &[a64::Table])| {
             let rows = tables.iter().flat_map(|t| t.iter());

@@ -1,0 +1,43 @@
+//! Advanced SIMD (Arm ARM DDI 0487, C4.1, "Data Processing -- Scalar Floating-Point and Advanced SIMD", "Loads and Stores"):
+//! one file a class of the encoding index or a few, the scalar classes with those of vectors. What is computed is in
+//! [`crate::vector`], which AArch32 shares.
+//!
+//! In patterns `q` is 1 for 128 bits, `s` the size field, `z` 1 for double precision.
+
+mod across;
+mod copy;
+mod different;
+mod element;
+mod logic;
+mod misc;
+mod operands;
+mod permute;
+mod same;
+mod shift;
+mod structures;
+
+use super::table::Table;
+
+/// Loads and stores.
+pub const MEMORY: &[Table] = &[structures::MULTIPLE, structures::SINGLE, structures::REPLICATED];
+
+/// Integers and bits.
+pub const INTEGER: &[Table] = &[
+    same::INTEGER,
+    same::SCALARS,
+    logic::LOGIC,
+    logic::IMMEDIATE,
+    copy::COPY,
+    permute::PERMUTE,
+    permute::TABLE,
+    misc::INTEGER,
+    misc::SCALARS,
+    across::INTEGER,
+    shift::SHIFT,
+    shift::SCALARS,
+    different::DIFFERENT,
+    different::PMULL,
+    different::SCALARS,
+    element::ELEMENT,
+    element::SCALARS,
+];
