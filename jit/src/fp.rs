@@ -23,7 +23,7 @@ mod tests;
 
 pub use arith::{add, div, mul, sqrt, sub};
 pub use compare::{compare, eq, ge, gt, le, lt, max, min, unordered};
-pub use convert::{convert, from_half, from_signed, from_unsigned, to_half, to_signed, to_unsigned};
+pub use convert::{convert, from_half, from_signed, from_unsigned, round_to_integral, to_half, to_signed, to_unsigned};
 pub use fused::mul_add;
 
 use emu_ir::{FP_DENORMAL, FP_INEXACT, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW, Fenv, Round, Ty};

@@ -290,6 +290,9 @@ macro_rules! for_each_op {
                 FDiv { a: Val, b: Val, env: Fenv } -> same, fdiv;
                 /// Square root.
                 FSqrt { a: Val, env: Fenv } -> same, fsqrt;
+                /// The integral number nearest by the rounding mode; the sign of zero is that of the operand. `env.flag`: raises
+                /// inexact.
+                FRound { a: Val, env: Fenv } -> same, fround;
                 /// Fused `c + a * b`, rounded once (operand order for NaNs as Arm's FPMulAdd: c, a, b; 0 * inf with a quiet
                 /// NaN c is invalid and gives the default NaN).
                 FMulAdd { c: Val, a: Val, b: Val, env: Fenv } -> same, fmul_add;
@@ -324,6 +327,12 @@ macro_rules! for_each_op {
                 VFSub { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfsub;
                 /// Lanewise multiplication.
                 VFMul { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfmul;
+                /// Lanewise division.
+                VFDiv { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfdiv;
+                /// Lanewise square root.
+                VFSqrt { a: Val, e: Lane, env: Fenv } -> same, vfsqrt;
+                /// Lanewise integral number, as `FRound`.
+                VFRound { a: Val, e: Lane, env: Fenv } -> same, vfround;
                 /// Lanewise maximum as Arm's FPMax: NaNs propagate, +0 > -0.
                 VFMax { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfmax;
                 /// Lanewise minimum as Arm's FPMin: NaNs propagate, -0 < +0.

@@ -182,7 +182,9 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         | Op::FLt { a, b: c, .. }
         | Op::FLe { a, b: c, .. }
         | Op::FUn { a, b: c, .. } => want(ty.is_float(), "is float").and(same(b, ty, &[a, c])),
-        Op::FSqrt { a, .. } | Op::FNeg { a } | Op::FAbs { a } => want(ty.is_float(), "is float").and(same(b, ty, &[a])),
+        Op::FSqrt { a, .. } | Op::FRound { a, .. } | Op::FNeg { a } | Op::FAbs { a } => {
+            want(ty.is_float(), "is float").and(same(b, ty, &[a]))
+        }
         Op::FMulAdd { c, a, b: x, .. } => want(ty.is_float(), "is float").and(same(b, ty, &[a, x, c])),
         Op::FCvt { a, .. } => want(ty.is_float() && of(a).is_float() && of(a) != ty, "converts F32 and F64"),
         Op::FFromHalf { a, .. } => want(ty.is_float() && of(a) == Ty::I16, "converts I16 to float"),
@@ -215,6 +217,7 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         | Op::VFAdd { a, b: c, .. }
         | Op::VFSub { a, b: c, .. }
         | Op::VFMul { a, b: c, .. }
+        | Op::VFDiv { a, b: c, .. }
         | Op::VFMax { a, b: c, .. }
         | Op::VFMin { a, b: c, .. }
         | Op::VFEq { a, b: c, .. }
@@ -224,7 +227,7 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         Op::VMulWideS { a, b: c, .. } | Op::VMulWideU { a, b: c, .. } => {
             want(ty == Ty::V128, "is V128").and(same(b, Ty::V64, &[a, c]))
         }
-        Op::VAbs { a, .. } | Op::VClz { a, .. } | Op::VPopcnt { a } => {
+        Op::VAbs { a, .. } | Op::VClz { a, .. } | Op::VPopcnt { a } | Op::VFSqrt { a, .. } | Op::VFRound { a, .. } => {
             want(ty.is_vec(), "is vec").and(same(b, ty, &[a]))
         }
         Op::VShl { a, n, e } => want(ty.is_vec() && (n as u32) < e.bits(), "count in range").and(same(b, ty, &[a])),

@@ -36,6 +36,7 @@ pub(super) fn cases() -> Vec<Case> {
         for env in environments() {
             all.extend(binary(env).map(|op| Case::op(op, ty, &[kind; 2])));
             all.push(Case::op(Op::FSqrt { a: A, env }, ty, &[kind]));
+            all.push(Case::op(Op::FRound { a: A, env }, ty, &[kind]));
             all.push(Case::op(Op::FMulAdd { c: A, a: B, b: C, env }, ty, &[kind; 3]));
             all.extend(conversions(ty, env));
         }

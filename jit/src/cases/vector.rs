@@ -171,6 +171,7 @@ fn floats(ty: Ty, e: Lane) -> Vec<Case> {
             Op::VFAdd { a, b, e, env },
             Op::VFSub { a, b, e, env },
             Op::VFMul { a, b, e, env },
+            Op::VFDiv { a, b, e, env },
             Op::VFMax { a, b, e, env },
             Op::VFMin { a, b, e, env },
             Op::VFEq { a, b, e, env },
@@ -178,6 +179,8 @@ fn floats(ty: Ty, e: Lane) -> Vec<Case> {
             Op::VFGe { a, b, e, env },
         ];
         all.extend(two.map(|op| Case::op(op, ty, &[kind; 2])));
+        let one = [Op::VFSqrt { a, e, env }, Op::VFRound { a, e, env }];
+        all.extend(one.map(|op| Case::op(op, ty, &[kind])));
         all.push(Case::op(
             Op::VFMulAdd {
                 c: A,

@@ -1,6 +1,6 @@
 //! Conversions between formats, and to and from fixed point.
 
-use super::{Class, Format, Number, invalid, round, rounds_up, split, unpack};
+use super::{Class, Format, Number, invalid, quieted, round, rounds_up, split, unpack};
 use emu_ir::{FP_INEXACT, FP_INVALID, Fenv};
 
 /// A NaN moved to another format: the top payload bits stay, quieted.
@@ -129,6 +129,29 @@ fn fixed(f: Format, a: u64, frac: u8, env: Fenv, fit: impl Fn(bool, u128) -> Res
         Ok(int) if inexact && env.flag => (int, flags | FP_INEXACT),
         Ok(int) => (int, flags),
     }
+}
+
+/// `FPRoundInt`: the integral number nearest to `a` by the rounding mode. Inexact is raised only with `env.flag`.
+pub fn round_to_integral(f: Format, a: u64, env: Fenv) -> (u64, u32) {
+    let mut flags = 0;
+    let n = unpack(f, a, env, &mut flags);
+    let bits = match n.class {
+        Class::Quiet | Class::Signalling => quieted(f, n, env, &mut flags),
+        Class::Infinity => f.infinity(n.sign),
+        Class::Zero => f.zero(n.sign),
+        Class::Finite if n.exp >= f.frac() as i32 => a,
+        Class::Finite => {
+            let (int, inexact) = integer(n, 0, env);
+            if inexact && env.flag {
+                flags |= FP_INEXACT;
+            }
+            match int {
+                0 => f.zero(n.sign),
+                _ => round(f, n.sign, 0, int, env, &mut flags),
+            }
+        }
+    };
+    (bits, flags)
 }
 
 /// `FixedToFP`, signed: `a * 2^-frac`, `a` of `bits` bits (32 or 64).

@@ -43,6 +43,17 @@ fn double(x: f64) -> u64 {
     if x.is_nan() { D.default_nan() } else { x.to_bits() }
 }
 
+/// The integral numbers beside one.
+fn integrals(x: f64) -> [(Round, f64); 5] {
+    [
+        (Round::Nearest, x.round_ties_even()),
+        (Round::Down, x.floor()),
+        (Round::Up, x.ceil()),
+        (Round::Zero, x.trunc()),
+        (Round::Away, x.round()),
+    ]
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn singles_agree_with_the_host() {
@@ -51,6 +62,16 @@ fn singles_agree_with_the_host() {
         let x = f32::from_bits(a as u32);
         assert_eq!(sqrt(S, a, NEAREST).0, single(x.sqrt()), "sqrt {a:#x}");
         assert_eq!(convert(S, D, a, NEAREST).0, double(x as f64), "to double {a:#x}");
+        for (round, integral) in integrals(x.into()) {
+            let env = Fenv { round, ..NEAREST };
+            let (bits, flags) = round_to_integral(S, a, Fenv { flag: true, ..env });
+            assert_eq!(bits, single(integral as f32), "{round:?} {a:#x}");
+            assert_eq!(
+                flags & FP_INEXACT != 0,
+                f64::from(x) != integral && !x.is_nan(),
+                "{a:#x}"
+            );
+        }
         let zero = Fenv {
             round: Round::Zero,
             ..NEAREST
@@ -77,6 +98,10 @@ fn doubles_agree_with_the_host() {
         let x = f64::from_bits(a);
         assert_eq!(sqrt(D, a, NEAREST).0, double(x.sqrt()), "sqrt {a:#x}");
         assert_eq!(convert(D, S, a, NEAREST).0, single(x as f32), "to single {a:#x}");
+        for (round, integral) in integrals(x) {
+            let (bits, flags) = round_to_integral(D, a, Fenv { round, ..NEAREST });
+            assert_eq!((bits, flags & FP_INEXACT), (double(integral), 0), "{round:?} {a:#x}");
+        }
         let zero = Fenv {
             round: Round::Zero,
             ..NEAREST

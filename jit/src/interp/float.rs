@@ -30,6 +30,7 @@ pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(
         Op::FMul { a, b, env } => wide(fp::mul(f, v(a), v(b), resolved(env))),
         Op::FDiv { a, b, env } => wide(fp::div(f, v(a), v(b), resolved(env))),
         Op::FSqrt { a, env } => wide(fp::sqrt(f, v(a), resolved(env))),
+        Op::FRound { a, env } => wide(fp::round_to_integral(f, v(a), resolved(env))),
         Op::FMulAdd { c, a, b, env } => wide(fp::mul_add(f, v(c), v(a), v(b), resolved(env))),
         Op::FEq { a, b, env } => truth(fp::eq(f, v(a), v(b), env)),
         Op::FLt { a, b, env } => truth(fp::lt(f, v(a), v(b), env)),
@@ -47,6 +48,11 @@ pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(
         Op::VFAdd { a, b, e, env } => zip(e, a, b, env, fp::add),
         Op::VFSub { a, b, e, env } => zip(e, a, b, env, fp::sub),
         Op::VFMul { a, b, e, env } => zip(e, a, b, env, fp::mul),
+        Op::VFDiv { a, b, e, env } => zip(e, a, b, env, fp::div),
+        Op::VFSqrt { a, e, env } => lanes(ty, e, |i| fp::sqrt(format(e), at(w(a), e, i), resolved(env))),
+        Op::VFRound { a, e, env } => lanes(ty, e, |i| {
+            fp::round_to_integral(format(e), at(w(a), e, i), resolved(env))
+        }),
         Op::VFMax { a, b, e, env } => zip(e, a, b, env, fp::max),
         Op::VFMin { a, b, e, env } => zip(e, a, b, env, fp::min),
         Op::VFEq { a, b, e, env } => test(e, a, b, env, fp::eq),

@@ -2,7 +2,7 @@
 
 use super::alloc::{Flags, Reg};
 use super::frame::MXCSR;
-use super::guard::{Guard, Lanes, Tiny};
+use super::guard::{Guard, Lanes, Tiny, integral};
 use super::vec::xop;
 use super::{Cold, Emit, cond};
 use crate::classes::{effect_ops, pure_ops, vec_float_ops};
@@ -57,6 +57,13 @@ impl Emit<'_> {
                 let g = guard(ty, env, Tiny::Never);
                 self.guarded(v, inst, &[a], g, |e, d, s| fp!(e, ty, vsqrtss vsqrtsd, d, s[0], s[0]))
             }
+            Op::FRound { a, env } if integral(env).is_some() => {
+                let (g, how) = (guard(ty, env, Tiny::Never), integral(env).unwrap_or(0));
+                self.guarded(v, inst, &[a], g, |e, d, s| match ty {
+                    Ty::F32 => dynasm!(e.a ; .arch x64 ; vroundss Rx(d), Rx(s[0]), Rx(s[0]), how),
+                    _ => dynasm!(e.a ; .arch x64 ; vroundsd Rx(d), Rx(s[0]), Rx(s[0]), how),
+                })
+            }
             Op::FMulAdd { c, a, b, env } if Self::roundable(env) => {
                 let g = guard(ty, env, Tiny::Inexact(&[1, 2]));
                 self.guarded(v, inst, &[c, a, b], g, |e, d, s| {
@@ -110,6 +117,7 @@ impl Emit<'_> {
             | Op::FMul { .. }
             | Op::FDiv { .. }
             | Op::FSqrt { .. }
+            | Op::FRound { .. }
             | Op::FMulAdd { .. }
             | Op::FCvt { .. }
             | Op::FFromHalf { .. }

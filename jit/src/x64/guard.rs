@@ -87,6 +87,19 @@ macro_rules! by_width_mem {
     };
 }
 
+/// How the host rounds to an integral number, if it can: with 8 it does not say that the result is inexact.
+pub fn integral(env: Fenv) -> Option<i8> {
+    let mode = match env.round {
+        Round::Nearest => 0,
+        Round::Down => 1,
+        Round::Up => 2,
+        Round::Zero => 3,
+        Round::Current => 4,
+        Round::Away => return None,
+    };
+    Some(if env.flag { mode } else { mode | 8 })
+}
+
 /// Of a float `x`, `rank = 2x ^ sign` orders magnitudes as signed integers: zero is the least, NaNs the greatest.
 impl Lanes {
     /// A scalar of a type.

@@ -3,12 +3,12 @@
 use super::Emit;
 use super::alloc::Reg;
 use super::frame::MXCSR;
-use super::guard::{Guard, Lanes, Tiny};
+use super::guard::{Guard, Lanes, Tiny, integral};
 use super::vec::{splat, xmem, xop, xop_imm};
 use crate::classes::{effect_ops, float_ops, pure_ops};
 use crate::fp::Format;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Fenv, Inst, Lane, Op, Round, Val};
+use emu_ir::{Fenv, Inst, Lane, Op, Round, Ty, Val};
 
 /// The instruction for lanes of F32 or F64.
 macro_rules! by_float {
@@ -76,6 +76,30 @@ impl Emit<'_> {
                     |s, d, x| by_float!(s, e, vmulps vmulpd, d, x[0], x[1]),
                 )
             }
+            Op::VFDiv { a, b, e, env } if Self::roundable(env) => {
+                let g = guard(e, env, Tiny::Inexact(&[0]));
+                self.guarded(v, inst, &[a, b], g, |s, d, x| {
+                    let mut by = x[1];
+                    if ty == Ty::V64 {
+                        // The unused lanes are divided by ones.
+                        let one = splat(e, format(e).power_of_two(0));
+                        xmem!(s, vpor, d, by, one << 64);
+                        by = d;
+                    }
+                    by_float!(s, e, vdivps vdivpd, d, x[0], by)
+                })
+            }
+            Op::VFSqrt { a, e, env } if Self::roundable(env) => {
+                let g = guard(e, env, Tiny::Never);
+                self.guarded(v, inst, &[a], g, |s, d, x| by_float!(s, e, vsqrtps vsqrtpd, d, x[0]))
+            }
+            Op::VFRound { a, e, env } if integral(env).is_some() => {
+                let (g, how) = (guard(e, env, Tiny::Never), integral(env).unwrap_or(0));
+                self.guarded(v, inst, &[a], g, |s, d, x| match e.bits() {
+                    32 => xop!(s, vroundps, d, x[0]; how),
+                    _ => xop!(s, vroundpd, d, x[0]; how),
+                })
+            }
             Op::VFMulAdd { c, a, b, env, e } if Self::roundable(env) => {
                 let g = guard(e, env, Tiny::Inexact(&[1, 2]));
                 self.guarded(v, inst, &[c, a, b], g, |s, d, x| {
@@ -103,6 +127,9 @@ impl Emit<'_> {
             | Op::VFSub { .. }
             | Op::VFMul { .. }
             | Op::VFMulAdd { .. }
+            | Op::VFDiv { .. }
+            | Op::VFSqrt { .. }
+            | Op::VFRound { .. }
             | Op::VFToS { .. }
             | Op::VFToU { .. }
             | Op::VSToF { .. }
@@ -258,6 +285,11 @@ fn guard(e: Lane, env: Fenv, tiny: Tiny) -> Guard {
 fn convertible(e: Lane, frac: u8, env: Fenv) -> bool {
     let round = matches!(env.round, Round::Current | Round::Nearest | Round::Zero);
     e.bits() == 32 && frac <= 64 && round && env.flag
+}
+
+/// The format of a lane.
+fn format(e: Lane) -> Format {
+    Format::of(e.scalar())
 }
 
 /// 2^n in each F32 lane.
