@@ -53,6 +53,10 @@ calls! {
     URECPE Pure estimate::vrecpe_u32;
     /// URSQRTE: argument a vector.
     URSQRTE Pure estimate::vrsqrte_u32;
+    /// FRECPE: arguments a vector, [`estimate::control`], the rounding mode.
+    FRECPE Flags estimate::recip;
+    /// FRSQRTE: arguments a vector, [`estimate::control`].
+    FRSQRTE Flags estimate::rsqrt;
 }
 
 /// The name of a helper, for listings.

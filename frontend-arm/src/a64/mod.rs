@@ -102,7 +102,7 @@ pub const MEMORY: &[Table] = &[
 ];
 
 /// All tables, by group.
-pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES, simd::MEMORY, simd::INTEGER];
+pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES, simd::MEMORY, simd::DATA];
 
 #[allow(long_running_const_eval)]
 const _: () = {
@@ -111,7 +111,7 @@ const _: () = {
     assert_unambiguous(MEMORY);
     assert_unambiguous(fp::TABLES);
     assert_unambiguous(simd::MEMORY);
-    assert_unambiguous(simd::INTEGER);
+    assert_unambiguous(simd::DATA);
 };
 
 /// Every row.

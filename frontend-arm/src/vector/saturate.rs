@@ -5,11 +5,7 @@ use emu_ir::{Builder, Lane, Op, Slot, Ty, Val};
 
 /// `x + y`.
 pub fn add(b: &mut Builder, qc: Slot, u: u32, e: Lane, x: Val, y: Val) -> Val {
-    let sum = if u == 1 {
-        b.vqadd_u(e, x, y)
-    } else {
-        b.vqadd_s(e, x, y)
-    };
+    let sum = if u == 1 { b.vqadd_u(e, x, y) } else { b.vqadd_s(e, x, y) };
     let exact = b.vadd(e, x, y);
     saturated_unless_equal(b, qc, exact, sum);
     sum
@@ -17,11 +13,7 @@ pub fn add(b: &mut Builder, qc: Slot, u: u32, e: Lane, x: Val, y: Val) -> Val {
 
 /// `x - y`.
 pub fn subtract(b: &mut Builder, qc: Slot, u: u32, e: Lane, x: Val, y: Val) -> Val {
-    let difference = if u == 1 {
-        b.vqsub_u(e, x, y)
-    } else {
-        b.vqsub_s(e, x, y)
-    };
+    let difference = if u == 1 { b.vqsub_u(e, x, y) } else { b.vqsub_s(e, x, y) };
     let exact = b.vsub(e, x, y);
     saturated_unless_equal(b, qc, exact, difference);
     difference

@@ -37,6 +37,7 @@ impl Isa for A64 {
             ("fp", a64::fp::TABLES),
             ("simd-memory", a64::simd::MEMORY),
             ("simd-int", a64::simd::INTEGER),
+            ("simd-fp", a64::simd::FLOAT),
         ];
         let rows_of = |(file, tables): (&str, &[a64::Table])| {
             let rows = tables.iter().flat_map(|t| t.iter());

@@ -15,8 +15,8 @@ calls! { SIMD at NEXT;
     VRECPE_U32 Pure estimate::vrecpe_u32;
     /// VRSQRTE.U32: argument a vector.
     VRSQRTE_U32 Pure estimate::vrsqrte_u32;
-    /// VRECPE.F32: arguments a vector, its lanes.
-    VRECPE_F32 Flags estimate::vrecpe_f32;
-    /// VRSQRTE.F32: arguments a vector, its lanes.
-    VRSQRTE_F32 Flags estimate::vrsqrte_f32;
+    /// VRECPE.F32: arguments a vector, [`estimate::control`].
+    VRECPE_F32 Flags estimate::recip;
+    /// VRSQRTE.F32: arguments a vector, [`estimate::control`].
+    VRSQRTE_F32 Flags estimate::rsqrt;
 }

@@ -1,13 +1,14 @@
 //! Single-precision arithmetic, in the standard environment: to nearest, denormals flushed, default NaNs (Arm ARM
 //! DDI 0406C, A2.7.7 and A7.4).
 
-use super::multiply::{scalar, scalar_accumulate};
 use super::calls;
+use super::multiply::{scalar, scalar_accumulate};
 use super::operands::{accumulate, same, two};
 use crate::tx::Tx;
+use crate::vector::estimate::control;
 use crate::vector::float::{Op2, difference, magnitude, negated, of_magnitudes};
 use crate::vector::{every, int, zero};
-use emu_ir::{Builder, Fenv, Lane, Ty, Val, insns};
+use emu_ir::{Builder, Fenv, Lane, Val, insns};
 
 insns! {
     /// Lanes of F32, and the estimates of U32.
@@ -296,11 +297,11 @@ fn vrsqrte_f32(t: &mut Tx, q: u32, d: u32, m: u32) -> Option<()> {
     estimate(t, q, [d, m], calls::VRSQRTE_F32)
 }
 
-/// An estimate by a helper, told how many lanes there are.
+/// An estimate by a helper.
 fn estimate(t: &mut Tx, q: u32, r: [u32; 2], helper: u16) -> Option<()> {
     two(t, q, r, |t, x| {
         let ty = t.b.ty(x);
-        let lanes = t.b.i32(if ty == Ty::V64 { 2 } else { 4 });
-        t.b.call(ty, helper, &[x, lanes])
+        let how = t.b.i32(control(ty.bytes() / 4, F32, ENV));
+        t.b.call(ty, helper, &[x, how])
     })
 }

@@ -36,7 +36,12 @@ insns! {
 }
 
 /// `d = f(n, m)` of signed or (`u` = 1) unsigned lanes of 8 to 32 bits.
-fn by_sign(t: &mut Tx, [u, s, q]: [u32; 3], r: [u32; 3], f: fn(&mut Builder, u32, Lane, Val, Val) -> Val) -> Option<()> {
+fn by_sign(
+    t: &mut Tx,
+    [u, s, q]: [u32; 3],
+    r: [u32; 3],
+    f: fn(&mut Builder, u32, Lane, Val, Val) -> Val,
+) -> Option<()> {
     let e = lane(t, s, 2)?;
     same(t, q, r, |t, x, y| f(t.b, u, e, x, y))
 }

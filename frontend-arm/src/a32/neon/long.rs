@@ -217,16 +217,12 @@ fn vqdmlal_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
 /// VQDMLSL.
 fn vqdmlsl(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     no_bytes(t, s)?;
-    long_accumulate(t, s, [d, n, m], |t, e, c, x, y| {
-        subtract_doubled(t.b, QC, e, c, x, y)
-    })
+    long_accumulate(t, s, [d, n, m], |t, e, c, x, y| subtract_doubled(t.b, QC, e, c, x, y))
 }
 
 /// VQDMLSL (by scalar).
 fn vqdmlsl_scalar(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    long_scalar_accumulate(t, s, [d, n, m], |t, e, c, x, y| {
-        subtract_doubled(t.b, QC, e, c, x, y)
-    })
+    long_scalar_accumulate(t, s, [d, n, m], |t, e, c, x, y| subtract_doubled(t.b, QC, e, c, x, y))
 }
 
 /// VQDMULL.

@@ -42,7 +42,13 @@ insns! {
 }
 
 /// `d` = the high halves of `f(n, m)`, quadwords; `e` is the narrow lane.
-fn high(t: &mut Tx, s: u32, [d, n, m]: [u32; 3], f: fn(&mut Builder, Lane, Val, Val) -> Val, round: bool) -> Option<()> {
+fn high(
+    t: &mut Tx,
+    s: u32,
+    [d, n, m]: [u32; 3],
+    f: fn(&mut Builder, Lane, Val, Val) -> Val,
+    round: bool,
+) -> Option<()> {
     let e = lane(t, s, 2)?;
     let (d, n, m) = (reg(t, 0, d)?, reg(t, 1, n)?, reg(t, 1, m)?);
     let (a, b) = (t.b.get(n), t.b.get(m));

@@ -29,7 +29,9 @@ fn vqadd(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<(
 
 /// VQSUB.
 fn vqsub(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
-    same(t, q, [d, n, m], |t, x, y| saturate::subtract(t.b, QC, u, Lane::int(s), x, y))
+    same(t, q, [d, n, m], |t, x, y| {
+        saturate::subtract(t.b, QC, u, Lane::int(s), x, y)
+    })
 }
 
 /// VQABS.
@@ -53,23 +55,31 @@ fn halfword_or_word(t: &mut Tx, s: u32) -> Option<Lane> {
 /// VQDMULH.
 fn vqdmulh(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = halfword_or_word(t, s)?;
-    same(t, q, [d, n, m], |t, x, y| saturate::doubled_high(t.b, QC, e, x, y, false))
+    same(t, q, [d, n, m], |t, x, y| {
+        saturate::doubled_high(t.b, QC, e, x, y, false)
+    })
 }
 
 /// VQRDMULH.
 fn vqrdmulh(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = halfword_or_word(t, s)?;
-    same(t, q, [d, n, m], |t, x, y| saturate::doubled_high(t.b, QC, e, x, y, true))
+    same(t, q, [d, n, m], |t, x, y| {
+        saturate::doubled_high(t.b, QC, e, x, y, true)
+    })
 }
 
 /// VQDMULH (by scalar).
 fn vqdmulh_scalar(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = halfword_or_word(t, s)?;
-    scalar(t, e, q, [d, n, m], |t, x, y| saturate::doubled_high(t.b, QC, e, x, y, false))
+    scalar(t, e, q, [d, n, m], |t, x, y| {
+        saturate::doubled_high(t.b, QC, e, x, y, false)
+    })
 }
 
 /// VQRDMULH (by scalar).
 fn vqrdmulh_scalar(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = halfword_or_word(t, s)?;
-    scalar(t, e, q, [d, n, m], |t, x, y| saturate::doubled_high(t.b, QC, e, x, y, true))
+    scalar(t, e, q, [d, n, m], |t, x, y| {
+        saturate::doubled_high(t.b, QC, e, x, y, true)
+    })
 }

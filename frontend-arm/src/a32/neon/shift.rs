@@ -147,13 +147,17 @@ fn vshll_width(t: &mut Tx, s: u32, d: u32, m: u32) -> Option<()> {
 /// VSHL (register).
 fn vshl_reg(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
-    same(t, q, [d, n, m], |t, counts, x| shift::by_lanes(t.b, u, e, x, counts, false))
+    same(t, q, [d, n, m], |t, counts, x| {
+        shift::by_lanes(t.b, u, e, x, counts, false)
+    })
 }
 
 /// VRSHL.
 fn vrshl_reg(t: &mut Tx, u: u32, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
     let e = Lane::int(s);
-    same(t, q, [d, n, m], |t, counts, x| shift::by_lanes(t.b, u, e, x, counts, true))
+    same(t, q, [d, n, m], |t, counts, x| {
+        shift::by_lanes(t.b, u, e, x, counts, true)
+    })
 }
 
 /// VQSHL (register).

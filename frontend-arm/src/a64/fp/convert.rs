@@ -72,7 +72,7 @@ insns! {
 }
 
 /// The environment, rounding so.
-fn rounding(t: &Tx, round: Round, inexact: bool) -> Fenv {
+pub fn rounding(t: &Tx, round: Round, inexact: bool) -> Fenv {
     Fenv {
         round,
         flag: inexact,
@@ -80,12 +80,17 @@ fn rounding(t: &Tx, round: Round, inexact: bool) -> Fenv {
     }
 }
 
-/// FCVT: from `from` to `to`, each 0 for single, 1 for double, 3 for half.
-fn fcvt(t: &mut Tx, from: u32, to: u32, n: u32, d: u32) {
-    let half = Fenv {
+/// The environment of conversions with half precision: `flag` says that it is the alternative format.
+pub fn half_env(t: &Tx) -> Fenv {
+    Fenv {
         flag: t.mode & mode::AHP != 0,
         ..t.fpcr()
-    };
+    }
+}
+
+/// FCVT: from `from` to `to`, each 0 for single, 1 for double, 3 for half.
+fn fcvt(t: &mut Tx, from: u32, to: u32, n: u32, d: u32) {
+    let half = half_env(t);
     let v = if from == 3 {
         let a = t.b.get(state::v(n, Ty::I16));
         t.b.push(float(to), Op::FFromHalf { a, env: half })
@@ -212,33 +217,10 @@ fn fmov_to_high(t: &mut Tx, n: u32, d: u32) {
     t.b.set(high(d), v);
 }
 
-/// FPRoundInt. From 2 to the number of fraction bits on, numbers are integral; these, infinities and NaNs go through an
-/// addition of zero, which quiets NaNs.
+/// FPRoundInt.
 fn round_to_integral(t: &mut Tx, z: u32, n: u32, d: u32, round: Round, inexact: bool) {
-    let (a, ty, int) = (get(t, z, n), float(z), width(z));
-    let (limit, sign) = if z == 1 { (1075 << 52, 63) } else { (150 << 23, 31) };
-    let (limit, sign, zero) = (t.b.imm(int, limit), t.b.imm(int, 1 << sign), t.b.imm(ty, 0));
-    let bits = t.b.bitcast(int, a);
-    let magnitude = t.b.and_not(bits, sign);
-    let small = t.b.ult(magnitude, limit);
-    let (fraction, whole) = (t.b.select(small, a, zero), t.b.select(small, zero, a));
-    let env = rounding(t, round, inexact);
-    let v = t.b.push(
-        Ty::I64,
-        Op::FToS {
-            a: fraction,
-            frac: 0,
-            env,
-        },
-    );
-    let env = t.fpcr();
-    let v = t.b.push(ty, Op::SToF { a: v, frac: 0, env });
-    // Of what rounds to zero, the sign stays.
-    let (v, sign) = (t.b.bitcast(int, v), t.b.and(bits, sign));
-    let v = t.b.or(v, sign);
-    let v = t.b.bitcast(ty, v);
-    let whole = t.b.fadd(whole, zero, env);
-    let v = t.b.select(small, v, whole);
+    let (a, env) = (get(t, z, n), rounding(t, round, inexact));
+    let v = t.b.fround(a, env);
     set(t, d, v);
 }
 

@@ -239,9 +239,13 @@ fn sqdmlsl(t: &mut Tx, q: u32, s: u32, m: u32, n: u32, d: u32) -> Option<()> {
 
 /// PMULL of bytes.
 fn pmull_bytes(t: &mut Tx, q: u32, m: u32, n: u32, d: u32) -> Option<()> {
-    long(t, [q, 0], [m, n, d], |t, _, x, y| t.b.call(Ty::V128, calls::PMULL_8, &[x, y]))
+    long(t, [q, 0], [m, n, d], |t, _, x, y| {
+        t.b.call(Ty::V128, calls::PMULL_8, &[x, y])
+    })
 }
 /// PMULL of doublewords.
 fn pmull_doublewords(t: &mut Tx, q: u32, m: u32, n: u32, d: u32) -> Option<()> {
-    long(t, [q, 0], [m, n, d], |t, _, x, y| t.b.call(Ty::V128, calls::PMULL_64, &[x, y]))
+    long(t, [q, 0], [m, n, d], |t, _, x, y| {
+        t.b.call(Ty::V128, calls::PMULL_64, &[x, y])
+    })
 }

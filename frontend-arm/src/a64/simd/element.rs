@@ -83,12 +83,7 @@ by_element! {
 }
 
 /// `d = f(d, n, lane)`, of lanes twice as wide.
-fn long(
-    t: &mut Tx,
-    [q, s, i]: [u32; 3],
-    [m, n, d]: [u32; 3],
-    f: impl FnOnce(&mut Tx, Lane, Val, Val, Val) -> Val,
-) {
+fn long(t: &mut Tx, [q, s, i]: [u32; 3], [m, n, d]: [u32; 3], f: impl FnOnce(&mut Tx, Lane, Val, Val, Val) -> Val) {
     let e = Lane::int(s);
     let x = narrow_operand(t, q, e, n);
     let y = element(t, if q == SCALAR { SCALAR } else { 0 }, e, m, i);

@@ -5,9 +5,11 @@
 //! In patterns `q` is 1 for 128 bits, `s` the size field, `z` 1 for double precision.
 
 mod across;
+mod convert;
 mod copy;
 mod different;
 mod element;
+mod float;
 mod logic;
 mod misc;
 mod operands;
@@ -41,3 +43,31 @@ pub const INTEGER: &[Table] = &[
     element::ELEMENT,
     element::SCALARS,
 ];
+
+/// Floats.
+pub const FLOAT: &[Table] = &[
+    float::SAME,
+    float::SAME_SCALAR,
+    float::ELEMENT,
+    float::ACROSS,
+    convert::MISCELLANEOUS,
+    convert::CONVERT,
+    convert::PRECISION,
+];
+
+/// All data processing.
+pub const DATA: &[Table] = &joined::<{ INTEGER.len() + FLOAT.len() }>(&[INTEGER, FLOAT]);
+
+#[allow(clippy::indexing_slicing, reason = "evaluated at compile time")]
+const fn joined<const N: usize>(parts: &[&[Table]]) -> [Table; N] {
+    let (mut all, mut n, mut part): ([Table; N], _, _) = ([&[]; N], 0, 0);
+    while part < parts.len() {
+        let mut k = 0;
+        while k < parts[part].len() {
+            all[n] = parts[part][k];
+            (n, k) = (n + 1, k + 1);
+        }
+        part += 1;
+    }
+    all
+}

@@ -67,7 +67,11 @@ pub fn set(t: &mut Tx, q: u32, e: Lane, d: u32, v: Val) {
 
 /// The low or (`high` = 1) high half of V`n`.
 pub fn half(t: &mut Tx, high: u32, n: u32) -> Val {
-    t.b.get(if high == 1 { state::v_high(n) } else { state::v(n, Ty::V64) })
+    t.b.get(if high == 1 {
+        state::v_high(n)
+    } else {
+        state::v(n, Ty::V64)
+    })
 }
 
 /// Write the low half of V`d`, the rest of it zero, or (`high` = 1) the high half, the rest staying.

@@ -6,7 +6,7 @@ use super::super::state::QC;
 use super::super::tx::Tx;
 use super::operands::{SCALAR, accumulate, require, same, three_accumulate, three_same, ty};
 use crate::vector::{int, saturate, shift};
-use emu_ir::{Lane, Val, insns};
+use emu_ir::{Builder, Lane, Val, insns};
 
 insns! {
     /// Lane by lane, results of the operands' width.
@@ -119,11 +119,11 @@ three_same! {
     cmtst 3 |t, e, x, y| int::test(t.b, e, x, y), "CMTST.";
     cmeq 3 |t, e, x, y| t.b.veq(e, x, y), "CMEQ (register).";
     mul 2 |t, e, x, y| t.b.vmul(e, x, y), "MUL (vector).";
-    smaxp 2 |t, e, x, y| pairwise(t, e, [x, y], |t, x, y| int::max(t.b, 0, e, x, y)), "SMAXP.";
-    umaxp 2 |t, e, x, y| pairwise(t, e, [x, y], |t, x, y| int::max(t.b, 1, e, x, y)), "UMAXP.";
-    sminp 2 |t, e, x, y| pairwise(t, e, [x, y], |t, x, y| int::min(t.b, 0, e, x, y)), "SMINP.";
-    uminp 2 |t, e, x, y| pairwise(t, e, [x, y], |t, x, y| int::min(t.b, 1, e, x, y)), "UMINP.";
-    addp 3 |t, e, x, y| pairwise(t, e, [x, y], |t, x, y| t.b.vadd(e, x, y)), "ADDP (vector).";
+    smaxp 2 |t, e, x, y| pairwise(t.b, e, [x, y], |b, x, y| int::max(b, 0, e, x, y)), "SMAXP.";
+    umaxp 2 |t, e, x, y| pairwise(t.b, e, [x, y], |b, x, y| int::max(b, 1, e, x, y)), "UMAXP.";
+    sminp 2 |t, e, x, y| pairwise(t.b, e, [x, y], |b, x, y| int::min(b, 0, e, x, y)), "SMINP.";
+    uminp 2 |t, e, x, y| pairwise(t.b, e, [x, y], |b, x, y| int::min(b, 1, e, x, y)), "UMINP.";
+    addp 3 |t, e, x, y| pairwise(t.b, e, [x, y], |b, x, y| b.vadd(e, x, y)), "ADDP (vector).";
 }
 
 three_accumulate! {
@@ -134,14 +134,16 @@ three_accumulate! {
 }
 
 /// `f` of the even and the odd lanes of two vectors, `x`'s first.
-pub fn pairwise(t: &mut Tx, e: Lane, [x, y]: [Val; 2], f: impl FnOnce(&mut Tx, Val, Val) -> Val) -> Val {
-    let (even, odd) = int::pairs(t.b, e, x, y);
-    f(t, even, odd)
+pub fn pairwise(b: &mut Builder, e: Lane, [x, y]: [Val; 2], f: impl FnOnce(&mut Builder, Val, Val) -> Val) -> Val {
+    let (even, odd) = int::pairs(b, e, x, y);
+    f(b, even, odd)
 }
 
 /// PMUL: bytes only.
 fn pmul(t: &mut Tx, q: u32, s: u32, m: u32, n: u32, d: u32) -> Option<()> {
-    same(t, [q, s, 0], [m, n, d], |t, _, x, y| t.b.call(ty(q), calls::PMUL, &[x, y]))
+    same(t, [q, s, 0], [m, n, d], |t, _, x, y| {
+        t.b.call(ty(q), calls::PMUL, &[x, y])
+    })
 }
 
 /// SQDMULH (vector).
