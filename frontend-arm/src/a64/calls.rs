@@ -2,10 +2,12 @@
 
 use super::checksum;
 use super::fault::{UNDEFINED as UNDEFINED_FAULT, class, exception};
+use super::fp::size;
 use super::model::A64;
+use super::simd::crypto::{aes, sha, sha512, sm};
 use super::state::{Cpu, psr};
 use super::sys;
-use crate::vector::{estimate, polynomial};
+use crate::vector::{brain, estimate, polynomial};
 use emu_ir::{Env, Fault};
 
 /// Makes the table: as [`crate::calls`] makes its parts.
@@ -57,6 +59,62 @@ calls! {
     FRECPE Flags estimate::recip;
     /// FRSQRTE: arguments a vector, [`estimate::control`].
     FRSQRTE Flags estimate::rsqrt;
+    /// FJCVTZS: arguments a double, whether denormals are flushed; the integer, and in bit 32 Z.
+    FJCVTZS Flags size::to_javascript;
+    /// BFCVT and BFCVTN: arguments a vector of singles, [`estimate::control`], the rounding mode.
+    BFCVT Flags brain::convert;
+    /// BFDOT: arguments Vd, Vn, Vm.
+    BFDOT Pure brain::dot;
+    /// BFMMLA: arguments Vd, Vn, Vm.
+    BFMMLA Pure brain::matrix;
+    /// AESE: argument the state with the key added.
+    AESE Pure aes::sub_and_shift;
+    /// AESD: argument the state with the key added.
+    AESD Pure aes::inverse_sub_and_shift;
+    /// AESMC: argument the state.
+    AESMC Pure aes::mix;
+    /// AESIMC: argument the state.
+    AESIMC Pure aes::inverse_mix;
+    /// SHA1C: arguments a to d, e, words of the schedule.
+    SHA1C Pure sha::sha1_choose;
+    /// SHA1P: as SHA1C.
+    SHA1P Pure sha::sha1_parity;
+    /// SHA1M: as SHA1C.
+    SHA1M Pure sha::sha1_majority;
+    /// SHA1SU1: arguments Vd, Vn.
+    SHA1SU1 Pure sha::sha1_schedule;
+    /// SHA256H: arguments a to d, e to h, words of the schedule.
+    SHA256H Pure sha::sha256_first;
+    /// SHA256H2: as SHA256H.
+    SHA256H2 Pure sha::sha256_second;
+    /// SHA256SU0: arguments Vd, Vn.
+    SHA256SU0 Pure sha::sha256_schedule0;
+    /// SHA256SU1: arguments Vd, Vn, Vm.
+    SHA256SU1 Pure sha::sha256_schedule1;
+    /// SHA512H: arguments Vd, Vn, Vm.
+    SHA512H Pure sha512::first;
+    /// SHA512H2: arguments Vd, Vn, Vm.
+    SHA512H2 Pure sha512::second;
+    /// SHA512SU0: arguments Vd, Vn.
+    SHA512SU0 Pure sha512::schedule0;
+    /// SHA512SU1: arguments Vd, Vn, Vm.
+    SHA512SU1 Pure sha512::schedule1;
+    /// SM3PARTW1: arguments Vd, Vn, Vm.
+    SM3PARTW1 Pure sm::part1;
+    /// SM3PARTW2: arguments Vd, Vn, Vm.
+    SM3PARTW2 Pure sm::part2;
+    /// SM3TT1A: arguments Vd, Vn, the word.
+    SM3TT1A Pure sm::first_parity;
+    /// SM3TT1B: as SM3TT1A.
+    SM3TT1B Pure sm::first_majority;
+    /// SM3TT2A: as SM3TT1A.
+    SM3TT2A Pure sm::second_parity;
+    /// SM3TT2B: as SM3TT1A.
+    SM3TT2B Pure sm::second_choose;
+    /// SM4E: arguments Vd, Vn.
+    SM4E Pure sm::encrypt;
+    /// SM4EKEY: arguments Vn, Vm.
+    SM4EKEY Pure sm::key;
 }
 
 /// The name of a helper, for listings.

@@ -55,6 +55,11 @@ pub const fn control(lanes: u32, e: Lane, env: Fenv) -> u32 {
     lanes | e.bits() / 8 << 8 | (env.flush as u32) << 16 | (env.default_nan as u32) << 17
 }
 
+/// What [`control`] tells but for the format: lanes, flushing, default NaNs.
+pub const fn control_flags(control: u32) -> (u32, bool, bool) {
+    (control & 0xff, control >> 16 & 1 != 0, control >> 17 & 1 != 0)
+}
+
 /// A format with the environment that it is computed in.
 #[derive(Clone, Copy)]
 struct Format {
@@ -74,11 +79,12 @@ impl Format {
             4 => (32, 23),
             _ => (64, 52),
         };
+        let (_, flush, default_nan) = control_flags(control);
         Format {
             bits,
             frac,
-            flush: control >> 16 & 1 != 0,
-            default_nan: control >> 17 & 1 != 0,
+            flush,
+            default_nan,
             round,
         }
     }

@@ -1,6 +1,6 @@
 //! Addition, comparison, minimum, maximum, difference and counts of integer lanes.
 
-use super::{every, shift_right, zero};
+use super::{every, shift_right, widen, zero};
 use emu_ir::{Builder, Lane, Op, Ty, Val};
 
 /// `(x + y) >> 1`, as what both have plus half of what one has.
@@ -157,4 +157,53 @@ pub fn multiply_add(b: &mut Builder, e: Lane, c: Val, x: Val, y: Val) -> Val {
 pub fn multiply_subtract(b: &mut Builder, e: Lane, c: Val, x: Val, y: Val) -> Val {
     let p = b.vmul(e, x, y);
     b.vsub(e, c, p)
+}
+
+/// Sums of four products of adjacent bytes, each a word: `signs` tells of each operand whether it is unsigned (1).
+pub fn dot_products(b: &mut Builder, signs: [u32; 2], x: Val, y: Val) -> Val {
+    let wide = b.ty(x) == Ty::V128;
+    let halves = |b: &mut Builder, v| match wide {
+        true => vec![b.vhalf(v, false), b.vhalf(v, true)],
+        false => vec![v],
+    };
+    let (xs, ys) = (halves(b, x), halves(b, y));
+    let sums: Vec<_> = xs
+        .into_iter()
+        .zip(ys)
+        .map(|(x, y)| pair_products(b, signs, x, y))
+        .collect();
+    match sums[..] {
+        [low, high] => {
+            let (even, odd) = pairs(b, Lane::I32, low, high);
+            b.vadd(Lane::I32, even, odd)
+        }
+        [sums] => {
+            let (low, high) = (b.vhalf(sums, false), b.vhalf(sums, true));
+            let (even, odd) = pairs(b, Lane::I32, low, high);
+            b.vadd(Lane::I32, even, odd)
+        }
+        _ => x,
+    }
+}
+
+/// Sums of two products of adjacent bytes of V64, each a word.
+fn pair_products(b: &mut Builder, signs: [u32; 2], x: Val, y: Val) -> Val {
+    let [u, v] = signs;
+    let (x, y) = (widen(b, u, Lane::I8, x), widen(b, v, Lane::I8, y));
+    let p = b.vmul(Lane::I16, x, y);
+    // Only products of two unsigned bytes need the sixteenth bit.
+    long_pairs(b, u & v, Lane::I16, p)
+}
+
+/// The products of two rows of eight bytes with two columns, a matrix of words row by row.
+pub fn matrix_product(b: &mut Builder, signs: [u32; 2], x: Val, y: Val) -> Val {
+    let [rows, columns] = [x, y].map(|v| [false, true].map(|high| b.vhalf(v, high)));
+    let sums = rows.map(|row| {
+        let [low, high] = columns.map(|column| pair_products(b, signs, row, column));
+        let (even, odd) = pairs(b, Lane::I32, low, high);
+        b.vadd(Lane::I32, even, odd)
+    });
+    let [low, high] = sums;
+    let (even, odd) = pairs(b, Lane::I32, low, high);
+    b.vadd(Lane::I32, even, odd)
 }

@@ -1,6 +1,7 @@
 //! Saturating arithmetic.
 
-use super::{by_halves, choose, every, products, saturated_unless_equal, zero};
+use super::narrow::{To, narrow};
+use super::{by_halves, choose, every, products, saturated_unless_equal, widen, zero};
 use emu_ir::{Builder, Lane, Op, Slot, Ty, Val};
 
 /// `x + y`.
@@ -65,4 +66,33 @@ pub fn doubled_high(b: &mut Builder, qc: Slot, e: Lane, x: Val, y: Val, round: b
         let high = b.vshr_u(e.wider(), p, e.bits() as u8);
         b.push(Ty::V64, Op::VNarrow { a: high, e })
     })
+}
+
+/// `c` plus, or `less`, minus the high halves of the doubled products, rounded. Halved, with the lane's width less one of
+/// bits below, none of the sums is out of range.
+pub fn doubled_high_accumulated(b: &mut Builder, qc: Slot, e: Lane, c: Val, [x, y]: [Val; 2], less: bool) -> Val {
+    let halves = |b: &mut Builder, v| match b.ty(v) {
+        Ty::V64 => vec![v],
+        _ => vec![b.vhalf(v, false), b.vhalf(v, true)],
+    };
+    let [cs, xs, ys] = [c, x, y].map(|v| halves(b, v));
+    let (w, below) = (e.wider(), e.bits() as u8 - 1);
+    let mut part = |c, x, y| {
+        let (c, p) = (widen(b, 0, e, c), products(b, 0, e, x, y));
+        let (c, half) = (b.vshl(w, c, below), every(b, Ty::V128, w, 1 << (below - 1)));
+        let sum = if less { b.vsub(w, c, p) } else { b.vadd(w, c, p) };
+        let sum = b.vadd(w, sum, half);
+        let high = b.vshr_s(w, sum, below);
+        narrow(b, qc, To::Signed, e, high)
+    };
+    let parts: Vec<_> = cs
+        .into_iter()
+        .zip(xs)
+        .zip(ys)
+        .map(|((c, x), y)| part(c, x, y))
+        .collect();
+    match parts[..] {
+        [low, high] => b.vconcat(low, high),
+        _ => parts.first().copied().unwrap_or(c),
+    }
 }

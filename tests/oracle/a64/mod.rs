@@ -38,6 +38,9 @@ impl Isa for A64 {
             ("simd-memory", a64::simd::MEMORY),
             ("simd-int", a64::simd::INTEGER),
             ("simd-fp", a64::simd::FLOAT),
+            ("simd-crypto", a64::simd::CRYPTO),
+            ("simd-later", a64::simd::DOT),
+            ("simd-later", a64::simd::COMPLEX),
         ];
         let rows_of = |(file, tables): (&str, &[a64::Table])| {
             let rows = tables.iter().flat_map(|t| t.iter());

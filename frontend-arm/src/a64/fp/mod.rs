@@ -7,6 +7,7 @@ pub mod arithmetic;
 pub mod convert;
 pub mod memory;
 pub mod select;
+pub mod size;
 
 use super::state;
 use super::table::Table;
@@ -24,6 +25,8 @@ pub const TABLES: &[Table] = &[
     convert::FIXED,
     convert::TRANSFER,
     convert::ROUND,
+    size::ROUND,
+    size::JAVASCRIPT,
     select::COMPARE,
     select::SELECT,
     memory::SINGLE,

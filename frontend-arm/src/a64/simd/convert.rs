@@ -2,8 +2,10 @@
 //! SIMD shift by immediate", and the scalar classes).
 
 use super::super::calls;
+use super::super::features::Feature;
 use super::super::fp;
 use super::super::fp::convert::{half_env, rounding};
+use super::super::fp::size;
 use super::super::state::{self, FP_ROUND};
 use super::super::tx::Tx;
 use super::operands::{SCALAR, float_lane, get, half, set, set_half, ty};
@@ -40,6 +42,15 @@ insns! {
     "01 0 11110 1z 10000 11101 10 nnnnn ddddd" => frecpe({SCALAR}, z, n, d)
     "01 1 11110 1z 10000 11101 10 nnnnn ddddd" => frsqrte({SCALAR}, z, n, d)
     "01 0 11110 1z 10000 11111 10 nnnnn ddddd" => frecpx(z, n, d)
+}
+
+insns! {
+    /// To integral numbers that an integer of 32 or 64 bits holds.
+    SIZE: Tx, needs Feature::FrintTs;
+    "0q 0 01110 0z 10000 11110 10 nnnnn ddddd" => frint32z(q, z, n, d)
+    "0q 1 01110 0z 10000 11110 10 nnnnn ddddd" => frint32x(q, z, n, d)
+    "0q 0 01110 0z 10000 11111 10 nnnnn ddddd" => frint64z(q, z, n, d)
+    "0q 1 01110 0z 10000 11111 10 nnnnn ddddd" => frint64x(q, z, n, d)
 }
 
 insns! {
@@ -131,6 +142,24 @@ one! {
     frinta |t, e, x| integral(t, e, x, Round::Away, false), "FRINTA (vector).";
     frintx |t, e, x| integral(t, e, x, Round::Current, true), "FRINTX (vector).";
     frinti |t, e, x| integral(t, e, x, Round::Current, false), "FRINTI (vector).";
+}
+
+macro_rules! sizes {
+    ($( $name:ident $bits:literal $round:ident $doc:literal; )*) => { $(
+        #[doc = $doc]
+        fn $name(t: &mut Tx, q: u32, z: u32, n: u32, d: u32) -> Option<()> {
+            let env = rounding(t, Round::$round, true);
+            one(t, [q, z], [n, d], |t, e, x| {
+                lane_by_lane(t, q, e.scalar(), e.scalar(), x, |b, a| size::rounded(b, a, env, $bits))
+            })
+        }
+    )* };
+}
+sizes! {
+    frint32z 32 Zero "FRINT32Z (vector).";
+    frint32x 32 Current "FRINT32X (vector).";
+    frint64z 64 Zero "FRINT64Z (vector).";
+    frint64x 64 Current "FRINT64X (vector).";
 }
 
 fn with_zero(t: &mut Tx, e: Lane, x: Val, ordered: bool, f: Op2) -> Val {

@@ -5,9 +5,13 @@
 //! In patterns `q` is 1 for 128 bits, `s` the size field, `z` 1 for double precision.
 
 mod across;
+mod brain;
+mod complex;
 mod convert;
 mod copy;
+pub mod crypto;
 mod different;
+mod dot;
 mod element;
 mod float;
 mod logic;
@@ -44,6 +48,12 @@ pub const INTEGER: &[Table] = &[
     element::SCALARS,
 ];
 
+/// Integers, by features of later versions.
+pub const DOT: &[Table] = &[dot::RDM, dot::DOT, dot::MATRIX];
+
+/// Floats, by features of later versions.
+pub const COMPLEX: &[Table] = &[complex::COMPLEX, brain::BRAIN, convert::SIZE];
+
 /// Floats.
 pub const FLOAT: &[Table] = &[
     float::SAME,
@@ -55,8 +65,21 @@ pub const FLOAT: &[Table] = &[
     convert::PRECISION,
 ];
 
+/// Cryptography.
+pub const CRYPTO: &[Table] = &[
+    crypto::aes::AES,
+    crypto::sha::SHA1,
+    crypto::sha::SHA256,
+    crypto::sha512::SHA512,
+    crypto::sha512::SHA3,
+    crypto::sm::SM3,
+    crypto::sm::SM4,
+];
+
 /// All data processing.
-pub const DATA: &[Table] = &joined::<{ INTEGER.len() + FLOAT.len() }>(&[INTEGER, FLOAT]);
+pub const DATA: &[Table] = &joined::<{ INTEGER.len() + DOT.len() + FLOAT.len() + COMPLEX.len() + CRYPTO.len() }>(PARTS);
+
+const PARTS: &[&[Table]] = &[INTEGER, DOT, FLOAT, COMPLEX, CRYPTO];
 
 #[allow(clippy::indexing_slicing, reason = "evaluated at compile time")]
 const fn joined<const N: usize>(parts: &[&[Table]]) -> [Table; N] {
