@@ -33,6 +33,8 @@ use emu_ir::{FP_DENORMAL, FP_INEXACT, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW, Fen
 pub enum Format {
     /// binary16.
     Half,
+    /// Arm's alternative format of 16 bits, which numbers are rounded to: it has no infinities and NaNs.
+    Alternative,
     /// binary32.
     Single,
     /// binary64.
@@ -51,7 +53,7 @@ impl Format {
     /// Explicit fraction bits.
     const fn frac(self) -> u32 {
         match self {
-            Format::Half => 10,
+            Format::Half | Format::Alternative => 10,
             Format::Single => 23,
             Format::Double => 52,
         }
@@ -59,7 +61,7 @@ impl Format {
     /// The exponent field of infinities and NaNs.
     const fn top(self) -> u32 {
         match self {
-            Format::Half => 31,
+            Format::Half | Format::Alternative => 31,
             Format::Single => 255,
             Format::Double => 2047,
         }
@@ -70,7 +72,7 @@ impl Format {
     }
     const fn sign_bit(self) -> u64 {
         match self {
-            Format::Half => 1 << 15,
+            Format::Half | Format::Alternative => 1 << 15,
             Format::Single => 1 << 31,
             Format::Double => 1 << 63,
         }
@@ -143,7 +145,8 @@ impl Number {
     }
 }
 
-/// `FPUnpack`: raises [`FP_DENORMAL`] for an input it flushes. Half precision is unpacked as the IEEE format.
+/// `FPUnpack`: raises [`FP_DENORMAL`] for an input it flushes, but not of half precision, which is unpacked as the IEEE
+/// format.
 #[inline]
 fn unpack(f: Format, bits: u64, env: Fenv, flags: &mut u32) -> Number {
     let sign = bits & f.sign_bit() != 0;
@@ -160,8 +163,10 @@ fn unpack(f: Format, bits: u64, env: Fenv, flags: &mut u32) -> Number {
         (Class::Finite, exp as i32 - 1 + f.min_exp(), sig)
     } else if frac == 0 {
         (Class::Zero, 0, 0)
-    } else if env.flush && f != Format::Half {
-        *flags |= FP_DENORMAL;
+    } else if env.flush {
+        if f != Format::Half {
+            *flags |= FP_DENORMAL;
+        }
         (Class::Zero, 0, 0)
     } else {
         let lead = frac.leading_zeros();
@@ -232,7 +237,7 @@ fn split(sig: u128, drop: i32) -> (u128, u128) {
 #[inline]
 fn round(f: Format, sign: bool, exp: i32, sig: u128, env: Fenv, flags: &mut u32) -> u64 {
     let e = exp + 127 - sig.leading_zeros() as i32;
-    if env.flush && f != Format::Half && e < f.min_exp() {
+    if env.flush && e < f.min_exp() {
         *flags |= FP_UNDERFLOW;
         return f.zero(sign);
     }
@@ -244,7 +249,7 @@ fn round(f: Format, sign: bool, exp: i32, sig: u128, env: Fenv, flags: &mut u32)
     let int = int as u64 + rounds_up(env.round, sign, int & 1 != 0, rem) as u64;
     // The implicit bit, and a carry out of the fraction, add into the exponent field.
     let bits = (((field - 1).max(0) as u64) << f.frac()) + int;
-    if f == Format::Half && env.flag {
+    if f == Format::Alternative {
         if bits >= f.sign_bit() {
             *flags |= FP_INVALID;
             return f.zero(sign) | (f.sign_bit() - 1);

@@ -49,9 +49,16 @@ impl Isa for A64 {
         let by_opcode = (0..1 << OPCODE.count_ones()).map(move |n| spread(n, OPCODE) | other.word() & !OPCODE);
         let system = (0..1 << 17).map(|n| 0xd500_001f | n << 5);
         let mut third = Random::of("coverage of vectors", 64);
-        let vectors = (0..1 << VECTOR.count_ones()).map(move |n| 7 << 25 | spread(n, VECTOR) | third.word_below(1 << 10));
+        let vectors =
+            (0..1 << VECTOR.count_ones()).map(move |n| 7 << 25 | spread(n, VECTOR) | third.word_below(1 << 10));
         let some = (0..200_000).map(move |_| random.word());
-        Box::new(by_opcode.chain(system).chain(vectors).chain(some).filter(|w| has_rows(*w)))
+        Box::new(
+            by_opcode
+                .chain(system)
+                .chain(vectors)
+                .chain(some)
+                .filter(|w| has_rows(*w)),
+        )
     }
     fn disassemble(&self, word: u32) -> Option<(String, String)> {
         let insns = self.0.disasm_count(&word.to_le_bytes(), 0x1000, 1).ok()?;

@@ -7,7 +7,7 @@ use super::model::A64;
 use super::simd::crypto::{aes, sha, sha512, sm};
 use super::state::{Cpu, psr};
 use super::sys;
-use crate::vector::{brain, estimate, polynomial};
+use crate::vector::{brain, estimate, half, polynomial};
 use emu_ir::{Env, Fault};
 
 /// Makes the table: as [`crate::calls`] makes its parts.
@@ -61,6 +61,8 @@ calls! {
     FRSQRTE Flags estimate::rsqrt;
     /// FJCVTZS: arguments a double, whether denormals are flushed; the integer, and in bit 32 Z.
     FJCVTZS Flags size::to_javascript;
+    /// Halves as singles: arguments a V64, whether denormals are flushed.
+    HALVES_AS_SINGLES Pure half::singles;
     /// BFCVT and BFCVTN: arguments a vector of singles, [`estimate::control`], the rounding mode.
     BFCVT Flags brain::convert;
     /// BFDOT: arguments Vd, Vn, Vm.

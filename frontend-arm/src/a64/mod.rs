@@ -102,7 +102,7 @@ pub const MEMORY: &[Table] = &[
 ];
 
 /// All tables, by group.
-pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES, simd::MEMORY, simd::DATA];
+pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES, fp::HALVES, simd::MEMORY, simd::DATA];
 
 #[allow(long_running_const_eval)]
 const _: () = {
@@ -110,6 +110,7 @@ const _: () = {
     assert_unambiguous(CONTROL);
     assert_unambiguous(MEMORY);
     assert_unambiguous(fp::TABLES);
+    assert_unambiguous(fp::HALVES);
     assert_unambiguous(simd::MEMORY);
     assert_unambiguous(simd::DATA);
 };

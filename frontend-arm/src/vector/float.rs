@@ -7,7 +7,7 @@ use emu_ir::{Builder, Fenv, Lane, Val};
 pub type Op2 = fn(&mut Builder, Lane, Val, Val, Fenv) -> Val;
 
 /// The sign bit.
-const fn sign(e: Lane) -> u64 {
+pub const fn sign(e: Lane) -> u64 {
     1 << (e.bits() - 1)
 }
 
@@ -35,29 +35,34 @@ pub fn difference(b: &mut Builder, e: Lane, x: Val, y: Val, env: Fenv) -> Val {
     magnitude(b, e, difference)
 }
 
-/// Exponent and fraction bits: infinity, and the quiet NaN with no payload.
-const fn infinity(e: Lane) -> u64 {
+/// Infinity.
+pub const fn infinity(e: Lane) -> u64 {
     match e {
+        Lane::F16 => 0x7c00,
         Lane::F32 => 0x7f80_0000,
         _ => 0x7ff0 << 48,
     }
 }
+/// The quiet NaN without a payload.
 const fn quiet(e: Lane) -> u64 {
     match e {
+        Lane::F16 => 0x7e00,
         Lane::F32 => 0x7fc0_0000,
         _ => 0x7ff8 << 48,
     }
 }
-/// A small number that both formats have.
-fn number(e: Lane, v: f32) -> u64 {
+/// A small number that all formats have.
+pub fn number(e: Lane, v: f32) -> u64 {
     match e {
+        // The exponent's bias is 15, not 127.
+        Lane::F16 => ((v.to_bits() >> 13) - (112 << 10)).into(),
         Lane::F32 => v.to_bits().into(),
         _ => f64::from(v).to_bits(),
     }
 }
 /// The integer lane of the width.
-const fn bits(e: Lane) -> Lane {
-    if e.bits() == 32 { Lane::I32 } else { Lane::I64 }
+pub const fn bits(e: Lane) -> Lane {
+    Lane::int(e.bits().ilog2() - 3)
 }
 
 /// The operands of FPMaxNum and FPMinNum: a quiet NaN beside another operand that is none is an infinity, which loses.

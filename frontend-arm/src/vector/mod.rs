@@ -6,6 +6,7 @@
 pub mod brain;
 pub mod estimate;
 pub mod float;
+pub mod half;
 pub mod immediate;
 pub mod int;
 pub mod narrow;

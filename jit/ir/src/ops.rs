@@ -319,7 +319,7 @@ macro_rules! for_each_op {
                 /// Unsigned fixed point (I32, I64) with `frac` fraction bits to float.
                 UToF { a: Val, frac: u8, env: Fenv } -> same;
             }
-            // ---- Floating point, vectors (vec; `e` F32 or F64)
+            // ---- Floating point, vectors (vec; `e` F16, F32 or F64)
             Fp vec_float_ops {
                 /// Lanewise addition.
                 VFAdd { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfadd;

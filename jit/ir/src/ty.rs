@@ -67,6 +67,7 @@ pub enum Lane {
     I16,
     I32,
     I64,
+    F16,
     F32,
     F64,
 }
@@ -77,12 +78,12 @@ impl Lane {
     pub const fn bits(self) -> u32 {
         self.scalar().bits()
     }
-    /// The scalar type of one lane.
+    /// The scalar type of one lane. There are no scalars of half precision: its bits are an I16.
     #[inline]
     pub const fn scalar(self) -> Ty {
         match self {
             Lane::I8 => Ty::I8,
-            Lane::I16 => Ty::I16,
+            Lane::I16 | Lane::F16 => Ty::I16,
             Lane::I32 => Ty::I32,
             Lane::I64 => Ty::I64,
             Lane::F32 => Ty::F32,
@@ -101,6 +102,7 @@ impl Lane {
         match self {
             Lane::I8 => Lane::I16,
             Lane::I16 => Lane::I32,
+            Lane::F16 => Lane::F32,
             Lane::F32 => Lane::F64,
             Lane::I32 | Lane::I64 => Lane::I64,
             Lane::F64 => Lane::F64,
@@ -363,7 +365,8 @@ pub struct Fenv {
     /// Rounding mode.
     pub round: Round,
     /// Denormal inputs and results are flushed to zero (raising [`FP_DENORMAL`](crate::FP_DENORMAL) and
-    /// [`FP_UNDERFLOW`](crate::FP_UNDERFLOW); tininess is detected before rounding). Half precision is never flushed.
+    /// [`FP_UNDERFLOW`](crate::FP_UNDERFLOW); tininess is detected before rounding). Conversions leave half precision's; inputs
+    /// of half precision are flushed without a word.
     pub flush: bool,
     /// A NaN result is the default NaN (positive, quiet, no payload); else the first signalling, then the first quiet
     /// operand propagates, quieted (Arm ARM DDI 0406C, A2.7.6, FPProcessNaNs).

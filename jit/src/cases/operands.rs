@@ -87,6 +87,7 @@ fn one_lane(kinds: &[Kind], random: &mut Random) -> Vec<u128> {
         };
         let (width, count) = (e.bits(), ty.bits() / e.bits());
         let one = match e {
+            Lane::F16 => 0x3c00,
             Lane::F32 => 1f32.to_bits() as u128,
             Lane::F64 => 1f64.to_bits() as u128,
             Lane::I8 | Lane::I16 | Lane::I32 | Lane::I64 => 1,
@@ -104,6 +105,7 @@ fn one_lane(kinds: &[Kind], random: &mut Random) -> Vec<u128> {
 /// The kind of one lane.
 fn scalar(e: Lane) -> Kind {
     match e {
+        Lane::F16 => Kind::Half,
         Lane::F32 | Lane::F64 => Kind::Float(e.scalar()),
         Lane::I8 | Lane::I16 | Lane::I32 | Lane::I64 => Kind::Int(e.scalar()),
     }

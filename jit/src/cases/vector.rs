@@ -11,7 +11,7 @@ const C: Val = Val(2);
 const VECTORS: [Ty; 2] = [Ty::V64, Ty::V128];
 const LANES: [Lane; 4] = [Lane::I8, Lane::I16, Lane::I32, Lane::I64];
 const NARROW: [Lane; 3] = [Lane::I8, Lane::I16, Lane::I32];
-const FLOATS: [Lane; 2] = [Lane::F32, Lane::F64];
+const FLOATS: [Lane; 3] = [Lane::F16, Lane::F32, Lane::F64];
 
 pub(super) fn cases() -> Vec<Case> {
     let mut all = Vec::new();
@@ -164,7 +164,7 @@ const PATTERNS: [[u8; 16]; 27] = [
 fn floats(ty: Ty, e: Lane) -> Vec<Case> {
     let (a, b) = (A, B);
     let kind = Kind::Vec(ty, e);
-    let int = Kind::Vec(ty, if e == Lane::F32 { Lane::I32 } else { Lane::I64 });
+    let int = Kind::Vec(ty, Lane::int(e.bits().ilog2() - 3));
     let mut all = Vec::new();
     for env in environments() {
         let two = [

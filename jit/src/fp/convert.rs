@@ -50,7 +50,7 @@ pub fn from_half(to: Format, a: u64, env: Fenv) -> (u64, u32) {
             sig,
         }
     } else {
-        unpack(Format::Half, a, env, &mut flags)
+        unpack(Format::Half, a, Fenv { flush: false, ..env }, &mut flags)
     };
     let bits = reformat(Format::Half, to, n, env, &mut flags);
     (bits, flags)
@@ -71,7 +71,8 @@ pub fn to_half(from: Format, a: u64, env: Fenv) -> (u64, u32) {
             Format::Half.zero(n.sign) | 0x7fff
         }
         Class::Quiet | Class::Signalling | Class::Infinity | Class::Zero | Class::Finite => {
-            reformat(from, Format::Half, n, env, &mut flags)
+            let to = if env.flag { Format::Alternative } else { Format::Half };
+            reformat(from, to, n, Fenv { flush: false, ..env }, &mut flags)
         }
     };
     (bits, flags)

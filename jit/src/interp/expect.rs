@@ -1,6 +1,8 @@
 //! Every operation against an expectation written another way: native arithmetic for scalars, exact wide integers for
 //! lanes, bytes for what moves bytes.
 
+mod half;
+
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, TestGuest, TestMemory};
 use emu_ir::block::Inst;
@@ -370,7 +372,11 @@ fn vector_float(inst: Inst, row: &Row) -> Option<Option<u128>> {
     let mut lanes = Vec::new();
     for i in 0..inst.ty.bits() / bits {
         let vals: Vec<u128> = row.vals.iter().map(|v| v >> (i * bits) & ones(bits)).collect();
-        let Some(lane) = value(&case, Inst { op, ty: scalar }, &vals)? else {
+        let found = match e {
+            Lane::F16 => half::lane(op, &vals),
+            _ => value(&case, Inst { op, ty: scalar }, &vals)?,
+        };
+        let Some(lane) = found else {
             return Some(None);
         };
         let truth = matches!(op, Op::FEq { .. } | Op::FLt { .. } | Op::FLe { .. });
@@ -381,12 +387,10 @@ fn vector_float(inst: Inst, row: &Row) -> Option<Option<u128>> {
 
 /// The larger or smaller lanes, unless one is a NaN.
 fn extremum(row: &Row, a: Val, b: Val, e: Lane, max: bool) -> Option<u128> {
-    let float = |l: i128| {
-        if e == Lane::F32 {
-            f32::from_bits(l as u32) as f64
-        } else {
-            f64::from_bits(l as u64)
-        }
+    let float = |l: i128| match e {
+        Lane::F16 => from_half(l as u16, false),
+        Lane::F32 => f32::from_bits(l as u32) as f64,
+        _ => f64::from_bits(l as u64),
     };
     let pairs = row.lanes(a, e.bits()).into_iter().zip(row.lanes(b, e.bits()));
     let lanes = pairs.map(|(x, y)| match float(x).partial_cmp(&float(y))? {

@@ -83,7 +83,11 @@ type Relation = fn(Format, u64, u64, Fenv) -> (bool, u32);
 
 /// The format of a float lane; an integer lane counts as the float of its width.
 fn format(e: Lane) -> Format {
-    if e.bits() == 32 { Format::Single } else { Format::Double }
+    match e.bits() {
+        16 => Format::Half,
+        32 => Format::Single,
+        _ => Format::Double,
+    }
 }
 
 fn at(a: u128, e: Lane, i: u32) -> u64 {

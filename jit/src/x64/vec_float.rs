@@ -47,6 +47,9 @@ impl Emit<'_> {
     #[expect(clippy::unreachable, reason = "`Emit::op` sends vectors of floats")]
     pub fn vec_float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
+        if is_half(inst.op) {
+            return self.interpret(v, inst);
+        }
         match inst.op {
             Op::VFAdd { a, b, e, env } if Self::roundable(env) => {
                 let g = guard(e, env, Tiny::Exact);
@@ -278,6 +281,29 @@ fn guard(e: Lane, env: Fenv, tiny: Tiny) -> Guard {
         tiny,
         args: lanes,
         result: lanes,
+    }
+}
+
+/// Whether the lanes are of half precision, which the host computes nothing in.
+fn is_half(op: Op) -> bool {
+    match op {
+        Op::VFAdd { e, .. }
+        | Op::VFSub { e, .. }
+        | Op::VFMul { e, .. }
+        | Op::VFDiv { e, .. }
+        | Op::VFSqrt { e, .. }
+        | Op::VFRound { e, .. }
+        | Op::VFMax { e, .. }
+        | Op::VFMin { e, .. }
+        | Op::VFEq { e, .. }
+        | Op::VFGt { e, .. }
+        | Op::VFGe { e, .. }
+        | Op::VFMulAdd { e, .. }
+        | Op::VFToS { e, .. }
+        | Op::VFToU { e, .. }
+        | Op::VSToF { e, .. }
+        | Op::VUToF { e, .. } => e.bits() == 16,
+        float_ops!() | pure_ops!() | effect_ops!() => false,
     }
 }
 

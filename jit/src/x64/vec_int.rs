@@ -111,7 +111,7 @@ impl Emit<'_> {
     pub fn add_saturating(&mut self, v: Val, a: Val, b: Val, e: Lane) {
         self.pair(v, a, b, |s, d, x, y| match e {
             Lane::I8 => xop!(s, vpaddusb, d, x, y),
-            Lane::I16 => xop!(s, vpaddusw, d, x, y),
+            Lane::I16 | Lane::F16 => xop!(s, vpaddusw, d, x, y),
             Lane::I32 | Lane::F32 => {
                 // x + min(y, !x)
                 let t = s.xtemp();
@@ -130,7 +130,7 @@ impl Emit<'_> {
     pub fn sub_saturating(&mut self, v: Val, a: Val, b: Val, e: Lane) {
         self.pair(v, a, b, |s, d, x, y| match e {
             Lane::I8 => xop!(s, vpsubusb, d, x, y),
-            Lane::I16 => xop!(s, vpsubusw, d, x, y),
+            Lane::I16 | Lane::F16 => xop!(s, vpsubusw, d, x, y),
             Lane::I32 | Lane::F32 => {
                 xop!(s, vpmaxud, d, x, y);
                 xop!(s, vpsubd, d, d, y);

@@ -41,6 +41,8 @@ impl Isa for A64 {
             ("simd-crypto", a64::simd::CRYPTO),
             ("simd-later", a64::simd::DOT),
             ("simd-later", a64::simd::COMPLEX),
+            ("half", a64::fp::HALVES),
+            ("half", a64::simd::HALVES),
         ];
         let rows_of = |(file, tables): (&str, &[a64::Table])| {
             let rows = tables.iter().flat_map(|t| t.iter());

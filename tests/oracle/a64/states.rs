@@ -165,6 +165,25 @@ fn data(row: &Row, r: &mut Record, random: &mut Random) {
     }
 }
 
+/// Numbers of half precision at the edges of their classes, and of the integers.
+const HARD16: &[u64] = &[
+    0, 0x8000, 1, 0x8001, 0x3ff, 0x83ff, 0x400, 0x8400, 0x401, 0x3bff, 0x3c00, 0xbc00, 0x3c01, 0x3e00, 0x4000, 0xc000,
+    0x4200, 0x7bff, 0xfbff, 0x7800, 0x7c00, 0xfc00, 0x7c01, 0xfd55, 0x7e00, 0xfe01, 0x3800, 0xb800, 0x3555, 0x2c00,
+    0x0200,
+];
+
+/// Four numbers of half precision: hard, near one another, or random.
+fn halves(random: &mut Random) -> u64 {
+    (0..4).fold(0, |all, _| {
+        let one = match random.below(4) {
+            0 | 1 => random.pick(HARD16),
+            2 => random.next() & 0x83ff | (10 + random.below(10)) << 10,
+            _ => random.next() & 0xffff,
+        };
+        all << 16 | one
+    })
+}
+
 /// The state before the row's instruction.
 pub fn state(row: &Row, r: &mut Record, random: &mut Random) {
     r.fpcr = random.word() & (7 << 24 | 3 << 22);
@@ -173,6 +192,14 @@ pub fn state(row: &Row, r: &mut Record, random: &mut Random) {
     }
     registers(row, r, random);
     r.v = std::array::from_fn(|_| [doubleword(random), doubleword(random)]);
+    if row.file == "half" {
+        r.fpcr |= random.word() & 1 << 19;
+        for v in &mut r.v {
+            if random.below(4) != 0 {
+                *v = [halves(random), halves(random)];
+            }
+        }
+    }
     // Some pairs of operands are equal or opposite.
     for _ in 0..4 {
         let (to, from) = (random.below(32) as usize, random.below(32) as usize);

@@ -193,10 +193,14 @@ fn fnmsub(t: &mut Tx, z: u32, m: u32, a: u32, n: u32, d: u32) {
     fused(t, z, [m, a, n, d], [true, false]);
 }
 
-/// VFPExpandImm: a sign, three bits of exponent and four of fraction.
+/// VFPExpandImm: a sign, three bits of exponent and four of fraction; `z` is 0 for single, 1 for double, 2 for half precision.
 pub fn expanded(z: u32, i: u32) -> u64 {
     let (sign, exp, frac) = (u64::from(i >> 7), u64::from(i >> 4 & 7), u64::from(i & 15));
-    let (width, frac_width) = if z == 1 { (11, 52) } else { (8, 23) };
+    let (width, frac_width) = match z {
+        0 => (8, 23),
+        1 => (11, 52),
+        _ => (5, 10),
+    };
     // exp is NOT(b):b...b:cd.
     let top = if exp & 4 == 0 {
         1 << (width - 1)

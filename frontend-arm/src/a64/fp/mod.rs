@@ -5,6 +5,7 @@
 
 pub mod arithmetic;
 pub mod convert;
+pub mod half;
 pub mod memory;
 pub mod select;
 pub mod size;
@@ -14,7 +15,7 @@ use super::table::Table;
 use super::tx::Tx;
 use emu_ir::{Slot, Ty, Val};
 
-/// Every table.
+/// Every table but those of half precision.
 pub const TABLES: &[Table] = &[
     arithmetic::ONE_SOURCE,
     arithmetic::TWO_SOURCES,
@@ -33,6 +34,9 @@ pub const TABLES: &[Table] = &[
     memory::LITERAL,
     memory::PAIRS,
 ];
+
+/// Half precision.
+pub const HALVES: &[Table] = &[half::ARITHMETIC, half::COMPARE, half::CONVERT];
 
 /// The type of a float.
 pub const fn float(z: u32) -> Ty {

@@ -29,6 +29,11 @@ fn compared(t: &mut Tx, a: Val, b: Val, any_nan: bool) -> [Val; 4] {
         ..t.fpcr()
     };
     let (lt, eq, un) = (t.b.flt(a, b, env), t.b.feq(a, b, env), t.b.fun(a, b, env));
+    flags_of(t, lt, eq, un)
+}
+
+/// The flags of less, equal and unordered.
+pub fn flags_of(t: &mut Tx, lt: Val, eq: Val, un: Val) -> [Val; 4] {
     let one = t.b.bool(true);
     let ge = t.b.xor(lt, one);
     [lt, eq, ge, un]
@@ -40,10 +45,14 @@ fn compare(t: &mut Tx, z: u32, n: u32, b: Val, any_nan: bool) {
     t.flags.set_all(t.b, flags);
 }
 
+fn compare_registers(t: &mut Tx, z: u32, m: u32, n: u32, any_nan: bool) {
+    let b = get(t, z, m);
+    compare(t, z, n, b, any_nan);
+}
+
 /// FCMP.
 fn fcmp(t: &mut Tx, z: u32, m: u32, n: u32) {
-    let b = get(t, z, m);
-    compare(t, z, n, b, false);
+    compare_registers(t, z, m, n, false);
 }
 /// FCMP (zero).
 fn fcmp_zero(t: &mut Tx, z: u32, n: u32) {
@@ -52,8 +61,7 @@ fn fcmp_zero(t: &mut Tx, z: u32, n: u32) {
 }
 /// FCMPE.
 fn fcmpe(t: &mut Tx, z: u32, m: u32, n: u32) {
-    let b = get(t, z, m);
-    compare(t, z, n, b, true);
+    compare_registers(t, z, m, n, true);
 }
 /// FCMPE (zero).
 fn fcmpe_zero(t: &mut Tx, z: u32, n: u32) {
@@ -62,15 +70,13 @@ fn fcmpe_zero(t: &mut Tx, z: u32, n: u32) {
 }
 
 /// The flags of a comparison if the condition `c` holds, else `f`. What does not hold must not leave a cumulative flag.
-fn compare_if(t: &mut Tx, z: u32, [m, c, n, f]: [u32; 4], any_nan: bool) {
+pub fn compare_if(t: &mut Tx, c: u32, f: u32, compare: impl FnOnce(&mut Tx)) {
     if c >= 14 {
-        let b = get(t, z, m);
-        return compare(t, z, n, b, any_nan);
+        return compare(t);
     }
     let (fails, other, done) = (t.cond(c ^ 1), t.b.label(), t.b.label());
     t.b.br_if(fails, other);
-    let b = get(t, z, m);
-    compare(t, z, n, b, any_nan);
+    compare(t);
     t.b.br(done);
     t.b.place(other);
     t.set_nzcv_bits(f);
@@ -78,11 +84,11 @@ fn compare_if(t: &mut Tx, z: u32, [m, c, n, f]: [u32; 4], any_nan: bool) {
 }
 /// FCCMP.
 fn fccmp(t: &mut Tx, z: u32, m: u32, c: u32, n: u32, f: u32) {
-    compare_if(t, z, [m, c, n, f], false);
+    compare_if(t, c, f, |t| compare_registers(t, z, m, n, false));
 }
 /// FCCMPE.
 fn fccmpe(t: &mut Tx, z: u32, m: u32, c: u32, n: u32, f: u32) {
-    compare_if(t, z, [m, c, n, f], true);
+    compare_if(t, c, f, |t| compare_registers(t, z, m, n, true));
 }
 
 /// FCSEL.

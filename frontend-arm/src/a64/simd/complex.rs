@@ -3,7 +3,7 @@
 
 use super::super::features::Feature;
 use super::super::tx::Tx;
-use super::operands::{element, float_lane, get, set, ty};
+use super::operands::{HALF, element, environment, float_lane, get, require, set, ty};
 use crate::vector::int::pick;
 use emu_ir::{Builder, Lane, Val, insns};
 
@@ -13,6 +13,14 @@ insns! {
     "0q 1 01110 1z 0 mmmmm 110rr 1 nnnnn ddddd" => fcmla(q, z, m, r, n, d)
     "0q 1 01110 1z 0 mmmmm 111r0 1 nnnnn ddddd" => fcadd(q, z, m, r, n, d)
     "01 1 01111 10 0 mmmmm 0rr1 i0 nnnnn ddddd" => fcmla_element(m, r, i, n, d)
+}
+
+insns! {
+    /// Half precision.
+    HALVES: Tx, needs Feature::Fp16;
+    "0q 1 01110 01 0 mmmmm 110rr 1 nnnnn ddddd" => fcmla(q, {HALF}, m, r, n, d)
+    "0q 1 01110 01 0 mmmmm 111r0 1 nnnnn ddddd" => fcadd(q, {HALF}, m, r, n, d)
+    "0q 1 01111 01 i mmmmm 0rr1 I0 nnnnn ddddd" => fcmla_element_halves(q, m, r, i, n, d)
 }
 
 /// Signs to flip: of the real and of the imaginary parts.
@@ -28,10 +36,17 @@ fn exchanged(b: &mut Builder, e: Lane, v: Val) -> Val {
     pick(b, e, v, v, |k, _| k ^ 1)
 }
 
+/// Half precision needs both features.
+fn complex_halves(t: &mut Tx, z: u32) -> Option<()> {
+    let ok = z != HALF || t.has(Feature::Fcma);
+    require(t, ok)
+}
+
 /// FCADD: the second operand turned by one quarter, or (`r` = 1) three.
 fn fcadd(t: &mut Tx, q: u32, z: u32, m: u32, r: u32, n: u32, d: u32) -> Option<()> {
     let e = float_lane(t, q, z)?;
-    let (x, y, env) = (get(t, q, e, n), get(t, q, e, m), t.fpcr());
+    complex_halves(t, z)?;
+    let (x, y, env) = (get(t, q, e, n), get(t, q, e, m), environment(t, e));
     let (y, flip) = (exchanged(t.b, e, y), signs(t.b, q, e, [r == 0, r == 1]));
     let y = t.b.xor(y, flip);
     let v = t.b.vfadd(e, x, y, env);
@@ -51,13 +66,14 @@ fn multiplied(t: &mut Tx, [q, r, d]: [u32; 3], e: Lane, [x, y]: [Val; 2]) {
         _ => [false, true],
     };
     let flip = signs(t.b, q, e, flip);
-    let (y, c, env) = (t.b.xor(y, flip), get(t, q, e, d), t.fpcr());
+    let (y, c, env) = (t.b.xor(y, flip), get(t, q, e, d), environment(t, e));
     let v = t.b.vfmul_add(e, c, part, y, env);
     set(t, q, e, d, v);
 }
 /// FCMLA.
 fn fcmla(t: &mut Tx, q: u32, z: u32, m: u32, r: u32, n: u32, d: u32) -> Option<()> {
     let e = float_lane(t, q, z)?;
+    complex_halves(t, z)?;
     let factors = [n, m].map(|r| get(t, q, e, r));
     multiplied(t, [q, r, d], e, factors);
     Some(())
@@ -66,4 +82,12 @@ fn fcmla(t: &mut Tx, q: u32, z: u32, m: u32, r: u32, n: u32, d: u32) -> Option<(
 fn fcmla_element(t: &mut Tx, m: u32, r: u32, i: u32, n: u32, d: u32) {
     let factors = [get(t, 1, Lane::F32, n), element(t, 1, Lane::I64, m, i)];
     multiplied(t, [1, r, d], Lane::F32, factors);
+}
+/// FCMLA (by element), half precision: the element is a word.
+fn fcmla_element_halves(t: &mut Tx, q: u32, m: u32, r: u32, i: u32, n: u32, d: u32) -> Option<()> {
+    complex_halves(t, HALF)?;
+    require(t, q == 1 || i < 2)?;
+    let factors = [get(t, q, Lane::F16, n), element(t, q, Lane::I32, m, i)];
+    multiplied(t, [q, r, d], Lane::F16, factors);
+    Some(())
 }

@@ -8,10 +8,10 @@ use super::super::fp::convert::{half_env, rounding};
 use super::super::fp::size;
 use super::super::state::{self, FP_ROUND};
 use super::super::tx::Tx;
-use super::operands::{SCALAR, float_lane, get, half, set, set_half, ty};
+use super::operands::{HALF, SCALAR, environment, float_lane, format, get, half, set, set_half, ty};
 use crate::vector::estimate::control;
-use crate::vector::float::{Op2, magnitude, negated};
-use crate::vector::zero;
+use crate::vector::float::{Op2, bits, infinity, magnitude, negated, sign};
+use crate::vector::{choose, every, zero};
 use emu_ir::{Builder, Fenv, Lane, Op, Round, Ty, Val, insns};
 
 insns! {
@@ -109,6 +109,68 @@ insns! {
     "01 1 11110 01 10000 10110 10 nnnnn ddddd" => fcvtxn({SCALAR}, n, d)
 }
 
+insns! {
+    /// Half precision.
+    HALVES: Tx, needs Feature::Fp16;
+    "0q 0 01110 11 11100 01100 10 nnnnn ddddd" => fcmgt_zero(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 01100 10 nnnnn ddddd" => fcmge_zero(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 01101 10 nnnnn ddddd" => fcmeq_zero(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 01101 10 nnnnn ddddd" => fcmle_zero(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 01110 10 nnnnn ddddd" => fcmlt_zero(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 01111 10 nnnnn ddddd" => fabs(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 01111 10 nnnnn ddddd" => fneg(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 11111 10 nnnnn ddddd" => fsqrt(q, {HALF}, n, d)
+    "0q 0 01110 01 11100 11000 10 nnnnn ddddd" => frintn(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 11000 10 nnnnn ddddd" => frintp(q, {HALF}, n, d)
+    "0q 1 01110 01 11100 11000 10 nnnnn ddddd" => frinta(q, {HALF}, n, d)
+    "0q 0 01110 01 11100 11001 10 nnnnn ddddd" => frintm(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 11001 10 nnnnn ddddd" => frintz(q, {HALF}, n, d)
+    "0q 1 01110 01 11100 11001 10 nnnnn ddddd" => frintx(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 11001 10 nnnnn ddddd" => frinti(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 11101 10 nnnnn ddddd" => frecpe(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 11101 10 nnnnn ddddd" => frsqrte(q, {HALF}, n, d)
+    "01 0 11110 11 11100 01100 10 nnnnn ddddd" => fcmgt_zero({SCALAR}, {HALF}, n, d)
+    "01 1 11110 11 11100 01100 10 nnnnn ddddd" => fcmge_zero({SCALAR}, {HALF}, n, d)
+    "01 0 11110 11 11100 01101 10 nnnnn ddddd" => fcmeq_zero({SCALAR}, {HALF}, n, d)
+    "01 1 11110 11 11100 01101 10 nnnnn ddddd" => fcmle_zero({SCALAR}, {HALF}, n, d)
+    "01 0 11110 11 11100 01110 10 nnnnn ddddd" => fcmlt_zero({SCALAR}, {HALF}, n, d)
+    "01 0 11110 11 11100 11101 10 nnnnn ddddd" => frecpe({SCALAR}, {HALF}, n, d)
+    "01 1 11110 11 11100 11101 10 nnnnn ddddd" => frsqrte({SCALAR}, {HALF}, n, d)
+    "01 0 11110 11 11100 11111 10 nnnnn ddddd" => frecpx({HALF}, n, d)
+    "0q 0 01110 01 11100 11010 10 nnnnn ddddd" => fcvtns(q, {HALF}, n, d)
+    "0q 1 01110 01 11100 11010 10 nnnnn ddddd" => fcvtnu(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 11010 10 nnnnn ddddd" => fcvtps(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 11010 10 nnnnn ddddd" => fcvtpu(q, {HALF}, n, d)
+    "0q 0 01110 01 11100 11011 10 nnnnn ddddd" => fcvtms(q, {HALF}, n, d)
+    "0q 1 01110 01 11100 11011 10 nnnnn ddddd" => fcvtmu(q, {HALF}, n, d)
+    "0q 0 01110 11 11100 11011 10 nnnnn ddddd" => fcvtzs(q, {HALF}, n, d)
+    "0q 1 01110 11 11100 11011 10 nnnnn ddddd" => fcvtzu(q, {HALF}, n, d)
+    "0q 0 01110 01 11100 11100 10 nnnnn ddddd" => fcvtas(q, {HALF}, n, d)
+    "0q 1 01110 01 11100 11100 10 nnnnn ddddd" => fcvtau(q, {HALF}, n, d)
+    "0q 0 01110 01 11100 11101 10 nnnnn ddddd" => scvtf(q, {HALF}, n, d)
+    "0q 1 01110 01 11100 11101 10 nnnnn ddddd" => ucvtf(q, {HALF}, n, d)
+    "01 0 11110 01 11100 11010 10 nnnnn ddddd" => fcvtns({SCALAR}, {HALF}, n, d)
+    "01 1 11110 01 11100 11010 10 nnnnn ddddd" => fcvtnu({SCALAR}, {HALF}, n, d)
+    "01 0 11110 11 11100 11010 10 nnnnn ddddd" => fcvtps({SCALAR}, {HALF}, n, d)
+    "01 1 11110 11 11100 11010 10 nnnnn ddddd" => fcvtpu({SCALAR}, {HALF}, n, d)
+    "01 0 11110 01 11100 11011 10 nnnnn ddddd" => fcvtms({SCALAR}, {HALF}, n, d)
+    "01 1 11110 01 11100 11011 10 nnnnn ddddd" => fcvtmu({SCALAR}, {HALF}, n, d)
+    "01 0 11110 11 11100 11011 10 nnnnn ddddd" => fcvtzs({SCALAR}, {HALF}, n, d)
+    "01 1 11110 11 11100 11011 10 nnnnn ddddd" => fcvtzu({SCALAR}, {HALF}, n, d)
+    "01 0 11110 01 11100 11100 10 nnnnn ddddd" => fcvtas({SCALAR}, {HALF}, n, d)
+    "01 1 11110 01 11100 11100 10 nnnnn ddddd" => fcvtau({SCALAR}, {HALF}, n, d)
+    "01 0 11110 01 11100 11101 10 nnnnn ddddd" => scvtf({SCALAR}, {HALF}, n, d)
+    "01 1 11110 01 11100 11101 10 nnnnn ddddd" => ucvtf({SCALAR}, {HALF}, n, d)
+    "0q 0 011110 001ffff 11100 1 nnnnn ddddd" => scvtf_fixed(q, {HALF}, f, n, d)
+    "0q 1 011110 001ffff 11100 1 nnnnn ddddd" => ucvtf_fixed(q, {HALF}, f, n, d)
+    "0q 0 011110 001ffff 11111 1 nnnnn ddddd" => fcvtzs_fixed(q, {HALF}, f, n, d)
+    "0q 1 011110 001ffff 11111 1 nnnnn ddddd" => fcvtzu_fixed(q, {HALF}, f, n, d)
+    "01 0 111110 001ffff 11100 1 nnnnn ddddd" => scvtf_fixed({SCALAR}, {HALF}, f, n, d)
+    "01 1 111110 001ffff 11100 1 nnnnn ddddd" => ucvtf_fixed({SCALAR}, {HALF}, f, n, d)
+    "01 0 111110 001ffff 11111 1 nnnnn ddddd" => fcvtzs_fixed({SCALAR}, {HALF}, f, n, d)
+    "01 1 111110 001ffff 11111 1 nnnnn ddddd" => fcvtzu_fixed({SCALAR}, {HALF}, f, n, d)
+}
+
 /// `d = f(n)`.
 fn one(t: &mut Tx, [q, z]: [u32; 2], [n, d]: [u32; 2], f: impl FnOnce(&mut Tx, Lane, Val) -> Val) -> Option<()> {
     let e = float_lane(t, q, z)?;
@@ -129,7 +191,7 @@ macro_rules! one {
 one! {
     fabs |t, e, x| magnitude(t.b, e, x), "FABS (vector).";
     fneg |t, e, x| negated(t.b, e, x), "FNEG (vector).";
-    fsqrt |t, e, x| { let env = t.fpcr(); t.b.vfsqrt(e, x, env) }, "FSQRT (vector).";
+    fsqrt |t, e, x| { let env = environment(t, e); t.b.vfsqrt(e, x, env) }, "FSQRT (vector).";
     fcmgt_zero |t, e, x| with_zero(t, e, x, true, Builder::vfgt), "FCMGT (zero).";
     fcmge_zero |t, e, x| with_zero(t, e, x, true, Builder::vfge), "FCMGE (zero).";
     fcmeq_zero |t, e, x| with_zero(t, e, x, false, Builder::vfeq), "FCMEQ (zero).";
@@ -162,16 +224,25 @@ sizes! {
     frint64x 64 Current "FRINT64X (vector).";
 }
 
+/// The environment, rounding so.
+fn rounded(t: &Tx, e: Lane, round: Round, inexact: bool) -> Fenv {
+    Fenv {
+        round,
+        flag: inexact,
+        ..environment(t, e)
+    }
+}
+
 fn with_zero(t: &mut Tx, e: Lane, x: Val, ordered: bool, f: Op2) -> Val {
     let env = Fenv {
         flag: ordered,
-        ..t.fpcr()
+        ..environment(t, e)
     };
     let none = zero(t.b, t.b.ty(x));
     f(t.b, e, x, none, env)
 }
 fn integral(t: &mut Tx, e: Lane, x: Val, round: Round, inexact: bool) -> Val {
-    let env = rounding(t, round, inexact);
+    let env = rounded(t, e, round, inexact);
     t.b.vfround(e, x, env)
 }
 
@@ -179,7 +250,7 @@ fn integral(t: &mut Tx, e: Lane, x: Val, round: Round, inexact: bool) -> Val {
 fn estimate(t: &mut Tx, [q, z]: [u32; 2], [n, d]: [u32; 2], helper: u16) -> Option<()> {
     one(t, [q, z], [n, d], |t, e, x| {
         let lanes = if q == SCALAR { 1 } else { ty(q).bits() / e.bits() };
-        let how = control(lanes, e, t.fpcr());
+        let how = control(lanes, e, environment(t, e));
         let (how, round) = (t.b.i32(how), t.b.get(FP_ROUND));
         t.b.call(ty(q), helper, &[x, how, round])
     })
@@ -196,30 +267,29 @@ fn frsqrte(t: &mut Tx, q: u32, z: u32, n: u32, d: u32) -> Option<()> {
 /// FRECPX: the exponent complemented, and of zeros and denormals the greatest, with a fraction of zero. A NaN is what
 /// an addition of zero makes of it.
 fn frecpx(t: &mut Tx, z: u32, n: u32, d: u32) {
-    let (float, int) = (fp::float(z), if z == 0 { Ty::I32 } else { Ty::I64 });
-    let (sign, top): (u64, u64) = if z == 0 {
-        (1 << 31, 0x7f80_0000)
-    } else {
-        (1 << 63, 0x7ff0 << 48)
-    };
-    let (a, env, none) = (t.b.get(state::v(n, float)), t.fpcr(), t.b.imm(float, 0));
-    let sum = t.b.fadd(a, none, env);
-    let nan = t.b.fun(sum, sum, Fenv { flush: false, ..env });
-    let bits = t.b.bitcast(int, a);
-    let [sign, top, zero, most] = [sign, top, 0, top - (top & top.wrapping_neg())].map(|v| t.b.imm(int, v));
-    let (sign, exponent) = (t.b.and(bits, sign), t.b.and(bits, top));
-    let (least, flipped) = (t.b.eq(exponent, zero), t.b.xor(exponent, top));
-    let exponent = t.b.select(least, most, flipped);
+    let e = format(z);
+    let (x, env, none) = (get(t, SCALAR, e, n), environment(t, e), zero(t.b, Ty::V64));
+    let top = infinity(e);
+    let sum = t.b.vfadd(e, x, none, env);
+    let number = t.b.vfeq(e, sum, sum, Fenv { flush: false, ..env });
+    let [sign, all, most] = [sign(e), top, top - (top & top.wrapping_neg())].map(|v| every(t.b, Ty::V64, e, v));
+    let (sign, exponent) = (t.b.and(x, sign), t.b.and(x, all));
+    let (least, flipped) = (t.b.veq(bits(e), exponent, none), t.b.xor(exponent, all));
+    let exponent = choose(t.b, least, most, flipped);
     let scale = t.b.or(sign, exponent);
-    let scale = t.b.bitcast(float, scale);
-    let v = t.b.select(nan, sum, scale);
-    fp::set(t, d, v);
+    let v = choose(t.b, number, scale, sum);
+    set(t, SCALAR, e, d, v);
+}
+
+/// Whether a vector is converted at once: the unused lanes of a scalar are zeros.
+fn is_whole(e: Lane, q: u32) -> bool {
+    e == Lane::F16 || e == Lane::F32 && q != SCALAR
 }
 
 /// To integers or fixed point. Of doubles, and of scalars, by the operations on scalars.
 fn to_int(t: &mut Tx, q: u32, e: Lane, x: Val, (unsigned, frac, round): (bool, u8, Round)) -> Val {
-    let env = rounding(t, round, true);
-    if e == Lane::F32 && q != SCALAR {
+    let env = rounded(t, e, round, true);
+    if is_whole(e, q) {
         let op = if unsigned {
             Op::VFToU { a: x, frac, e, env }
         } else {
@@ -239,8 +309,8 @@ fn to_int(t: &mut Tx, q: u32, e: Lane, x: Val, (unsigned, frac, round): (bool, u
 }
 /// From integers or fixed point, as [`to_int`].
 fn from_int(t: &mut Tx, q: u32, e: Lane, x: Val, (unsigned, frac): (bool, u8)) -> Val {
-    let env = t.fpcr();
-    if e == Lane::F32 && q != SCALAR {
+    let env = environment(t, e);
+    if is_whole(e, q) {
         let op = if unsigned {
             Op::VUToF { a: x, frac, e, env }
         } else {

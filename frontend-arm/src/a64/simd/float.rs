@@ -1,8 +1,9 @@
 //! Three registers of floats, or two and a lane of the third (Arm ARM DDI 0487, C4.1, "Advanced SIMD three same", "Advanced
 //! SIMD vector x indexed element", "Advanced SIMD across lanes", "Advanced SIMD scalar pairwise", and the scalar classes).
 
+use super::super::features::Feature;
 use super::super::tx::Tx;
-use super::operands::{SCALAR, element, float_lane, get, halves, set};
+use super::operands::{HALF, SCALAR, element, environment, float_lane, format, get, halves, set, ty};
 use super::same::pairwise;
 use crate::vector::float::{
     Op2, difference, max_number, min_number, multiply_extended, negated, of_magnitudes, reciprocal_step, root_step,
@@ -10,7 +11,7 @@ use crate::vector::float::{
 use emu_ir::{Builder, Fenv, Lane, Val, insns};
 
 insns! {
-    /// Lane by lane.
+    /// Lane by lane; `z` is the format.
     SAME: Tx;
     "0q 0 01110 0z 1 mmmmm 11000 1 nnnnn ddddd" => fmaxnm(q, z, m, n, d)
     "0q 0 01110 1z 1 mmmmm 11000 1 nnnnn ddddd" => fminnm(q, z, m, n, d)
@@ -76,10 +77,10 @@ insns! {
 insns! {
     /// All lanes as one, and pairs of lanes.
     ACROSS: Tx;
-    "01 1 01110 00 11000 01100 10 nnnnn ddddd" => fmaxnmv(n, d)
-    "01 1 01110 10 11000 01100 10 nnnnn ddddd" => fminnmv(n, d)
-    "01 1 01110 00 11000 01111 10 nnnnn ddddd" => fmaxv(n, d)
-    "01 1 01110 10 11000 01111 10 nnnnn ddddd" => fminv(n, d)
+    "01 1 01110 00 11000 01100 10 nnnnn ddddd" => fmaxnmv({1}, 0, n, d)
+    "01 1 01110 10 11000 01100 10 nnnnn ddddd" => fminnmv({1}, 0, n, d)
+    "01 1 01110 00 11000 01111 10 nnnnn ddddd" => fmaxv({1}, 0, n, d)
+    "01 1 01110 10 11000 01111 10 nnnnn ddddd" => fminv({1}, 0, n, d)
     "01 1 11110 0z 11000 01100 10 nnnnn ddddd" => fmaxnmp_scalar(z, n, d)
     "01 1 11110 1z 11000 01100 10 nnnnn ddddd" => fminnmp_scalar(z, n, d)
     "01 1 11110 0z 11000 01101 10 nnnnn ddddd" => faddp_scalar(z, n, d)
@@ -87,12 +88,67 @@ insns! {
     "01 1 11110 1z 11000 01111 10 nnnnn ddddd" => fminp_scalar(z, n, d)
 }
 
+insns! {
+    /// Half precision.
+    HALVES: Tx, needs Feature::Fp16;
+    "0q 0 01110 010 mmmmm 00000 1 nnnnn ddddd" => fmaxnm(q, {HALF}, m, n, d)
+    "0q 0 01110 110 mmmmm 00000 1 nnnnn ddddd" => fminnm(q, {HALF}, m, n, d)
+    "0q 1 01110 010 mmmmm 00000 1 nnnnn ddddd" => fmaxnmp(q, {HALF}, m, n, d)
+    "0q 1 01110 110 mmmmm 00000 1 nnnnn ddddd" => fminnmp(q, {HALF}, m, n, d)
+    "0q 0 01110 010 mmmmm 00001 1 nnnnn ddddd" => fmla(q, {HALF}, m, n, d)
+    "0q 0 01110 110 mmmmm 00001 1 nnnnn ddddd" => fmls(q, {HALF}, m, n, d)
+    "0q 0 01110 010 mmmmm 00010 1 nnnnn ddddd" => fadd(q, {HALF}, m, n, d)
+    "0q 0 01110 110 mmmmm 00010 1 nnnnn ddddd" => fsub(q, {HALF}, m, n, d)
+    "0q 1 01110 010 mmmmm 00010 1 nnnnn ddddd" => faddp(q, {HALF}, m, n, d)
+    "0q 1 01110 110 mmmmm 00010 1 nnnnn ddddd" => fabd(q, {HALF}, m, n, d)
+    "0q 0 01110 010 mmmmm 00011 1 nnnnn ddddd" => fmulx(q, {HALF}, m, n, d)
+    "0q 1 01110 010 mmmmm 00011 1 nnnnn ddddd" => fmul(q, {HALF}, m, n, d)
+    "0q 0 01110 010 mmmmm 00100 1 nnnnn ddddd" => fcmeq(q, {HALF}, m, n, d)
+    "0q 1 01110 010 mmmmm 00100 1 nnnnn ddddd" => fcmge(q, {HALF}, m, n, d)
+    "0q 1 01110 110 mmmmm 00100 1 nnnnn ddddd" => fcmgt(q, {HALF}, m, n, d)
+    "0q 1 01110 010 mmmmm 00101 1 nnnnn ddddd" => facge(q, {HALF}, m, n, d)
+    "0q 1 01110 110 mmmmm 00101 1 nnnnn ddddd" => facgt(q, {HALF}, m, n, d)
+    "0q 0 01110 010 mmmmm 00110 1 nnnnn ddddd" => fmax(q, {HALF}, m, n, d)
+    "0q 0 01110 110 mmmmm 00110 1 nnnnn ddddd" => fmin(q, {HALF}, m, n, d)
+    "0q 1 01110 010 mmmmm 00110 1 nnnnn ddddd" => fmaxp(q, {HALF}, m, n, d)
+    "0q 1 01110 110 mmmmm 00110 1 nnnnn ddddd" => fminp(q, {HALF}, m, n, d)
+    "0q 0 01110 010 mmmmm 00111 1 nnnnn ddddd" => frecps(q, {HALF}, m, n, d)
+    "0q 0 01110 110 mmmmm 00111 1 nnnnn ddddd" => frsqrts(q, {HALF}, m, n, d)
+    "0q 1 01110 010 mmmmm 00111 1 nnnnn ddddd" => fdiv(q, {HALF}, m, n, d)
+    "01 1 11110 110 mmmmm 00010 1 nnnnn ddddd" => fabd({SCALAR}, {HALF}, m, n, d)
+    "01 0 11110 010 mmmmm 00011 1 nnnnn ddddd" => fmulx({SCALAR}, {HALF}, m, n, d)
+    "01 0 11110 010 mmmmm 00100 1 nnnnn ddddd" => fcmeq({SCALAR}, {HALF}, m, n, d)
+    "01 1 11110 010 mmmmm 00100 1 nnnnn ddddd" => fcmge({SCALAR}, {HALF}, m, n, d)
+    "01 1 11110 110 mmmmm 00100 1 nnnnn ddddd" => fcmgt({SCALAR}, {HALF}, m, n, d)
+    "01 1 11110 010 mmmmm 00101 1 nnnnn ddddd" => facge({SCALAR}, {HALF}, m, n, d)
+    "01 1 11110 110 mmmmm 00101 1 nnnnn ddddd" => facgt({SCALAR}, {HALF}, m, n, d)
+    "01 0 11110 010 mmmmm 00111 1 nnnnn ddddd" => frecps({SCALAR}, {HALF}, m, n, d)
+    "01 0 11110 110 mmmmm 00111 1 nnnnn ddddd" => frsqrts({SCALAR}, {HALF}, m, n, d)
+    "0q 0 01111 00 ii mmmm 0001 I0 nnnnn ddddd" => fmla_element(q, {HALF}, i, m, n, d)
+    "0q 0 01111 00 ii mmmm 0101 I0 nnnnn ddddd" => fmls_element(q, {HALF}, i, m, n, d)
+    "0q 0 01111 00 ii mmmm 1001 I0 nnnnn ddddd" => fmul_element(q, {HALF}, i, m, n, d)
+    "0q 1 01111 00 ii mmmm 1001 I0 nnnnn ddddd" => fmulx_element(q, {HALF}, i, m, n, d)
+    "01 0 11111 00 ii mmmm 0001 I0 nnnnn ddddd" => fmla_element({SCALAR}, {HALF}, i, m, n, d)
+    "01 0 11111 00 ii mmmm 0101 I0 nnnnn ddddd" => fmls_element({SCALAR}, {HALF}, i, m, n, d)
+    "01 0 11111 00 ii mmmm 1001 I0 nnnnn ddddd" => fmul_element({SCALAR}, {HALF}, i, m, n, d)
+    "01 1 11111 00 ii mmmm 1001 I0 nnnnn ddddd" => fmulx_element({SCALAR}, {HALF}, i, m, n, d)
+    "0q 0 01110 00 11000 01100 10 nnnnn ddddd" => fmaxnmv(q, {HALF}, n, d)
+    "0q 0 01110 10 11000 01100 10 nnnnn ddddd" => fminnmv(q, {HALF}, n, d)
+    "0q 0 01110 00 11000 01111 10 nnnnn ddddd" => fmaxv(q, {HALF}, n, d)
+    "0q 0 01110 10 11000 01111 10 nnnnn ddddd" => fminv(q, {HALF}, n, d)
+    "01 0 11110 00 11000 01100 10 nnnnn ddddd" => fmaxnmp_scalar({HALF}, n, d)
+    "01 0 11110 10 11000 01100 10 nnnnn ddddd" => fminnmp_scalar({HALF}, n, d)
+    "01 0 11110 00 11000 01101 10 nnnnn ddddd" => faddp_scalar({HALF}, n, d)
+    "01 0 11110 00 11000 01111 10 nnnnn ddddd" => fmaxp_scalar({HALF}, n, d)
+    "01 0 11110 10 11000 01111 10 nnnnn ddddd" => fminp_scalar({HALF}, n, d)
+}
+
 /// `d = f(n, m)`; the environment for comparisons says that any NaN is invalid if `ordered`.
 fn same(t: &mut Tx, [q, z]: [u32; 2], [m, n, d]: [u32; 3], ordered: bool, f: Op2) -> Option<()> {
     let e = float_lane(t, q, z)?;
     let env = Fenv {
         flag: ordered,
-        ..t.fpcr()
+        ..environment(t, e)
     };
     let (x, y) = (get(t, q, e, n), get(t, q, e, m));
     let v = f(t.b, e, x, y, env);
@@ -140,7 +196,7 @@ fn in_pairs(b: &mut Builder, e: Lane, [x, y]: [Val; 2], env: Fenv, f: Op2) -> Va
 
 /// `d + n * m` or, `negative`, `d - n * m`, rounded once.
 fn fused(t: &mut Tx, q: u32, e: Lane, d: u32, [mut x, y]: [Val; 2], negative: bool) {
-    let (c, env) = (get(t, q, e, d), t.fpcr());
+    let (c, env) = (get(t, q, e, d), environment(t, e));
     if negative {
         x = negated(t.b, e, x);
     }
@@ -164,7 +220,7 @@ fn fmls(t: &mut Tx, q: u32, z: u32, m: u32, n: u32, d: u32) -> Option<()> {
 
 /// The lane, the vector and the element.
 fn with_element(t: &mut Tx, [q, z, i]: [u32; 3], m: u32, n: u32) -> (Lane, [Val; 2]) {
-    let e = if z == 0 { Lane::F32 } else { Lane::F64 };
+    let e = format(z);
     (e, [get(t, q, e, n), element(t, q, e, m, i)])
 }
 /// FMLA (by element).
@@ -179,7 +235,7 @@ fn fmls_element(t: &mut Tx, q: u32, z: u32, i: u32, m: u32, n: u32, d: u32) {
 }
 fn product(t: &mut Tx, [q, z, i]: [u32; 3], [m, n, d]: [u32; 3], f: Op2) {
     let (e, [x, y]) = with_element(t, [q, z, i], m, n);
-    let env = t.fpcr();
+    let env = environment(t, e);
     let v = f(t.b, e, x, y, env);
     set(t, q, e, d, v);
 }
@@ -194,26 +250,34 @@ fn fmulx_element(t: &mut Tx, q: u32, z: u32, i: u32, m: u32, n: u32, d: u32) {
 
 /// `f` of the two lowest lanes.
 fn of_two(t: &mut Tx, z: u32, n: u32, d: u32, f: Op2) {
-    let (e, env) = (if z == 0 { Lane::F32 } else { Lane::F64 }, t.fpcr());
+    let e = format(z);
+    let env = environment(t, e);
     let [low, high] = [0, 1].map(|i| element(t, SCALAR, e, n, i));
     let v = f(t.b, e, low, high, env);
     set(t, SCALAR, e, d, v);
 }
-/// `f` of four singles: of the two pairs, then of what these give.
-fn of_four(t: &mut Tx, n: u32, d: u32, f: Op2) {
-    let (e, env) = (Lane::F32, t.fpcr());
-    let x = get(t, 1, e, n);
-    let [low, high] = halves(t, x);
-    let pairs = in_pairs(t.b, e, [low, high], env, f);
-    let v = in_pairs(t.b, e, [pairs, pairs], env, f);
+/// `f` of all lanes: of the pairs, then of the pairs of what these give, and so on.
+fn of_all(t: &mut Tx, [q, z]: [u32; 2], n: u32, d: u32, f: Op2) {
+    let e = format(z);
+    let env = environment(t, e);
+    let (mut v, mut lanes) = (get(t, q, e, n), ty(q).bits() / e.bits());
+    if q == 1 {
+        let [low, high] = halves(t, v);
+        v = in_pairs(t.b, e, [low, high], env, f);
+        lanes /= 2;
+    }
+    while lanes > 1 {
+        v = in_pairs(t.b, e, [v, v], env, f);
+        lanes /= 2;
+    }
     set(t, SCALAR, e, d, v);
 }
 
 macro_rules! across {
-    ($( $four:ident $two:ident $f:expr, $doc:literal; )*) => { $(
+    ($( $all:ident $two:ident $f:expr, $doc:literal; )*) => { $(
         #[doc = concat!($doc, "V.")]
-        fn $four(t: &mut Tx, n: u32, d: u32) {
-            of_four(t, n, d, $f);
+        fn $all(t: &mut Tx, q: u32, z: u32, n: u32, d: u32) {
+            of_all(t, [q, z], n, d, $f);
         }
         #[doc = concat!($doc, "P (scalar).")]
         fn $two(t: &mut Tx, z: u32, n: u32, d: u32) {

@@ -1,6 +1,7 @@
 //! Bit by bit: three registers, and modified immediates (Arm ARM DDI 0487, C4.1, "Advanced SIMD three same", "Advanced SIMD
 //! modified immediate").
 
+use super::super::features::Feature;
 use super::super::fp::arithmetic::expanded as float;
 use super::super::state;
 use super::super::tx::Tx;
@@ -39,6 +40,12 @@ insns! {
     "0q 1 0111100000 iii 110c 01 iiiii ddddd" => mvni(q, i, (c | 12), d)
     "0q 1 0111100000 iii 1110 01 iiiii ddddd" => movi_bytes(q, i, d)
     "01 1 0111100000 iii 1111 01 iiiii ddddd" => fmov_doubles(i, d)
+}
+
+insns! {
+    /// Of half precision.
+    HALVES: Tx, needs Feature::Fp16;
+    "0q 0 0111100000 iii 1111 11 iiiii ddddd" => fmov_halves(q, i, d)
 }
 
 fn bitwise(t: &mut Tx, q: u32, r: [u32; 3], f: impl FnOnce(&mut Builder, Val, Val) -> Val) -> Option<()> {
@@ -108,6 +115,12 @@ fn fmov_vector(t: &mut Tx, q: u32, i: u32, d: u32) {
 /// FMOV (vector, immediate), double precision.
 fn fmov_doubles(t: &mut Tx, i: u32, d: u32) {
     set_bits(t, 1, d, u128::from(float(1, i)) * 0x1_0000_0000_0000_0001);
+}
+
+/// FMOV (vector, immediate), half precision.
+fn fmov_halves(t: &mut Tx, q: u32, i: u32, d: u32) {
+    let v = crate::vector::every(t.b, ty(q), Lane::I16, float(2, i));
+    set(t, q, Lane::I16, d, v);
 }
 
 fn with_immediate(t: &mut Tx, q: u32, i: u32, c: u32, d: u32, f: fn(&mut Builder, Val, Val) -> Val) {

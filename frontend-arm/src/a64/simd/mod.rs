@@ -15,8 +15,9 @@ mod dot;
 mod element;
 mod float;
 mod logic;
+mod long;
 mod misc;
-mod operands;
+pub mod operands;
 mod permute;
 mod same;
 mod shift;
@@ -65,6 +66,15 @@ pub const FLOAT: &[Table] = &[
     convert::PRECISION,
 ];
 
+/// Half precision.
+pub const HALVES: &[Table] = &[
+    float::HALVES,
+    convert::HALVES,
+    complex::HALVES,
+    logic::HALVES,
+    long::LONG,
+];
+
 /// Cryptography.
 pub const CRYPTO: &[Table] = &[
     crypto::aes::AES,
@@ -77,9 +87,10 @@ pub const CRYPTO: &[Table] = &[
 ];
 
 /// All data processing.
-pub const DATA: &[Table] = &joined::<{ INTEGER.len() + DOT.len() + FLOAT.len() + COMPLEX.len() + CRYPTO.len() }>(PARTS);
+pub const DATA: &[Table] =
+    &joined::<{ INTEGER.len() + DOT.len() + FLOAT.len() + COMPLEX.len() + HALVES.len() + CRYPTO.len() }>(PARTS);
 
-const PARTS: &[&[Table]] = &[INTEGER, DOT, FLOAT, COMPLEX, CRYPTO];
+const PARTS: &[&[Table]] = &[INTEGER, DOT, FLOAT, COMPLEX, HALVES, CRYPTO];
 
 #[allow(clippy::indexing_slicing, reason = "evaluated at compile time")]
 const fn joined<const N: usize>(parts: &[&[Table]]) -> [Table; N] {

@@ -4,10 +4,11 @@
 //! whose other lanes are zero, so that what is computed of these does no harm.
 
 use super::super::fp;
-use super::super::state;
+use super::super::state::{self, mode};
 use super::super::tx::Tx;
 use crate::vector::every;
-use emu_ir::{Lane, Slot, Ty, Val};
+use crate::vector::float::bits;
+use emu_ir::{Fenv, Lane, Slot, Ty, Val};
 
 /// The width of the lowest lane.
 pub const SCALAR: u32 = 2;
@@ -32,10 +33,33 @@ pub fn lane(t: &mut Tx, q: u32, s: u32, most: u32) -> Option<Lane> {
     Some(Lane::int(s))
 }
 
-/// The lane of floats of double (`z` = 1) or single precision. There is no vector of a single double.
+/// The format of half precision, where 0 is single and 1 double precision.
+pub const HALF: u32 = 2;
+
+/// The lane of a format.
+pub const fn format(z: u32) -> Lane {
+    match z {
+        0 => Lane::F32,
+        1 => Lane::F64,
+        _ => Lane::F16,
+    }
+}
+
+/// The lane of a format. There is no vector of a single double.
 pub fn float_lane(t: &mut Tx, q: u32, z: u32) -> Option<Lane> {
-    require(t, q != 0 || z == 0)?;
-    Some(if z == 0 { Lane::F32 } else { Lane::F64 })
+    require(t, q != 0 || z != 1)?;
+    Some(format(z))
+}
+
+/// The environment of operations on a format: FPCR's.
+pub fn environment(t: &Tx, e: Lane) -> Fenv {
+    let env = t.fpcr();
+    let flush = if e.bits() == 16 {
+        t.mode & mode::FZ16 != 0
+    } else {
+        env.flush
+    };
+    Fenv { flush, ..env }
 }
 
 /// A mask of the lowest lane.
@@ -103,7 +127,7 @@ const fn float_of(e: Lane) -> Lane {
     match e.bits() {
         32 => Lane::F32,
         64 => Lane::F64,
-        _ => e,
+        _ => bits(e),
     }
 }
 
