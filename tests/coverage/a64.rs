@@ -93,10 +93,6 @@ impl Isa for A64 {
         if mnemonic.starts_with('m') && text.contains("s0_") {
             return Some("system instructions whose op0 is 0, other than hints, barriers and PSTATE: unallocated");
         }
-        let is_half = |operand: &str| operand.strip_prefix('h').is_some_and(|n| n.parse::<u32>().is_ok());
-        if mnemonic.starts_with(['f', 's', 'u']) && text.split([' ', ',']).any(is_half) {
-            return Some("arithmetic of half precision (FEAT_FP16): no CPU model has it");
-        }
         let table = REASONS
             .iter()
             .find(|(_, starts)| starts.iter().any(|s| mnemonic.starts_with(s)));

@@ -113,6 +113,19 @@ mod tests {
     }
 
     #[test]
+    fn every_row_with_a_feature_is_undefined_without_it() {
+        for row in super::super::rows().filter(|row| row.needs != 0) {
+            let word = row.pattern.bits;
+            if decoder().find(word).is_none_or(|found| found.needs != row.needs) {
+                continue;
+            }
+            let b = block(Features::BASE, mode::FP, 0, &[word, RET]).unwrap();
+
+            assert_eq!(calls(&b, UNDEFINED), 1, "{} {word:#010x}", row.name);
+        }
+    }
+
+    #[test]
     fn sp_is_checked_once_as_long_as_it_moves_by_multiples_of_16() {
         let checks = |between: &[u32]| {
             let code = [&[LDR_SP], between, &[LDR_SP, RET]].concat();

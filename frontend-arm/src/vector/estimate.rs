@@ -52,7 +52,7 @@ pub fn vrsqrte_u32(a: &[u128; 4]) -> u128 {
 /// How a helper for vectors of floats is told of lanes and environment, but for the current rounding mode: their number,
 /// their bytes, flushing, default NaNs.
 pub const fn control(lanes: u32, e: Lane, env: Fenv) -> u32 {
-    lanes | e.bits() / 8 << 8 | (env.flush as u32) << 16 | (env.default_nan as u32) << 17
+    lanes | (e.bits() / 8) << 8 | (env.flush as u32) << 16 | (env.default_nan as u32) << 17
 }
 
 /// What [`control`] tells but for the format: lanes, flushing, default NaNs.

@@ -1,6 +1,7 @@
 //! AArch64: A64 against qemu-aarch64.
 
 mod allowed;
+mod known;
 mod machine;
 mod record;
 mod states;

@@ -35,7 +35,7 @@ fn folded(b: &mut Builder, e: Lane, v: Val, f: impl Fn(&mut Builder, Val, Val) -
     }
     while bytes > e.bits() / 8 {
         bytes /= 2;
-        let upper = b.vperm(v, v, std::array::from_fn(|k| k as u8 + bytes as u8 & 7));
+        let upper = b.vperm(v, v, std::array::from_fn(|k| (k as u8 + bytes as u8) & 7));
         v = f(b, v, upper);
     }
     v

@@ -26,7 +26,8 @@ insns! {
 /// Signs to flip: of the real and of the imaginary parts.
 fn signs(b: &mut Builder, q: u32, e: Lane, flip: [bool; 2]) -> Val {
     let (bits, sign) = (e.bits(), 1u128 << (e.bits() - 1));
-    let pair = u128::from(flip[0]) * sign | (u128::from(flip[1]) * sign) << bits;
+    let [real, imaginary] = flip.map(|flip| u128::from(flip) * sign);
+    let pair = real | imaginary << bits;
     let all = (0..64 / bits).fold(0, |all, k| all | pair << (2 * bits * k));
     b.vec(ty(q), all)
 }
