@@ -49,7 +49,7 @@ const fn double(x: u8) -> u8 {
 const BOXES: [[u8; 256]; 2] = {
     let (mut boxes, mut p, mut q) = ([[0; 256]; 2], 1u8, 1u8);
     loop {
-        p = p ^ double(p);
+        p ^= double(p);
         // q / 3.
         q ^= q << 1;
         q ^= q << 2;
@@ -85,31 +85,27 @@ pub fn inverse_sub_and_shift(a: &[u128; 4]) -> u128 {
     substituted(a[0], &BOXES[1], |k| k + 16 - 4 * (k & 3))
 }
 
-/// The sum of multiples of a column's bytes: `by` of its own, of the one below, and so on.
-fn mixed(v: u128, by: [u8; 4]) -> u128 {
-    let times = |x: u8, by: u8| {
-        let powers = [x, double(x), double(double(x)), double(double(double(x)))];
-        (0..4)
-            .zip(powers)
-            .filter(|(k, _)| by >> k & 1 != 0)
-            .fold(0, |sum, (_, p)| sum ^ p)
-    };
-    let columns = super::words(v).map(|column| {
-        (0..4).fold(0, |all, row| {
-            let bytes = column.rotate_right(8 * row).to_le_bytes();
-            let sum = bytes.into_iter().zip(by).fold(0, |sum, (x, by)| sum ^ times(x, by));
-            all | u32::from(sum) << (8 * row)
-        })
-    });
-    super::vector(columns)
+/// A byte in each of 16.
+const fn each(byte: u8) -> u128 {
+    u128::from_le_bytes([byte; 16])
 }
-/// MixColumns.
+/// Twice each byte as a polynomial.
+const fn doubled(v: u128) -> u128 {
+    (v & each(0x7f)) << 1 ^ (v >> 7 & each(1)) * 0x1b
+}
+/// Each column's rows so many places up.
+fn up(v: u128, rows: u32) -> u128 {
+    super::vector(super::words(v).map(|column| column.rotate_right(8 * rows)))
+}
+/// MixColumns: twice a row, three times the next, and the two after it.
 pub fn mix(a: &[u128; 4]) -> u128 {
-    mixed(a[0], [2, 3, 1, 1])
+    let (v, next) = (a[0], up(a[0], 1));
+    doubled(v ^ next) ^ next ^ up(v, 2) ^ up(v, 3)
 }
-/// InvMixColumns.
+/// InvMixColumns: MixColumns of what differs by four times a row and the one two below.
 pub fn inverse_mix(a: &[u128; 4]) -> u128 {
-    mixed(a[0], [14, 11, 13, 9])
+    let sum = a[0] ^ up(a[0], 2);
+    mix(&[a[0] ^ doubled(doubled(sum)), 0, 0, 0])
 }
 
 #[cfg(test)]
