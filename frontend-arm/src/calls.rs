@@ -113,8 +113,8 @@ fn firmware(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, conduit: Conduit, next:
         return Err(UNDEFINED_FAULT);
     }
     let args = [s.r[0], s.r[1], s.r[2], s.r[3]];
-    match g.platform.firmware_call(conduit, args) {
-        FirmwareResult::Return(r) => s.r[..4].copy_from_slice(&r),
+    match g.platform.firmware_call(conduit, args.map(u64::from), false) {
+        FirmwareResult::Return(r) => s.r[..4].copy_from_slice(&r.map(|v| v as u32)),
         FirmwareResult::Stop(why) => {
             s.r[15] = next;
             env.stop(why);

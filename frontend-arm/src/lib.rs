@@ -25,6 +25,7 @@ pub mod psr;
 pub mod reset;
 pub mod state;
 pub mod sys;
+pub mod timer;
 pub mod translate;
 pub mod tx;
 pub mod vector;

@@ -86,7 +86,7 @@ impl Env for Engine {
 pub struct World {
     pub now_ns: u64,
     pub timers: Vec<(Timer, TimerOutput)>,
-    pub calls: Vec<(Conduit, [u32; 4])>,
+    pub calls: Vec<(Conduit, [u64; 4], bool)>,
     pub answer: Option<FirmwareResult>,
     pub pending: u32,
     pub uncounted: Vec<u32>,
@@ -104,9 +104,9 @@ impl Platform for Board {
     fn pending(&self) -> u32 {
         self.0.lock().unwrap().pending
     }
-    fn firmware_call(&mut self, conduit: Conduit, args: [u32; 4]) -> FirmwareResult {
+    fn firmware_call(&mut self, conduit: Conduit, args: [u64; 4], wide: bool) -> FirmwareResult {
         let mut world = self.0.lock().unwrap();
-        world.calls.push((conduit, args));
+        world.calls.push((conduit, args, wide));
         world.answer.unwrap_or(FirmwareResult::Undefined)
     }
     fn cpu_index(&self) -> u32 {

@@ -8,6 +8,14 @@ pub const IRQ: u32 = 1 << 0;
 /// Pending line of [`emu_ir::Guest::interrupt`]: FIQ.
 pub const FIQ: u32 = 1 << 1;
 
+/// CPUs in a cluster.
+const CLUSTER: u32 = 8;
+
+/// MPIDR's affinity levels 0 and 1 of the CPU with this number.
+pub const fn affinity(index: u32) -> u32 {
+    index % CLUSTER | (index / CLUSTER & 0xff) << 8
+}
+
 /// A source of interrupts inside the CPU, as seen without Security and Virtualization extensions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timer {
@@ -42,8 +50,8 @@ pub enum Conduit {
 /// What a firmware call (SMC calling convention, PSCI) did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FirmwareResult {
-    /// It returned these values for r0 to r3.
-    Return([u32; 4]),
+    /// It returned these values for the first four registers, of which AArch32's take the low halves.
+    Return([u64; 4]),
     /// The vCPU stops.
     Stop(Stop),
     /// The instruction is Undefined: no firmware listens there.
@@ -69,8 +77,8 @@ pub trait Platform: Send {
     fn timer(&mut self, which: Timer, output: TimerOutput);
     /// The interrupt lines that are now asserted: [`IRQ`], [`FIQ`].
     fn pending(&self) -> u32;
-    /// HVC or SMC with r0 to r3.
-    fn firmware_call(&mut self, conduit: Conduit, args: [u32; 4]) -> FirmwareResult;
+    /// HVC or SMC with the first four registers; `wide` from AArch64 state.
+    fn firmware_call(&mut self, conduit: Conduit, args: [u64; 4], wide: bool) -> FirmwareResult;
     /// A semihosting call (Arm, Semihosting for AArch32 and AArch64): its operation, its parameter, and the physical address
     /// of a byte of the caller's memory. Comes where [`Arm::semihosting`] says so; the default host knows no operation.
     fn semihosting(
@@ -111,7 +119,7 @@ impl Platform for NoPlatform {
     fn pending(&self) -> u32 {
         0
     }
-    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
+    fn firmware_call(&mut self, _: Conduit, _: [u64; 4], _: bool) -> FirmwareResult {
         FirmwareResult::Undefined
     }
     fn cpu_index(&self) -> u32 {

@@ -51,7 +51,7 @@ impl Platform for Board {
     fn pending(&self) -> u32 {
         0
     }
-    fn firmware_call(&mut self, _: Conduit, _: [u32; 4]) -> FirmwareResult {
+    fn firmware_call(&mut self, _: Conduit, _: [u64; 4], _: bool) -> FirmwareResult {
         FirmwareResult::Undefined
     }
     fn cpu_index(&self) -> u32 {

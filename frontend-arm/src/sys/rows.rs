@@ -6,7 +6,7 @@ use super::timer::{physical, virt};
 use super::{maintenance, monitors, timer};
 use crate::cp15::{Cp15, sctlr};
 use crate::model::Model;
-use crate::platform::{FIQ, IRQ};
+use crate::platform::{FIQ, IRQ, affinity};
 use crate::pmu::Source;
 use crate::state::psr;
 
@@ -330,14 +330,10 @@ pub(super) const ROWS: &[Reg] = &[
 /// Written to DBGOSLAR, locks; anything else unlocks.
 const OS_LOCK_KEY: u32 = 0xc5ac_ce55;
 
-/// Multiprocessing Extensions; CPU and cluster of four.
+/// Multiprocessing Extensions, and the affinities.
 fn mpidr(io: &mut Io) -> u64 {
-    let index = io.arm.platform.cpu_index();
-    ((1 << 31) | (index % CLUSTER) | (((index / CLUSTER) & 0xff) << 8)).into()
+    ((1 << 31) | affinity(io.arm.platform.cpu_index())).into()
 }
-
-/// CPUs in a cluster.
-const CLUSTER: u32 = 8;
 
 /// The cache that CSSELR selects: level 1 data, level 1 instruction, level 2.
 fn ccsidr(io: &mut Io) -> u64 {

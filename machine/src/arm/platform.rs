@@ -61,9 +61,9 @@ impl Platform for ArmPlatform {
         self.cpus.get(self.cpu).map_or(0, |port| port.lines())
     }
 
-    fn firmware_call(&mut self, _: Conduit, args: [u32; 4]) -> FirmwareResult {
-        match self.psci.call(Call::new(args.map(u64::from), false)) {
-            Answer::Return(result) => FirmwareResult::Return([result as u32, args[1], args[2], args[3]]),
+    fn firmware_call(&mut self, _: Conduit, args: [u64; 4], wide: bool) -> FirmwareResult {
+        match self.psci.call(Call::new(args, wide)) {
+            Answer::Return(result) => FirmwareResult::Return([result, args[1], args[2], args[3]]),
             Answer::Stop(why) => FirmwareResult::Stop(why),
         }
     }
