@@ -117,7 +117,7 @@ pub struct Cp15 {
 }
 
 /// The performance monitors' state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
 #[repr(C, align(8))]
 pub struct Pmu {
     /// PMCCNTR as of `at`, with the bits that overflowed.

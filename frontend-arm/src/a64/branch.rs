@@ -3,7 +3,7 @@
 use super::calls;
 use super::fault::class;
 use super::tx::{Tx, signed, width};
-use emu_ir::{Hint, Val, insns};
+use emu_ir::{Hint, Leave, Ty, Val, insns};
 
 insns! {
     /// Branches to an address in the encoding.
@@ -133,13 +133,18 @@ fn drps(t: &mut Tx) {
 fn svc(t: &mut Tx, i: u32) {
     t.exception(class::SVC, i);
 }
-/// HVC: Undefined without EL2.
+/// HVC: a call of the machine's firmware, for which neither EL2 nor EL3 is needed.
 fn hvc(t: &mut Tx) {
-    t.undefined();
+    firmware(t, calls::HVC);
 }
-/// SMC: Undefined without EL3.
+/// SMC: as HVC.
 fn smc(t: &mut Tx) {
-    t.undefined();
+    firmware(t, calls::SMC);
+}
+fn firmware(t: &mut Tx, helper: u16) {
+    let next = t.return_address();
+    t.b.call(Ty::I32, helper, &[next]);
+    t.exit_after(Leave::Sync);
 }
 /// BRK.
 fn brk(t: &mut Tx, i: u32) {

@@ -5,8 +5,9 @@ use super::fault::{UNDEFINED as UNDEFINED_FAULT, class, exception};
 use super::fp::size;
 use super::model::A64;
 use super::simd::crypto::{aes, sha, sha512, sm};
-use super::state::{Cpu, psr};
+use super::state::Cpu;
 use super::sys;
+use crate::platform::{Conduit, FirmwareResult};
 use crate::vector::{brain, estimate, half, polynomial};
 use emu_ir::{Env, Fault};
 
@@ -34,13 +35,19 @@ calls! {
     /// Returns from an exception; Undefined at EL0.
     ERET State eret;
     /// MRS: argument the instruction; the value.
-    SYS_READ State |g: &mut A64, s: &mut Cpu, _, a| sys::read(s, g.features, a[0] as u32).map(u128::from);
+    SYS_READ State |g: &mut A64, s: &mut Cpu, env, a| sys::read(g, s, env, a[0] as u32).map(u128::from);
     /// MSR and SYS: arguments the instruction, the value.
-    SYS_WRITE State sys_write;
+    SYS_WRITE State |g: &mut A64, s: &mut Cpu, env, a| sys::write(g, s, env, a[0] as u32, a[1] as u64).map(|()| 0);
     /// MSR of an immediate: arguments op1:op2, the immediate, the instruction.
     PSTATE_WRITE State pstate_write;
     /// DC ZVA at EL0: argument the instruction.
     ZVA_ALLOWED State |_, s: &mut Cpu, _, a| sys::zva(s, a[0] as u32).map(|()| 0);
+    /// WFI and WFE at EL0: argument 1 for WFE.
+    WAIT_ALLOWED State |_, s: &mut Cpu, _, a| sys::wait(s, a[0] != 0).map(|()| 0);
+    /// HVC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.
+    HVC State |g: &mut A64, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Hvc, a[0] as u64);
+    /// SMC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.
+    SMC State |g: &mut A64, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Smc, a[0] as u64);
     /// CRC32: checksum, data, and how many of its bytes; the checksum.
     CRC32 Pure checksum::ieee;
     /// CRC32C: as CRC32.
@@ -127,24 +134,35 @@ pub fn name(index: u16) -> &'static str {
 /// What a helper returns.
 type Answer = Result<u128, Fault>;
 
-fn eret(_: &mut A64, s: &mut Cpu, env: &mut dyn Env, _: &[u128; 4]) -> Answer {
-    if s.psr & psr::EL == 0 {
+fn eret(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, _: &[u128; 4]) -> Answer {
+    if s.el() == 0 {
         return Err(UNDEFINED_FAULT);
     }
-    s.exception_return();
-    env.context_changed();
-    Ok(0)
-}
-
-fn sys_write(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
-    sys::write(s, g.features, a[0] as u32, a[1] as u64)?;
+    s.exception_return(g.model.features);
     env.context_changed();
     Ok(0)
 }
 
 fn pstate_write(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     let [field, value, word] = [a[0], a[1], a[2]].map(|v| v as u32);
-    sys::write_field(s, g.features, field, value, word)?;
+    sys::write_field(s, g.model.features, field, value, word)?;
     env.context_changed();
+    Ok(0)
+}
+
+/// Neither EL2 nor EL3 is there: what would go to them is the machine's to answer.
+fn firmware(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, conduit: Conduit, next: u64) -> Answer {
+    if s.el() == 0 {
+        return Err(UNDEFINED_FAULT);
+    }
+    let args = [s.x[0], s.x[1], s.x[2], s.x[3]];
+    match g.platform.firmware_call(conduit, args, true) {
+        FirmwareResult::Return(r) => s.x[..4].copy_from_slice(&r),
+        FirmwareResult::Stop(why) => {
+            s.pc = next;
+            env.stop(why);
+        }
+        FirmwareResult::Undefined => return Err(UNDEFINED_FAULT),
+    }
     Ok(0)
 }

@@ -1,8 +1,9 @@
 //! Exception entry and return (Arm ARM DDI 0487, D1.3, AArch64.TakeException and AArch64.ExceptionReturn).
 
-use super::fault::{class, syndrome};
+use super::fault::{CLEAN_PC, ISS, READ_FAILS, WNR, class, syndrome};
 use super::features::{Feature, Features};
-use super::state::{Cpu, psr, sctlr};
+use super::mmu::canonical;
+use super::state::{Cpu, psr, sctlr, stepped};
 use crate::platform::{FIQ, IRQ};
 use emu_ir::Fault;
 
@@ -37,16 +38,29 @@ impl Cpu {
 
     /// Take the exception of a fault of the instruction at the pc.
     pub fn raise(&mut self, features: Features, fault: Fault) {
-        let (mut ec, iss, addr) = syndrome(fault);
-        let is_abort = matches!(ec, class::INSTRUCTION_ABORT | class::DATA_ABORT);
-        if is_abort || ec == class::PC_ALIGNMENT {
-            self.sys.far = addr;
+        self.pc = canonical(self, self.pc);
+        let reads_first = self.stepped & stepped::ATOMIC != 0;
+        self.stepped &= !stepped::ATOMIC;
+        if fault == CLEAN_PC {
+            return;
         }
-        if is_abort && self.el() > 0 {
+        let (mut ec, mut iss, addr) = syndrome(fault);
+        match ec {
+            class::INSTRUCTION_ABORT | class::PC_ALIGNMENT => self.sys.far = canonical(self, addr),
+            class::DATA_ABORT | class::WATCHPOINT => self.sys.far = addr,
+            _ => {}
+        }
+        if ec == class::DATA_ABORT && reads_first && iss & READ_FAILS != 0 {
+            iss &= !WNR;
+        }
+        if has_levels(ec) && self.el() > 0 {
             ec += 1; // from the same exception level
         }
-        self.sys.esr = u64::from(ec) << 26 | IL | u64::from(iss);
-        let calls = matches!(ec, class::SVC | class::HVC | class::SMC);
+        self.sys.esr = u64::from(ec) << 26 | IL | u64::from(iss & ISS);
+        let calls = ec == class::SVC;
+        if calls {
+            self.psr &= !psr::SS; // SSAdvance
+        }
         let back = self.pc.wrapping_add(if calls { 4 } else { 0 });
         self.enter(features, SYNCHRONOUS, back);
     }
@@ -58,29 +72,56 @@ impl Cpu {
             p if p & IRQ != 0 && self.psr & psr::I == 0 => IRQ_VECTOR,
             _ => return false,
         };
-        self.enter(features, vector, self.pc);
+        self.enter(features, vector, canonical(self, self.pc));
         true
     }
 
     /// ERET: to where ELR_EL1 and SPSR_EL1 say. An illegal return (D1.3.4) sets PSTATE.IL and stays at its exception level.
-    pub fn exception_return(&mut self) {
+    pub fn exception_return(&mut self, features: Features) {
         let saved = self.sys.spsr as u32;
-        self.pc = self.sys.elr;
+        let steps_here = self.steps_now();
         self.excl_armed = 0;
+        self.stepped = 0;
         self.set_nzcv(saved);
-        let flags = 0xf << psr::V_SHIFT;
         let legal = matches!(saved & psr::M, 0b00000 | 0b00100 | 0b00101);
+        let kept = kept(features);
         let new = if legal {
-            saved & !flags
+            saved & kept
         } else {
-            saved & !flags & !psr::M | self.psr & psr::M | psr::IL
+            // What is not changed by an illegal return.
+            let stays = psr::M | psr::SSBS | psr::UAO | psr::DIT | psr::BTYPE;
+            (saved & !stays | self.psr & stays) & kept | psr::IL
         };
-        self.set_psr(new & KEPT);
+        self.set_psr(new);
+        if steps_here || !self.steps_now() {
+            // DebugExceptionReturnSS: step is not on where this goes, or was on before.
+            self.psr &= !psr::SS;
+        }
+        self.pc = canonical(self, self.sys.elr);
     }
 }
 
-/// The bits of an SPSR that PSTATE has.
-const KEPT: u32 = psr::M | psr::DAIF | psr::BTYPE | psr::SSBS | psr::IL | psr::SS | psr::PAN | psr::UAO | psr::DIT;
+/// Whether an exception class says if it comes from a lower exception level.
+const fn has_levels(ec: u32) -> bool {
+    matches!(
+        ec,
+        class::INSTRUCTION_ABORT | class::DATA_ABORT | class::BREAKPOINT | class::STEP | class::WATCHPOINT
+    )
+}
+
+/// The bits of an SPSR that PSTATE has on a CPU with these features.
+fn kept(features: Features) -> u32 {
+    let optional = [
+        (Feature::Bti, psr::BTYPE),
+        (Feature::Ssbs, psr::SSBS),
+        (Feature::Pan, psr::PAN),
+        (Feature::Uao, psr::UAO),
+        (Feature::Dit, psr::DIT),
+    ];
+    let base = psr::M | psr::DAIF | psr::IL | psr::SS;
+    let there = optional.iter().filter(|row| features.has(row.0));
+    there.fold(base, |all, row| all | row.1)
+}
 
 #[cfg(test)]
 mod tests {
@@ -132,7 +173,7 @@ mod tests {
         cpu.excl_armed = 3;
         cpu.raise(Features::ALL, exception(class::BRK, 0));
 
-        cpu.exception_return();
+        cpu.exception_return(Features::ALL);
 
         assert_eq!(
             (cpu.pc, cpu.psr, cpu.nzcv(), cpu.x),
@@ -146,7 +187,7 @@ mod tests {
         let mut cpu = Cpu::reset();
         (cpu.sys.elr, cpu.sys.spsr) = (0x2000, 0b01001); // to EL2
 
-        cpu.exception_return();
+        cpu.exception_return(Features::ALL);
 
         assert_eq!((cpu.el(), cpu.psr & psr::IL, cpu.pc), (1, psr::IL, 0x2000));
     }

@@ -3,7 +3,7 @@
 
 use emu_ir::{Access, Fault};
 
-/// Exception classes (ESR_ELx.EC); of an abort the one from a lower exception level.
+/// Exception classes (ESR_ELx.EC); of an abort or debug exception the one from a lower exception level.
 #[allow(missing_docs)]
 pub mod class {
     pub const UNKNOWN: u32 = 0x00;
@@ -21,8 +21,23 @@ pub mod class {
     pub const PC_ALIGNMENT: u32 = 0x22;
     pub const DATA_ABORT: u32 = 0x24;
     pub const SP_ALIGNMENT: u32 = 0x26;
+    pub const BREAKPOINT: u32 = 0x30;
+    pub const STEP: u32 = 0x32;
+    pub const WATCHPOINT: u32 = 0x34;
     pub const BRK: u32 = 0x3c;
+    /// No exception: the tag of the pc is to go.
+    pub const CLEAN_PC: u32 = 0x100;
 }
+
+/// The pc is fetched from without its tag.
+pub const CLEAN_PC: Fault = exception(class::CLEAN_PC, 0);
+
+/// In the syndrome of a write's abort: a read of the same would end in one too. Not architectural.
+pub const READ_FAILS: u32 = 1 << 31;
+/// The bits of a syndrome.
+pub const ISS: u32 = 0x1ff_ffff;
+/// Fault status code of debug exceptions.
+pub const DEBUG: u32 = 0b10_0010;
 
 /// ISS.WnR of a data abort.
 pub const WNR: u32 = 1 << 6;
@@ -61,11 +76,11 @@ pub const fn abort(va: u64, access: Access, status: u32) -> Fault {
 pub const fn syndrome(fault: Fault) -> (u32, u32, u64) {
     match fault {
         Fault::Guest { class, addr, info } => (class, info, addr),
-        Fault::Bus { addr, access } => syndrome(abort(addr, access, EXTERNAL)),
+        Fault::Bus { addr, access } => syndrome(abort(addr, access, EXTERNAL | READ_FAILS)),
         Fault::Alignment {
             addr,
             access: Access::Execute,
         } => (class::PC_ALIGNMENT, 0, addr),
-        Fault::Alignment { addr, access } => syndrome(abort(addr, access, ALIGNMENT)),
+        Fault::Alignment { addr, access } => syndrome(abort(addr, access, ALIGNMENT | READ_FAILS)),
     }
 }

@@ -1,91 +1,88 @@
-//! Architectural features by the manual's names (Arm ARM DDI 0487, A2.2 to A2.10): what rows of the decode tables need, and
-//! what a CPU model has.
+//! Architectural features by the manual's names (Arm ARM DDI 0487, A2.2 to A2.10): what rows of the decode tables and of the
+//! system registers need, and what a CPU model has.
 
-/// A feature that instructions need.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Feature {
-    /// Armv8.0-A: what a row without a feature needs.
-    Base,
-    /// FEAT_CRC32.
-    Crc32,
-    /// FEAT_AES.
-    Aes,
-    /// FEAT_PMULL.
-    Pmull,
-    /// FEAT_SHA1.
-    Sha1,
-    /// FEAT_SHA256.
-    Sha256,
-    /// FEAT_LSE.
-    Lse,
-    /// FEAT_LOR.
-    Lor,
-    /// FEAT_PAN.
-    Pan,
-    /// FEAT_RDM.
-    Rdm,
-    /// FEAT_UAO.
-    Uao,
-    /// FEAT_DPB.
-    Dpb,
-    /// FEAT_FP16.
-    Fp16,
-    /// FEAT_DotProd.
-    DotProd,
-    /// FEAT_SHA512.
-    Sha512,
-    /// FEAT_SHA3.
-    Sha3,
-    /// FEAT_SM3.
-    Sm3,
-    /// FEAT_SM4.
-    Sm4,
-    /// FEAT_FHM.
-    Fhm,
-    /// FEAT_FCMA.
-    Fcma,
-    /// FEAT_JSCVT.
-    JsCvt,
-    /// FEAT_LRCPC.
-    Lrcpc,
-    /// FEAT_PAuth.
-    PAuth,
-    /// FEAT_LRCPC2.
-    Lrcpc2,
-    /// FEAT_FlagM.
-    FlagM,
-    /// FEAT_DIT.
-    Dit,
-    /// FEAT_FlagM2.
-    FlagM2,
-    /// FEAT_FRINTTS.
-    FrintTs,
-    /// FEAT_SB.
-    Sb,
-    /// FEAT_SSBS2.
-    Ssbs,
-    /// FEAT_BTI.
-    Bti,
-    /// FEAT_RNG.
-    Rng,
-    /// FEAT_DPB2.
-    Dpb2,
-    /// FEAT_BF16.
-    Bf16,
-    /// FEAT_I8MM.
-    I8mm,
+macro_rules! features {
+    ($( $feature:ident $name:literal $doc:literal; )*) => {
+        /// A feature that instructions or registers need.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Feature {
+            /// Armv8.0-A: what a row without a feature needs.
+            Base,
+            $( #[doc = $doc] $feature, )*
+        }
+
+        /// Every feature but the base, with its name on the command line.
+        pub const NAMES: &[(Feature, &str)] = &[ $( (Feature::$feature, $name), )* ];
+    };
+}
+
+features! {
+    Crc32 "crc32" "FEAT_CRC32.";
+    Aes "aes" "FEAT_AES.";
+    Pmull "pmull" "FEAT_PMULL.";
+    Sha1 "sha1" "FEAT_SHA1.";
+    Sha256 "sha256" "FEAT_SHA256.";
+    Lse "lse" "FEAT_LSE.";
+    Lor "lor" "FEAT_LOR.";
+    Pan "pan" "FEAT_PAN.";
+    Rdm "rdm" "FEAT_RDM.";
+    Uao "uao" "FEAT_UAO.";
+    Dpb "dpb" "FEAT_DPB.";
+    Fp16 "fp16" "FEAT_FP16.";
+    DotProd "dotprod" "FEAT_DotProd.";
+    Sha512 "sha512" "FEAT_SHA512.";
+    Sha3 "sha3" "FEAT_SHA3.";
+    Sm3 "sm3" "FEAT_SM3.";
+    Sm4 "sm4" "FEAT_SM4.";
+    Fhm "fhm" "FEAT_FHM.";
+    Fcma "fcma" "FEAT_FCMA.";
+    JsCvt "jscvt" "FEAT_JSCVT.";
+    Lrcpc "lrcpc" "FEAT_LRCPC.";
+    PAuth "pauth" "FEAT_PAuth.";
+    Lrcpc2 "lrcpc2" "FEAT_LRCPC2.";
+    FlagM "flagm" "FEAT_FlagM.";
+    Dit "dit" "FEAT_DIT.";
+    FlagM2 "flagm2" "FEAT_FlagM2.";
+    FrintTs "frintts" "FEAT_FRINTTS.";
+    Sb "sb" "FEAT_SB.";
+    Ssbs "ssbs" "FEAT_SSBS2.";
+    Bti "bti" "FEAT_BTI.";
+    Rng "rng" "FEAT_RNG.";
+    Dpb2 "dpb2" "FEAT_DPB2.";
+    Bf16 "bf16" "FEAT_BF16.";
+    I8mm "i8mm" "FEAT_I8MM.";
+    Pan2 "pan2" "FEAT_PAN2: address translation instructions that heed PSTATE.PAN.";
+    Pan3 "pan3" "FEAT_PAN3: SCTLR_EL1.EPAN.";
+    Haf "haf" "FEAT_HAFDBS's first half: hardware sets the Access flag.";
+    Hafdbs "hafdbs" "FEAT_HAFDBS: hardware keeps the dirty state as well.";
+    Hpds "hpds" "FEAT_HPDS: hierarchical permissions can be disabled.";
+    Cnp "cnp" "FEAT_TTCNP.";
+    Ttst "ttst" "FEAT_TTST: small translation tables.";
+    Lva "lva" "FEAT_LVA: virtual addresses of 52 bits with the 64 KiB granule.";
+    Lpa "lpa" "FEAT_LPA: physical addresses of 52 bits with the 64 KiB granule.";
+    Gran16 "gran16" "The 16 KiB granule.";
+    TlbiOs "tlbios" "FEAT_TLBIOS.";
+    TlbiRange "tlbirange" "FEAT_TLBIRANGE.";
+    E0pd "e0pd" "FEAT_E0PD.";
+    Ttl "ttl" "FEAT_TTL: TLB maintenance may say at which level the entry is.";
+    Bbm "bbm" "FEAT_BBM, level 2: mappings may change their size without a break.";
+    Idst "idst" "FEAT_IDST: reads of identification registers at EL0 trap.";
+    Csv2 "csv2" "FEAT_CSV2.";
+    Csv3 "csv3" "FEAT_CSV3.";
 }
 
 /// A set of features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features(u64);
 
+const _: () = assert!(NAMES.len() < 64, "a bit each");
+
 impl Features {
     /// Armv8.0-A without its options.
     pub const BASE: Features = Features(1);
     /// All that are known.
-    pub const ALL: Features = Features((2 << Feature::I8mm as u32) - 1);
+    pub const ALL: Features = Features(u64::MAX >> (63 - NAMES.len()));
 
     /// With some more.
     pub const fn with(self, more: &[Feature]) -> Features {
@@ -112,6 +109,46 @@ impl Features {
     }
 }
 
+/// What a feature needs besides itself: without that it is not there either.
+const NEEDS: &[(Feature, Feature)] = &[
+    (Feature::Pmull, Feature::Aes),
+    (Feature::Sha512, Feature::Sha256),
+    (Feature::Sha256, Feature::Sha1),
+    (Feature::Sha3, Feature::Sha512),
+    (Feature::Fhm, Feature::Fp16),
+    (Feature::Lrcpc2, Feature::Lrcpc),
+    (Feature::FlagM2, Feature::FlagM),
+    (Feature::Dpb2, Feature::Dpb),
+    (Feature::Pan2, Feature::Pan),
+    (Feature::Pan3, Feature::Pan2),
+    (Feature::Hafdbs, Feature::Haf),
+    (Feature::TlbiRange, Feature::TlbiOs),
+];
+
+impl Features {
+    /// The same, one of them switched on with what it needs, or off with what needs it: a field of an identification register
+    /// says no more than a number, which includes what lower ones stand for.
+    #[must_use]
+    pub fn switched(self, feature: Feature, on: bool) -> Features {
+        let mut set = if on {
+            self.with(&[feature])
+        } else {
+            self.without(feature)
+        };
+        // As deep as the table's chains are at most.
+        for _ in NEEDS {
+            for &(what, needs) in NEEDS {
+                if on && set.has(what) {
+                    set = set.with(&[needs]);
+                } else if !on && !set.has(needs) {
+                    set = set.without(what);
+                }
+            }
+        }
+        set
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -122,6 +159,15 @@ mod tests {
 
         assert!(some.has(Feature::Lse) && some.allows(Feature::I8mm as u8) && some.allows(0));
         assert!(!some.has(Feature::Crc32) && !some.without(Feature::Lse).has(Feature::Lse));
-        assert!(Features::ALL.has(Feature::Base) && Features::ALL.has(Feature::I8mm));
+        assert!(Features::ALL.has(Feature::Base) && Features::ALL.has(Feature::Csv3));
+    }
+
+    #[test]
+    fn what_a_feature_needs_comes_and_goes_with_it() {
+        let on = Features::BASE.switched(Feature::Pan3, true);
+        assert!(on.has(Feature::Pan) && on.has(Feature::Pan2));
+
+        let off = Features::ALL.switched(Feature::Sha1, false);
+        assert!(!off.has(Feature::Sha3) && !off.has(Feature::Sha256) && off.has(Feature::Aes));
     }
 }

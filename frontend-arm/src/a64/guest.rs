@@ -1,11 +1,12 @@
-//! AArch64 as the engine sees it: [`A64`] implements [`emu_ir::Guest`] by delegation. There is no MMU: addresses are physical.
+//! AArch64 as the engine sees it: [`A64`] implements [`emu_ir::Guest`] by delegation.
 
 use super::calls::{CALLS, name};
+use super::mmu;
 use super::model::A64;
-use super::state::{self, Cpu};
-use super::translate::translate;
+use super::state::{self, Cpu, mode, psr, stepped};
+use super::translate::{ATOMIC, translate};
 use crate::platform::{FIQ, IRQ};
-use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Ty};
+use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty};
 
 /// Where things are in [`Cpu`].
 pub static LAYOUT: Layout = Layout {
@@ -85,39 +86,51 @@ impl Guest for A64 {
         fetch: &mut dyn Fetch,
         b: &mut Builder,
     ) -> Result<(), Fault> {
-        translate(self.features, key, offset, limit, fetch, b)
+        translate(self.model.features, key, offset, limit, fetch, b)
     }
 
-    fn walk(&self, _: &Cpu, _: &mut dyn Bus, va: u64, _: Access, _: u8) -> Result<Page, Fault> {
-        Ok(Page {
-            phys: va & !0xfff,
-            read: true,
-            write: true,
-            exec: true,
-            global: true,
-            // With the MMU off, code looks at alignment itself: see `mode::ALIGN`.
-            strict: false,
-            size: 12,
-        })
+    fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
+        mmu::walk(&self.model, s, bus, va, access, idx)
     }
 
-    fn context(&self, _: &Cpu, _: u8) -> Context {
-        Context::default()
+    fn context(&self, s: &Cpu, idx: u8) -> Context {
+        mmu::context(s, idx)
     }
 
-    fn restore(&self, s: &mut Cpu, pc: u64, _: u32) {
+    /// `aux` says whether the instruction reads memory before it writes there.
+    fn restore(&self, s: &mut Cpu, pc: u64, aux: u32) {
         s.pc = pc;
+        s.stepped &= !stepped::ATOMIC;
+        if aux & ATOMIC != 0 {
+            s.stepped |= stepped::ATOMIC;
+        }
+        if s.mode & mode::STEP != 0 {
+            // It has not been stepped.
+            s.psr |= psr::SS;
+        }
     }
 
     fn raise(&mut self, s: &mut Cpu, fault: Fault) {
-        s.raise(self.features, fault);
+        s.raise(self.model.features, fault);
     }
 
     fn interrupt(&mut self, s: &mut Cpu, pending: u32) -> bool {
-        s.interrupt(self.features, pending)
+        s.interrupt(self.model.features, pending)
     }
 
     fn wakes(&self, _: &Cpu, pending: u32) -> bool {
         pending & (IRQ | FIQ) != 0
+    }
+
+    fn traps(&self, s: &Cpu) -> Traps {
+        s.traps()
+    }
+
+    fn trap(&self, s: &Cpu) -> Option<Fault> {
+        s.trap()
+    }
+
+    fn data_trap(&self, s: &Cpu, addr: u64, len: u32, access: Access, idx: u8) -> Option<Fault> {
+        s.data_trap(addr, len, access, idx)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::state::{Cpu, mode, psr, sctlr};
 use crate::fpstatus::{FLAGS, round};
+use crate::timer::FREQUENCY;
 
 /// FPCR.AHP.
 const AHP: u32 = 1 << 26;
@@ -21,6 +22,9 @@ impl Cpu {
     pub fn reset() -> Cpu {
         let mut cpu = <Cpu as bytemuck::Zeroable>::zeroed();
         cpu.psr = psr::DAIF | 1 << psr::EL_SHIFT | psr::SP;
+        cpu.sys.sctlr = sctlr::ONES | sctlr::SPAN;
+        cpu.sys.cntfrq = FREQUENCY.into();
+        cpu.sys.oslock = 1;
         cpu.update_mode();
         cpu
     }
@@ -106,6 +110,24 @@ impl Cpu {
         self.qc = [u64::from(value & QC != 0), 0];
     }
 
+    /// The state that was saved somewhere, with what is redundant in it made anew, so that nobody can load a state that
+    /// cannot be.
+    #[must_use]
+    pub fn sound(mut self) -> Cpu {
+        for flag in [&mut self.n, &mut self.z, &mut self.c, &mut self.v] {
+            *flag &= 1;
+        }
+        self.fp_round &= 3;
+        self.fpcr &= AHP | DN | FZ | FZ16 | VECTOR;
+        self.psr &= psr::ALL;
+        if !matches!(self.psr & psr::M, 0b00000 | 0b00100 | 0b00101) {
+            self.psr = self.psr & !psr::M | 0b00101;
+        }
+        self.reserved2 = [0; Cpu::TAIL];
+        self.update_mode();
+        self
+    }
+
     /// Brings the mode word up to date: see [`mode`].
     pub fn update_mode(&mut self) {
         let (el, control) = (self.el(), self.sys.sctlr);
@@ -123,7 +145,10 @@ impl Cpu {
             | when(self.fpcr & FZ16 != 0, mode::FZ16)
             | when(self.fpcr & DN != 0, mode::DN)
             | when(self.fpcr & AHP != 0, mode::AHP)
-            | when(el == 1 && self.psr & psr::UAO == 0, mode::UNPRIVILEGED);
+            | when(el == 1 && self.psr & psr::UAO == 0, mode::UNPRIVILEGED)
+            | when(self.psr & psr::SP != 0, mode::SPX)
+            | when(self.psr & psr::IL != 0, mode::IL)
+            | when(self.steps(), mode::STEP);
     }
 }
 

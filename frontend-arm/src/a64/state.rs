@@ -3,6 +3,7 @@
 //! X31 in `x` is the current stack pointer; those of the exception levels that are not in use are in `sp` (Arm ARM DDI 0487,
 //! D1.7.2). PSTATE is kept in pieces, its flags a byte each; bits that change what code means are in the mode word, [`mode`].
 
+use crate::cp15::Pmu;
 use bytemuck::{Pod, Zeroable};
 use emu_ir::{Slot, Ty};
 use serde::{Deserialize, Serialize};
@@ -30,6 +31,12 @@ pub mod mode {
     pub const AHP: u32 = 1 << 9;
     /// LDTR and STTR access memory as EL0 does: at EL1, where PSTATE.UAO is 0.
     pub const UNPRIVILEGED: u32 = 1 << 10;
+    /// PSTATE.SP: SP_EL0 is not the stack pointer in use.
+    pub const SPX: u32 = 1 << 11;
+    /// PSTATE.IL: every instruction is an Illegal Execution state exception.
+    pub const IL: u32 = 1 << 12;
+    /// Software step is on at this level: an instruction makes PSTATE.SS 0.
+    pub const STEP: u32 = 1 << 13;
 }
 
 /// Bits of [`Cpu::psr`], at their places in SPSR_ELx.
@@ -66,11 +73,13 @@ pub mod psr {
     pub const UAO: u32 = 1 << 23;
     /// PSTATE.DIT.
     pub const DIT: u32 = 1 << 24;
+    /// All of these.
+    pub const ALL: u32 = M | DAIF | BTYPE | SSBS | IL | SS | PAN | UAO | DIT;
     /// Where PSTATE.V, the lowest of the condition flags, is.
     pub const V_SHIFT: u32 = 28;
 }
 
-/// Bits of SCTLR_EL1.
+/// Bits of SCTLR_EL1 (D19.2).
 pub mod sctlr {
     /// The MMU is on.
     pub const M: u64 = 1 << 0;
@@ -80,12 +89,22 @@ pub mod sctlr {
     pub const SA: u64 = 1 << 3;
     /// SP must be aligned at EL0.
     pub const SA0: u64 = 1 << 4;
+    /// Data accesses are cacheable.
+    pub const C: u64 = 1 << 2;
     /// EL0 may mask interrupts.
     pub const UMA: u64 = 1 << 9;
+    /// Instruction accesses are cacheable.
+    pub const I: u64 = 1 << 12;
     /// EL0 may use DC ZVA.
     pub const DZE: u64 = 1 << 14;
     /// EL0 may read CTR_EL0.
     pub const UCT: u64 = 1 << 15;
+    /// WFI at EL0 does not trap.
+    pub const NTWI: u64 = 1 << 16;
+    /// WFE at EL0 does not trap.
+    pub const NTWE: u64 = 1 << 18;
+    /// Writable memory is never executable.
+    pub const WXN: u64 = 1 << 19;
     /// Exceptions leave PSTATE.PAN as it is.
     pub const SPAN: u64 = 1 << 23;
     /// EL0's data is big-endian.
@@ -96,6 +115,42 @@ pub mod sctlr {
     pub const UCI: u64 = 1 << 26;
     /// PSTATE.SSBS after an exception.
     pub const DSSBS: u64 = 1 << 44;
+    /// PSTATE.PAN concerns what EL0 may only execute as well.
+    pub const EPAN: u64 = 1 << 57;
+    /// What every CPU has, to be written.
+    pub const WRITABLE: u64 = M | A | C | SA | SA0 | UMA | I | DZE | UCT | NTWI | NTWE | WXN | E0E | EE | UCI;
+    /// What is always 1 without AArch32, FEAT_ExS and FEAT_CSV2_2.
+    pub const ONES: u64 = 1 << 7 | 1 << 8 | 1 << 11 | 1 << 20 | 1 << 22 | 1 << 28 | 1 << 29;
+}
+
+/// Bits of TCR_EL1 (D19.2).
+pub mod tcr {
+    /// No walks through TTBR0_EL1.
+    pub const EPD0: u64 = 1 << 7;
+    /// The ASID is in TTBR1_EL1.
+    pub const A1: u64 = 1 << 22;
+    /// No walks through TTBR1_EL1.
+    pub const EPD1: u64 = 1 << 23;
+    /// ASIDs have 16 bits.
+    pub const AS: u64 = 1 << 36;
+    /// The top byte of addresses that TTBR0_EL1 translates is ignored.
+    pub const TBI0: u64 = 1 << 37;
+    /// The same for TTBR1_EL1.
+    pub const TBI1: u64 = 1 << 38;
+    /// Hardware sets the Access flag.
+    pub const HA: u64 = 1 << 39;
+    /// Hardware keeps the dirty state.
+    pub const HD: u64 = 1 << 40;
+    /// No hierarchical permissions through TTBR0_EL1.
+    pub const HPD0: u64 = 1 << 41;
+    /// The same for TTBR1_EL1.
+    pub const HPD1: u64 = 1 << 42;
+    /// No access at EL0 through TTBR0_EL1.
+    pub const E0PD0: u64 = 1 << 55;
+    /// The same for TTBR1_EL1.
+    pub const E0PD1: u64 = 1 << 56;
+    /// What every CPU has.
+    pub const WRITABLE: u64 = 0x5f_ffff_ffbf & !(HA | HD | HPD0 | HPD1) & !(1 << 35);
 }
 
 /// System registers, those of EL1 by their names without the suffix.
@@ -104,6 +159,40 @@ pub mod sctlr {
 #[allow(missing_docs)]
 pub struct Sys {
     pub sctlr: u64,
+    pub actlr: u64,
+    pub ttbr0: u64,
+    pub ttbr1: u64,
+    pub tcr: u64,
+    pub mair: u64,
+    pub amair: u64,
+    pub contextidr: u64,
+    pub par: u64,
+    pub afsr0: u64,
+    pub afsr1: u64,
+    pub csselr: u64,
+    pub cntkctl: u64,
+    pub cntfrq: u64,
+    /// The physical timer's compare value.
+    pub cntp_cval: u64,
+    /// The virtual timer's compare value.
+    pub cntv_cval: u64,
+    pub cntp_ctl: u32,
+    pub cntv_ctl: u32,
+    pub mdscr: u64,
+    pub mdccint: u64,
+    /// OSLSR_EL1.OSLK.
+    pub oslock: u64,
+    pub osdlr: u64,
+    pub dbgprcr: u64,
+    pub dbgclaim: u64,
+    /// DBGBVR0_EL1 to 5.
+    pub dbgbvr: [u64; 6],
+    /// DBGBCR0_EL1 to 5.
+    pub dbgbcr: [u64; 6],
+    /// DBGWVR0_EL1 to 3.
+    pub dbgwvr: [u64; 4],
+    /// DBGWCR0_EL1 to 3.
+    pub dbgwcr: [u64; 4],
     pub cpacr: u64,
     pub vbar: u64,
     pub elr: u64,
@@ -115,6 +204,18 @@ pub struct Sys {
     pub tpidr: u64,
     /// The keys of pointer authentication, low half first: APIA, APIB, APDA, APDB, APGA.
     pub keys: [[u64; 2]; 5],
+    /// The performance monitors.
+    pub pmu: Pmu,
+}
+
+/// Bits of [`Cpu::stepped`].
+pub mod stepped {
+    /// An instruction.
+    pub const INSN: u32 = 1 << 0;
+    /// It was a load-exclusive.
+    pub const EXCLUSIVE: u32 = 1 << 1;
+    /// The instruction whose fault is at hand reads memory before it writes there.
+    pub const ATOMIC: u32 = 1 << 2;
 }
 
 /// The state of one vCPU.
@@ -147,8 +248,8 @@ pub struct Cpu {
     pub fp_round: u32,
     /// FPCR bits AHP, DN, FZ, Stride, FZ16 and Len (RMode is in `fp_round`).
     pub fpcr: u32,
-    /// Zero: keeps what follows aligned.
-    pub reserved: u32,
+    /// What software step has stepped since the last exception return: see [`stepped`].
+    pub stepped: u32,
     /// X0 to X30, and the stack pointer in use.
     pub x: [u64; 32],
     /// V0 to V31, the low half first.
@@ -165,7 +266,16 @@ pub struct Cpu {
 
 impl Cpu {
     /// Doublewords that fill the state up to its alignment.
-    const TAIL: usize = size_of::<Sys>() / 8 % 2;
+    pub(crate) const TAIL: usize = size_of::<Sys>() / 8 % 2;
+}
+
+impl Cpu {
+    /// The doubleword of a slot.
+    pub(super) fn long(&mut self, slot: Slot) -> &mut u64 {
+        let longs: &mut [u64; size_of::<Cpu>() / 8] = bytemuck::cast_mut(self);
+        #[allow(clippy::indexing_slicing, reason = "slots are made from places of fields")]
+        &mut longs[slot.off as usize / 8]
+    }
 }
 
 const fn word(off: usize) -> Slot {
@@ -210,9 +320,14 @@ pub const FP_ROUND: Slot = word(offset_of!(Cpu, fp_round));
 pub const FPCR: Slot = word(offset_of!(Cpu, fpcr));
 /// FPSR.QC, sticky: not zero when set.
 pub const QC: Slot = Slot::new(offset_of!(Cpu, qc), Ty::V128);
-const fn sys(off: usize) -> Slot {
+/// The slot of a doubleword of [`Sys`].
+pub const fn sys(off: usize) -> Slot {
     long(offset_of!(Cpu, sys) + off)
 }
+/// SP_EL0 where it is not the stack pointer in use.
+pub const SP_EL0: Slot = long(offset_of!(Cpu, sp));
+/// What software step has stepped.
+pub const STEPPED: Slot = word(offset_of!(Cpu, stepped));
 /// TPIDR_EL0, which programs reach thread-local data by.
 pub const TPIDR_EL0: Slot = sys(offset_of!(Sys, tpidr_el0));
 /// TPIDRRO_EL0.
@@ -230,7 +345,7 @@ pub const fn v_high(n: u32) -> Slot {
 }
 
 /// Names of the slots other than X0 to X30, SP and the vector registers, for listings.
-pub const NAMES: [(Slot, &str); 19] = [
+pub const NAMES: [(Slot, &str); 21] = [
     (PC, "pc"),
     (NZCV[0], "n"),
     (NZCV[1], "z"),
@@ -246,6 +361,8 @@ pub const NAMES: [(Slot, &str); 19] = [
     (FP_ROUND, "fp_round"),
     (FPCR, "fpcr"),
     (QC, "qc"),
+    (SP_EL0, "sp_el0"),
+    (STEPPED, "stepped"),
     (TPIDR_EL0, "tpidr_el0"),
     (TPIDRRO_EL0, "tpidrro_el0"),
     (TPIDR_EL1, "tpidr_el1"),

@@ -2,10 +2,10 @@
 
 use super::calls;
 use super::features::Feature;
-use super::state::{self, EXCL_ARMED};
-use super::sys::{at, encoding};
+use super::state::{EXCL_ARMED, PSR, SP_EL0, mode, psr};
+use super::sys::{self, at, encoding};
 use super::tx::Tx;
-use emu_ir::{Fence, Leave, Mem, Slot, Ty, insns};
+use emu_ir::{Fence, Leave, Mem, Slot, Ty, Val, insns};
 
 insns! {
     /// Hints: what is not here does nothing.
@@ -65,11 +65,20 @@ fn yield_(t: &mut Tx) {
 }
 /// WFE: an event may come at any time, so that giving way is enough.
 fn wfe(t: &mut Tx) {
+    wait(t, true);
     t.exit_after(Leave::Yield);
 }
 /// WFI.
 fn wfi(t: &mut Tx) {
+    wait(t, false);
     t.exit_after(Leave::Wait);
+}
+/// At EL0, SCTLR_EL1 says whether WFE (`event`) or WFI is allowed.
+fn wait(t: &mut Tx, event: bool) {
+    if t.el() == 0 {
+        let event = t.b.i32(event.into());
+        t.b.call(Ty::I32, calls::WAIT_ALLOWED, &[event]);
+    }
 }
 
 /// CLREX.
@@ -93,20 +102,21 @@ fn isb(t: &mut Tx) {
 /// SB: nothing is speculated.
 fn sb(_: &mut Tx) {}
 
-/// The slot of the instruction's register, if it is read and written where it lies at this exception level.
+/// The slot of the instruction's register, if it is read, or written, where it lies at this exception level.
 fn plain(t: &Tx, write: bool) -> Option<Slot> {
-    match encoding(t.word) {
-        at::TPIDR_EL0 => Some(state::TPIDR_EL0),
-        at::TPIDRRO_EL0 if t.el() > 0 || !write => Some(state::TPIDRRO_EL0),
-        at::TPIDR_EL1 if t.el() > 0 => Some(state::TPIDR_EL1),
-        _ => None,
+    if encoding(t.word) == at::SP_EL0 {
+        return (t.el() > 0 && t.mode & mode::SPX != 0).then_some(SP_EL0);
     }
+    sys::slot(t.features, t.el(), t.word, write)
 }
 
 /// MRS.
 fn mrs(t: &mut Tx, r: u32) {
     let v = if let Some(slot) = plain(t, false) {
         t.b.get(slot)
+    } else if encoding(t.word) == at::DAIF && t.el() > 0 {
+        let (all, masks) = (t.b.get(PSR), t.b.i32(psr::DAIF));
+        t.b.and(all, masks)
     } else {
         let word = t.b.i32(t.word);
         t.b.call(Ty::I64, calls::SYS_READ, &[word])
@@ -119,14 +129,41 @@ fn msr(t: &mut Tx, r: u32) {
     if let Some(slot) = plain(t, true) {
         return t.b.set(slot, v);
     }
-    if encoding(t.word) == at::NZCV {
-        let flags = [31, 30, 29, 28].map(|k| t.bit(v, k));
-        return t.flags.set_all(t.b, flags);
+    match encoding(t.word) {
+        at::NZCV => {
+            let flags = [31, 30, 29, 28].map(|k| t.bit(v, k));
+            t.flags.set_all(t.b, flags);
+        }
+        at::DAIF if t.el() > 0 => {
+            let (old, others, masks) = (t.b.get(PSR), t.b.i32(!psr::DAIF), t.b.i32(psr::DAIF));
+            let v = t.b.trunc(Ty::I32, v);
+            let (others, v) = (t.b.and(old, others), t.b.and(v, masks));
+            let new = t.b.or(others, v);
+            set_masks(t, new);
+        }
+        _ => sys(t, r),
     }
-    sys(t, r);
+}
+/// Sets PSTATE, some of whose interrupt masks may have gone: what is pending comes before the next instruction.
+fn set_masks(t: &mut Tx, psr: Val) {
+    t.b.set(PSR, psr);
+    t.goto_next(true);
 }
 /// MSR (immediate): `o`:`p` is the field of PSTATE.
 fn msr_imm(t: &mut Tx, o: u32, i: u32, p: u32) {
+    match (t.el(), o, p) {
+        (1.., 0b011, 0b110) => {
+            let (old, masks) = (t.b.get(PSR), t.b.i32(i << 6));
+            let new = t.b.or(old, masks);
+            return t.b.set(PSR, new);
+        }
+        (1.., 0b011, 0b111) => {
+            let (old, kept) = (t.b.get(PSR), t.b.i32(!(i << 6)));
+            let new = t.b.and(old, kept);
+            return set_masks(t, new);
+        }
+        _ => {}
+    }
     let (field, i, word) = (t.b.i32(o << 3 | p), t.b.i32(i), t.b.i32(t.word));
     t.b.call(Ty::I32, calls::PSTATE_WRITE, &[field, i, word]);
     t.exit_after(Leave::Sync);

@@ -2,8 +2,8 @@
 
 use super::decoder;
 use super::fault::{FP_TRAP, class};
-use super::features::Features;
-use super::state::mode;
+use super::features::{Feature, Features};
+use super::state::{PSR, STEPPED, mode, psr, stepped};
 use super::tx::Tx;
 use emu_ir::{BlockKey, Builder, Fault, Fetch};
 
@@ -51,10 +51,34 @@ const fn is_simd(word: u32) -> bool {
     word >> 26 & 3 == 3
 }
 
+/// What [`emu_ir::Guest::restore`] is told of an instruction that reads memory before it writes there.
+pub const ATOMIC: u32 = 1;
+
+/// LDXR, LDXP and their like.
+const fn is_load_exclusive(word: u32) -> bool {
+    word & 0x3fc0_0000 == 0x0840_0000
+}
+
+/// Software step: PSTATE.SS goes with the instruction, which is known to have been stepped.
+fn step(t: &mut Tx) {
+    let exclusive = is_load_exclusive(t.word);
+    let what = stepped::INSN | if exclusive { stepped::EXCLUSIVE } else { 0 };
+    let (old, kept, what) = (t.b.get(PSR), t.b.i32(!psr::SS), t.b.i32(what));
+    let new = t.b.and(old, kept);
+    t.b.set(PSR, new);
+    t.b.set(STEPPED, what);
+}
+
 fn insn(t: &mut Tx, at: u32, word: u32) {
     (t.offset, t.word) = (at, word);
-    t.b.insn(at as u16, 0);
-    match decoder().find(word).filter(|row| t.features.allows(row.needs)) {
+    let row = decoder().find(word).filter(|row| t.features.allows(row.needs));
+    let is_atomic = row.is_some_and(|row| row.needs == Feature::Lse as u8);
+    t.b.insn(at as u16, if is_atomic { ATOMIC } else { 0 });
+    if t.mode & mode::STEP != 0 {
+        step(t);
+    }
+    match row {
+        _ if t.mode & mode::IL != 0 => t.exception(class::ILLEGAL_STATE, 0),
         Some(_) if is_simd(word) && t.mode & mode::FP == 0 => t.exception(class::FP_ACCESS, FP_TRAP),
         Some(row) => (row.run)(t, word),
         None => t.undefined(),

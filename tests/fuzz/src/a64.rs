@@ -15,7 +15,7 @@ pub fn decode(data: &[u8]) {
         phys: offset,
         mode: mode.into(),
     };
-    let Ok(stages) = listing::stages(&A64 { features }, key, input.take(usize::MAX)) else {
+    let Ok(stages) = listing::stages(&A64::with(features), key, input.take(usize::MAX)) else {
         return;
     };
     for block in [&stages.ir, &stages.optimised] {

@@ -14,9 +14,7 @@ use std::time::Duration;
 
 /// A CPU with every feature.
 pub fn a64() -> A64 {
-    A64 {
-        features: Features::ALL,
-    }
+    A64::with(Features::ALL)
 }
 
 /// Exception vectors, each of which waits for an interrupt that does not come.

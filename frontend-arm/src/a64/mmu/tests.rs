@@ -1,0 +1,1 @@
+//! The walk against the manual's tables: sizes, permissions, faults.

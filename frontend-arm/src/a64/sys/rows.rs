@@ -1,0 +1,308 @@
+//! The registers and system instructions: one row each, by op0 and CRn (Arm ARM DDI 0487, C5.3 to C5.5, D19).
+
+use super::super::features::{Feature, Features};
+use super::super::id::Id;
+use super::super::model::Model;
+use super::super::state::{self, Sys, psr, sctlr, tcr};
+use super::table::{Act, After, At, Gate, Io, R, Reg, W};
+use super::timer::{physical, virt};
+use super::{debug, maintenance, timer};
+use crate::platform::{FIQ, IRQ, affinity};
+use crate::timer::{PL0PCTEN, PL0PTEN, PL0VCTEN, PL0VTEN};
+use std::mem::offset_of;
+
+/// Rights: at EL0, at EL1.
+type Rights = (u8, u8);
+const RO: Rights = (0, R);
+const RW: Rights = (0, R | W);
+const WO: Rights = (0, W);
+/// EL0 reads, EL1 writes too.
+const UR: Rights = (R, R | W);
+/// Everyone reads, no one writes.
+const URO: Rights = (R, R);
+const URW: Rights = (R | W, R | W);
+const UWO: Rights = (W, W);
+
+const fn reg(name: &'static str, (op0, op1, crn, crm, op2): (u8, u8, u8, u8, u8), rights: Rights, act: Act) -> Reg {
+    let at = At {
+        op0,
+        op1,
+        crn,
+        crm: (crm, crm),
+        op2: (op2, op2),
+    };
+    Reg {
+        name,
+        at,
+        user: rights.0,
+        kernel: rights.1,
+        gate: Gate::None,
+        needs: Feature::Base,
+        act,
+    }
+}
+
+impl Reg {
+    /// At EL0 it depends on something else.
+    const fn when(self, gate: Gate) -> Reg {
+        Reg { gate, ..self }
+    }
+    /// It is there with a feature.
+    const fn needs(self, needs: Feature) -> Reg {
+        Reg { needs, ..self }
+    }
+    /// Answers up to this CRm and op2.
+    const fn to(self, crm: u8, op2: u8) -> Reg {
+        let at = At {
+            crm: (self.at.crm.0, crm),
+            op2: (self.at.op2.0, op2),
+            ..self.at
+        };
+        Reg { at, ..self }
+    }
+}
+
+/// Reads as zero, ignores writes; an instruction that does nothing here.
+const NOTHING: Act = Act::Const(0);
+
+const fn model(f: fn(&Model) -> u64) -> Act {
+    Act::Model(f)
+}
+/// Eight bytes without consequences, all of which can be written.
+macro_rules! long {
+    ($field:ident) => {
+        field!($field, |_| u64::MAX, Nothing)
+    };
+    ($field:ident, $mask:expr) => {
+        field!($field, |_| $mask, Nothing)
+    };
+}
+/// Eight bytes: the bits that can be written, and what a change brings about.
+macro_rules! field {
+    ($field:ident, $mask:expr, $after:ident) => {
+        Act::Field {
+            slot: state::sys(offset_of!(Sys, $field)),
+            mask: $mask,
+            after: After::$after,
+        }
+    };
+}
+const fn both(get: fn(&mut Io) -> u64, put: fn(&mut Io, u64)) -> Act {
+    Act::Fn { get, put }
+}
+const fn read(get: fn(&mut Io) -> u64) -> Act {
+    Act::Fn { get, put: |_, _| {} }
+}
+const fn write(put: fn(&mut Io, u64)) -> Act {
+    Act::Fn { get: |_| 0, put }
+}
+/// A field of PSTATE.
+macro_rules! pstate {
+    ($bits:expr) => {
+        both(
+            |io| (io.cpu.psr & $bits).into(),
+            |io, v| {
+                let psr = io.cpu.psr & !$bits | v as u32 & $bits;
+                io.cpu.set_psr(psr);
+                io.env.context_changed();
+            },
+        )
+    };
+}
+
+const UCI: Gate = Gate::Sctlr(sctlr::UCI);
+
+/// Bits of a register that features add to what every CPU has.
+fn with(features: Features, base: u64, more: &[(Feature, u64)]) -> u64 {
+    let there = more.iter().filter(|row| features.has(row.0));
+    there.fold(base, |all, row| all | row.1)
+}
+
+fn sctlr_mask(features: Features) -> u64 {
+    let more = [
+        (Feature::Pan, sctlr::SPAN),
+        (Feature::Pan3, sctlr::EPAN),
+        (Feature::Ssbs, sctlr::DSSBS),
+    ];
+    with(features, sctlr::WRITABLE, &more)
+}
+
+fn tcr_mask(features: Features) -> u64 {
+    let more = [
+        (Feature::Haf, tcr::HA),
+        (Feature::Hafdbs, tcr::HD),
+        (Feature::Hpds, tcr::HPD0 | tcr::HPD1),
+        (Feature::E0pd, tcr::E0PD0 | tcr::E0PD1),
+    ];
+    with(features, tcr::WRITABLE, &more)
+}
+
+/// Every register and instruction there is.
+#[rustfmt::skip]
+pub(super) const ROWS: &[Reg] = &[
+    // ---- identification
+    reg("MIDR_EL1", (3, 0, 0, 0, 0), RO, model(|m| m.midr.into())),
+    reg("MPIDR_EL1", (3, 0, 0, 0, 5), RO, read(mpidr)),
+    reg("REVIDR_EL1", (3, 0, 0, 0, 6), RO, model(|m| m.revidr.into())),
+    reg("ID (AArch32)", (3, 0, 0, 1, 0), RO, NOTHING).to(3, 7),
+    reg("ID_AA64PFR0_EL1", (3, 0, 0, 4, 0), RO, Act::Id(Id::Pfr0)),
+    reg("ID_AA64PFR1_EL1", (3, 0, 0, 4, 1), RO, Act::Id(Id::Pfr1)),
+    reg("ID (reserved)", (3, 0, 0, 4, 2), RO, NOTHING).to(4, 7),
+    reg("ID_AA64DFR0_EL1", (3, 0, 0, 5, 0), RO, Act::Id(Id::Dfr0)),
+    reg("ID (reserved)", (3, 0, 0, 5, 1), RO, NOTHING).to(5, 7),
+    reg("ID_AA64ISAR0_EL1", (3, 0, 0, 6, 0), RO, Act::Id(Id::Isar0)),
+    reg("ID_AA64ISAR1_EL1", (3, 0, 0, 6, 1), RO, Act::Id(Id::Isar1)),
+    reg("ID (reserved)", (3, 0, 0, 6, 2), RO, NOTHING).to(6, 7),
+    reg("ID_AA64MMFR0_EL1", (3, 0, 0, 7, 0), RO, Act::Id(Id::Mmfr0)),
+    reg("ID_AA64MMFR1_EL1", (3, 0, 0, 7, 1), RO, Act::Id(Id::Mmfr1)),
+    reg("ID_AA64MMFR2_EL1", (3, 0, 0, 7, 2), RO, Act::Id(Id::Mmfr2)),
+    reg("ID (reserved)", (3, 0, 0, 7, 3), RO, NOTHING).to(7, 7),
+    reg("CCSIDR_EL1", (3, 1, 0, 0, 0), RO, read(ccsidr)),
+    reg("CLIDR_EL1", (3, 1, 0, 0, 1), RO, model(|m| m.clidr.into())),
+    reg("AIDR_EL1", (3, 1, 0, 0, 7), RO, NOTHING),
+    reg("CSSELR_EL1", (3, 2, 0, 0, 0), RW, long!(csselr, 0xf)),
+    reg("CTR_EL0", (3, 3, 0, 0, 1), URO, model(|m| m.ctr.into())).when(Gate::Sctlr(sctlr::UCT)),
+    reg("DCZID_EL0", (3, 3, 0, 0, 7), URO, read(dczid)),
+    // ---- system control, translation
+    reg("SCTLR_EL1", (3, 0, 1, 0, 0), RW, field!(sctlr, sctlr_mask, Mode)),
+    reg("ACTLR_EL1", (3, 0, 1, 0, 1), RW, long!(actlr)),
+    reg("CPACR_EL1", (3, 0, 1, 0, 2), RW, field!(cpacr, |_| 3 << 20, Mode)),
+    reg("TTBR0_EL1", (3, 0, 2, 0, 0), RW, field!(ttbr0, |_| u64::MAX, Context)),
+    reg("TTBR1_EL1", (3, 0, 2, 0, 1), RW, field!(ttbr1, |_| u64::MAX, Context)),
+    reg("TCR_EL1", (3, 0, 2, 0, 2), RW, field!(tcr, tcr_mask, Context)),
+    reg("MAIR_EL1", (3, 0, 10, 2, 0), RW, field!(mair, |_| u64::MAX, Context)),
+    reg("AMAIR_EL1", (3, 0, 10, 3, 0), RW, long!(amair)),
+    reg("LORSA_EL1", (3, 0, 10, 4, 0), RW, NOTHING).needs(Feature::Lor),
+    reg("LOREA_EL1", (3, 0, 10, 4, 1), RW, NOTHING).needs(Feature::Lor),
+    reg("LORN_EL1", (3, 0, 10, 4, 2), RW, NOTHING).needs(Feature::Lor),
+    reg("LORC_EL1", (3, 0, 10, 4, 3), RW, NOTHING).needs(Feature::Lor),
+    reg("LORID_EL1", (3, 0, 10, 4, 7), RO, NOTHING).needs(Feature::Lor),
+    reg("CONTEXTIDR_EL1", (3, 0, 13, 0, 1), RW, long!(contextidr, 0xffff_ffff)),
+    // ---- exceptions
+    reg("SPSR_EL1", (3, 0, 4, 0, 0), RW, long!(spsr)),
+    reg("ELR_EL1", (3, 0, 4, 0, 1), RW, long!(elr)),
+    reg("SP_EL0", (3, 0, 4, 1, 0), RW, both(|io| io.cpu.sp_el0(), |io, v| io.cpu.set_sp_el0(v))),
+    reg("SPSel", (3, 0, 4, 2, 0), RW, pstate!(psr::SP)),
+    reg("CurrentEL", (3, 0, 4, 2, 2), RO, read(|io| (io.cpu.psr & psr::EL).into())),
+    reg("PAN", (3, 0, 4, 2, 3), RW, pstate!(psr::PAN)).needs(Feature::Pan),
+    reg("UAO", (3, 0, 4, 2, 4), RW, pstate!(psr::UAO)).needs(Feature::Uao),
+    reg("AFSR0_EL1", (3, 0, 5, 1, 0), RW, long!(afsr0)),
+    reg("AFSR1_EL1", (3, 0, 5, 1, 1), RW, long!(afsr1)),
+    reg("ESR_EL1", (3, 0, 5, 2, 0), RW, long!(esr)),
+    reg("FAR_EL1", (3, 0, 6, 0, 0), RW, long!(far)),
+    reg("PAR_EL1", (3, 0, 7, 4, 0), RW, long!(par)),
+    reg("VBAR_EL1", (3, 0, 12, 0, 0), RW, long!(vbar, !0x7ff)),
+    reg("RVBAR_EL1", (3, 0, 12, 0, 1), RO, NOTHING),
+    reg("ISR_EL1", (3, 0, 12, 1, 0), RO, read(isr)),
+    reg("NZCV", (3, 3, 4, 2, 0), URW, both(|io| io.cpu.nzcv().into(), |io, v| io.cpu.set_nzcv(v as u32))),
+    reg("DAIF", (3, 3, 4, 2, 1), URW, pstate!(psr::DAIF)).when(Gate::Sctlr(sctlr::UMA)),
+    reg("DIT", (3, 3, 4, 2, 5), URW, pstate!(psr::DIT)).needs(Feature::Dit),
+    reg("SSBS", (3, 3, 4, 2, 6), URW, pstate!(psr::SSBS)).needs(Feature::Ssbs),
+    reg("FPCR", (3, 3, 4, 4, 0), URW, both(|io| io.cpu.fpcr_read().into(), |io, v| io.cpu.fpcr_write(v as u32))).when(Gate::Fp),
+    reg("FPSR", (3, 3, 4, 4, 1), URW, both(|io| io.cpu.fpsr().into(), |io, v| io.cpu.set_fpsr(v as u32))).when(Gate::Fp),
+    // ---- threads
+    reg("TPIDR_EL1", (3, 0, 13, 0, 4), RW, long!(tpidr)),
+    reg("TPIDR_EL0", (3, 3, 13, 0, 2), URW, long!(tpidr_el0)),
+    reg("TPIDRRO_EL0", (3, 3, 13, 0, 3), UR, long!(tpidrro_el0)),
+    // ---- generic timers
+    reg("CNTKCTL_EL1", (3, 0, 14, 1, 0), RW, long!(cntkctl, 0x3ff)),
+    reg("CNTFRQ_EL0", (3, 3, 14, 0, 0), UR, long!(cntfrq, 0xffff_ffff)).when(Gate::Timer(PL0PCTEN | PL0VCTEN)),
+    reg("CNTPCT_EL0", (3, 3, 14, 0, 1), URO, read(timer::counter)).when(Gate::Timer(PL0PCTEN)),
+    reg("CNTVCT_EL0", (3, 3, 14, 0, 2), URO, read(timer::counter)).when(Gate::Timer(PL0VCTEN)),
+    reg("CNTP_TVAL_EL0", (3, 3, 14, 2, 0), URW, both(physical::tval, physical::set_tval)).when(Gate::Timer(PL0PTEN)),
+    reg("CNTP_CTL_EL0", (3, 3, 14, 2, 1), URW, both(physical::ctl, physical::set_ctl)).when(Gate::Timer(PL0PTEN)),
+    reg("CNTP_CVAL_EL0", (3, 3, 14, 2, 2), URW, both(physical::cval, physical::set_cval)).when(Gate::Timer(PL0PTEN)),
+    reg("CNTV_TVAL_EL0", (3, 3, 14, 3, 0), URW, both(virt::tval, virt::set_tval)).when(Gate::Timer(PL0VTEN)),
+    reg("CNTV_CTL_EL0", (3, 3, 14, 3, 1), URW, both(virt::ctl, virt::set_ctl)).when(Gate::Timer(PL0VTEN)),
+    reg("CNTV_CVAL_EL0", (3, 3, 14, 3, 2), URW, both(virt::cval, virt::set_cval)).when(Gate::Timer(PL0VTEN)),
+    // ---- debug
+    reg("OSDTRRX_EL1", (2, 0, 0, 0, 2), RW, NOTHING),
+    reg("DBGBVR<n>_EL1", (2, 0, 0, 0, 4), RW, both(debug::bvr, debug::set_bvr)).to(5, 4),
+    reg("DBGBCR<n>_EL1", (2, 0, 0, 0, 5), RW, both(debug::bcr, debug::set_bcr)).to(5, 5),
+    reg("DBGWVR<n>_EL1", (2, 0, 0, 0, 6), RW, both(debug::wvr, debug::set_wvr)).to(3, 6),
+    reg("DBGWCR<n>_EL1", (2, 0, 0, 0, 7), RW, both(debug::wcr, debug::set_wcr)).to(3, 7),
+    reg("MDCCINT_EL1", (2, 0, 0, 2, 0), RW, long!(mdccint, 3 << 29)),
+    reg("MDSCR_EL1", (2, 0, 0, 2, 2), RW, both(debug::mdscr, debug::set_mdscr)),
+    reg("OSDTRTX_EL1", (2, 0, 0, 3, 2), RW, NOTHING),
+    reg("OSECCR_EL1", (2, 0, 0, 6, 2), RW, NOTHING),
+    reg("MDRAR_EL1", (2, 0, 1, 0, 0), RO, NOTHING),
+    reg("OSLAR_EL1", (2, 0, 1, 0, 4), WO, write(debug::set_oslar)),
+    reg("OSLSR_EL1", (2, 0, 1, 1, 4), RO, read(debug::oslsr)),
+    reg("OSDLR_EL1", (2, 0, 1, 3, 4), RW, field!(osdlr, |_| 1, Traps)),
+    reg("DBGPRCR_EL1", (2, 0, 1, 4, 4), RW, long!(dbgprcr, 1)),
+    reg("DBGCLAIMSET_EL1", (2, 0, 7, 8, 6), RW, both(|_| 0xff, debug::claim)),
+    reg("DBGCLAIMCLR_EL1", (2, 0, 7, 9, 6), RW, both(debug::claimed, debug::unclaim)),
+    reg("DBGAUTHSTATUS_EL1", (2, 0, 7, 14, 6), RO, Act::Const(0xaa)),
+    reg("MDCCSR_EL0", (2, 3, 0, 1, 0), URO, NOTHING).when(Gate::DebugChannel),
+    reg("DBGDTR_EL0", (2, 3, 0, 4, 0), URW, NOTHING).when(Gate::DebugChannel),
+    reg("DBGDTRRX_EL0", (2, 3, 0, 5, 0), URW, NOTHING).when(Gate::DebugChannel),
+    // ---- caches: memory has none, and code is never stale
+    reg("IC IALLUIS", (1, 0, 7, 1, 0), WO, NOTHING),
+    reg("IC IALLU", (1, 0, 7, 5, 0), WO, NOTHING),
+    reg("IC IVAU", (1, 3, 7, 5, 1), UWO, NOTHING).when(UCI),
+    reg("DC IVAC", (1, 0, 7, 6, 1), WO, write(maintenance::dc_ivac)),
+    reg("DC ISW", (1, 0, 7, 6, 2), WO, NOTHING),
+    reg("DC CSW", (1, 0, 7, 10, 2), WO, NOTHING),
+    reg("DC CISW", (1, 0, 7, 14, 2), WO, NOTHING),
+    reg("DC CVAC", (1, 3, 7, 10, 1), UWO, write(maintenance::dc)).when(UCI),
+    reg("DC CVAU", (1, 3, 7, 11, 1), UWO, write(maintenance::dc)).when(UCI),
+    reg("DC CVAP", (1, 3, 7, 12, 1), UWO, write(maintenance::dc)).when(UCI).needs(Feature::Dpb),
+    reg("DC CVADP", (1, 3, 7, 13, 1), UWO, write(maintenance::dc)).when(UCI).needs(Feature::Dpb2),
+    reg("DC CIVAC", (1, 3, 7, 14, 1), UWO, write(maintenance::dc)).when(UCI),
+    // ---- address translation
+    reg("AT S1E1, S1E0", (1, 0, 7, 8, 0), WO, write(maintenance::at)).to(8, 3),
+    reg("AT S1E1RP, S1E1WP", (1, 0, 7, 9, 0), WO, write(maintenance::at)).to(9, 1).needs(Feature::Pan2),
+    // ---- TLBs
+    reg("TLBI VMALLE1OS", (1, 0, 8, 1, 0), WO, write(maintenance::tlbi_all)).needs(Feature::TlbiOs),
+    reg("TLBI VAE1OS", (1, 0, 8, 1, 1), WO, write(maintenance::tlbi_va)).needs(Feature::TlbiOs),
+    reg("TLBI ASIDE1OS", (1, 0, 8, 1, 2), WO, write(maintenance::tlbi_asid)).needs(Feature::TlbiOs),
+    reg("TLBI VAAE1OS", (1, 0, 8, 1, 3), WO, write(maintenance::tlbi_va)).needs(Feature::TlbiOs),
+    reg("TLBI VALE1OS", (1, 0, 8, 1, 5), WO, write(maintenance::tlbi_va)).needs(Feature::TlbiOs),
+    reg("TLBI VAALE1OS", (1, 0, 8, 1, 7), WO, write(maintenance::tlbi_va)).needs(Feature::TlbiOs),
+    reg("TLBI RVAE1IS", (1, 0, 8, 2, 1), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVAAE1IS", (1, 0, 8, 2, 3), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVALE1IS", (1, 0, 8, 2, 5), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVAALE1IS", (1, 0, 8, 2, 7), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI VMALLE1IS", (1, 0, 8, 3, 0), WO, write(maintenance::tlbi_all)),
+    reg("TLBI VAE1IS", (1, 0, 8, 3, 1), WO, write(maintenance::tlbi_va)),
+    reg("TLBI ASIDE1IS", (1, 0, 8, 3, 2), WO, write(maintenance::tlbi_asid)),
+    reg("TLBI VAAE1IS", (1, 0, 8, 3, 3), WO, write(maintenance::tlbi_va)),
+    reg("TLBI VALE1IS", (1, 0, 8, 3, 5), WO, write(maintenance::tlbi_va)),
+    reg("TLBI VAALE1IS", (1, 0, 8, 3, 7), WO, write(maintenance::tlbi_va)),
+    reg("TLBI RVAE1OS", (1, 0, 8, 5, 1), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVAAE1OS", (1, 0, 8, 5, 3), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVALE1OS", (1, 0, 8, 5, 5), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVAALE1OS", (1, 0, 8, 5, 7), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVAE1", (1, 0, 8, 6, 1), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVAAE1", (1, 0, 8, 6, 3), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVALE1", (1, 0, 8, 6, 5), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI RVAALE1", (1, 0, 8, 6, 7), WO, write(maintenance::tlbi_range)).needs(Feature::TlbiRange),
+    reg("TLBI VMALLE1", (1, 0, 8, 7, 0), WO, write(maintenance::tlbi_all)),
+    reg("TLBI VAE1", (1, 0, 8, 7, 1), WO, write(maintenance::tlbi_va)),
+    reg("TLBI ASIDE1", (1, 0, 8, 7, 2), WO, write(maintenance::tlbi_asid)),
+    reg("TLBI VAAE1", (1, 0, 8, 7, 3), WO, write(maintenance::tlbi_va)),
+    reg("TLBI VALE1", (1, 0, 8, 7, 5), WO, write(maintenance::tlbi_va)),
+    reg("TLBI VAALE1", (1, 0, 8, 7, 7), WO, write(maintenance::tlbi_va)),
+];
+
+/// The affinities; bit 31 is always set.
+fn mpidr(io: &mut Io) -> u64 {
+    u64::from(affinity(io.guest.platform.cpu_index())) | 1 << 31
+}
+
+/// The cache that CSSELR_EL1 selects: level 1 data, level 1 instruction, level 2.
+fn ccsidr(io: &mut Io) -> u64 {
+    let caches = &io.guest.model.ccsidr;
+    caches.get(io.cpu.sys.csselr as usize).copied().unwrap_or(0).into()
+}
+
+/// Blocks of 64 bytes; DZP says that DC ZVA is not allowed.
+fn dczid(io: &mut Io) -> u64 {
+    4 | u64::from(!io.cpu.zva_allowed()) << 4
+}
+
+fn isr(io: &mut Io) -> u64 {
+    let pending = io.guest.platform.pending();
+    let when = |line: u32, bit: u32| if pending & line != 0 { bit } else { 0 };
+    (when(IRQ, psr::I) | when(FIQ, psr::F)).into()
+}
