@@ -40,14 +40,19 @@ fn complaint(output: &Output) -> String {
 
 /// An object file of `source`; `None` where no assembler is.
 fn object(name: &str, source: &str) -> Option<PathBuf> {
+    assembled(name, ASSEMBLER, source)
+}
+
+/// The same by an assembler.
+fn assembled(name: &str, assembler: &str, source: &str) -> Option<PathBuf> {
     fs::create_dir_all(kept()).unwrap();
     let path = kept().join(format!("{name}-{}.o", std::process::id()));
     let text = path.with_extension("s");
     fs::write(&text, source).unwrap();
-    match Command::new(ASSEMBLER).arg("-o").arg(&path).arg(&text).status() {
+    match Command::new(assembler).arg("-o").arg(&path).arg(&text).status() {
         Ok(status) => assert!(status.success()),
         Err(_) => {
-            skipped(name, "arm-linux-gnueabihf-as is not there");
+            skipped(name, &format!("{assembler} is not there"));
             return None;
         }
     }
@@ -242,6 +247,60 @@ fn assembly_is_what_its_bytes_are() {
     for (text, hex) in cases {
         assert_eq!(listing(text), listing(hex), "{text:?}");
     }
+}
+
+#[test]
+fn a64_assembly_is_what_its_bytes_are() {
+    if Command::new("aarch64-linux-gnu-as").arg("--version").output().is_err() {
+        return skipped("a64-assembly", "aarch64-linux-gnu-as is not there");
+    }
+    let cases: [(&str, &str); 4] = [
+        ("add x0, x1, x2; b.ne 8", "2000028b 21000054"),
+        ("1: subs w0, w0, 1; b.ne 1b // loop", "00040071 e1ffff54"),
+        ("tbz w1, 3, 0; adr x2, end; end: ret", "01001836 22000010 c0035fd6"),
+        ("adrp x0, l; add x0, x0, :lo12:l; l: ret", "00000090 00200091 c0035fd6"),
+    ];
+    for (text, hex) in cases {
+        let (text, hex) = (["--arch", "aarch64", text], ["--arch", "arm64", hex]);
+        assert_eq!(listing(&text), listing(&hex), "{text:?}");
+    }
+    let lost = complaint(&explain(&["--arch", "aarch64", "bl nowhere"]).output().unwrap());
+    assert_eq!(lost, "CODE bl nowhere: \"nowhere\" is not defined");
+}
+
+/// A function with a literal behind its instructions.
+const PROGRAM_64: &str = "
+    .global first
+    .type first, %function
+first:
+    ldr x0, 1f
+    cbz x0, 2f
+    ret
+1:  .quad 0xffffffff00000001
+2:  ret
+    .size first, . - first
+";
+
+#[test]
+fn a_function_of_an_a64_file_is_listed_with_its_data() {
+    let Some(path) = assembled("a64-functions", "aarch64-linux-gnu-as", PROGRAM_64) else {
+        return;
+    };
+    let name = path.to_str().unwrap();
+
+    let text = listing(&["--arch", "aarch64", "--elf", name, "--symbol", "first"]);
+    let wrong = complaint(&explain(&["--elf", name, "--symbol", "first"]).output().unwrap());
+
+    assert!(text.starts_with("4 guest instructions, "), "{text}");
+    assert!(
+        text.contains("\ndata at 0xc: 8 bytes\n       c  0x00000001\n      10  0xffffffff\n"),
+        "{text}"
+    );
+    assert!(text.contains("\nblock at 0x14: 1 guest instruction, "), "{text}");
+    assert_eq!(
+        wrong,
+        format!("--elf {name} --symbol first: not an ELF file for 32-bit ARM but an ELF file for AArch64")
+    );
 }
 
 #[test]

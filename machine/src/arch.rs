@@ -129,8 +129,8 @@ pub struct Line {
 
 /// An architecture's instructions, as `emu explain` takes and shows them.
 pub trait Language {
-    /// The mode of code of the main instruction set, or of the compact one.
-    fn mode(&self, compact: bool) -> u64;
+    /// The mode of code of the main instruction set, or of the compact one, if there is one.
+    fn mode(&self, compact: bool) -> Option<u64>;
     /// Assembly to code, by an assembler of the host's.
     ///
     /// # Errors

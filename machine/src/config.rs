@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use crate::arch::Architecture;
-use crate::arm::Arm32;
+use crate::arm::{Aarch64, Arm32};
 use crate::board::{Board, Chip, VIRT};
 use crate::error::Error;
 use crate::gdb::address::Address;
@@ -126,16 +126,19 @@ pub struct Handed {
 pub enum Arch {
     /// 32-bit ARM (ARMv7-A).
     Arm,
+    /// 64-bit ARM (AArch64).
+    Aarch64,
 }
 
 impl Arch {
     /// Architectures that emu will have.
-    pub const PLANNED: &'static [&'static str] = &["aarch64", "i386", "x86_64"];
+    pub const PLANNED: &'static [&'static str] = &["i386", "x86_64"];
 
     /// What the machine asks of it.
     pub fn architecture(self) -> &'static dyn Architecture {
         match self {
             Arch::Arm => &Arm32,
+            Arch::Aarch64 => &Aarch64,
         }
     }
 
@@ -176,6 +179,7 @@ impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Arch::Arm => f.write_str("arm"),
+            Arch::Aarch64 => f.write_str("aarch64"),
         }
     }
 }
@@ -186,9 +190,10 @@ impl FromStr for Arch {
     fn from_str(name: &str) -> Result<Self, String> {
         match name {
             "arm" => Ok(Arch::Arm),
-            _ if Self::PLANNED.contains(&name) => Err("not yet there; emu has: arm".into()),
+            "aarch64" | "arm64" => Ok(Arch::Aarch64),
+            _ if Self::PLANNED.contains(&name) => Err("not yet there; emu has: arm, aarch64".into()),
             _ => Err(format!(
-                "unknown architecture; emu has: arm (not yet: {})",
+                "unknown architecture; emu has: arm, aarch64 (not yet: {})",
                 Self::PLANNED.join(", ")
             )),
         }

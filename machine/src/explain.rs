@@ -16,17 +16,20 @@ use crate::error::{Error, shown};
 
 const ABOUT: &str = "\
 CODE is bytes if it has nothing but hexadecimal digits, spaces and 0x: in memory order, so that `1eff2fe1` is BX LR.
-Anything else is assembly, for an assembler on PATH (arm-linux-gnueabihf-as, arm-none-eabi-as or clang; ARMv7-A with
-NEON-VFPv4, virt, sec, idiv): instructions between semicolons, labels, comments after @; no directives. The first
-instruction is at address 0, and a number that is branched to is such an address. Several arguments are one text.
+Anything else is assembly, for an assembler on PATH: instructions between semicolons, labels, comments after // (for arm
+after @ too); no directives. For --arch arm the assembler is arm-linux-gnueabihf-as, arm-none-eabi-as or clang (ARMv7-A
+with NEON-VFPv4, virt, sec, idiv), for aarch64 it is aarch64-linux-gnu-as, aarch64-none-elf-as or clang (Armv8.6-A with
+crypto, sha3, sm4, fp16, fp16fml, rng). The first instruction is at address 0, and a number that is branched to is such an
+address. Several arguments are one text.
 
 The code is translated block by block, as if each was run from its start: a block ends at a branch, a page's end or after
-64 instructions, and the next starts there. Instructions are translated for User mode with VFP and Advanced SIMD enabled.
-An undefined instruction other than UDF is an error in CODE; in a --symbol it is listed as what it does.
+64 instructions, and the next starts there. Instructions are translated for User mode (EL0) with VFP and Advanced SIMD
+enabled. An undefined instruction other than UDF is an error in CODE; in a --symbol it is listed as what it does.
 
 Examples:
   emu explain \"add r0, r1, r2; bne 8\"
   emu explain --thumb 0844 7047
+  emu explain --arch aarch64 \"ldp x0, x1, [sp], 16; ret\"
   emu explain --elf vmlinux --symbol memcpy | less
 
 NO_COLOR, set to anything, keeps colours from a terminal.";
@@ -36,13 +39,13 @@ NO_COLOR, set to anything, keeps colours from a terminal.";
 #[command(name = "emu explain", max_term_width = 110, after_long_help = ABOUT)]
 #[command(after_help = "See --help for what CODE can be, with examples.")]
 #[command(
-    override_usage = "emu explain [--arch arm] [--thumb] [--cpu MODEL] CODE...\n       emu explain [--cpu MODEL] --elf FILE --symbol NAME"
+    override_usage = "emu explain [--arch NAME] [--thumb] [--cpu MODEL] CODE...\n       emu explain [--arch NAME] [--cpu MODEL] --elf FILE --symbol NAME"
 )]
 pub struct Explain {
-    /// The guest's instruction set
+    /// The guest's instruction set: arm, or aarch64 (arm64)
     #[arg(long, value_name = "NAME", default_value = "arm")]
     arch: Arch,
-    /// CPU model; `help` lists them [default: cortex-a15]
+    /// CPU model; `help` lists them, the default first
     #[arg(long, value_name = "MODEL")]
     cpu: Option<String>,
     /// CODE is Thumb code
@@ -97,7 +100,10 @@ impl Explain {
                 reason: missing.into(),
             });
         }
-        let mode = language.mode(self.thumb);
+        let mode = language.mode(self.thumb).ok_or_else(|| Error::Input {
+            option: "--thumb".into(),
+            reason: format!("--arch {} has one instruction set", self.arch),
+        })?;
         let code = if hex::is_hex(&text) {
             hex::code(&text, Kind::Insns(mode))
         } else {

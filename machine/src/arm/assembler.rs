@@ -11,72 +11,163 @@ struct Assembler {
     args: &'static [&'static str],
 }
 
-/// In the order of preference.
-const KNOWN: [Assembler; 3] = [
-    Assembler {
-        name: "arm-linux-gnueabihf-as",
-        args: &["-o"],
-    },
-    Assembler {
-        name: "arm-none-eabi-as",
-        args: &["-o"],
-    },
-    Assembler {
-        name: "clang",
-        args: &["--target=armv7a-none-eabi", "-c", "-x", "assembler", "-", "-o"],
-    },
-];
-
-/// ARMv7-A with all that the CPU models have, and the Security and Virtualization Extensions' instructions. The label is
-/// what numbers in branches are relative to. Six lines.
-const PREFACE: &str = "\
-.syntax unified
-.arch armv7-a
-.arch_extension sec; .arch_extension virt; .arch_extension idiv; .arch_extension mp
-.fpu neon-vfpv4
-";
-/// The label at the code's start.
-const START: &str = ".Lemu_start";
-
-/// The object file that an assembler makes of `text`, instructions between semicolons or on lines of their own.
-///
-/// # Errors
-/// What is wrong with the text, or with the host's assembler, for the user.
-pub fn object(text: &str, thumb: bool) -> Result<Vec<u8>, String> {
-    let statements = statements(text)?;
-    let set = if thumb { ".thumb" } else { ".arm" };
-    let mut source = format!("{PREFACE}{set}\n{START}:\n");
-    let first = source.lines().count() + 1;
-    for statement in &statements {
-        source += &with_labels(statement);
-        source.push('\n');
-    }
-    for assembler in &KNOWN {
-        match run(assembler, &source) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Err(e) => return Err(format!("{} cannot be run: {e}", assembler.name)),
-            Ok((object, _)) if !object.is_empty() => return Ok(object),
-            Ok((_, complaints)) => return Err(complaint(assembler, &complaints, first, &statements)),
-        }
-    }
-    let names = KNOWN.map(|a| a.name).join(", ");
-    Err(format!(
-        "assembly needs one of {names} on PATH; hexadecimal bytes need none"
-    ))
+/// How an instruction set's assembly is written, and by what it is assembled.
+pub struct Dialect {
+    /// In the order of preference.
+    known: &'static [Assembler],
+    /// What comes before the text.
+    preface: &'static str,
+    /// What a comment to the end of its line starts with, besides `//`.
+    comment: Option<char>,
+    /// Whether an instruction of this name in lower case, with operands before the last one or without, branches to the last.
+    branches: fn(&str, bool) -> bool,
 }
 
-/// Each instruction or label, without comments.
-fn statements(text: &str) -> Result<Vec<String>, String> {
-    let lines = text.lines().map(|line| line.split(['@']).next().unwrap_or_default());
-    let lines = lines.map(|line| line.split("//").next().unwrap_or_default());
-    let parts = lines.flat_map(|line| line.split(';'));
-    let statements: Vec<String> = parts.map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
-    let directive = |s: &&String| instruction(s).1.starts_with('.');
-    match statements.iter().find(directive) {
-        Some(directive) => Err(format!(
-            "{directive:?} is a directive; only instructions and labels are taken"
-        )),
-        None => Ok(statements),
+/// ARMv7-A with all that the CPU models have, and the Security and Virtualization Extensions' instructions.
+macro_rules! armv7 {
+    ($set:literal) => {
+        concat!(
+            ".syntax unified\n.arch armv7-a\n",
+            ".arch_extension sec; .arch_extension virt; .arch_extension idiv; .arch_extension mp\n",
+            ".fpu neon-vfpv4\n",
+            $set,
+            "\n"
+        )
+    };
+}
+
+const A32: Dialect = Dialect {
+    known: &[
+        Assembler {
+            name: "arm-linux-gnueabihf-as",
+            args: &["-o"],
+        },
+        Assembler {
+            name: "arm-none-eabi-as",
+            args: &["-o"],
+        },
+        Assembler {
+            name: "clang",
+            args: &["--target=armv7a-none-eabi", "-c", "-x", "assembler", "-", "-o"],
+        },
+    ],
+    preface: armv7!(".arm"),
+    comment: Some('@'),
+    branches: |name, has_more| name.starts_with('b') && !has_more && !name.starts_with("bk") || name.starts_with("cb"),
+};
+
+const T32: Dialect = Dialect {
+    preface: armv7!(".thumb"),
+    ..A32
+};
+
+/// Assembly for A32, or for T32.
+pub fn arm(thumb: bool) -> &'static Dialect {
+    if thumb { &T32 } else { &A32 }
+}
+
+/// Assembly for A64: Armv8.6-A with its options for computing, and random numbers.
+pub static A64: Dialect = Dialect {
+    known: &[
+        Assembler {
+            name: "aarch64-linux-gnu-as",
+            args: &["-march=armv8.6-a+crypto+sha3+sm4+fp16+fp16fml+rng", "-o"],
+        },
+        Assembler {
+            name: "aarch64-none-elf-as",
+            args: &["-march=armv8.6-a+crypto+sha3+sm4+fp16+fp16fml+rng", "-o"],
+        },
+        Assembler {
+            name: "clang",
+            args: &[
+                "--target=aarch64-none-elf",
+                "-march=armv8.6-a+crypto+sha3+sm4+fp16+fp16fml+rng",
+                "-c",
+                "-x",
+                "assembler",
+                "-",
+                "-o",
+            ],
+        },
+    ],
+    preface: "",
+    comment: None,
+    branches: |name, has_more| match name {
+        "b" | "bl" => !has_more,
+        "cbz" | "cbnz" | "tbz" | "tbnz" => has_more,
+        _ => name.starts_with("b.") && !has_more,
+    },
+};
+
+/// The label at the code's start, which numbers in branches are relative to.
+const START: &str = ".Lemu_start";
+
+impl Dialect {
+    /// The object file that an assembler makes of `text`, instructions between semicolons or on lines of their own.
+    ///
+    /// # Errors
+    /// What is wrong with the text, or with the host's assembler, for the user.
+    pub fn object(&self, text: &str) -> Result<Vec<u8>, String> {
+        let statements = self.statements(text)?;
+        let mut source = format!("{}{START}:\n", self.preface);
+        let first = source.lines().count() + 1;
+        for statement in &statements {
+            source += &self.with_labels(statement);
+            source.push('\n');
+        }
+        for assembler in self.known {
+            match run(assembler, &source) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(format!("{} cannot be run: {e}", assembler.name)),
+                Ok((object, _)) if !object.is_empty() => return Ok(object),
+                Ok((_, complaints)) => return Err(complaint(assembler, &complaints, first, &statements)),
+            }
+        }
+        let names: Vec<&str> = self.known.iter().map(|a| a.name).collect();
+        let names = names.join(", ");
+        Err(format!(
+            "assembly needs one of {names} on PATH; hexadecimal bytes need none"
+        ))
+    }
+
+    /// Each instruction or label, without comments.
+    fn statements(&self, text: &str) -> Result<Vec<String>, String> {
+        let lines = text
+            .lines()
+            .map(|line| line.split(|c| self.comment == Some(c)).next().unwrap_or_default());
+        let lines = lines.map(|line| line.split("//").next().unwrap_or_default());
+        let parts = lines.flat_map(|line| line.split(';'));
+        let statements: Vec<String> = parts.map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
+        let directive = |s: &&String| instruction(s).1.starts_with('.');
+        match statements.iter().find(directive) {
+            Some(directive) => Err(format!(
+                "{directive:?} is a directive; only instructions and labels are taken"
+            )),
+            None => Ok(statements),
+        }
+    }
+
+    /// The statement with a label in place of a number that it branches to: assemblers differ in what they take one for.
+    fn with_labels(&self, statement: &str) -> String {
+        let (labels, insn) = instruction(statement);
+        let Some((name, operands)) = insn.split_once(char::is_whitespace) else {
+            return statement.to_owned();
+        };
+        let (before, target) = match operands.rsplit_once(',') {
+            Some((before, target)) => (format!("{before},"), target.trim()),
+            None => (String::new(), operands.trim()),
+        };
+        let is_branch = (self.branches)(&name.to_ascii_lowercase(), !before.is_empty());
+        let digits = target.trim_start_matches('#');
+        let is_number = match digits.strip_prefix("0x") {
+            Some(hex) => !hex.is_empty() && hex.bytes().all(|c| c.is_ascii_hexdigit()),
+            None => !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()),
+        };
+        if is_branch && is_number {
+            format!("{labels} {name} {before} {START}+{digits}")
+        } else {
+            statement.to_owned()
+        }
     }
 }
 
@@ -92,30 +183,6 @@ fn instruction(statement: &str) -> (&str, &str) {
     }
     let (labels, rest) = statement.split_at(at);
     (labels, rest.trim_start())
-}
-
-/// The statement with a label in place of a number that it branches to: assemblers differ in what they take one for.
-fn with_labels(statement: &str) -> String {
-    let (labels, insn) = instruction(statement);
-    let Some((name, operands)) = insn.split_once(char::is_whitespace) else {
-        return statement.to_owned();
-    };
-    let (before, target) = match operands.rsplit_once(',') {
-        Some((before, target)) => (format!("{before},"), target.trim()),
-        None => (String::new(), operands.trim()),
-    };
-    let lower = name.to_ascii_lowercase();
-    let is_branch = lower.starts_with('b') && before.is_empty() && !lower.starts_with("bk") || lower.starts_with("cb");
-    let digits = target.trim_start_matches('#');
-    let is_number = match digits.strip_prefix("0x") {
-        Some(hex) => !hex.is_empty() && hex.bytes().all(|c| c.is_ascii_hexdigit()),
-        None => !digits.is_empty() && digits.bytes().all(|c| c.is_ascii_digit()),
-    };
-    if is_branch && is_number {
-        format!("{labels} {name} {before} {START}+{digits}")
-    } else {
-        statement.to_owned()
-    }
 }
 
 /// The object file, empty if there were errors; and what the assembler said.
@@ -180,21 +247,43 @@ mod tests {
             ("1: 2: b 1", "1: 2: b  .Lemu_start+1"),
         ];
         for (given, wanted) in cases {
-            assert_eq!(with_labels(given), wanted, "for {given}");
+            assert_eq!(A32.with_labels(given), wanted, "for {given}");
+        }
+    }
+
+    #[test]
+    fn numbers_that_a64_branches_to_become_labels() {
+        let cases = [
+            ("b.ne 8", " b.ne  .Lemu_start+8"),
+            ("BL #0x10", " BL  .Lemu_start+0x10"),
+            ("1: cbnz x0, 12", "1: cbnz x0, .Lemu_start+12"),
+            ("tbz w1, #3, 0", " tbz w1, #3, .Lemu_start+0"),
+            ("b loop", "b loop"),
+            ("br x1", "br x1"),
+            ("brk #1", "brk #1"),
+            ("bic x0, x1, 8", "bic x0, x1, 8"),
+            ("tst x0, 8", "tst x0, 8"),
+        ];
+        for (given, wanted) in cases {
+            assert_eq!(A64.with_labels(given), wanted, "for {given}");
         }
     }
 
     #[test]
     fn comments_are_no_instructions() {
         assert_eq!(
-            statements("add r0, r1 @ sum; of two\n  ; 1: b 1b // for ever\n"),
+            A32.statements("add r0, r1 @ sum; of two\n  ; 1: b 1b // for ever\n"),
             Ok(vec!["add r0, r1".to_owned(), "1: b 1b".to_owned()])
+        );
+        assert_eq!(
+            A64.statements("add x0, x1, 1 // one\nb f@plt"),
+            Ok(vec!["add x0, x1, 1".to_owned(), "b f@plt".to_owned()])
         );
     }
 
     #[test]
     fn directives_are_refused() {
-        assert!(statements("nop; .incbin \"file\"").is_err());
-        assert!(statements("label: .space 10").is_err());
+        assert!(A64.statements("nop; .incbin \"file\"").is_err());
+        assert!(A32.statements("label: .space 10").is_err());
     }
 }

@@ -26,32 +26,50 @@ impl Disassembler {
     pub fn lines(&self, code: &[u8], address: u32, mode: u32) -> Vec<Line> {
         let thumb = mode & mode::T != 0;
         let set = if thumb { &self.thumb } else { &self.arm };
-        let mut lines = Vec::new();
-        let mut at = 0;
-        while let Some((rest, insn)) = code.get(at..).and_then(|rest| Some((rest, first(rest, thumb)?))) {
-            if let Some(known) = set
-                .as_ref()
-                .and_then(|cs| cs.disasm_all(rest, u64::from(address) + at as u64).ok())
-            {
-                for i in known.iter() {
-                    let (name, operands) = (i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
-                    let text = format!("{name} {operands}").trim_end().to_owned();
-                    lines.push(Line { at, len: i.len(), text });
-                    at += i.len();
-                }
-                if !known.is_empty() {
-                    continue;
-                }
-            }
-            lines.push(Line {
-                at,
-                len: insn.len(),
-                text: format!(".inst {}", number(insn, thumb)),
-            });
-            at += insn.len();
-        }
-        lines
+        lines(set.as_ref(), code, address.into(), thumb)
     }
+}
+
+/// A64.
+pub struct A64Disassembler(Option<Capstone>);
+
+impl A64Disassembler {
+    /// A disassembler.
+    pub fn new() -> A64Disassembler {
+        let made = Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build();
+        A64Disassembler(made.ok())
+    }
+
+    /// The instructions of `code`, which lies at `address`. Bytes at the end that make no whole instruction are left out.
+    pub fn lines(&self, code: &[u8], address: u64) -> Vec<Line> {
+        lines(self.0.as_ref(), code, address, false)
+    }
+}
+
+/// The instructions of `code` by a disassembler; numbers where it knows none.
+fn lines(set: Option<&Capstone>, code: &[u8], address: u64, thumb: bool) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let mut at = 0;
+    while let Some((rest, insn)) = code.get(at..).and_then(|rest| Some((rest, first(rest, thumb)?))) {
+        if let Some(known) = set.and_then(|cs| cs.disasm_all(rest, address.wrapping_add(at as u64)).ok()) {
+            for i in known.iter() {
+                let (name, operands) = (i.mnemonic().unwrap_or("?"), i.op_str().unwrap_or(""));
+                let text = format!("{name} {operands}").trim_end().to_owned();
+                lines.push(Line { at, len: i.len(), text });
+                at += i.len();
+            }
+            if !known.is_empty() {
+                continue;
+            }
+        }
+        lines.push(Line {
+            at,
+            len: insn.len(),
+            text: format!(".inst {}", number(insn, thumb)),
+        });
+        at += insn.len();
+    }
+    lines
 }
 
 impl Disassembler {
@@ -107,6 +125,19 @@ mod tests {
         assert_eq!(texts.len(), 3);
         assert_eq!((texts[0], texts[2]), ("add r0, r0, r1", "bx lr"));
         assert!(texts[1].starts_with(".inst 0xe6"), "{texts:?}");
+    }
+
+    #[test]
+    fn a64_is_shown_by_its_names() {
+        // MOV as an alias, an undefined word, and a branch to an address.
+        let code = [
+            0xe0, 0x03, 0x01, 0xaa, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x17, 0,
+        ];
+
+        let lines = A64Disassembler::new().lines(&code, 0xffff_0000_0000_0000);
+
+        let texts: Vec<&str> = lines.iter().map(|l| l.text.as_str()).collect();
+        assert_eq!(texts, ["mov x0, x1", ".inst 0xffffffff", "b #0xffff000000000004"]);
     }
 
     #[test]

@@ -1,35 +1,51 @@
-//! Code in ELF files for 32-bit ARM: where a function is, and which of its bytes are instructions.
+//! Code in ELF files for ARM: where a function is, and which of its bytes are instructions.
+//!
+//! What differs between the instruction sets' architectures is an [`Isa`].
+
+pub mod a32;
+pub mod a64;
+
+use std::marker::PhantomData;
 
 use elf::ElfBytes;
-use elf::abi::{
-    EM_ARM, R_ARM_CALL, R_ARM_THM_CALL, SHT_DYNSYM, SHT_NOBITS, SHT_REL, SHT_SYMTAB, STB_LOCAL, STT_FUNC,
-    STT_GNU_IFUNC, STT_NOTYPE,
-};
+use elf::abi::{SHT_DYNSYM, SHT_NOBITS, SHT_REL, SHT_RELA, SHT_SYMTAB, STB_LOCAL, STT_FUNC, STT_GNU_IFUNC, STT_NOTYPE};
 use elf::endian::LittleEndian;
 use elf::section::SectionHeader;
 use elf::string_table::StringTable;
 use elf::symbol::Symbol;
 use emu_firmware::identify::FileKind;
-use emu_frontend_arm::state::mode;
 
 use crate::arch::{Code, Kind};
 
-/// A32 instructions.
-pub const A32: Kind = Kind::Insns(MODE as u64);
-/// T32 instructions.
-pub const T32: Kind = Kind::Insns((MODE | mode::T) as u64);
-/// User mode, with VFP and Advanced SIMD enabled.
-pub const MODE: u32 = mode::VFP | mode::NEON | mode::USER;
+/// What is an architecture's own.
+pub trait Isa {
+    /// Its number (`e_machine`).
+    const MACHINE: u16;
+    /// Its files' class: 1 for 32 bits, 2 for 64 (`EI_CLASS`).
+    const CLASS: u8;
+    /// What it is called.
+    const NAME: &'static str;
+
+    /// The address that a symbol stands for.
+    fn address(symbol: &Symbol) -> u64;
+    /// What is at a function's symbol.
+    fn kind(symbol: &Symbol) -> Kind;
+    /// What follows a mapping symbol of this letter.
+    fn mapped(letter: u8) -> Option<Kind>;
+    /// Links an instruction at `at` with what it names, at `target` (with the relocation's addend). `None`: this relocation is
+    /// not for code alone.
+    fn link(relocation: u32, insn: &mut [u8; 4], at: u64, target: u64) -> Option<()>;
+}
 
 /// The function of this name in an ELF file.
 ///
 /// # Errors
 /// Why there is none, for the user.
-pub fn symbol(file: &[u8], name: &str) -> Result<Code, String> {
-    let file = File::parse(file)?;
+pub fn symbol<I: Isa>(file: &[u8], name: &str) -> Result<Code, String> {
+    let file = File::<I>::parse(file)?;
     let symbol = file.symbol(name)?;
     let (section, bytes) = file.section(symbol.st_shndx)?;
-    let address = symbol.st_value & 0xffff_ffff & !u64::from(is_function(symbol));
+    let address = I::address(symbol);
     let start = address.checked_sub(section.sh_addr);
     let start = start
         .filter(|&at| at < bytes.len() as u64)
@@ -42,14 +58,10 @@ pub fn symbol(file: &[u8], name: &str) -> Result<Code, String> {
         size => start.saturating_add(size as usize),
     };
     let end = end.min(bytes.len());
-    let kind = match is_function(symbol) && symbol.st_value & 1 != 0 {
-        true => T32,
-        false => A32,
-    };
     Code {
         bytes: bytes.get(start..end).unwrap_or_default().to_vec(),
         address,
-        parts: file.parts(symbol.st_shndx, section.sh_addr, (start, end), kind),
+        parts: file.parts(symbol.st_shndx, section.sh_addr, (start, end), I::kind(symbol)),
     }
     .checked()
 }
@@ -58,8 +70,8 @@ pub fn symbol(file: &[u8], name: &str) -> Result<Code, String> {
 ///
 /// # Errors
 /// Why there is none, for the user.
-pub fn object(file: &[u8], kind: Kind) -> Result<Code, String> {
-    let file = File::parse(file)?;
+pub fn object<I: Isa>(file: &[u8], kind: Kind) -> Result<Code, String> {
+    let file = File::<I>::parse(file)?;
     let (index, bytes) = file.text().ok_or("the assembler made no code")?;
     let mut bytes = bytes.to_vec();
     let parts = file.parts(index, 0, (0, bytes.len()), kind);
@@ -72,26 +84,27 @@ pub fn object(file: &[u8], kind: Kind) -> Result<Code, String> {
     .checked()
 }
 
-/// An ELF file for 32-bit ARM with its symbols (System V ABI; ELF for the Arm Architecture, Arm IHI 0044).
-struct File<'a> {
+/// An ELF file with its symbols (System V ABI; ELF for the Arm Architecture, Arm IHI 0044 and IHI 0056).
+struct File<'a, I> {
     elf: ElfBytes<'a, LittleEndian>,
     symbols: Vec<Symbol>,
     names: StringTable<'a>,
     /// It has no symbols but those for dynamic linking.
     stripped: bool,
+    isa: PhantomData<I>,
 }
 
-impl<'a> File<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<File<'a>, String> {
-        let foreign = || format!("not an ELF file for 32-bit ARM but {}", FileKind::of(bytes));
+impl<'a, I: Isa> File<'a, I> {
+    fn parse(bytes: &'a [u8]) -> Result<File<'a, I>, String> {
+        let foreign = || format!("not an ELF file for {} but {}", I::NAME, FileKind::of(bytes));
         // The class and the byte order.
-        let is_arm = matches!(FileKind::of(bytes), FileKind::Elf { machine: EM_ARM });
-        if !is_arm || bytes.get(4) != Some(&1) {
+        let is_ours = matches!(FileKind::of(bytes), FileKind::Elf { machine } if machine == I::MACHINE);
+        if !is_ours || bytes.get(4) != Some(&I::CLASS) {
             return Err(foreign());
         }
         let damaged = |e: elf::ParseError| format!("a damaged ELF file: {e}");
         if bytes.get(5) != Some(&1) {
-            return Err("an ELF file for big-endian ARM".into());
+            return Err(format!("an ELF file for big-endian {}", I::NAME));
         }
         let elf = ElfBytes::<LittleEndian>::minimal_parse(bytes).map_err(damaged)?;
         let tables = [SHT_SYMTAB, SHT_DYNSYM];
@@ -109,6 +122,7 @@ impl<'a> File<'a> {
             names,
             stripped: kind != Some(SHT_SYMTAB),
             elf,
+            isa: PhantomData,
         })
     }
 
@@ -175,48 +189,57 @@ impl<'a> File<'a> {
         Some((index, self.section(index).ok()?.1))
     }
 
-    /// Calls to labels of the same section, which some assemblers leave to a linker.
+    /// What names labels of the same section, which some assemblers leave to a linker.
     fn resolve(&self, section: u16, bytes: &mut [u8]) -> Result<(), String> {
-        let headers = self.elf.section_headers().ok_or("it has no sections")?;
-        let of_section = |s: &SectionHeader| s.sh_type == SHT_REL && s.sh_info == u32::from(section);
-        let Some(table) = headers.iter().find(of_section) else {
-            return Ok(());
-        };
-        let damaged = |e: elf::ParseError| format!("a damaged ELF file: {e}");
-        for relocation in self.elf.section_data_as_rels(&table).map_err(damaged)? {
-            let symbol = self.symbols.get(relocation.r_sym as usize);
+        for (offset, symbol, kind, addend) in self.relocations(section)? {
+            let symbol = self.symbols.get(symbol as usize);
             let here = symbol.filter(|s| s.st_shndx == section);
             let name = symbol.map_or("?", |s| self.name(s));
             let undefined = || format!("{name:?} is not defined");
-            let (symbol, at) = (here.ok_or_else(undefined)?, relocation.r_offset as usize);
-            let call = bytes
-                .get_mut(at..)
-                .and_then(|rest| rest.first_chunk_mut::<4>())
-                .ok_or_else(undefined)?;
-            let target = symbol.st_value as u32 & !u32::from(is_function(symbol));
-            match relocation.r_type {
-                R_ARM_CALL => call_arm(call, at as u32, target),
-                R_ARM_THM_CALL => call_thumb(call, at as u32, target),
-                _ => return Err(undefined()),
-            }
+            let target = I::address(here.ok_or_else(undefined)?).wrapping_add_signed(addend);
+            let insn = bytes.get_mut(offset as usize..).and_then(|rest| rest.first_chunk_mut());
+            let linked = insn.and_then(|insn| I::link(kind, insn, offset, target));
+            linked.ok_or_else(|| format!("{name:?} stands where only a linker knows its address"))?;
         }
         Ok(())
+    }
+
+    /// A section's relocations: where, the symbol's number, what kind, the addend.
+    fn relocations(&self, section: u16) -> Result<Vec<(u64, u32, u32, i64)>, String> {
+        let headers = self.elf.section_headers().ok_or("it has no sections")?;
+        let damaged = |e: elf::ParseError| format!("a damaged ELF file: {e}");
+        let mut all = Vec::new();
+        for table in headers.iter().filter(|s| s.sh_info == u32::from(section)) {
+            match table.sh_type {
+                SHT_REL => {
+                    let rels = self.elf.section_data_as_rels(&table).map_err(damaged)?;
+                    all.extend(rels.map(|r| (r.r_offset, r.r_sym, r.r_type, 0)));
+                }
+                SHT_RELA => {
+                    let rels = self.elf.section_data_as_relas(&table).map_err(damaged)?;
+                    all.extend(rels.map(|r| (r.r_offset, r.r_sym, r.r_type, r.r_addend)));
+                }
+                _ => {}
+            }
+        }
+        Ok(all)
     }
 
     /// Where the next function or label after this one is.
     fn next(&self, symbol: &Symbol) -> Option<u64> {
         let is_code = |s: &Symbol| is_function(s) || s.st_symtype() == STT_NOTYPE;
         let same = |s: &&Symbol| s.st_shndx == symbol.st_shndx && is_code(s);
-        let named = |s: &&Symbol| mapped(self.name(s)).is_none();
-        let values = self.symbols.iter().filter(same).filter(named).map(|s| s.st_value & !1);
-        values.filter(|value| *value > symbol.st_value).min()
+        let named = |s: &&Symbol| mapped::<I>(self.name(s)).is_none();
+        let values = self.symbols.iter().filter(same).filter(named).map(I::address);
+        values.filter(|value| *value > I::address(symbol)).min()
     }
 
     /// The parts of the bytes from `start` to `end` of a section at `base`, by its mapping symbols; `kind` where there is
     /// none before.
     fn parts(&self, section: u16, base: u64, (start, end): (usize, usize), kind: Kind) -> Vec<(usize, Kind)> {
         let mapping = self.symbols.iter().filter(|s| s.st_shndx == section);
-        let mapping = mapping.filter_map(|s| Some((s.st_value.checked_sub(base)? as usize, mapped(self.name(s))?)));
+        let mapping =
+            mapping.filter_map(|s| Some((s.st_value.checked_sub(base)? as usize, mapped::<I>(self.name(s))?)));
         let mut marks: Vec<(usize, Kind)> = mapping.filter(|m| m.0 < end).collect();
         marks.sort_unstable();
         let first = marks.iter().rev().find(|m| m.0 <= start).map_or(kind, |m| m.1);
@@ -230,89 +253,46 @@ impl<'a> File<'a> {
     }
 }
 
-/// Whether the low bit of its value says that it is Thumb code.
+/// Whether it says that it is a function.
 fn is_function(symbol: &Symbol) -> bool {
     matches!(symbol.st_symtype(), STT_FUNC | STT_GNU_IFUNC)
 }
 
-/// What follows a mapping symbol (Arm IHI 0044, 5.5.5).
-fn mapped(name: &str) -> Option<Kind> {
-    let kind = match name.get(..2)? {
-        "$a" => A32,
-        "$t" => T32,
-        "$d" => Kind::Data,
-        _ => return None,
-    };
-    matches!(name.as_bytes().get(2), None | Some(b'.')).then_some(kind)
-}
-
-/// Makes BL or BLX at `at`, which holds an offset to be added, go to `target` (Arm IHI 0044, R_ARM_CALL).
-fn call_arm(insn: &mut [u8; 4], at: u32, target: u32) {
-    let word = u32::from_le_bytes(*insn);
-    let exchanges = word >> 28 == 15;
-    let half = if exchanges { word >> 24 & 1 } else { 0 };
-    let addend = (word << 8) as i32 >> 6 | (half << 1) as i32;
-    let offset = target.wrapping_add_signed(addend).wrapping_sub(at);
-    let half = if exchanges {
-        (offset >> 1 & 1) << 24 | word & 0xfe00_0000
-    } else {
-        word & 0xff00_0000
-    };
-    *insn = (half | offset >> 2 & 0xff_ffff).to_le_bytes();
-}
-
-/// The same for Thumb (R_ARM_THM_CALL).
-fn call_thumb(insn: &mut [u8; 4], at: u32, target: u32) {
-    let [first, second] = [[insn[0], insn[1]], [insn[2], insn[3]]].map(|b| u32::from(u16::from_le_bytes(b)));
-    let sign = first >> 10 & 1;
-    // J1 and J2 are the bits below the sign, inverted if it is clear.
-    let bit = |j: u32| (second >> j & 1) ^ sign ^ 1;
-    let raw = sign << 24 | bit(13) << 23 | bit(11) << 22 | (first & 0x3ff) << 12 | (second & 0x7ff) << 1;
-    let addend = (raw << 7) as i32 >> 7;
-    let at = if second >> 12 & 1 == 0 { at & !3 } else { at };
-    let offset = target.wrapping_add_signed(addend).wrapping_sub(at);
-    let sign = offset >> 24 & 1;
-    let j = |bit: u32| (offset >> bit & 1) ^ sign ^ 1;
-    let first = first & 0xf800 | sign << 10 | offset >> 12 & 0x3ff;
-    let second = second & 0xd000 | j(23) << 13 | j(22) << 11 | offset >> 1 & 0x7ff;
-    insn[..2].copy_from_slice(&(first as u16).to_le_bytes());
-    insn[2..].copy_from_slice(&(second as u16).to_le_bytes());
+/// What follows a mapping symbol (Arm IHI 0044, 5.5.5; Arm IHI 0056, 5.5.4).
+fn mapped<I: Isa>(name: &str) -> Option<Kind> {
+    match name.as_bytes() {
+        [b'$', letter] | [b'$', letter, b'.', ..] => match letter {
+            b'd' => Some(Kind::Data),
+            letter => I::mapped(*letter),
+        },
+        _ => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::a32::{A32, Arm, T32};
+    use super::a64::{A64, Aarch64};
     use super::*;
     use emu_ir::testing::Random;
 
-    /// What `bl` and `blx` to 0x20 are in GNU's assembler, which leaves nothing to a linker, from LLVM's, which does.
-    #[test]
-    fn calls_are_resolved() {
-        let mut bl = 0xeb00_0006_u32.to_le_bytes();
-        call_arm(&mut bl, 8, 0);
-        assert_eq!(u32::from_le_bytes(bl), 0xeb00_0004);
-        let mut blx = 0xfa00_0006_u32.to_le_bytes();
-        call_arm(&mut blx, 12, 0);
-        assert_eq!(u32::from_le_bytes(blx), 0xfa00_0003);
-        let mut thumb = [0x00, 0xf0, 0x0e, 0xf8];
-        call_thumb(&mut thumb, 6, 0);
-        assert_eq!(thumb, [0x00, 0xf0, 0x0b, 0xf8]);
-    }
-
     #[test]
     fn mapping_symbols() {
-        assert_eq!(mapped("$a"), Some(A32));
-        assert_eq!(mapped("$t.12"), Some(T32));
-        assert_eq!(mapped("$d"), Some(Kind::Data));
+        assert_eq!(mapped::<Arm>("$a"), Some(A32));
+        assert_eq!(mapped::<Arm>("$t.12"), Some(T32));
+        assert_eq!(mapped::<Arm>("$d"), Some(Kind::Data));
         for name in ["", "$", "$x", "$about", "main"] {
-            assert_eq!(mapped(name), None, "{name}");
+            assert_eq!(mapped::<Arm>(name), None, "{name}");
         }
+        assert_eq!(mapped::<Aarch64>("$x.1"), Some(A64));
+        assert_eq!(mapped::<Aarch64>("$a"), None);
     }
 
     #[test]
     fn no_cut_elf_file_panics() {
         let file = file(&CODE);
         for len in 0..file.len() {
-            assert!(symbol(&file[..len], "main").is_err());
+            assert!(symbol::<Arm>(&file[..len], "main").is_err());
         }
     }
 
@@ -365,7 +345,7 @@ mod tests {
 
     /// What a function's parts are, and how long each is.
     fn parts(file: &[u8]) -> Result<Vec<(Kind, usize)>, String> {
-        let code = symbol(file, "main")?;
+        let code = symbol::<Arm>(file, "main")?;
         Ok(code.parts().map(|(_, kind, bytes)| (kind, bytes.len())).collect())
     }
 
@@ -395,7 +375,7 @@ mod tests {
                 file[at] = random.pick(&[0, 1, 3, 7, 0x40, 0x80, 0xff]);
             }
             found += usize::from(parts(&file).is_ok());
-            let _ = object(&file, T32);
+            let _ = object::<Arm>(&file, T32);
         }
         assert!(found > 5_000, "{found} were not damaged enough");
     }

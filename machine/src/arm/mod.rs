@@ -1,5 +1,6 @@
-//! ARM in the machine: 32-bit CPUs, the GICv2, firmware calls, device trees, instructions as text.
+//! ARM in the machine: 32-bit and 64-bit CPUs, the GICv2, firmware calls, device trees, instructions as text.
 
+mod aarch64;
 mod assembler;
 mod disassembly;
 mod elf;
@@ -33,8 +34,23 @@ use language::ArmLanguage;
 use platform::ArmPlatform;
 use trace::ArmTracer;
 
+pub use aarch64::Aarch64;
+
 /// ARMv7-A.
 pub struct Arm32;
+
+fn line_bit(line: CpuLine) -> u32 {
+    match line {
+        CpuLine::Irq => IRQ,
+        CpuLine::Fiq => FIQ,
+        // x86's.
+        CpuLine::Nmi | CpuLine::Smi | CpuLine::Init => 0,
+    }
+}
+
+fn interrupts(wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
+    Box::new(GicV2::new(wiring, cpus.count(), cpus.clone()))
+}
 
 impl Architecture for Arm32 {
     fn models(&self) -> Vec<&'static str> {
@@ -42,16 +58,11 @@ impl Architecture for Arm32 {
     }
 
     fn line_bit(&self, line: CpuLine) -> u32 {
-        match line {
-            CpuLine::Irq => IRQ,
-            CpuLine::Fiq => FIQ,
-            // x86's.
-            CpuLine::Nmi | CpuLine::Smi | CpuLine::Init => 0,
-        }
+        line_bit(line)
     }
 
     fn interrupts(&self, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
-        Box::new(GicV2::new(wiring, cpus.count(), cpus.clone()))
+        interrupts(wiring, cpus)
     }
 
     fn processor(&self, model: &str, accel: Accel, around: CpuWiring) -> io::Result<Box<dyn Processor>> {

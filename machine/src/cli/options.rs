@@ -62,7 +62,7 @@ Files:
     override_usage = "emu [OPTIONS]\n       emu [--firmware FILE] [--kernel FILE [--initrd FILE] [--append WORDS]] [OPTIONS]"
 )]
 pub struct Cli {
-    /// The guest's instruction set: arm (not yet: aarch64, i386, x86_64)
+    /// The guest's instruction set: arm, aarch64 (not yet: i386, x86_64)
     #[arg(long, value_name = "NAME", default_value = "arm", help_heading = "Machine")]
     pub arch: Arch,
 
