@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use elf::abi::{EM_AARCH64, EM_ARM};
+
 /// A kind of file that turns up where a kernel, an initrd, a device tree or firmware is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the text of each is its documentation")]
@@ -29,12 +31,31 @@ pub enum FileKind {
     Iso9660,
     Squashfs,
     Qcow2,
+    EfiZboot,
     EfiProgram,
     Text,
     Unknown,
 }
 
+/// What a kernel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// 32-bit ARM.
+    Arm,
+    /// AArch64.
+    Aarch64,
+}
+
 impl FileKind {
+    /// What a file of this kind is a kernel or a program for, as far as its mark says so.
+    pub fn isa(self) -> Option<Isa> {
+        match self {
+            Self::ArmZImage | Self::Elf { machine: EM_ARM } => Some(Isa::Arm),
+            Self::Aarch64Image | Self::Elf { machine: EM_AARCH64 } => Some(Isa::Aarch64),
+            _ => None,
+        }
+    }
+
     /// Says what `bytes` are by the marks that the formats carry.
     pub fn of(bytes: &[u8]) -> Self {
         if bytes.is_empty() {
@@ -95,6 +116,7 @@ const MARKS: &[Mark] = &[
     mark(0x8001, b"CD001", FileKind::Iso9660),
     mark(0, b"hsqs", FileKind::Squashfs),
     mark(0, b"QFI\xfb", FileKind::Qcow2),
+    mark(0, b"MZ\0\0zimg", FileKind::EfiZboot),
     mark(0, b"MZ", FileKind::EfiProgram),
 ];
 
@@ -158,6 +180,7 @@ impl fmt::Display for FileKind {
             Self::Iso9660 => "an ISO 9660 image",
             Self::Squashfs => "a squashfs file system",
             Self::Qcow2 => "a qcow2 disk image",
+            Self::EfiZboot => "a Linux kernel packed in an EFI program (zboot)",
             Self::EfiProgram => "a DOS, Windows or EFI program",
             Self::Text => "a text file",
             Self::Unknown => "a file of unknown format",

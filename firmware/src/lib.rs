@@ -6,10 +6,11 @@
 //!
 //! - [`fdt`]: device trees, written from a description (`vm-fdt`) or patched when the user brings one.
 //! - [`identify`]: what kind of file some bytes are, so that a refusal can say what was given.
-//! - [`kernel`]: zImage, ELF and uImage. The `linux-loader` crate does x86-64, AArch64 and RISC-V only, none of these
-//!   in 32-bit ARM's way, so the formats are read here (ELF through the `elf` crate).
+//! - [`kernel`]: zImage, AArch64's Image (packed by gzip, zstd (`ruzstd`) or in an EFI program too), ELF and uImage. The
+//!   `linux-loader` crate does none of these in 32-bit ARM's way, and of AArch64's the Image alone, into memory of its own
+//!   kind, so the formats are read here (ELF through the `elf` crate).
 //! - [`initrd`]: checking initial RAM file systems, and packing small ones (`cpio`).
-//! - [`boot`]: Linux's boot protocol: what goes where in RAM, and the registers at entry.
+//! - [`boot`]: Linux's boot protocols: what goes where in RAM, and the registers at entry.
 
 #![forbid(unsafe_code)]
 

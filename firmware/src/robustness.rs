@@ -5,9 +5,10 @@ use proptest::prelude::*;
 
 use crate::boot;
 use crate::fdt::{Blob, Chosen, Node, Patch, Region};
-use crate::identify::FileKind;
+use crate::identify::{FileKind, Isa};
 use crate::initrd::{self, File};
 use crate::kernel::Kernel;
+use crate::kernel::tests::{elf_64, image, zboot, zimage, zstd};
 
 /// A good file with bytes of it replaced, cut somewhere.
 fn harmed(good: Vec<u8>) -> impl Strategy<Value = Vec<u8>> {
@@ -75,13 +76,20 @@ fn elf() -> Vec<u8> {
 }
 
 /// Whatever is taken for a kernel can be placed, or refused, in any RAM.
-fn place(bytes: Vec<u8>) {
-    let Ok(kernel) = Kernel::parse(bytes) else { return };
+fn place(bytes: &[u8]) {
+    for isa in [Isa::Arm, Isa::Aarch64] {
+        if let Ok(kernel) = Kernel::parse(isa, bytes.to_vec()) {
+            place_kernel(&kernel);
+        }
+    }
+}
+
+fn place_kernel(kernel: &Kernel) {
     for (mib, initrd) in [(1, None), (64, Some(1 << 20)), (3 << 10, Some(u64::MAX))] {
         let (ram, flash) = (Region::new(0x4000_0000, mib << 20), [Region::new(0, 64 << 20)]);
         let initrd = initrd.map(|size| boot::Initrd { size, unpacked: size });
         let memory = boot::Memory { ram, flash: &flash };
-        if let Ok(layout) = boot::place(memory, &kernel, initrd, 1 << 20) {
+        if let Ok(layout) = boot::place(memory, kernel, initrd, 1 << 20) {
             let within = |place: Region| {
                 move |piece: &boot::Piece<'_>| piece.address >= place.base && piece.address + piece.size <= place.end()
             };
@@ -103,7 +111,7 @@ proptest! {
         FileKind::of(&bytes);
         let _ = Blob::parse(&bytes);
         let _ = initrd::check(&bytes);
-        place(bytes);
+        place(&bytes);
     }
 
     /// A tree that is taken can be completed, and the result is a tree that says what was asked.
@@ -121,12 +129,27 @@ proptest! {
 
     #[test]
     fn a_harmed_elf_file(bytes in harmed(elf())) {
-        place(bytes);
+        place(&bytes);
     }
 
     #[test]
-    fn a_harmed_zimage(bytes in harmed(crate::kernel::tests::zimage(0x80, 0x1234))) {
-        place(bytes);
+    fn a_harmed_zimage(bytes in harmed(zimage(0x80, 0x1234))) {
+        place(&bytes);
+    }
+
+    #[test]
+    fn a_harmed_image(bytes in harmed(image(0x80, 0, 0x1_0000, 0xa))) {
+        place(&bytes);
+    }
+
+    #[test]
+    fn a_harmed_zboot(bytes in harmed(zboot(&zstd(&image(0x80, 0, 0x1_0000, 0xa)), b"zstd", 0xaa64))) {
+        place(&bytes);
+    }
+
+    #[test]
+    fn a_harmed_64_bit_elf_file(bytes in harmed(elf_64(183, &image(0x80, 0, 0x1_0000, 0xa), 0x4000_0000, 0x4000_0000))) {
+        place(&bytes);
     }
 
     #[test]

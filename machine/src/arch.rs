@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use emu_devices::bus::{Clock, CpuLine, Irq, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
+use emu_firmware::identify::Isa;
 use emu_ir::{Block, BlockKey};
 use emu_jit::engine::Accel;
 use emu_jit::listing::{Host, Stages};
 
 use crate::board::{Board, Interrupts};
 use crate::cpus::Cpus;
+use crate::debian::Port;
 use crate::processor::Processor;
 use crate::semihosting::Semihosting;
 use crate::space::CpuBus;
@@ -49,6 +51,10 @@ pub struct CpuWiring<'a> {
 
 /// A guest's architecture.
 pub trait Architecture: Sync {
+    /// What its kernels are for.
+    fn isa(&self) -> Isa;
+    /// Debian's port to it.
+    fn debian(&self) -> Port;
     /// Names of the CPU models, the default first.
     fn models(&self) -> Vec<&'static str>;
     /// The bit that an interrupt input has in a CPU's word of pending lines; 0 for one that its CPUs have not.

@@ -94,7 +94,7 @@ pub enum Boot {
     },
     /// A Linux kernel, started by its boot protocol, or a program without an operating system.
     Kernel {
-        /// zImage, ELF, uImage or raw code.
+        /// zImage or Image, ELF, uImage or raw code.
         kernel: PathBuf,
         /// Initial RAM file system.
         initrd: Option<PathBuf>,
@@ -131,6 +131,8 @@ pub enum Arch {
 }
 
 impl Arch {
+    /// All that emu has.
+    pub const ALL: &'static [Arch] = &[Arch::Arm, Arch::Aarch64];
     /// Architectures that emu will have.
     pub const PLANNED: &'static [&'static str] = &["i386", "x86_64"];
 

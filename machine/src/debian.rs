@@ -12,8 +12,27 @@ use std::path::PathBuf;
 use cache::Cache;
 use progress::Progress;
 
-/// The package: kernel and initrd of Debian 12's installer for 32-bit ARM; `Architecture: all`.
-const PACKAGE: &str = "debian-installer-12-netboot-armhf";
+/// Debian's port to an architecture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: &'static str,
+    /// What the installer's package calls its kernel.
+    pub kernel: &'static str,
+}
+
+impl Port {
+    /// The package with kernel and initrd of Debian 12's installer; `Architecture: all`.
+    fn package(self) -> String {
+        format!("debian-installer-12-netboot-{}", self.name)
+    }
+
+    /// A file of the package's, by its path there.
+    fn file(self, file: &str) -> String {
+        let name = self.name;
+        format!("usr/lib/debian-installer/images/12/{name}/text/debian-installer/{name}/{file}")
+    }
+}
 
 /// Why Debian's kernel is not to be had. Each line says what to pass instead.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +63,10 @@ pub enum Error {
         source: io::Error,
     },
     /// A program failed.
-    #[error("cannot fetch Debian's kernel ({PACKAGE}): {program}: {reason}; pass --kernel and --initrd instead")]
+    #[error("cannot fetch Debian's kernel ({package}): {program}: {reason}; pass --kernel and --initrd instead")]
     Failed {
+        /// The package.
+        package: String,
         /// The program.
         program: &'static str,
         /// The first thing that it complained about.
@@ -60,17 +81,19 @@ pub enum Error {
         source: Box<Error>,
     },
     /// The package is not as it used to be.
-    #[error("{PACKAGE} holds no {file}; pass --kernel and --initrd instead")]
+    #[error("{package} holds no {file}; pass --kernel and --initrd instead")]
     Contents {
+        /// The package.
+        package: String,
         /// What is missing, by its path in the package.
-        file: &'static str,
+        file: String,
     },
 }
 
 /// A kernel and the initrd for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
-    /// A zImage.
+    /// A zImage, or an Image.
     pub kernel: Vec<u8>,
     /// Debian's initrd; [`Files::initrd_with_shell`] adds emu's to it.
     pub initrd: Vec<u8>,
@@ -92,8 +115,8 @@ pub use guest::command_line;
 /// # Errors
 ///
 /// When neither the cache nor apt has them.
-pub fn obtain() -> Result<Files, Error> {
-    let cache = Cache::locate()?;
+pub fn obtain(port: Port) -> Result<Files, Error> {
+    let cache = Cache::locate(port)?;
     if let Ok(Some(files)) = cache.load() {
         return Ok(files);
     }
@@ -104,7 +127,8 @@ pub fn obtain() -> Result<Files, Error> {
         Ok(None) => {
             fetch::available()?;
             progress.say(&format!(
-                "fetching Debian's kernel ({PACKAGE}) through apt; it is kept for later"
+                "fetching Debian's kernel ({}) through apt; it is kept for later",
+                port.package()
             ));
         }
         Err(damage) => {
@@ -115,7 +139,7 @@ pub fn obtain() -> Result<Files, Error> {
             progress.say(&format!("{damage}; fetching Debian's kernel again"));
         }
     }
-    let files = fetch::fetch(&cache, &progress)?;
+    let files = fetch::fetch(port, &cache, &progress)?;
     cache.store(&files)?;
     progress.finish(&format!("Debian's kernel is kept in {}", cache.path().display()));
     Ok(files)

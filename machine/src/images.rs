@@ -8,11 +8,11 @@ use std::sync::Arc;
 use emu_devices::misc::fw_cfg::key;
 use emu_firmware::boot::{self, Initrd, Memory, Part, Piece, Placement};
 use emu_firmware::fdt::{Blob, Chosen, Node, Patch, ReadError, Region};
-use emu_firmware::identify::FileKind;
+use emu_firmware::identify::{FileKind, Isa};
 use emu_firmware::initrd;
-use emu_firmware::kernel::Kernel;
+use emu_firmware::kernel::{self, Kernel};
 
-use crate::config::{self, Boot, Config};
+use crate::config::{self, Arch, Boot, Config};
 use crate::debian;
 use crate::error::{Error, shown};
 
@@ -106,7 +106,7 @@ pub struct Placed<'a> {
     pub dtb_address: u64,
     /// The device tree blob.
     pub dtb: Vec<u8>,
-    /// Program counter (on ARM, bit 0 set means Thumb) and the first argument registers; none when the CPU starts at its
+    /// Program counter (on 32-bit ARM, bit 0 set means Thumb) and the first argument registers; none when the CPU starts at its
     /// reset vector.
     pub entry: Option<(u64, [u64; 3])>,
 }
@@ -123,7 +123,7 @@ impl Images {
         let payload = match &config.boot {
             Boot::Debian { initrd, append } => Payload::Kernel(debian(config, initrd.as_deref(), append)?),
             Boot::Kernel { kernel, initrd, append } => Payload::Kernel(Start {
-                kernel: Some(read_kernel(kernel)?),
+                kernel: Some(read_kernel(config.arch, kernel)?),
                 initrd: initrd.as_deref().map(read_initrd).transpose()?,
                 command_line: append.clone(),
                 options: [
@@ -132,7 +132,7 @@ impl Images {
                 ],
             }),
             Boot::Firmware { image, handed } => {
-                let image = firmware(image, config.board.flash_bank())?;
+                let image = firmware(config.arch, image, config.board.flash_bank())?;
                 Payload::Firmware(image, handed.as_ref().map(Handed::read).transpose()?)
             }
         };
@@ -221,7 +221,7 @@ impl Images {
                 size: place.size,
             });
         }
-        let entry = Some((layout.entry.into(), layout.registers.map(u64::from)));
+        let entry = Some((layout.entry, layout.registers));
         Ok(Placed {
             pieces: layout.kernel,
             flash: layout.flash,
@@ -328,8 +328,8 @@ fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Start,
             options,
         });
     }
-    let mut files = debian::obtain()?;
-    let kernel = Kernel::parse(std::mem::take(&mut files.kernel));
+    let mut files = debian::obtain(config.arch.architecture().debian())?;
+    let kernel = Kernel::parse(config.arch.architecture().isa(), std::mem::take(&mut files.kernel));
     let kernel = kernel.map_err(|e| Error::Input {
         option: "Debian's kernel".into(),
         reason: e.to_string(),
@@ -348,9 +348,18 @@ fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Start,
     })
 }
 
-fn read_kernel(path: &Path) -> Result<Kernel, Error> {
+fn read_kernel(arch: Arch, path: &Path) -> Result<Kernel, Error> {
     let bytes = read("--kernel", path, MAX_KERNEL)?;
-    Kernel::parse(bytes).map_err(|e| Error::file("--kernel", path, e))
+    let complaint = |e: kernel::Error| match e.fits().and_then(runs) {
+        Some(other) => format!("{e}; --arch {other} runs it"),
+        None => e.to_string(),
+    };
+    Kernel::parse(arch.architecture().isa(), bytes).map_err(|e| Error::file("--kernel", path, complaint(e)))
+}
+
+/// The architecture that runs such kernels.
+fn runs(isa: Isa) -> Option<Arch> {
+    Arch::ALL.iter().copied().find(|arch| arch.architecture().isa() == isa)
 }
 
 fn read_initrd(path: &Path) -> Result<(Vec<u8>, u64), Error> {
@@ -381,14 +390,16 @@ fn device_tree(path: &Path) -> Result<Vec<u8>, Error> {
 }
 
 /// Firmware is machine code without a mark: whatever bears another format's mark is none.
-fn firmware(path: &Path, bank: u64) -> Result<Vec<u8>, Error> {
+fn firmware(arch: Arch, path: &Path, bank: u64) -> Result<Vec<u8>, Error> {
     let bytes = read("--firmware", path, bank)?;
     match FileKind::of(&bytes) {
         FileKind::Unknown => Ok(bytes),
         kind => {
+            let is_ours = kind.isa() == Some(arch.architecture().isa());
             let way = match kind {
                 FileKind::Elf { .. } => "; --kernel takes ELF files, into flash too",
-                FileKind::ArmZImage | FileKind::UImage => "; --kernel takes it",
+                FileKind::UImage => "; --kernel takes it",
+                _ if is_ours => "; --kernel takes it",
                 _ => "",
             };
             let reason = format!("not firmware (raw code for the reset vector) but {kind}{way}");
@@ -441,6 +452,7 @@ mod tests {
         }];
         let linux = Start {
             kernel: Some(Kernel::Program(Program {
+                isa: Isa::Arm,
                 segments,
                 entry: 0x4000_8000,
                 linux: Some(LinuxKernel {

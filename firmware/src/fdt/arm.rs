@@ -76,6 +76,8 @@ pub struct Platform<'a> {
     pub memory: Region,
     /// `compatible` of the CPUs, such as `arm,cortex-a15`.
     pub cpu: &'a str,
+    /// They have 64-bit registers.
+    pub wide: bool,
     /// Affinity (MPIDR bits 23:0) of each CPU.
     pub affinities: &'a [u32],
     /// How PSCI is called.
@@ -104,7 +106,7 @@ impl Platform<'_> {
         root = root
             .child(memory(self.memory))
             .child(self.cpus())
-            .child(psci(self.psci))
+            .child(psci(self.psci, self.wide))
             .child(clock());
         root.children.extend(self.devices.iter().cloned());
         root
@@ -120,7 +122,7 @@ impl Platform<'_> {
                 .with("compatible", self.cpu)
                 .with("reg", affinity)
                 .with("phandle", phandle);
-            if self.affinities.len() > 1 {
+            if self.affinities.len() > 1 || self.wide {
                 cpu = cpu.with("enable-method", "psci");
             }
             cpus = cpus.child(cpu);
@@ -138,8 +140,10 @@ pub fn memory(place: Region) -> Node {
         .with("reg", cells)
 }
 
-/// PSCI with its 32-bit function numbers (DEN 0022, section 5), which version 0.1 has no standard for.
-pub fn psci(conduit: Conduit) -> Node {
+/// PSCI with its function numbers (DEN 0022, section 5), which version 0.1 has no standard for: those that take 32-bit
+/// arguments, or 64-bit ones where there are such.
+pub fn psci(conduit: Conduit, wide: bool) -> Node {
+    let address = if wide { 1 << 30 } else { 0 };
     let method = match conduit {
         Conduit::Hvc => "hvc",
         Conduit::Smc => "smc",
@@ -147,9 +151,9 @@ pub fn psci(conduit: Conduit) -> Node {
     Node::new("psci")
         .with("compatible", ["arm,psci-1.0", "arm,psci-0.2", "arm,psci"].as_slice())
         .with("method", method)
-        .with("cpu_suspend", 0x8400_0001)
+        .with("cpu_suspend", 0x8400_0001 | address)
         .with("cpu_off", 0x8400_0002)
-        .with("cpu_on", 0x8400_0003)
+        .with("cpu_on", 0x8400_0003 | address)
         .with("migrate", 0x8400_0005)
 }
 
@@ -164,14 +168,14 @@ fn clock() -> Node {
 }
 
 /// The generic timer: its secure, non-secure, virtual and hypervisor private interrupts, for `cpus` CPUs.
-pub fn timer(ppis: [u32; 4], cpus: u32) -> Node {
+pub fn timer(compatible: &[&str], ppis: [u32; 4], cpus: u32) -> Node {
     let lines = ppis.map(|n| Interrupt::Ppi {
         n,
         trigger: Trigger::LevelHigh,
         cpus,
     });
     Node::new("timer")
-        .with("compatible", "arm,armv7-timer")
+        .with("compatible", compatible)
         .flag("always-on")
         .interrupts(&lines)
 }
@@ -254,7 +258,7 @@ mod tests {
     fn virt() -> Platform<'static> {
         let spi = |n| Interrupt::Spi(n, Trigger::LevelHigh);
         let mut devices = vec![
-            timer([13, 14, 11, 10], 1),
+            timer(&["arm,armv7-timer"], [13, 14, 11, 10], 1),
             gic_v2(Region::new(0x0800_0000, 0x1_0000), Region::new(0x0801_0000, 0x1_0000)),
             pl011(Region::new(0x0900_0000, 0x1000), spi(1)),
             pl031(Region::new(0x0901_0000, 0x1000), spi(2)),
@@ -272,6 +276,7 @@ mod tests {
             name: "linux,dummy-virt",
             memory: Region::new(0x4000_0000, 0x4000_0000),
             cpu: "arm,cortex-a15",
+            wide: false,
             affinities: &[0],
             psci: Conduit::Hvc,
             chosen: Chosen {
@@ -348,6 +353,25 @@ mod tests {
             blob.property("/cpus/cpu-map/socket0/cluster0/core2", "cpu"),
             Some([0, 0, 0x81, 2].as_slice())
         );
+    }
+
+    #[test]
+    fn a_cpu_of_64_bits_starts_through_psci_with_64_bit_arguments() {
+        let platform = Platform {
+            cpu: "arm,cortex-a57",
+            wide: true,
+            ..virt()
+        };
+
+        let blob = platform.tree().to_blob().unwrap();
+        let blob = Blob::parse(&blob).unwrap();
+
+        assert_eq!(
+            blob.property("/cpus/cpu@0", "enable-method"),
+            Some(b"psci\0".as_slice())
+        );
+        assert_eq!(blob.property("/psci", "cpu_on"), Some([0xc4, 0, 0, 3].as_slice()));
+        assert_eq!(blob.property("/psci", "cpu_off"), Some([0x84, 0, 0, 2].as_slice()));
     }
 
     #[test]

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use emu_devices::bus::{CpuLine, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
+use emu_firmware::identify::Isa;
 use emu_frontend_arm::a64::{A64, Features};
 use emu_jit::engine::Accel;
 
 use super::disassembly::A64Disassembler;
 use super::language::A64Language;
-use super::tree;
+use super::tree::{self, CpuKind};
 use crate::arch::{Architecture, CpuWiring, Fitting, Language};
 use crate::board::{Board, Interrupts};
 use crate::cpus::Cpus;
+use crate::debian::Port;
 use crate::processor::Processor;
 
 /// AArch64.
@@ -22,6 +24,17 @@ pub struct Aarch64;
 const MAX: &str = "max";
 
 impl Architecture for Aarch64 {
+    fn isa(&self) -> Isa {
+        Isa::Aarch64
+    }
+
+    fn debian(&self) -> Port {
+        Port {
+            name: "arm64",
+            kernel: "linux",
+        }
+    }
+
     fn models(&self) -> Vec<&'static str> {
         vec![MAX]
     }
@@ -43,7 +56,13 @@ impl Architecture for Aarch64 {
     }
 
     fn tree(&self, board: &Board, fitting: Fitting, chosen: Chosen) -> Node {
-        tree::tree(board, fitting, "arm,armv8", chosen)
+        let kind = CpuKind {
+            compatible: "arm,armv8",
+            timer: &["arm,armv8-timer", "arm,armv7-timer"],
+            pmu: None,
+            wide: true,
+        };
+        tree::tree(board, fitting, &kind, chosen)
     }
 
     fn language(&self, model: &str) -> Option<Box<dyn Language>> {

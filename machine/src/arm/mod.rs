@@ -18,6 +18,7 @@ use std::sync::Arc;
 use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
 use emu_devices::irq::gicv2::GicV2;
 use emu_firmware::fdt::{Chosen, Node};
+use emu_firmware::identify::Isa;
 use emu_frontend_arm::platform::{FIQ, IRQ};
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::sys::timer::program_all;
@@ -27,12 +28,14 @@ use emu_jit::engine::{Accel, Vcpu};
 use crate::arch::{Architecture, CpuWiring, Fitting, Language};
 use crate::board::{Board, Interrupts};
 use crate::cpus::Cpus;
+use crate::debian::Port;
 use crate::processor::{Processor, Start};
 use crate::soft::Core;
 use disassembly::Disassembler;
 use language::ArmLanguage;
 use platform::ArmPlatform;
 use trace::ArmTracer;
+use tree::CpuKind;
 
 pub use aarch64::Aarch64;
 
@@ -53,6 +56,17 @@ fn interrupts(wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
 }
 
 impl Architecture for Arm32 {
+    fn isa(&self) -> Isa {
+        Isa::Arm
+    }
+
+    fn debian(&self) -> Port {
+        Port {
+            name: "armhf",
+            kernel: "vmlinuz",
+        }
+    }
+
     fn models(&self) -> Vec<&'static str> {
         MODELS.iter().map(|model| model.name).collect()
     }
@@ -88,7 +102,14 @@ impl Architecture for Arm32 {
 
     fn tree(&self, board: &Board, fitting: Fitting, chosen: Chosen) -> Node {
         let compatible = model::find(fitting.model).map_or("arm,armv7", |model| model.compatible);
-        tree::tree(board, fitting, compatible, chosen)
+        let pmu = format!("{compatible}-pmu");
+        let kind = CpuKind {
+            compatible,
+            timer: &["arm,armv7-timer"],
+            pmu: Some(&pmu),
+            wide: false,
+        };
+        tree::tree(board, fitting, &kind, chosen)
     }
 
     fn language(&self, model: &str) -> Option<Box<dyn Language>> {

@@ -54,8 +54,20 @@ pub fn console(board: &Board) -> Option<String> {
     Some(format!("/{}", node.name))
 }
 
-/// The device tree, with what the boot loader says. `compatible` is the CPUs' name in it.
-pub fn tree(board: &Board, fitting: Fitting, compatible: &str, chosen: Chosen) -> Node {
+/// What the device tree says of the CPUs.
+pub struct CpuKind<'a> {
+    /// Their name.
+    pub compatible: &'a str,
+    /// That of their timers, the best first.
+    pub timer: &'a [&'a str],
+    /// That of their performance monitors, if they have some.
+    pub pmu: Option<&'a str>,
+    /// They have 64-bit registers.
+    pub wide: bool,
+}
+
+/// The device tree, with what the boot loader says.
+pub fn tree(board: &Board, fitting: Fitting, kind: &CpuKind, chosen: Chosen) -> Node {
     let cpus = fitting.cpus;
     let ppi = |n| Interrupt::Ppi {
         n,
@@ -68,17 +80,16 @@ pub fn tree(board: &Board, fitting: Fitting, compatible: &str, chosen: Chosen) -
         private::VIRTUAL_TIMER,
         private::HYP_TIMER,
     ];
-    let mut devices = vec![
-        arm::timer(timers, cpus),
-        arm::pmu(&format!("{compatible}-pmu"), ppi(private::PMU)),
-    ];
+    let mut devices = vec![arm::timer(kind.timer, timers, cpus)];
+    devices.extend(kind.pmu.map(|compatible| arm::pmu(compatible, ppi(private::PMU))));
     devices.extend(board.devices.iter().flat_map(|fitted| nodes(fitted, board)));
     let affinities: Vec<u32> = (0..cpus).collect();
     let serial0 = console(board);
     let platform = Platform {
         name: board.compatible,
         memory: board.ram(fitting.memory),
-        cpu: compatible,
+        cpu: kind.compatible,
+        wide: kind.wide,
         affinities: &affinities,
         psci: Conduit::Hvc,
         chosen,

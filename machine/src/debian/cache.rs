@@ -1,8 +1,8 @@
 //! Debian's files in the user's cache folder (XDG Base Directory Specification).
 //!
-//! `emu/debian-12-armhf/` holds the kernel, the initrd and a manifest with their sizes and checksums. It comes into
+//! `emu/debian-12-PORT/` (armhf, arm64) holds the kernel, the initrd and a manifest with their sizes and checksums. It comes into
 //! being by renaming a finished folder, so that it is whole whenever emu is killed; one emu at a time makes it, under a
-//! lock on `emu/debian-12-armhf.lock`.
+//! lock on `emu/debian-12-PORT.lock`.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -12,9 +12,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, Files};
+use super::{Error, Files, Port};
 
-const NAME: &str = "debian-12-armhf";
 const KERNEL: &str = "vmlinuz";
 const INITRD: &str = "initrd.gz";
 const MANIFEST: &str = "manifest.json";
@@ -25,6 +24,7 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug)]
 pub struct Cache {
     root: PathBuf,
+    port: Port,
 }
 
 /// Why what is in the cache cannot be used.
@@ -71,19 +71,30 @@ pub struct Lock {
 
 impl Cache {
     /// The cache by the environment: `$XDG_CACHE_HOME`, if it is an absolute path, or else `$HOME/.cache`.
-    pub fn locate() -> Result<Self, Error> {
-        Self::by_environment(std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
+    pub fn locate(port: Port) -> Result<Self, Error> {
+        Self::by_environment(port, std::env::var_os("XDG_CACHE_HOME"), std::env::var_os("HOME"))
     }
 
-    fn by_environment(cache: Option<OsString>, home: Option<OsString>) -> Result<Self, Error> {
+    fn by_environment(port: Port, cache: Option<OsString>, home: Option<OsString>) -> Result<Self, Error> {
         let absolute = |path: Option<OsString>| path.map(PathBuf::from).filter(|path| path.is_absolute());
         let base = absolute(cache).or_else(|| absolute(home).map(|home| home.join(".cache")));
-        base.map(|base| Self { root: base.join("emu") }).ok_or(Error::NoCache)
+        let root = base.map(|base| base.join("emu")).ok_or(Error::NoCache)?;
+        Ok(Self { root, port })
+    }
+
+    /// The name of the folder that holds the files.
+    fn name(&self) -> String {
+        format!("debian-12-{}", self.port.name)
+    }
+
+    /// What names of folders start with that are there while files are made.
+    fn scratch_name(&self) -> String {
+        format!("debian-fetch-{}-", self.port.name)
     }
 
     /// The folder that holds the files.
     pub fn path(&self) -> PathBuf {
-        self.root.join(NAME)
+        self.root.join(self.name())
     }
 
     /// The files, if they are there; they are checked against the manifest.
@@ -128,7 +139,7 @@ impl Cache {
     /// removes what a killed emu left behind.
     pub fn lock(&self, waiting: impl FnOnce()) -> Result<Lock, Error> {
         fs::create_dir_all(&self.root).map_err(unwritable(&self.root))?;
-        let path = self.root.join(format!("{NAME}.lock"));
+        let path = self.root.join(format!("{}.lock", self.name()));
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -146,7 +157,7 @@ impl Cache {
         let entries = fs::read_dir(&self.root).map_err(unwritable(&self.root))?;
         for entry in entries
             .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(SCRATCH))
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&self.scratch_name()))
         {
             // What is left may belong to an apt that outlived its emu; a name is never used twice.
             let _ = fs::remove_dir_all(entry.path());
@@ -160,7 +171,9 @@ impl Cache {
             .elapsed()
             .unwrap_or_default()
             .as_nanos();
-        let path = self.root.join(format!("{SCRATCH}{}-{now}", std::process::id()));
+        let path = self
+            .root
+            .join(format!("{}{}-{now}", self.scratch_name(), std::process::id()));
         fs::create_dir(&path).map_err(unwritable(&path))?;
         Ok(Scratch { path })
     }
@@ -187,8 +200,6 @@ impl Cache {
         }
     }
 }
-
-const SCRATCH: &str = "debian-fetch-";
 
 /// A folder that goes when this is dropped.
 #[derive(Debug)]
@@ -220,6 +231,11 @@ pub fn unwritable(path: &Path) -> impl FnOnce(io::Error) -> Error {
 mod tests {
     use super::*;
 
+    const ARMHF: Port = Port {
+        name: "armhf",
+        kernel: "vmlinuz",
+    };
+
     /// A cache in a folder of its own.
     struct Folder(PathBuf);
 
@@ -231,7 +247,10 @@ mod tests {
         }
 
         fn cache(&self) -> Cache {
-            Cache { root: self.0.clone() }
+            Cache {
+                root: self.0.clone(),
+                port: ARMHF,
+            }
         }
     }
 
@@ -251,7 +270,7 @@ mod tests {
     #[test]
     fn the_environment_says_where() {
         let at = |cache: Option<&str>, home: Option<&str>| {
-            Cache::by_environment(cache.map(Into::into), home.map(Into::into))
+            Cache::by_environment(ARMHF, cache.map(Into::into), home.map(Into::into))
                 .map(|cache| cache.path())
                 .ok()
         };
@@ -281,6 +300,26 @@ mod tests {
             .collect();
         left.sort();
         assert_eq!(left, ["debian-12-armhf", "debian-12-armhf.lock"]);
+    }
+
+    #[test]
+    fn one_port_leaves_anothers_files_and_work_alone() {
+        let folder = Folder::new("ports");
+        let (armhf, arm64) = (
+            folder.cache(),
+            Cache {
+                port: Port { name: "arm64", ..ARMHF },
+                ..folder.cache()
+            },
+        );
+        let _held = armhf.lock(|| ()).unwrap();
+        armhf.store(&files()).unwrap();
+        let work = armhf.scratch().unwrap();
+
+        let _other = arm64.lock(|| panic!("it waits")).unwrap();
+
+        assert!(work.path.exists() && matches!(arm64.load(), Ok(None)));
+        assert_eq!(armhf.load().unwrap(), Some(files()));
     }
 
     #[test]
@@ -345,6 +384,7 @@ mod tests {
 
         let error = Cache {
             root: folder.0.join("emu"),
+            port: ARMHF,
         }
         .lock(|| ())
         .unwrap_err()

@@ -8,12 +8,11 @@ use std::process::{Command, Stdio};
 
 use super::cache::{Cache, Scratch, unwritable};
 use super::progress::Progress;
-use super::{Error, Files, PACKAGE};
+use super::{Error, Files, Port};
 
 const APT: &str = "apt-get";
 const DPKG: &str = "dpkg";
-const KERNEL: &str = "usr/lib/debian-installer/images/12/armhf/text/debian-installer/armhf/vmlinuz";
-const INITRD: &str = "usr/lib/debian-installer/images/12/armhf/text/debian-installer/armhf/initrd.gz";
+const INITRD: &str = "initrd.gz";
 
 /// Where packages come from on a system of another release than the package's.
 const BOOKWORM: &str = "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] \
@@ -41,29 +40,37 @@ const NO_HOOKS: &str = "#clear APT::Update::Pre-Invoke;\n\
                         #clear APT::Update::Post-Invoke-Success;\n";
 
 /// Fetches the package and takes the files out of it, for whoever holds the cache's lock.
-pub fn fetch(cache: &Cache, progress: &Progress) -> Result<Files, Error> {
+pub fn fetch(port: Port, cache: &Cache, progress: &Progress) -> Result<Files, Error> {
     let scratch = cache.scratch()?;
-    let package = download(&scratch, progress)?;
+    let package = download(port, &scratch, progress)?;
     progress.step("unpacking");
     let tree = scratch.path.join("tree");
     let mut dpkg = Command::new(DPKG);
     let unpacked = run(dpkg.arg("-x").arg(package).arg(&tree), DPKG, &scratch, progress)?;
     if !unpacked.succeeded {
         return Err(Error::Failed {
+            package: port.package(),
             program: DPKG,
             reason: unpacked.complaint(),
         });
     }
-    let read = |file| fs::read(tree.join(file)).map_err(|_| Error::Contents { file });
+    let read = |name| {
+        let file = port.file(name);
+        let missing = |_| Error::Contents {
+            package: port.package(),
+            file: file.clone(),
+        };
+        fs::read(tree.join(&file)).map_err(missing)
+    };
     Ok(Files {
-        kernel: read(KERNEL)?,
+        kernel: read(port.kernel)?,
         initrd: read(INITRD)?,
     })
 }
 
 /// The package's file, from the system's sources or else from Debian's own.
-fn download(scratch: &Scratch, progress: &Progress) -> Result<PathBuf, Error> {
-    let apt = Apt::new(scratch)?;
+fn download(port: Port, scratch: &Scratch, progress: &Progress) -> Result<PathBuf, Error> {
+    let apt = Apt::new(port, scratch)?;
     let system = apt.attempt(&[], progress)?;
     let failure = match system {
         Attempt::Got(package) => return Ok(package),
@@ -95,12 +102,13 @@ enum Attempt {
 
 /// apt with folders of its own.
 struct Apt<'a> {
+    port: Port,
     scratch: &'a Scratch,
     options: Vec<String>,
 }
 
 impl<'a> Apt<'a> {
-    fn new(scratch: &'a Scratch) -> Result<Self, Error> {
+    fn new(port: Port, scratch: &'a Scratch) -> Result<Self, Error> {
         let folder = |name: &str| scratch.path.join(name);
         for name in ["state/lists/partial", "cache/archives/partial", "package"] {
             fs::create_dir_all(folder(name)).map_err(unwritable(&folder(name)))?;
@@ -122,7 +130,7 @@ impl<'a> Apt<'a> {
             "Acquire::https::Timeout=20".to_owned(),
             "APT::Status-Fd=1".to_owned(),
         ];
-        Ok(Self { scratch, options })
+        Ok(Self { port, scratch, options })
     }
 
     fn command(&self, sources: &[String], words: &[&str]) -> Command {
@@ -141,12 +149,17 @@ impl<'a> Apt<'a> {
     }
 
     fn attempt(&self, sources: &[String], progress: &Progress) -> Result<Attempt, Error> {
-        let failed = |reason| Error::Failed { program: APT, reason };
+        let package = self.port.package();
+        let failed = |reason| Error::Failed {
+            package: package.clone(),
+            program: APT,
+            reason,
+        };
         progress.step("reading package lists");
         let update = run(&mut self.command(sources, &["update"]), APT, self.scratch, progress)?;
         progress.step("fetching Debian's kernel");
         let download = run(
-            &mut self.command(sources, &["download", PACKAGE]),
+            &mut self.command(sources, &["download", &package]),
             APT,
             self.scratch,
             progress,
