@@ -61,8 +61,8 @@ pub enum FirmwareResult {
 /// What a semihosting call did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SemihostingResult {
-    /// It returned this value for r0.
-    Return(u32),
+    /// It returned this value for the first register, of which AArch32's takes the low half.
+    Return(u64),
     /// It waits for the host: the CPU looks at interrupts, then makes the call again.
     Wait,
     /// The vCPU stops.
@@ -79,15 +79,16 @@ pub trait Platform: Send {
     fn pending(&self) -> u32;
     /// HVC or SMC with the first four registers; `wide` from AArch64 state.
     fn firmware_call(&mut self, conduit: Conduit, args: [u64; 4], wide: bool) -> FirmwareResult;
-    /// A semihosting call (Arm, Semihosting for AArch32 and AArch64): its operation, its parameter, and the physical address
-    /// of a byte of the caller's memory. Comes where [`Arm::semihosting`] says so; the default host knows no operation.
+    /// A semihosting call (Arm, Semihosting for AArch32 and AArch64): its operation and its parameter, `wide` from AArch64
+    /// state; and the physical address of a byte of the caller's memory. Comes where [`Arm::semihosting`] says so; the default
+    /// host knows no operation.
     fn semihosting(
         &mut self,
-        _operation: u32,
-        _parameter: u32,
-        _physical: &mut dyn FnMut(u32) -> Option<u64>,
+        _args: [u64; 2],
+        _wide: bool,
+        _physical: &mut dyn FnMut(u64) -> Option<u64>,
     ) -> SemihostingResult {
-        SemihostingResult::Return(u32::MAX)
+        SemihostingResult::Return(u64::MAX)
     }
     /// Which CPU of the machine this is: MPIDR's affinity level 0, with four (or more) CPUs in a cluster.
     fn cpu_index(&self) -> u32;

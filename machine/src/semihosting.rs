@@ -52,13 +52,13 @@ mod sys {
 }
 
 /// ADP_Stopped_ApplicationExit: the reason of an exit in order.
-const APPLICATION_EXIT: u32 = 0x2_0026;
+const APPLICATION_EXIT: u64 = 0x2_0026;
 /// What an operation that failed returns.
-const FAILED: u32 = u32::MAX;
+const FAILED: u64 = u64::MAX;
 /// Longest name of a file, in bytes.
-const NAME: u32 = 4096;
+const NAME: u64 = 4096;
 /// Bytes of a page: what is moved at once.
-const PAGE: u32 = 4096;
+const PAGE: u64 = 4096;
 /// How long a call waits for the console before the CPU looks at interrupts.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// How often a console without room is looked at.
@@ -78,8 +78,8 @@ pub struct SemihostingConfig {
 /// What a call did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// It returned this.
-    Return(u32),
+    /// It returned this, of which a 32-bit register takes the low half.
+    Return(u64),
     /// It is to be made again.
     Wait,
     /// The program has ended: the run ends.
@@ -129,7 +129,7 @@ struct Inner {
     files: Files,
     errno: u32,
     /// A call that waits for the console, and how much of its output is shown.
-    waiting: Option<(Call, u32)>,
+    waiting: Option<(Call, u64)>,
 }
 
 /// What a saved machine knows of it.
@@ -138,7 +138,7 @@ struct State {
     files: Vec<Option<SavedFile>>,
     errno: u32,
     #[serde(deserialize_with = "Option::deserialize")]
-    waiting: Option<(Call, u32)>,
+    waiting: Option<(Call, u64)>,
 }
 
 /// A call, by what is the same when it comes again.
@@ -147,13 +147,23 @@ struct Call {
     cpu: usize,
     operation: u32,
     /// Its parameter.
-    at: u32,
+    at: u64,
 }
 
-/// A caller's memory.
-struct Caller<'a> {
+/// Who makes a call, as its CPU has it.
+pub struct Caller<'a> {
+    /// The CPU's number.
+    pub cpu: usize,
+    /// It is in AArch64 state: words, in registers and in memory, have 64 bits.
+    pub wide: bool,
+    /// The physical address of a byte of the caller's memory.
+    pub physical: &'a mut dyn FnMut(u64) -> Option<u64>,
+}
+
+/// A call that is being served.
+struct Served<'a, 'b> {
     host: &'a Semihosting,
-    physical: &'a mut dyn FnMut(u32) -> Option<u64>,
+    caller: &'a mut Caller<'b>,
 }
 
 impl Semihosting {
@@ -210,16 +220,17 @@ impl Semihosting {
         Ok(())
     }
 
-    /// A call of CPU number `cpu`, with its operation and parameter. `physical` tells the physical address of a byte of the
-    /// caller's memory.
-    pub fn call(&self, cpu: usize, [operation, at]: [u32; 2], physical: &mut dyn FnMut(u32) -> Option<u64>) -> Done {
-        let mut caller = Caller { host: self, physical };
+    /// A call, with its operation and parameter: what the first two registers hold.
+    pub fn call(&self, [operation, at]: [u64; 2], caller: &mut Caller) -> Done {
+        let (operation, cpu, wide) = (operation as u32, caller.cpu, caller.wide);
+        let mut caller = Served { host: self, caller };
         match operation {
-            sys::EXIT => {
-                self.exit(u32::from(at != APPLICATION_EXIT));
+            sys::EXIT if !wide => {
+                self.exit(u64::from(at != APPLICATION_EXIT));
                 return Done::Exit;
             }
-            sys::EXIT_EXTENDED => {
+            // With 64-bit registers both have a parameter block.
+            sys::EXIT | sys::EXIT_EXTENDED => {
                 let block = caller.words::<2>(at);
                 self.exit(match block {
                     Ok([APPLICATION_EXIT, status]) => status,
@@ -241,19 +252,20 @@ impl Semihosting {
     }
 
     /// The program has ended with `status`: that of the run is its low byte, and not success if it is not.
-    fn exit(&self, status: u32) {
+    fn exit(&self, status: u64) {
         let low = status as u8;
         let status = if low == 0 && status != 0 { 1 } else { low };
         // Nobody listens any more when the machine has already ended.
         let _ = self.around.events.send(Event::Exited(status));
     }
 
-    fn serve(&self, call: Call, caller: &mut Caller) -> Result<u32, Stop> {
+    fn serve(&self, call: Call, caller: &mut Served) -> Result<u64, Stop> {
         let at = call.at;
         match call.operation {
             sys::OPEN => {
                 let [name, mode, length] = caller.words(at)?;
                 let name = caller.name(name, length)?;
+                let mode = u32::try_from(mode).map_err(|_| Errno::INVAL)?;
                 Ok(self.inner().files.open(&name, mode)?)
             }
             sys::CLOSE => {
@@ -277,7 +289,8 @@ impl Semihosting {
             }
             sys::ISERROR => {
                 let [status] = caller.words(at)?;
-                Ok(u32::from((status as i32) < 0))
+                let sign = if caller.caller.wide { 63 } else { 31 };
+                Ok(status >> sign)
             }
             sys::ISTTY => {
                 let [handle] = caller.words(at)?;
@@ -290,7 +303,12 @@ impl Semihosting {
             sys::FLEN => {
                 let [handle] = caller.words(at)?;
                 let length = self.inner().files.get(handle)?.len()?;
-                Ok(u32::try_from(length).map_err(|_| Errno::FBIG)?)
+                let most = if caller.caller.wide {
+                    i64::MAX as u64
+                } else {
+                    u32::MAX.into()
+                };
+                Ok(Some(length).filter(|&length| length <= most).ok_or(Errno::FBIG)?)
             }
             sys::TMPNAM => caller.temporary_name(at),
             sys::REMOVE => {
@@ -303,12 +321,10 @@ impl Semihosting {
                 let (from, to) = (caller.name(from, from_length)?, caller.name(to, to_length)?);
                 Ok(self.inner().files.rename(&from, &to).map(|()| 0)?)
             }
-            sys::CLOCK => Ok((self.around.clock.now_ns() / 10_000_000) as u32),
-            sys::TIME => Ok(SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0, |t| t.as_secs() as u32)),
+            sys::CLOCK => Ok(self.around.clock.now_ns() / 10_000_000),
+            sys::TIME => Ok(SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs())),
             sys::SYSTEM => Err(Errno::PERM.into()),
-            sys::ERRNO => Ok(self.inner().errno),
+            sys::ERRNO => Ok(self.inner().errno.into()),
             sys::GET_CMDLINE => caller.command_line(at),
             sys::HEAPINFO => caller.heap(at),
             sys::ELAPSED => {
@@ -327,7 +343,7 @@ impl Semihosting {
 
     /// Shows what the console has room for of a call's output; waits for room. `chunk` gives the output from an offset on,
     /// nothing at its end.
-    fn show(&self, call: Call, mut chunk: impl FnMut(u32) -> Result<Vec<u8>, Errno>) -> Result<(), Stop> {
+    fn show(&self, call: Call, mut chunk: impl FnMut(u64) -> Result<Vec<u8>, Errno>) -> Result<(), Stop> {
         let end = Instant::now() + PATIENCE;
         let mut shown = self.inner().resume(call);
         loop {
@@ -336,7 +352,7 @@ impl Semihosting {
                 return Ok(());
             }
             let count = self.around.console.write(&bytes);
-            shown += count as u32;
+            shown += count as u64;
             if count < bytes.len() {
                 if Instant::now() >= end {
                     self.inner().waiting = Some((call, shown));
@@ -370,22 +386,33 @@ impl Semihosting {
 
 impl Inner {
     /// How much of this call's output is shown already, if it comes again.
-    fn resume(&mut self, call: Call) -> u32 {
+    fn resume(&mut self, call: Call) -> u64 {
         let waiting = self.waiting.take_if(|(its, _)| *its == call);
         waiting.map_or(0, |(_, shown)| shown)
     }
 }
 
-impl Caller<'_> {
+impl Served<'_, '_> {
+    /// The address so many bytes from another.
+    fn address(&self, at: u64, offset: u64) -> u64 {
+        let mask = if self.caller.wide { u64::MAX } else { 0xffff_ffff };
+        at.wrapping_add(offset) & mask
+    }
+
+    /// Bytes of a word.
+    fn word(&self) -> u64 {
+        if self.caller.wide { 8 } else { 4 }
+    }
+
     /// Does `part` to each piece of the caller's memory that is on one page: its physical address, and where it is in the
     /// whole.
-    fn pieces(&mut self, at: u32, length: usize, mut part: impl FnMut(u64, Range<usize>) -> bool) -> Result<(), Errno> {
+    fn pieces(&mut self, at: u64, length: usize, mut part: impl FnMut(u64, Range<usize>) -> bool) -> Result<(), Errno> {
         let mut done = 0;
         while done < length {
-            let va = at.wrapping_add(done as u32);
+            let va = self.address(at, done as u64);
             let here = (PAGE - va % PAGE) as usize;
             let end = length.min(done + here);
-            let physical = (self.physical)(va).ok_or(Errno::FAULT)?;
+            let physical = (self.caller.physical)(va).ok_or(Errno::FAULT)?;
             if !part(physical, done..end) {
                 return Err(Errno::FAULT);
             }
@@ -394,7 +421,7 @@ impl Caller<'_> {
         Ok(())
     }
 
-    fn fill(&mut self, at: u32, bytes: &mut [u8]) -> Result<(), Errno> {
+    fn fill(&mut self, at: u64, bytes: &mut [u8]) -> Result<(), Errno> {
         let space = self.host.around.space.clone();
         self.pieces(at, bytes.len(), |physical, range| {
             let piece = bytes.get_mut(range);
@@ -402,7 +429,7 @@ impl Caller<'_> {
         })
     }
 
-    fn put(&mut self, at: u32, bytes: &[u8]) -> Result<(), Errno> {
+    fn put(&mut self, at: u64, bytes: &[u8]) -> Result<(), Errno> {
         let memory = self.host.around.memory.clone();
         self.pieces(at, bytes.len(), |physical, range| {
             let piece = bytes.get(range);
@@ -410,22 +437,38 @@ impl Caller<'_> {
         })
     }
 
-    fn bytes<const N: usize>(&mut self, at: u32) -> Result<[u8; N], Errno> {
+    fn bytes<const N: usize>(&mut self, at: u64) -> Result<[u8; N], Errno> {
         let mut bytes = [0; N];
         self.fill(at, &mut bytes)?;
         Ok(bytes)
     }
 
     /// The words of a call's parameter block.
-    fn words<const N: usize>(&mut self, at: u32) -> Result<[u32; N], Errno> {
+    fn words<const N: usize>(&mut self, at: u64) -> Result<[u64; N], Errno> {
         let mut words = [0; N];
         for (word, n) in words.iter_mut().zip(0..) {
-            *word = u32::from_le_bytes(self.bytes(at.wrapping_add(4 * n))?);
+            let mut bytes = [0; 8];
+            let length = self.word() as usize;
+            self.fill(
+                self.address(at, self.word() * n),
+                bytes.get_mut(..length).unwrap_or_default(),
+            )?;
+            *word = u64::from_le_bytes(bytes);
         }
         Ok(words)
     }
 
-    fn name(&mut self, at: u32, length: u32) -> Result<Vec<u8>, Errno> {
+    /// Writes word number `n` of a block.
+    fn put_word(&mut self, at: u64, n: u64, value: u64) -> Result<(), Errno> {
+        let bytes = value.to_le_bytes();
+        let length = self.word() as usize;
+        self.put(
+            self.address(at, self.word() * n),
+            bytes.get(..length).unwrap_or_default(),
+        )
+    }
+
+    fn name(&mut self, at: u64, length: u64) -> Result<Vec<u8>, Errno> {
         if length > NAME {
             return Err(Errno::NAMETOOLONG);
         }
@@ -435,7 +478,7 @@ impl Caller<'_> {
     }
 
     /// A piece of memory, at most `most` bytes and to the end of a page.
-    fn piece(&mut self, at: u32, most: u32) -> Result<Vec<u8>, Errno> {
+    fn piece(&mut self, at: u64, most: u64) -> Result<Vec<u8>, Errno> {
         let mut bytes = vec![0; most.min(PAGE - at % PAGE) as usize];
         self.fill(at, &mut bytes)?;
         Ok(bytes)
@@ -445,28 +488,28 @@ impl Caller<'_> {
     fn show_string(&mut self, call: Call) -> Result<(), Stop> {
         let host = self.host;
         host.show(call, |shown| {
-            let mut bytes = self.piece(call.at.wrapping_add(shown), PAGE)?;
+            let mut bytes = self.piece(self.address(call.at, shown), PAGE)?;
             bytes.truncate(bytes.iter().position(|&b| b == 0).unwrap_or(bytes.len()));
             Ok(bytes)
         })
     }
 
     /// SYS_WRITE: how many bytes were not written.
-    fn write(&mut self, call: Call) -> Result<u32, Stop> {
+    fn write(&mut self, call: Call) -> Result<u64, Stop> {
         let [handle, at, length] = self.words(call.at)?;
         let host = self.host;
         if matches!(host.inner().files.get(handle)?, Open::Output) {
             host.show(call, |shown| {
-                self.piece(at.wrapping_add(shown), length.saturating_sub(shown))
+                self.piece(self.address(at, shown), length.saturating_sub(shown))
             })?;
             return Ok(0);
         }
         let mut done = 0;
         while done < length {
-            let bytes = self.piece(at.wrapping_add(done), length - done)?;
+            let bytes = self.piece(self.address(at, done), length - done)?;
             match host.inner().files.get(handle)?.write(&bytes) {
                 Ok(0) => break,
-                Ok(count) => done += count as u32,
+                Ok(count) => done += count as u64,
                 Err(error) if done == 0 => return Err(error.into()),
                 Err(error) => {
                     host.inner().errno = error.raw_os_error() as u32;
@@ -478,7 +521,7 @@ impl Caller<'_> {
     }
 
     /// SYS_READ: how many bytes were not read; all of them at the end.
-    fn read(&mut self, at: u32) -> Result<u32, Stop> {
+    fn read(&mut self, at: u64) -> Result<u64, Stop> {
         let [handle, at, length] = self.words(at)?;
         let host = self.host;
         if matches!(host.inner().files.get(handle)?, Open::Input) {
@@ -486,7 +529,7 @@ impl Caller<'_> {
             let count = if bytes.is_empty() { 0 } else { host.typed(&mut bytes)? };
             bytes.truncate(count);
             self.put(at, &bytes)?;
-            return Ok(length - count as u32);
+            return Ok(length - count as u64);
         }
         let mut done = 0;
         while done < length {
@@ -496,17 +539,17 @@ impl Caller<'_> {
                 break;
             }
             bytes.truncate(count);
-            self.put(at.wrapping_add(done), &bytes)?;
-            done += count as u32;
+            self.put(self.address(at, done), &bytes)?;
+            done += count as u64;
         }
         Ok(length - done)
     }
 
     /// SYS_TMPNAM: a name of the folder's that is the identifier's own.
-    fn temporary_name(&mut self, at: u32) -> Result<u32, Stop> {
+    fn temporary_name(&mut self, at: u64) -> Result<u64, Stop> {
         let [buffer, identifier, length] = self.words(at)?;
         let name = format!("tmp{:03}\0", identifier & 0xff);
-        if (length as usize) < name.len() {
+        if length < name.len() as u64 {
             return Err(Errno::RANGE.into());
         }
         self.put(buffer, name.as_bytes())?;
@@ -514,25 +557,24 @@ impl Caller<'_> {
     }
 
     /// SYS_GET_CMDLINE: into a buffer, whose length becomes the line's.
-    fn command_line(&mut self, at: u32) -> Result<u32, Stop> {
+    fn command_line(&mut self, at: u64) -> Result<u64, Stop> {
         let [buffer, length] = self.words(at)?;
         let line = [self.host.command_line.as_bytes(), b"\0"].concat();
-        if (length as usize) < line.len() {
+        if length < line.len() as u64 {
             return Err(Errno::RANGE.into());
         }
         self.put(buffer, &line)?;
-        self.put(at.wrapping_add(4), &(line.len() as u32 - 1).to_le_bytes())?;
+        self.put_word(at, 1, line.len() as u64 - 1)?;
         Ok(0)
     }
 
     /// SYS_HEAPINFO: the heap grows up from the program's end, the stack down from RAM's; each has half.
-    fn heap(&mut self, at: u32) -> Result<u32, Stop> {
+    fn heap(&mut self, at: u64) -> Result<u64, Stop> {
         let [block] = self.words(at)?;
         let (start, end) = self.host.around.free;
         let middle = start + (end - start) / 2;
         for (place, n) in [start, middle, end, middle].into_iter().zip(0..) {
-            let word = (place as u32 & !0xf).to_le_bytes();
-            self.put(block.wrapping_add(4 * n), &word)?;
+            self.put_word(block, n, place & !0xf)?;
         }
         Ok(0)
     }

@@ -12,7 +12,7 @@ use super::private;
 use super::psci::{Answer, Call, Psci};
 use crate::arch::CpuWiring;
 use crate::cpus::Cpus;
-use crate::semihosting::{Done, Semihosting};
+use crate::semihosting::{Caller, Done, Semihosting};
 
 /// The machine around one ARM CPU.
 pub struct ArmPlatform {
@@ -70,16 +70,22 @@ impl Platform for ArmPlatform {
 
     fn semihosting(
         &mut self,
-        operation: u32,
-        parameter: u32,
-        physical: &mut dyn FnMut(u32) -> Option<u64>,
+        args: [u64; 2],
+        wide: bool,
+        physical: &mut dyn FnMut(u64) -> Option<u64>,
     ) -> SemihostingResult {
-        let host = self.semihosting.as_ref();
-        match host.map(|host| host.call(self.cpu, [operation, parameter], physical)) {
-            Some(Done::Return(value)) => SemihostingResult::Return(value),
-            Some(Done::Wait) => SemihostingResult::Wait,
-            Some(Done::Exit) => SemihostingResult::Stop(Stop::CpuOff),
-            None => SemihostingResult::Return(u32::MAX),
+        let Some(host) = &self.semihosting else {
+            return SemihostingResult::Return(u64::MAX);
+        };
+        let mut caller = Caller {
+            cpu: self.cpu,
+            wide,
+            physical,
+        };
+        match host.call(args, &mut caller) {
+            Done::Return(value) => SemihostingResult::Return(value),
+            Done::Wait => SemihostingResult::Wait,
+            Done::Exit => SemihostingResult::Stop(Stop::CpuOff),
         }
     }
 

@@ -93,7 +93,7 @@ impl Files {
     }
 
     /// Opens a file and returns its handle, which is not zero.
-    pub fn open(&mut self, name: &[u8], mode: u32) -> Result<u32, Errno> {
+    pub fn open(&mut self, name: &[u8], mode: u32) -> Result<u64, Errno> {
         let flags = flags(mode).ok_or(Errno::INVAL)?;
         let file = match name {
             b":tt" => match mode {
@@ -119,24 +119,24 @@ impl Files {
             None if count >= MOST => Err(Errno::MFILE),
             None => {
                 self.open.push(Some(file));
-                Ok(count as u32 + 1)
+                Ok(count as u64 + 1)
             }
         }
     }
 
     /// What is open by a handle, or was.
-    fn place(&mut self, handle: u32) -> Result<&mut Option<Open>, Errno> {
-        let at = (handle as usize).checked_sub(1).ok_or(Errno::BADF)?;
-        self.open.get_mut(at).ok_or(Errno::BADF)
+    fn place(&mut self, handle: u64) -> Result<&mut Option<Open>, Errno> {
+        let at = handle.checked_sub(1).ok_or(Errno::BADF)?;
+        self.open.get_mut(at as usize).ok_or(Errno::BADF)
     }
 
     /// The open file of a handle.
-    pub fn get(&mut self, handle: u32) -> Result<&mut Open, Errno> {
+    pub fn get(&mut self, handle: u64) -> Result<&mut Open, Errno> {
         self.place(handle)?.as_mut().ok_or(Errno::BADF)
     }
 
     /// Closes a file.
-    pub fn close(&mut self, handle: u32) -> Result<(), Errno> {
+    pub fn close(&mut self, handle: u64) -> Result<(), Errno> {
         let file = self.place(handle)?.take();
         file.map(drop).ok_or(Errno::BADF)
     }
@@ -310,9 +310,9 @@ impl Open {
     }
 
     /// Goes to an offset from the start.
-    pub fn seek(&mut self, to: u32) -> Result<(), Errno> {
+    pub fn seek(&mut self, to: u64) -> Result<(), Errno> {
         match self {
-            Open::File { file, .. } => file.seek(SeekFrom::Start(to.into())).map(drop).map_err(|e| errno(&e)),
+            Open::File { file, .. } => file.seek(SeekFrom::Start(to)).map(drop).map_err(|e| errno(&e)),
             Open::Features(at) => {
                 *at = to as usize;
                 Ok(())
@@ -355,7 +355,7 @@ mod tests {
         (place, files)
     }
 
-    fn contents(files: &mut Files, handle: u32) -> Vec<u8> {
+    fn contents(files: &mut Files, handle: u64) -> Vec<u8> {
         let mut bytes = [0; 64];
         let count = files.get(handle).unwrap().read(&mut bytes).unwrap();
         bytes[..count].to_vec()
@@ -496,12 +496,12 @@ mod tests {
     #[test]
     fn handles_are_bounded_and_used_again() {
         let mut files = Files::new(None).unwrap();
-        let handles: Vec<u32> = (0..MOST).map(|_| files.open(b":tt", WRITE).unwrap()).collect();
+        let handles: Vec<u64> = (0..MOST).map(|_| files.open(b":tt", WRITE).unwrap()).collect();
 
         assert_eq!(files.open(b":tt", WRITE), Err(Errno::MFILE));
         files.close(handles[7]).unwrap();
         assert_eq!(files.open(b":tt", WRITE), Ok(handles[7]));
         assert_eq!(files.close(0), Err(Errno::BADF));
-        assert_eq!(files.close(MOST as u32 + 1), Err(Errno::BADF));
+        assert_eq!(files.close(MOST as u64 + 1), Err(Errno::BADF));
     }
 }
