@@ -57,6 +57,13 @@ pub trait Architecture: Sync {
     fn debian(&self) -> Port;
     /// Names of the CPU models, the default first.
     fn models(&self) -> Vec<&'static str>;
+    /// What CPU models have, or not, as their names say: `NAME=on` or `NAME=off` after a comma.
+    fn features(&self) -> Vec<&'static str>;
+    /// Whether a CPU model, one of [`Architecture::models`], may have such features.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the user.
+    fn check_features(&self, model: &str) -> Result<(), String>;
     /// The bit that an interrupt input has in a CPU's word of pending lines; 0 for one that its CPUs have not.
     fn line_bit(&self, line: CpuLine) -> u32;
     /// The interrupt controller of its boards, with its outputs connected to the CPUs.

@@ -34,7 +34,7 @@ pub struct Config {
     pub board: BoardName,
     /// Names of the board's devices that the machine is made without, of [`BoardName::optional_list`].
     pub left_out: Vec<String>,
-    /// The CPU model, one of [`Arch::cpu_models`].
+    /// The CPU model, one of [`Arch::cpu_models`], and features of it that are switched on or off.
     pub cpu: String,
     /// RAM in bytes: a multiple of 1 MiB within [`BoardName::memory_range`].
     pub memory: u64,
@@ -149,12 +149,16 @@ impl Arch {
         self.architecture().models()
     }
 
-    /// The CPU models, a line each.
+    /// The CPU models, a line each, and what can be switched.
     pub fn cpu_list(self) -> String {
         let models = self.cpu_models().into_iter().enumerate();
-        models
-            .map(|(i, name)| format!("{name}{}\n", if i == 0 { " (default)" } else { "" }))
-            .collect()
+        let models = models.map(|(i, name)| format!("{name}{}\n", if i == 0 { " (default)" } else { "" }));
+        let features = self.architecture().features();
+        let features = (!features.is_empty()).then(|| {
+            let all = features.join(" ");
+            format!("With features switched after commas, as in MODEL,NAME=off,NAME=on: {all}\n")
+        });
+        models.chain(features).collect()
     }
 
     /// The CPU model that a machine has if none is named.
@@ -169,8 +173,9 @@ impl Arch {
     /// [`Error::Input`] for an unknown one.
     pub fn check_cpu(self, name: &str) -> Result<(), Error> {
         let models = self.cpu_models();
-        if models.contains(&name) {
-            return Ok(());
+        if models.contains(&name.split(',').next().unwrap_or_default()) {
+            let checked = self.architecture().check_features(name);
+            return checked.map_err(|reason| Error::input("--cpu", name, reason));
         }
         let reason = format!("unknown CPU model; --arch {self} has: {}", models.join(", "));
         Err(Error::input("--cpu", name, reason))

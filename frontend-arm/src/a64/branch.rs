@@ -141,6 +141,10 @@ fn hvc(t: &mut Tx) {
 fn smc(t: &mut Tx) {
     firmware(t, calls::SMC);
 }
+/// HLT #0xf000 as a semihosting call: the machine's, which answers in X0.
+pub(super) fn semihosting(t: &mut Tx) {
+    firmware(t, calls::SEMIHOSTING);
+}
 fn firmware(t: &mut Tx, helper: u16) {
     let next = t.return_address();
     t.b.call(Ty::I32, helper, &[next]);

@@ -1,13 +1,13 @@
 //! The functions that translated code calls. The engine restores the pc before it raises what a helper returns.
 
 use super::checksum;
-use super::fault::{UNDEFINED as UNDEFINED_FAULT, class, exception};
+use super::fault::{AGAIN, UNDEFINED as UNDEFINED_FAULT, class, exception};
 use super::fp::size;
 use super::model::A64;
 use super::simd::crypto::{aes, sha, sha512, sm};
 use super::state::Cpu;
-use super::sys;
-use crate::platform::{Conduit, FirmwareResult};
+use super::{mmu, sys};
+use crate::platform::{Conduit, FirmwareResult, SemihostingResult};
 use crate::vector::{brain, estimate, half, polynomial};
 use emu_ir::{Env, Fault};
 
@@ -48,6 +48,8 @@ calls! {
     HVC State |g: &mut A64, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Hvc, a[0] as u64);
     /// SMC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.
     SMC State |g: &mut A64, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Smc, a[0] as u64);
+    /// A semihosting call: argument the address of the next instruction. Sets X0.
+    SEMIHOSTING State semihosting;
     /// CRC32: checksum, data, and how many of its bytes; the checksum.
     CRC32 Pure checksum::ieee;
     /// CRC32C: as CRC32.
@@ -147,6 +149,20 @@ fn pstate_write(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> A
     let [field, value, word] = [a[0], a[1], a[2]].map(|v| v as u32);
     sys::write_field(s, g.model.features, field, value, word)?;
     env.context_changed();
+    Ok(0)
+}
+
+fn semihosting(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    let (model, caller) = (&g.model, &*s);
+    let mut physical = |va: u64| mmu::probe(model, caller, env.bus(), va);
+    match g.platform.semihosting([caller.x[0], caller.x[1]], true, &mut physical) {
+        SemihostingResult::Return(value) => s.x[0] = value,
+        SemihostingResult::Wait => return Err(AGAIN),
+        SemihostingResult::Stop(why) => {
+            s.pc = a[0] as u64;
+            env.stop(why);
+        }
+    }
     Ok(0)
 }
 

@@ -1,6 +1,6 @@
 //! Exception entry and return (Arm ARM DDI 0487, D1.3, AArch64.TakeException and AArch64.ExceptionReturn).
 
-use super::fault::{CLEAN_PC, ISS, READ_FAILS, WNR, class, syndrome};
+use super::fault::{AGAIN, CLEAN_PC, ISS, READ_FAILS, WNR, class, syndrome};
 use super::features::{Feature, Features};
 use super::mmu::canonical;
 use super::state::{Cpu, psr, sctlr, stepped};
@@ -41,7 +41,7 @@ impl Cpu {
         self.pc = canonical(self, self.pc);
         let reads_first = self.stepped & stepped::ATOMIC != 0;
         self.stepped &= !stepped::ATOMIC;
-        if fault == CLEAN_PC {
+        if matches!(fault, CLEAN_PC | AGAIN) {
             return;
         }
         let (mut ec, mut iss, addr) = syndrome(fault);

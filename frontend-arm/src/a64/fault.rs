@@ -27,10 +27,15 @@ pub mod class {
     pub const BRK: u32 = 0x3c;
     /// No exception: the tag of the pc is to go.
     pub const CLEAN_PC: u32 = 0x100;
+    /// No exception: the instruction is executed again, after a look at what is pending.
+    pub const AGAIN: u32 = 0x101;
 }
 
 /// The pc is fetched from without its tag.
 pub const CLEAN_PC: Fault = exception(class::CLEAN_PC, 0);
+
+/// An instruction that waits for the host: it is executed again.
+pub const AGAIN: Fault = exception(class::AGAIN, 0);
 
 /// In the syndrome of a write's abort: a read of the same would end in one too. Not architectural.
 pub const READ_FAILS: u32 = 1 << 31;

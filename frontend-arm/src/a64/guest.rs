@@ -4,7 +4,7 @@ use super::calls::{CALLS, name};
 use super::mmu;
 use super::model::A64;
 use super::state::{self, Cpu, mode, psr, stepped};
-use super::translate::{ATOMIC, translate};
+use super::translate::{ATOMIC, translate_hosted};
 use crate::platform::{FIQ, IRQ};
 use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty};
 
@@ -86,7 +86,7 @@ impl Guest for A64 {
         fetch: &mut dyn Fetch,
         b: &mut Builder,
     ) -> Result<(), Fault> {
-        translate(self.model.features, key, offset, limit, fetch, b)
+        translate_hosted(self.model.features, self.semihosting, key, (offset, limit), fetch, b)
     }
 
     fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {

@@ -182,6 +182,8 @@ pub struct A64 {
     pub model: Model,
     /// The machine around it.
     pub platform: Box<dyn Platform>,
+    /// HLT #0xf000 calls the machine. Else it is what it is without a halting debugger.
+    pub semihosting: bool,
 }
 
 impl A64 {
@@ -190,6 +192,7 @@ impl A64 {
         A64 {
             model,
             platform: Box::new(NoPlatform),
+            semihosting: false,
         }
     }
     /// One of the default model on its own, but with these features.

@@ -1,5 +1,6 @@
 //! The translation driver: fetch, decode, and where a block ends.
 
+use super::branch;
 use super::decoder;
 use super::fault::{FP_TRAP, class};
 use super::features::{Feature, Features};
@@ -24,11 +25,26 @@ pub fn translate(
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
+    translate_hosted(features, false, key, (offset, limit), fetch, b)
+}
+
+/// The same, the instruction of semihosting calling the machine if there is `semihosting`.
+///
+/// # Errors
+/// If the first instruction cannot be fetched.
+pub(super) fn translate_hosted(
+    features: Features,
+    semihosting: bool,
+    key: BlockKey,
+    (offset, limit): (u32, u32),
+    fetch: &mut dyn Fetch,
+    b: &mut Builder,
+) -> Result<(), Fault> {
     let mut t = Tx::new(b, features, key.mode as u32, offset);
     for n in 0.. {
         let at = t.next();
         match fetch.u32(at) {
-            Ok(word) => insn(&mut t, at, word),
+            Ok(word) => insn(&mut t, at, word, semihosting),
             Err(fault) if n == 0 => return Err(fault),
             Err(_) => t.stop = true,
         }
@@ -69,7 +85,10 @@ fn step(t: &mut Tx) {
     t.b.set(STEPPED, what);
 }
 
-fn insn(t: &mut Tx, at: u32, word: u32) {
+/// HLT #0xf000 (Arm, Semihosting for AArch32 and AArch64, 2.0).
+const SEMIHOSTING: u32 = 0xd45e_0000;
+
+fn insn(t: &mut Tx, at: u32, word: u32, semihosting: bool) {
     (t.offset, t.word) = (at, word);
     let row = decoder().find(word).filter(|row| t.features.allows(row.needs));
     let is_atomic = row.is_some_and(|row| row.needs == Feature::Lse as u8);
@@ -80,6 +99,7 @@ fn insn(t: &mut Tx, at: u32, word: u32) {
     match row {
         _ if t.mode & mode::IL != 0 => t.exception(class::ILLEGAL_STATE, 0),
         Some(_) if is_simd(word) && t.mode & mode::FP == 0 => t.exception(class::FP_ACCESS, FP_TRAP),
+        _ if semihosting && word == SEMIHOSTING => branch::semihosting(t),
         Some(row) => (row.run)(t, word),
         None => t.undefined(),
     }

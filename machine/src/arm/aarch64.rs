@@ -3,25 +3,29 @@
 use std::io;
 use std::sync::Arc;
 
-use emu_devices::bus::{CpuLine, Wiring};
+use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::Isa;
-use emu_frontend_arm::a64::{A64, Features};
-use emu_jit::engine::Accel;
+use emu_frontend_arm::a64::features::NAMES;
+use emu_frontend_arm::a64::model::{self, MODELS};
+use emu_frontend_arm::a64::sys::program_all;
+use emu_frontend_arm::a64::{A64, Cpu};
+use emu_jit::engine::{Accel, Vcpu};
 
 use super::disassembly::A64Disassembler;
 use super::language::A64Language;
+use super::platform::ArmPlatform;
+use super::trace::ArmTracer;
 use super::tree::{self, CpuKind};
 use crate::arch::{Architecture, CpuWiring, Fitting, Language};
 use crate::board::{Board, Interrupts};
 use crate::cpus::Cpus;
 use crate::debian::Port;
-use crate::processor::Processor;
+use crate::processor::{Processor, Start};
+use crate::soft::Core;
 
 /// AArch64.
 pub struct Aarch64;
-
-const MAX: &str = "max";
 
 impl Architecture for Aarch64 {
     fn isa(&self) -> Isa {
@@ -36,7 +40,15 @@ impl Architecture for Aarch64 {
     }
 
     fn models(&self) -> Vec<&'static str> {
-        vec![MAX]
+        MODELS.iter().map(|model| model.name).collect()
+    }
+
+    fn features(&self) -> Vec<&'static str> {
+        NAMES.iter().map(|(_, name)| *name).collect()
+    }
+
+    fn check_features(&self, model: &str) -> Result<(), String> {
+        model::find(model).map(drop)
     }
 
     fn line_bit(&self, line: CpuLine) -> u32 {
@@ -47,8 +59,19 @@ impl Architecture for Aarch64 {
         super::interrupts(wiring, cpus)
     }
 
-    fn processor(&self, _: &str, _: Accel, _: CpuWiring) -> io::Result<Box<dyn Processor>> {
-        Err(io::ErrorKind::Unsupported.into())
+    fn processor(&self, model: &str, accel: Accel, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
+        let unknown = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
+        let guest = A64 {
+            model: model::find(model).map_err(unknown)?,
+            platform: Box::new(ArmPlatform::new(&around)),
+            semihosting: around.semihosting.is_some(),
+        };
+        let (bus, alone) = (Box::new(around.bus), around.cpus.count() == 1);
+        let mut vcpu = Vcpu::with_code_cache(guest, Cpu::reset(), bus, accel, alone, around.code_cache)?;
+        if let Some(log) = around.log {
+            vcpu.set_tracer(Some(Box::new(ArmTracer::<A64>::new(log))));
+        }
+        Ok(Box::new(vcpu))
     }
 
     fn console(&self, board: &Board) -> Option<String> {
@@ -57,7 +80,7 @@ impl Architecture for Aarch64 {
 
     fn tree(&self, board: &Board, fitting: Fitting, chosen: Chosen) -> Node {
         let kind = CpuKind {
-            compatible: "arm,armv8",
+            compatible: model::find(fitting.model).map_or("arm,armv8", |model| model.compatible),
             timer: &["arm,armv8-timer", "arm,armv7-timer"],
             pmu: None,
             wide: true,
@@ -67,10 +90,36 @@ impl Architecture for Aarch64 {
 
     fn language(&self, model: &str) -> Option<Box<dyn Language>> {
         Some(Box::new(A64Language {
-            guest: A64 {
-                features: (model == MAX).then_some(Features::ALL)?,
-            },
+            guest: A64::alone(model::find(model).ok()?),
             disassembler: A64Disassembler::new(),
         }))
+    }
+}
+
+/// What [`Saved`] calls the state of a CPU, and its version.
+const SAVED: Format = Format::first("aarch64-cpu");
+
+impl Core for A64 {
+    /// EL1 with its own stack pointer, interrupts masked, MMU and caches off.
+    fn start(&mut self, how: Start) -> Cpu {
+        let mut cpu = Cpu::reset();
+        if let Start::At { pc, args } = how {
+            cpu.pc = pc;
+            for (register, value) in cpu.x.iter_mut().zip(args) {
+                *register = value;
+            }
+        }
+        program_all(&mut cpu, self);
+        cpu
+    }
+
+    fn save(&self, cpu: &Cpu) -> Saved {
+        Saved::new(&SAVED, cpu)
+    }
+
+    fn load(&mut self, saved: &Saved) -> Result<Cpu, LoadError> {
+        let mut cpu = saved.state::<Cpu>(&SAVED)?.sound();
+        program_all(&mut cpu, self);
+        Ok(cpu)
     }
 }

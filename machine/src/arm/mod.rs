@@ -71,6 +71,17 @@ impl Architecture for Arm32 {
         MODELS.iter().map(|model| model.name).collect()
     }
 
+    fn features(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn check_features(&self, model: &str) -> Result<(), String> {
+        match model.split_once(',') {
+            Some((name, _)) => Err(format!("the features of {name} are fixed")),
+            None => Ok(()),
+        }
+    }
+
     fn line_bit(&self, line: CpuLine) -> u32 {
         line_bit(line)
     }
@@ -91,7 +102,7 @@ impl Architecture for Arm32 {
         let (bus, alone) = (Box::new(around.bus), around.cpus.count() == 1);
         let mut vcpu = Vcpu::with_code_cache(arm, Cpu::reset(model), bus, accel, alone, around.code_cache)?;
         if let Some(log) = around.log {
-            vcpu.set_tracer(Some(Box::new(ArmTracer::new(log))));
+            vcpu.set_tracer(Some(Box::new(ArmTracer::<Arm>::new(log))));
         }
         Ok(Box::new(vcpu))
     }

@@ -1,42 +1,72 @@
-//! What an ARM CPU does, as lines.
+//! What an ARM CPU does, as lines. What its instruction sets and registers are called, a [`Traced`] guest says.
+
+mod a32;
+mod a64;
 
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use emu_frontend_arm::state::mode;
-use emu_frontend_arm::{Arm, Cpu, names};
-use emu_ir::{Access, Page, Which};
+use emu_ir::{Access, Context, Fault, Flush, Guest, Page, Which};
 use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::disassembly::{Disassembler, number};
 use crate::trace::{Kind, Writer};
 
 /// Disassembled instructions that are kept.
 const KEPT: usize = 1 << 16;
 
-/// An instruction where it lies: address, bytes, and the bits of the mode word that say what they mean.
-type Fetched = (u32, [u8; 4], u32);
+/// What is said of a register that changed: its name, its value, and how many digits that has.
+pub type Note<'a> = &'a mut dyn FnMut(std::fmt::Arguments<'_>, u64, usize);
 
-thread_local! {
-    /// A disassembler stays on the thread that made it.
-    static DISASSEMBLER: Disassembler = Disassembler::new();
+/// A guest whose CPUs are traced.
+pub trait Traced: Guest {
+    /// The system registers, in a structure with their names.
+    type System: Serialize + PartialEq;
+    /// Hexadecimal digits of an address, and of a system register.
+    const DIGITS: usize;
+
+    /// The bits of a mode word on which the text of an instruction depends.
+    fn meaning(word: u32) -> u32;
+    /// An instruction of this mode at an address: its bytes as a number, and its text.
+    fn text(code: &[u8], pc: u64, word: u32) -> (String, String);
+
+    /// The address of the next instruction.
+    fn pc(state: &Self::State) -> u64;
+    /// The mode, and the instruction set if there are several.
+    fn mode(state: &Self::State) -> String;
+    /// The system registers.
+    fn system(state: &Self::State) -> Self::System;
+    /// The other registers that differ.
+    fn changes(before: &Self::State, after: &Self::State, note: Note);
+
+    /// The exception whose vector a CPU is at.
+    fn exception(at_vector: &Self::State) -> &'static str;
+    /// The registers that tell its handler more.
+    fn syndrome(at_vector: &Self::State) -> Vec<(&'static str, u64)>;
+    /// What is wrong, in words; nothing for an exception that says it all.
+    fn fault(fault: Fault) -> String;
+    /// What an address space is made of.
+    fn space(context: &Context) -> String;
 }
 
+/// An instruction where it lies: address, bytes, and the bits of the mode word that say what they mean.
+type Fetched = (u64, [u8; 4], u32);
+
 /// Writes what one CPU does.
-pub struct ArmTracer {
+pub struct ArmTracer<G: Traced> {
     writer: Writer,
     wants: Wants,
     texts: HashMap<Fetched, String>,
     /// The instruction that runs, and the state before it.
-    running: Option<(String, Box<Cpu>)>,
+    running: Option<(String, Box<G::State>)>,
     /// Lines of what it leads to, which come after its own.
     held: Vec<(Kind, String)>,
 }
 
-impl ArmTracer {
+impl<G: Traced> ArmTracer<G> {
     /// For a CPU whose events go to `writer`.
-    pub fn new(writer: Writer) -> ArmTracer {
+    pub fn new(writer: Writer) -> ArmTracer<G> {
         ArmTracer {
             wants: writer.wants(),
             writer,
@@ -54,50 +84,52 @@ impl ArmTracer {
         }
     }
 
-    fn text(&mut self, pc: u32, code: &[u8], word: u32) -> &str {
+    fn text(&mut self, pc: u64, code: &[u8], word: u32) -> &str {
         let mut bytes = [0; 4];
         bytes.iter_mut().zip(code).for_each(|(to, from)| *to = *from);
         if self.texts.len() >= KEPT {
             self.texts.clear();
         }
-        let fetched = (pc, bytes, word & (mode::T | mode::IT));
+        let fetched = (pc, bytes, G::meaning(word));
         self.texts.entry(fetched).or_insert_with(|| {
-            let thumb = word & mode::T != 0;
-            let text = DISASSEMBLER.with(|d| d.one(code, pc, word));
-            format!("{:<8} {text}", number(code, thumb).trim_start_matches("0x"))
+            let (number, text) = G::text(code, pc, word);
+            format!("{:<8} {text}", number.trim_start_matches("0x"))
         })
     }
 }
 
-/// Mode and instruction set.
-struct Mode<'a>(&'a Cpu);
+/// An address.
+struct Va<G>(u64, std::marker::PhantomData<G>);
 
-impl std::fmt::Display for Mode<'_> {
+impl<G: Traced> std::fmt::Display for Va<G> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (m, set) = (names::mode(self.0.current_mode()), names::instruction_set(self.0.mode));
-        write!(f, "{m}/{set}")
+        write!(f, "{:0width$x}", self.0, width = G::DIGITS)
     }
 }
 
-impl Tracer<Arm> for ArmTracer {
+fn va<G: Traced>(address: u64) -> Va<G> {
+    Va(address, std::marker::PhantomData)
+}
+
+impl<G: Traced> Tracer<G> for ArmTracer<G> {
     fn wants(&self) -> Wants {
         self.wants
     }
 
-    fn enter(&mut self, state: &Cpu, block: &Entered) {
-        let (pc, phys, mode) = (block.pc, block.key.phys, Mode(state));
+    fn enter(&mut self, state: &G::State, block: &Entered) {
+        let (pc, phys, mode) = (va::<G>(block.pc), block.key.phys, G::mode(state));
         if self.wants.blocks {
-            let line = format!("block pc={pc:08x} phys={phys:08x} mode={mode} insns={}\n", block.insns);
+            let line = format!("block pc={pc} phys={phys:08x} mode={mode} insns={}\n", block.insns);
             self.writer.line(Kind::Blocks, &line);
         }
         if self.wants.insns {
-            let text = self.text(pc as u32, block.code, block.key.mode as u32);
-            let line = format!("insn pc={pc:08x} mode={mode} {text}");
+            let text = self.text(block.pc, block.code, block.key.mode as u32);
+            let line = format!("insn pc={pc} mode={mode} {text}");
             self.running = Some((line, Box::new(*state)));
         }
     }
 
-    fn leave(&mut self, state: &Cpu) {
+    fn leave(&mut self, state: &G::State) {
         let Some((mut line, before)) = self.running.take() else {
             return;
         };
@@ -106,11 +138,12 @@ impl Tracer<Arm> for ArmTracer {
             let _ = write!(line, "{separator}{name}={value:0digits$x}");
             separator = " ";
         };
-        names::changes(&before, state, &mut note);
-        if before.cp15 != state.cp15 {
-            let json = |cpu: &Cpu| serde_json::to_value(cpu.cp15).unwrap_or_default();
-            fields("", &json(&before), &json(state), &mut |name, value| {
-                note(format_args!("{name}"), value, 8)
+        G::changes(&before, state, &mut note);
+        let (old, new) = (G::system(&before), G::system(state));
+        if old != new {
+            let json = |system| serde_json::to_value(system).unwrap_or_default();
+            fields("", &json(old), &json(new), &mut |name, value| {
+                note(format_args!("{name}"), value, G::DIGITS)
             });
         }
         line.push('\n');
@@ -120,57 +153,73 @@ impl Tracer<Arm> for ArmTracer {
         }
     }
 
-    fn exception(&mut self, before: &Cpu, after: &Cpu, cause: Cause) {
-        let name = names::exception(after);
-        let mut line = format!("exception {name} pc={:08x} mode={}", before.r[15], Mode(before));
-        for (register, value) in names::syndrome(after) {
-            let _ = write!(line, " {register}={value:08x}");
+    fn exception(&mut self, before: &G::State, after: &G::State, cause: Cause) {
+        let name = G::exception(after);
+        let mut line = format!(
+            "exception {name} pc={} mode={}",
+            va::<G>(G::pc(before)),
+            G::mode(before)
+        );
+        for (register, value) in G::syndrome(after) {
+            let _ = write!(line, " {register}={}", va::<G>(value));
         }
         if let Cause::Fault(fault) = cause {
-            let text = names::fault(fault);
+            let text = G::fault(fault);
             if !text.is_empty() {
                 let _ = write!(line, " ({text})");
             }
         }
-        let _ = writeln!(line, " to={:08x} mode={}", after.r[15], Mode(after));
+        let _ = writeln!(line, " to={} mode={}", va::<G>(G::pc(after)), G::mode(after));
         self.put(Kind::Exceptions, line);
     }
 
     fn mmu(&mut self, event: &MmuEvent) {
         let line = match *event {
-            MmuEvent::Fill { va, access, idx, page } => {
-                let what = access_name(access, idx);
-                format!("mmu fill {what} va={va:08x} phys={:08x} {}\n", page.phys, rights(&page))
+            MmuEvent::Fill {
+                va: at,
+                access,
+                idx,
+                page,
+            } => {
+                let (what, at) = (access_name(access, idx), va::<G>(at));
+                format!("mmu fill {what} va={at} phys={:08x} {}\n", page.phys, rights(&page))
             }
-            MmuEvent::Fault { va, access, idx, fault } => {
-                format!(
-                    "mmu fault {} va={va:08x} ({})\n",
-                    access_name(access, idx),
-                    names::fault(fault)
-                )
-            }
-            MmuEvent::Flush(flush) => match flush.which {
-                Which::All => "mmu flush all\n".into(),
-                Which::Asid(asid) => format!("mmu flush asid={asid}\n"),
-                // Arm's 32-bit operations name one page.
-                Which::Pages { first, asid: None, .. } => format!("mmu flush va={first:08x}\n"),
-                Which::Pages {
-                    first,
-                    asid: Some(asid),
-                    ..
-                } => format!("mmu flush va={first:08x} asid={asid}\n"),
-            },
+            MmuEvent::Fault {
+                va: at,
+                access,
+                idx,
+                fault,
+            } => format!(
+                "mmu fault {} va={} ({})\n",
+                access_name(access, idx),
+                va::<G>(at),
+                G::fault(fault)
+            ),
+            MmuEvent::Flush(flush) => format!("mmu flush {}\n", flushed::<G>(&flush)),
             MmuEvent::Context { idx, context } => {
-                let [ttbr0, ttbr1, ttbcr, control, remap, dacr] = context.rest;
                 let space = if idx == 0 { "" } else { " unprivileged" };
-                format!(
-                    "mmu context{space} asid={} ttbr0={ttbr0:08x} ttbr1={ttbr1:08x} ttbcr={ttbcr:08x} \
-                     control={control:08x} remap={remap:016x} dacr={dacr:08x}\n",
-                    context.asid
-                )
+                format!("mmu context{space} asid={} {}\n", context.asid, G::space(&context))
             }
         };
         self.put(Kind::Mmu, line);
+    }
+}
+
+/// What is forgotten.
+fn flushed<G: Traced>(flush: &Flush) -> String {
+    match flush.which {
+        Which::All => "all".into(),
+        Which::Asid(asid) => format!("asid={asid}"),
+        Which::Pages { first, last, asid } => {
+            let mut text = format!("va={}", va::<G>(first));
+            if first >> 12 != last >> 12 {
+                let _ = write!(text, " to={}", va::<G>(last));
+            }
+            if let Some(asid) = asid {
+                let _ = write!(text, " asid={asid}");
+            }
+            text
+        }
     }
 }
 

@@ -76,7 +76,7 @@ pub struct Cli {
     #[arg(long, value_name = "NAME", value_delimiter = ',', action = ArgAction::Append, help_heading = "Machine")]
     pub no_device: Vec<String>,
 
-    /// CPU model; `help` lists them [default: cortex-a15]
+    /// CPU model; `help` lists them, the default first
     #[arg(long, value_name = "MODEL", help_heading = "Machine")]
     pub cpu: Option<String>,
 

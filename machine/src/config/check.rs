@@ -1,6 +1,6 @@
 //! What a [`Config`] may say, whoever made it: ranges, names, and what goes together.
 
-use super::{Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, GIB, MIB};
+use super::{BoardName, Boot, ByteSize, Config, ConsoleHost, GIB, MIB};
 use crate::board::{Chip, Virtio};
 use crate::error::Error;
 
@@ -15,13 +15,6 @@ impl Config {
             checked.map_err(|reason| Error::input(option, ByteSize(bytes).option(), reason))
         };
         size("--memory", self.memory, check_memory(self.board, self.memory))?;
-        if self.arch == Arch::Aarch64 && self.dump_dtb.is_none() {
-            return Err(Error::input(
-                "--arch",
-                self.arch,
-                "only `emu explain` and --dump-dtb have it yet",
-            ));
-        }
         self.check_left_out()?;
         self.arch.check_cpu(&self.cpu)?;
         check_cpus(self.board, self.cpus).map_err(|reason| Error::input("--smp", self.cpus, reason))?;

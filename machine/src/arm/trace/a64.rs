@@ -1,0 +1,60 @@
+//! A64.
+
+use emu_frontend_arm::a64::state::Sys;
+use emu_frontend_arm::a64::{A64, Cpu, names};
+use emu_ir::{Context, Fault};
+
+use super::{Note, Traced};
+use crate::arm::disassembly::{A64Disassembler, number};
+
+thread_local! {
+    /// A disassembler stays on the thread that made it.
+    static DISASSEMBLER: A64Disassembler = A64Disassembler::new();
+}
+
+impl Traced for A64 {
+    type System = Sys;
+    const DIGITS: usize = 16;
+
+    fn meaning(_: u32) -> u32 {
+        0
+    }
+
+    fn text(code: &[u8], pc: u64, _: u32) -> (String, String) {
+        let line = DISASSEMBLER.with(|d| d.lines(code, pc).into_iter().next());
+        (number(code, false), line.map_or_else(|| "?".into(), |line| line.text))
+    }
+
+    fn pc(cpu: &Cpu) -> u64 {
+        cpu.pc
+    }
+
+    fn mode(cpu: &Cpu) -> String {
+        names::level(cpu.psr).to_owned()
+    }
+
+    fn system(cpu: &Cpu) -> Sys {
+        cpu.sys
+    }
+
+    fn changes(before: &Cpu, after: &Cpu, note: Note) {
+        names::changes(before, after, note);
+    }
+
+    fn exception(at_vector: &Cpu) -> &'static str {
+        names::exception(at_vector)
+    }
+
+    fn syndrome(at_vector: &Cpu) -> Vec<(&'static str, u64)> {
+        names::syndrome(at_vector)
+    }
+
+    fn fault(fault: Fault) -> String {
+        names::fault(fault)
+    }
+
+    fn space(context: &Context) -> String {
+        let [ttbr0, ttbr1, tcr, control, mair, _] = context.rest;
+        format!("ttbr0={ttbr0:016x} ttbr1={ttbr1:016x} tcr={tcr:016x} control={control:010x} mair={mair:016x}")
+    }
+}
