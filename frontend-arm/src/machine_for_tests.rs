@@ -1,5 +1,6 @@
 //! A machine for tests: memory, and a platform and an engine that note what they are told.
 
+use crate::a64::{self, A64};
 use crate::model::MODELS;
 use crate::platform::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_ir::{Bus, Env, Flush, RamPage, Stop};
@@ -122,13 +123,22 @@ impl Platform for Board {
 
 /// A CPU in a world.
 pub fn arm() -> (Arm, Arc<Mutex<World>>) {
+    let (platform, world) = board();
+    let arm = Arm {
+        model: &MODELS[0],
+        platform,
+        semihosting: false,
+    };
+    (arm, world)
+}
+
+/// A 64-bit CPU of a model in a world.
+pub fn a64(model: a64::Model) -> (A64, Arc<Mutex<World>>) {
+    let (platform, world) = board();
+    (A64 { model, platform }, world)
+}
+
+fn board() -> (Box<dyn Platform>, Arc<Mutex<World>>) {
     let world = Arc::new(Mutex::new(World::default()));
-    (
-        Arm {
-            model: &MODELS[0],
-            platform: Box::new(Board(world.clone())),
-            semihosting: false,
-        },
-        world,
-    )
+    (Box::new(Board(world.clone())), world)
 }

@@ -13,7 +13,7 @@ const CLUSTER: u32 = 8;
 
 /// MPIDR's affinity levels 0 and 1 of the CPU with this number.
 pub const fn affinity(index: u32) -> u32 {
-    index % CLUSTER | (index / CLUSTER & 0xff) << 8
+    (index % CLUSTER) | ((index / CLUSTER) & 0xff) << 8
 }
 
 /// A source of interrupts inside the CPU, as seen without Security and Virtualization extensions.

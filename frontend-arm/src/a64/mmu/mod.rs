@@ -155,11 +155,12 @@ fn rights(model: &Model, s: &Cpu, leaf: &Leaf, clean: bool, r: Request) -> Right
     let uxn = d >> 54 & 1 != 0 || leaf.above.uxn;
     let pxn = d >> 53 & 1 != 0 || leaf.above.pxn;
     let wxn = s.sys.sctlr & sctlr::WXN != 0;
-    let user_exec = !uxn && !(wxn && el0 && writable);
+    let user_writes = el0 && writable;
+    let user_exec = !(uxn || wxn && user_writes);
     if r.user {
         return Rights {
             read: el0,
-            write: el0 && writable,
+            write: user_writes,
             exec: user_exec,
         };
     }
@@ -168,7 +169,7 @@ fn rights(model: &Model, s: &Cpu, leaf: &Leaf, clean: bool, r: Request) -> Right
     Rights {
         read: !never,
         write: writable && !never,
-        exec: !pxn && !(el0 && writable) && !(wxn && writable),
+        exec: !(pxn || user_writes || wxn && writable),
     }
 }
 
