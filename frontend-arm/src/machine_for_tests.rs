@@ -135,7 +135,13 @@ pub fn arm() -> (Arm, Arc<Mutex<World>>) {
 /// A 64-bit CPU of a model in a world.
 pub fn a64(model: a64::Model) -> (A64, Arc<Mutex<World>>) {
     let (platform, world) = board();
-    (A64 { model, platform }, world)
+    let semihosting = true;
+    let a64 = A64 {
+        model,
+        platform,
+        semihosting,
+    };
+    (a64, world)
 }
 
 fn board() -> (Box<dyn Platform>, Arc<Mutex<World>>) {

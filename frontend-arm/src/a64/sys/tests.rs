@@ -386,7 +386,7 @@ fn address_translation() {
         bench
             .engine
             .ram
-            .put64(TABLE + 0x1000 * level, TABLE + 0x1000 * (level + 1) | 3);
+            .put64(TABLE + 0x1000 * level, (TABLE + 0x1000 * (level + 1)) | 3);
     }
     bench.engine.ram.put64(TABLE + 0x3000, page(0x9000, 1 << 6)); // EL0 too
     bench.engine.ram.put64(TABLE + 0x3008, page(0xa000, 1 << 7)); // EL1 reads
