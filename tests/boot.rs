@@ -20,6 +20,31 @@ const BOOT: Duration = Duration::from_secs(120);
 const SLOW_BOOT: Duration = Duration::from_secs(2400);
 const SOON: Duration = Duration::from_secs(20);
 
+/// Debian for an architecture.
+pub struct Debian {
+    /// The architecture.
+    pub arch: &'static str,
+    /// Debian's name for it.
+    port: &'static str,
+    /// What `uname -m` says.
+    machine: &'static str,
+    first: OnceLock<FirstBoot>,
+}
+
+const fn debian(arch: &'static str, port: &'static str, machine: &'static str) -> Debian {
+    Debian {
+        arch,
+        port,
+        machine,
+        first: OnceLock::new(),
+    }
+}
+
+/// For 32-bit ARM.
+pub static ARM: Debian = debian("arm", "armhf", "armv7l");
+/// For AArch64.
+pub static AARCH64: Debian = debian("aarch64", "arm64", "aarch64");
+
 /// What the first boot, which fetches Debian's kernel, said and how it ended.
 struct FirstBoot {
     status: Option<i32>,
@@ -27,90 +52,134 @@ struct FirstBoot {
     errors: String,
 }
 
-/// Boots with nothing but the defaults, once for all tests; the kernel is then in the cache.
-fn first_boot() -> &'static FirstBoot {
-    static FIRST: OnceLock<FirstBoot> = OnceLock::new();
-    FIRST.get_or_init(|| {
-        let mut emu = Emu::start(&["--arch", "arm", "--board", "virt"]);
-        // The input is there before the guest reads any.
-        emu.send("uname -m; mount | grep -c -E ' /(proc|sys|dev) '; poweroff\n");
-        let (status, output, errors) = emu.end(BOOT * 3);
-        FirstBoot {
-            status: status.code(),
-            output,
-            errors,
-        }
-    })
-}
-
-/// Debian's kernel, from the first boot's cache.
-pub fn kernel(test: &str) -> Option<PathBuf> {
-    let boot = first_boot();
-    if boot.status == Some(1) {
-        skipped(test, boot.errors.trim());
-        return None;
+impl Debian {
+    /// Boots with nothing but the defaults, once for all tests; the kernel is then in the cache.
+    fn first_boot(&self) -> &FirstBoot {
+        self.first.get_or_init(|| {
+            let mut emu = Emu::start(&["--arch", self.arch, "--board", "virt"]);
+            // The input is there before the guest reads any.
+            emu.send("uname -m; mount | grep -c -E ' /(proc|sys|dev) '; poweroff\n");
+            let (status, output, errors) = emu.end(BOOT * 3);
+            FirstBoot {
+                status: status.code(),
+                output,
+                errors,
+            }
+        })
     }
-    let path = kept().join("emu/debian-12-armhf/vmlinuz");
-    assert!(path.exists(), "no {}: {}", path.display(), boot.errors);
-    Some(path)
+
+    /// A file from the first boot's cache.
+    fn file(&self, name: &str) -> PathBuf {
+        kept().join(format!("emu/debian-12-{}/{name}", self.port))
+    }
+
+    /// Debian's kernel.
+    pub fn kernel(&self, test: &str) -> Option<PathBuf> {
+        let boot = self.first_boot();
+        if boot.status == Some(1) {
+            skipped(test, boot.errors.trim());
+            return None;
+        }
+        let path = self.file("vmlinuz");
+        assert!(path.exists(), "no {}: {}", path.display(), boot.errors);
+        Some(path)
+    }
+
+    /// Debian's initrd with `init` in place of the installer.
+    pub fn initrd(&self, name: &str, init: &[u8]) -> PathBuf {
+        let debian = fs::read(self.file("initrd.gz")).unwrap();
+        let own = pack(&[(
+            "init",
+            File::Regular {
+                bytes: init,
+                mode: 0o755,
+            },
+        )])
+        .unwrap();
+        let path = kept().join(format!("{name}-{}-{}.cpio.gz", self.port, std::process::id()));
+        fs::write(&path, [debian, own].concat()).unwrap();
+        path
+    }
+
+    /// Boots Debian's kernel with an init of ours.
+    fn boot(&self, test: &str, init: &str, more: &[&str]) -> Option<Emu> {
+        let kernel = self.kernel(test)?;
+        let initrd = self.initrd(test, init.as_bytes());
+        let mut args = vec!["--arch", self.arch];
+        args.extend(["--kernel", kernel.to_str()?, "--initrd", initrd.to_str()?]);
+        args.extend(["--append", "console=ttyAMA0 quiet"]);
+        args.extend(more);
+        Some(Emu::start(&args))
+    }
 }
 
-/// Debian's initrd with `init` in place of the installer.
+/// Debian's kernel for 32-bit ARM.
+pub fn kernel(test: &str) -> Option<PathBuf> {
+    ARM.kernel(test)
+}
+
+/// Debian's initrd for 32-bit ARM with `init` in place of the installer.
 pub fn initrd(name: &str, init: &[u8]) -> PathBuf {
-    let debian = fs::read(kept().join("emu/debian-12-armhf/initrd.gz")).unwrap();
-    let own = pack(&[(
-        "init",
-        File::Regular {
-            bytes: init,
-            mode: 0o755,
-        },
-    )])
-    .unwrap();
-    let path = kept().join(format!("{name}-{}.cpio.gz", std::process::id()));
-    fs::write(&path, [debian, own].concat()).unwrap();
-    path
+    ARM.initrd(name, init)
+}
+
+/// Boots Debian's kernel for 32-bit ARM with an init of ours.
+fn boot(test: &str, init: &str, more: &[&str]) -> Option<Emu> {
+    ARM.boot(test, init, more)
 }
 
 #[test]
 fn debian_boots_to_a_root_shell_and_powers_off() {
-    let test = "debian_boots_to_a_root_shell_and_powers_off";
-    if kernel(test).is_none() {
-        return;
+    for debian in [&ARM, &AARCH64] {
+        if debian.kernel("debian_boots_to_a_root_shell_and_powers_off").is_none() {
+            continue;
+        }
+
+        let boot = debian.first_boot();
+
+        assert_eq!(boot.status, Some(0), "{}", boot.output);
+        for line in [debian.machine, "3"] {
+            assert!(
+                boot.output.lines().any(|l| l.trim_end() == line),
+                "no {line}: {}",
+                boot.output
+            );
+        }
     }
-
-    let boot = first_boot();
-
-    assert_eq!(boot.status, Some(0), "{}", boot.output);
-    for line in ["armv7l", "3"] {
-        assert!(
-            boot.output.lines().any(|l| l.trim_end() == line),
-            "no {line}: {}",
-            boot.output
-        );
-    }
-}
-
-/// Boots Debian's kernel with an init of ours.
-fn boot(test: &str, init: &str, more: &[&str]) -> Option<Emu> {
-    let kernel = kernel(test)?;
-    let initrd = initrd(test, init.as_bytes());
-    let mut args = vec!["--kernel", kernel.to_str()?, "--initrd", initrd.to_str()?];
-    args.extend(["--append", "console=ttyAMA0 quiet"]);
-    args.extend(more);
-    Some(Emu::start(&args))
 }
 
 #[test]
 fn an_own_init_runs_and_powers_off() {
     let init = "#!/bin/sh\necho BOOTED $(uname -m)\npoweroff -f\n";
-    let Some(emu) = boot("an_own_init_runs_and_powers_off", init, &["--memory", "256M"]) else {
-        return;
-    };
+    for debian in [&ARM, &AARCH64] {
+        let Some(emu) = debian.boot("an_own_init_runs_and_powers_off", init, &["--memory", "256M"]) else {
+            continue;
+        };
 
-    let (status, output, _) = emu.end(BOOT);
+        let (status, output, _) = emu.end(BOOT);
 
-    assert_eq!(status.code(), Some(0), "{output}");
-    assert!(output.contains("BOOTED armv7l"), "{output}");
+        assert_eq!(status.code(), Some(0), "{output}");
+        let line = format!("BOOTED {}", debian.machine);
+        assert!(output.contains(&line), "{output}");
+    }
+}
+
+/// RAM above 4 GiB, and CPU models with and without hardware's help for pages, PAN and atomic instructions.
+#[test]
+fn every_model_of_aarch64_boots() {
+    let init = "#!/bin/sh\nmount -t proc proc /proc; grep MemTotal /proc/meminfo; poweroff -f\n";
+    for model in ["cortex-a53", "cortex-a57", "cortex-a72", "neoverse-n1", "max,lse=off"] {
+        let more = ["--cpu", model, "--memory", "6G"];
+        let Some(emu) = AARCH64.boot("every_model_of_aarch64_boots", init, &more) else {
+            return;
+        };
+
+        let (status, output, _) = emu.end(BOOT);
+
+        assert_eq!(status.code(), Some(0), "{model}: {output}");
+        let total = output.split_whitespace().find_map(|word| word.parse::<u64>().ok());
+        assert!(total.is_some_and(|kib| kib > 5 << 20), "{model}: {output}");
+    }
 }
 
 /// Without a console it can say nothing: it is heard of by its power-off.
@@ -239,51 +308,64 @@ fn the_installer_shows_its_first_menu_and_rests() {
 #[test]
 fn u_boot_reaches_its_prompt_and_answers() {
     let test = "u_boot_reaches_its_prompt_and_answers";
-    let image = match from_package("u-boot-qemu", "usr/lib/u-boot/qemu_arm/u-boot.bin") {
-        Ok(image) => image,
-        Err(reason) => return skipped(test, &reason),
-    };
-    for accel in ["jit", "interp"] {
-        let mut emu = Emu::start(&["--firmware", image.to_str().unwrap(), "--accel", accel]);
+    for (arch, image) in [("arm", U_BOOT), ("aarch64", U_BOOT_64)] {
+        let image = match from_package("u-boot-qemu", image) {
+            Ok(image) => image,
+            Err(reason) => return skipped(test, &reason),
+        };
+        for accel in ["jit", "interp"] {
+            let args = ["--arch", arch, "--firmware", image.to_str().unwrap(), "--accel", accel];
+            let mut emu = Emu::start(&args);
 
-        emu.expect("Hit any key to stop autoboot", BOOT);
-        emu.send("\r");
-        emu.expect("=> ", SOON);
-        emu.send("bdinfo\r");
-        emu.expect("relocaddr", SOON);
-        emu.expect("=> ", SOON);
-        emu.send("poweroff\r");
+            emu.expect("Hit any key to stop autoboot", BOOT);
+            emu.send("\r");
+            emu.expect("=> ", SOON);
+            emu.send("bdinfo\r");
+            emu.expect("relocaddr", SOON);
+            emu.expect("=> ", SOON);
+            emu.send("poweroff\r");
 
-        assert_eq!(emu.end(SOON).0.code(), Some(0), "{accel}");
+            assert_eq!(emu.end(SOON).0.code(), Some(0), "{arch} {accel}");
+        }
     }
 }
 
+const U_BOOT: &str = "usr/lib/u-boot/qemu_arm/u-boot.bin";
+const U_BOOT_64: &str = "usr/lib/u-boot/qemu_arm64/u-boot.bin";
+
 /// The firmware starts the kernel that it is handed, by itself.
 #[track_caller]
-fn firmware_starts_linux(test: &str, package: &str, image: &str) {
+fn firmware_starts_linux(debian: &Debian, test: &str, package: &str, image: &str) {
     let image = match from_package(package, image) {
         Ok(image) => image,
         Err(reason) => return skipped(test, &reason),
     };
     let init = "#!/bin/sh\nmount -t proc proc /proc; echo BOOTED $(uname -m) $(cat /proc/cmdline)\npoweroff -f\n";
-    let Some(emu) = boot(test, init, &["--firmware", image.to_str().unwrap()]) else {
+    let Some(emu) = debian.boot(test, init, &["--firmware", image.to_str().unwrap()]) else {
         return;
     };
 
     let (status, output, errors) = emu.end(BOOT);
 
     assert_eq!(status.code(), Some(0), "{output}{errors}");
-    assert!(output.contains("BOOTED armv7l console=ttyAMA0 quiet"), "{output}");
+    let line = format!("BOOTED {} ", debian.machine);
+    let words = output.split(&line).nth(1).and_then(|rest| rest.lines().next());
+    assert!(
+        words.is_some_and(|words| words.contains("console=ttyAMA0 quiet")),
+        "{output}"
+    );
 }
 
 #[test]
 fn u_boot_starts_the_kernel_that_it_is_handed() {
     let test = "u_boot_starts_the_kernel_that_it_is_handed";
-    firmware_starts_linux(test, "u-boot-qemu", "usr/lib/u-boot/qemu_arm/u-boot.bin");
+    firmware_starts_linux(&ARM, test, "u-boot-qemu", U_BOOT);
+    firmware_starts_linux(&AARCH64, test, "u-boot-qemu", U_BOOT_64);
 }
 
 #[test]
 fn edk2_starts_the_kernel_that_it_is_handed() {
     let test = "edk2_starts_the_kernel_that_it_is_handed";
-    firmware_starts_linux(test, "qemu-efi-arm", "usr/share/AAVMF/AAVMF32_CODE.fd");
+    firmware_starts_linux(&ARM, test, "qemu-efi-arm", "usr/share/AAVMF/AAVMF32_CODE.fd");
+    firmware_starts_linux(&AARCH64, test, "qemu-efi-aarch64", "usr/share/AAVMF/AAVMF_CODE.fd");
 }

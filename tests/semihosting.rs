@@ -37,6 +37,106 @@ fn every_instruction_calls_and_the_exit_has_the_programs_status() {
     }
 }
 
+/// Shows its command line, writes the first five bytes of it to a file, and ends with the file's length.
+const TOUR_64: [u32; 46] = [
+    0x1000_02d3, // adr x19, blocks
+    0x5280_02a0, // mov w0, #SYS_GET_CMDLINE
+    0xaa13_03e1, // mov x1, x19
+    HLT,
+    0x5280_0080, // mov w0, #SYS_WRITE0
+    0xf940_0261, // ldr x1, [x19]
+    HLT,
+    0x5280_0020, // mov w0, #SYS_OPEN
+    0x9100_4261, // add x1, x19, #16
+    HLT,
+    0xf900_2260, // str x0, [x19, #64]
+    0x5280_00a0, // mov w0, #SYS_WRITE
+    0x9101_0261, // add x1, x19, #64
+    HLT,
+    0x5280_0180, // mov w0, #SYS_FLEN
+    0x9101_0261, // add x1, x19, #64
+    HLT,
+    0xf900_1a60, // str x0, [x19, #48]
+    0x5280_0300, // mov w0, #SYS_EXIT
+    0x9100_a261, // add x1, x19, #40
+    HLT,
+    0x1400_0000,      // b .
+    BASE_64 + 0x1000, // blocks: a buffer, 64 bytes long
+    0,
+    64,
+    0,
+    BASE_64 + 0xb0, // the file's name, for writing and reading, 4 bytes long
+    0,
+    6,
+    0,
+    4,
+    0,
+    0x2_0026, // exit: in order, with a status
+    0,
+    0,
+    0,
+    0,
+    0,
+    0, // write: a handle, the buffer, 5 bytes
+    0,
+    BASE_64 + 0x1000,
+    0,
+    5,
+    0,
+    u32::from_le_bytes(*b"made"),
+    0,
+];
+const BASE_64: u32 = 0x4008_0000;
+/// `hlt #0xf000`.
+const HLT: u32 = 0xd45e_0000;
+
+#[test]
+fn aarch64_calls_with_words_of_64_bits() {
+    let files = kept().join(format!("semihosting-64-{}", std::process::id()));
+    fs::create_dir_all(&files).unwrap();
+    let code: Vec<u8> = TOUR_64.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let code = put("semihosting-64", &code);
+    for accel in ["jit", "interp"] {
+        let emu = Emu::start(&[
+            "--arch",
+            "aarch64",
+            "--kernel",
+            code.to_str().unwrap(),
+            "--accel",
+            accel,
+            "--semihosting",
+            files.to_str().unwrap(),
+            "--semihosting-args",
+            "hello you",
+        ]);
+
+        let (status, output, errors) = emu.end(SOON);
+
+        assert_eq!((status.code(), output.as_str()), (Some(5), "hello you"), "{errors}");
+        assert_eq!(fs::read(files.join("made")).unwrap(), b"hello");
+    }
+    fs::remove_dir_all(files).unwrap();
+}
+
+/// HLT at EL1 is Undefined without a halting debugger: its vector powers off.
+#[test]
+fn without_the_option_an_hlt_of_aarch64_is_undefined() {
+    let mut words = vec![0; 0x280];
+    words[..4].copy_from_slice(&[
+        0x1000_0000, // adr x0, .
+        0xd518_c000, // msr vbar_el1, x0
+        HLT,
+        0x1400_0000, // b .
+    ]);
+    // From EL1, with its own stack pointer, 0x200 on: ldr w0, function; hvc #0.
+    words[0x80..0x83].copy_from_slice(&[0x1800_0040, 0xd400_0002, 0x8400_0008]);
+    let image = crate::guest::firmware("hlt", &words);
+
+    let emu = Emu::start(&["--arch", "aarch64", "--firmware", image.to_str().unwrap()]);
+
+    assert_eq!(emu.end(SOON).0.code(), Some(0));
+}
+
 #[test]
 fn an_exit_for_another_reason_is_no_success() {
     // mov r0, #SYS_EXIT; mov r1, #0x20000; orr r1, r1, #0x23; svc

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use emu_machine::{Control, Handle, Holder, Outcome, configure, operate};
 
-use crate::boot::{initrd, kernel};
+use crate::boot::{AARCH64, ARM, Debian};
 use crate::guest::kept;
 
 /// For a boot on a machine that has other things to do.
@@ -35,7 +35,8 @@ impl Console {
         let text = self.text();
         let numbers = text
             .lines()
-            .filter_map(|line| line.trim_end().strip_prefix("tick ")?.strip_suffix(" of armv7l"));
+            .filter_map(|line| line.trim_end().strip_prefix("tick ")?.split_once(" of "));
+        let numbers = numbers.map(|(number, _)| number);
         numbers.filter_map(|number| number.parse().ok()).collect()
     }
 
@@ -97,17 +98,30 @@ fn there_and_back(machine: &mut dyn Control) -> Saved {
 
 #[test]
 fn linux_goes_on_in_another_machine_under_another_accelerator() {
-    let test = "linux_goes_on_in_another_machine_under_another_accelerator";
-    let Some(kernel) = kernel(test) else { return };
-    let initrd = initrd(test, INIT.as_bytes());
+    goes_on(&ARM, "linux_goes_on_in_another_machine_under_another_accelerator");
+}
+
+#[test]
+fn a_64_bit_linux_goes_on_in_another_machine_under_another_accelerator() {
+    goes_on(
+        &AARCH64,
+        "a_64_bit_linux_goes_on_in_another_machine_under_another_accelerator",
+    );
+}
+
+fn goes_on(debian: &Debian, test: &str) {
+    let Some(kernel) = debian.kernel(test) else { return };
+    let initrd = debian.initrd(test, INIT.as_bytes());
     let files = [
+        "--arch",
+        debian.arch,
         "--kernel",
         kernel.to_str().unwrap(),
         "--initrd",
         initrd.to_str().unwrap(),
     ];
     let words = [&files[..], &["--append", "console=ttyAMA0 quiet"]].concat();
-    let (mut saved, mut last) = with_machine("snapshot-from", &words, |handle, console| {
+    let (mut saved, mut last) = with_machine(&format!("snapshot-{}-from", debian.arch), &words, |handle, console| {
         console.wait_for_ticks(2, BOOT);
         let saved = handle.ask(there_and_back).unwrap();
         let ticks = console.ticks().len();
@@ -120,17 +134,21 @@ fn linux_goes_on_in_another_machine_under_another_accelerator() {
     });
     for accel in ["interp", "jit"] {
         let other = [&words[..], &["--accel", accel]].concat();
-        (saved, last) = with_machine(&format!("snapshot-{accel}"), &other, |handle, console| {
-            let same = handle.ask(move |machine| load_and_save(machine, &saved)).unwrap();
-            assert_eq!(same, [true, true], "{accel}: state and RAM");
-            let ticks = console.wait_for_ticks(3, SOON);
-            assert!(
-                ticks[0] == last || ticks[0] == last + 1,
-                "{accel}: {ticks:?} after {last}"
-            );
-            assert!(ticks.is_sorted_by(|a, b| a + 1 == *b), "{accel}: {ticks:?}");
-            let saved = handle.ask(there_and_back).unwrap();
-            (saved, *console.ticks().last().unwrap())
-        });
+        (saved, last) = with_machine(
+            &format!("snapshot-{}-{accel}", debian.arch),
+            &other,
+            |handle, console| {
+                let same = handle.ask(move |machine| load_and_save(machine, &saved)).unwrap();
+                assert_eq!(same, [true, true], "{accel}: state and RAM");
+                let ticks = console.wait_for_ticks(3, SOON);
+                assert!(
+                    ticks[0] == last || ticks[0] == last + 1,
+                    "{accel}: {ticks:?} after {last}"
+                );
+                assert!(ticks.is_sorted_by(|a, b| a + 1 == *b), "{accel}: {ticks:?}");
+                let saved = handle.ask(there_and_back).unwrap();
+                (saved, *console.ticks().last().unwrap())
+            },
+        );
     }
 }

@@ -91,6 +91,51 @@ fn a_program_finds_the_tree_at_the_start_of_ram() {
     }
 }
 
+/// The same for AArch64, where x0 says.
+const LOOKS_64: [u32; 11] = [
+    0xb940_0001, // ldr w1, [x0]
+    0x1800_0122, // ldr w2, mark
+    0x6b02_003f, // cmp w1, w2
+    0x5280_0b23, // mov w3, #'Y'
+    0x5280_09c4, // mov w4, #'N'
+    0x1a84_0063, // csel w3, w3, w4, eq
+    0xd2a1_2005, // mov x5, #0x09000000
+    0x3900_00a3, // strb w3, [x5]
+    0x1800_0060, // ldr w0, function
+    0xd400_0002, // hvc #0
+    0xedfe_0dd0, // the mark of a device tree; what follows is added
+];
+
+/// An Image whose header's branch leads to the code behind it.
+fn image(code: &[u8]) -> Vec<u8> {
+    let mut image = vec![0; 64];
+    image[..4].copy_from_slice(&0x1400_0010_u32.to_le_bytes());
+    image[16..24].copy_from_slice(&0x1_0000_u64.to_le_bytes());
+    image[24] = 0xa;
+    image[56..60].copy_from_slice(b"ARM\x64");
+    [&image, code].concat()
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut gzip, bytes).unwrap();
+    gzip.finish().unwrap()
+}
+
+#[test]
+fn kernels_and_raw_code_for_aarch64_find_the_tree_by_x0() {
+    let code = bytes(&[&LOOKS_64[..], &[0x8400_0008]].concat());
+    let files = [code.clone(), image(&code), gzipped(&image(&code))];
+    for (n, file) in files.iter().enumerate() {
+        for more in [
+            &["--arch", "aarch64"][..],
+            &["--arch", "arm64", "--memory", "5G", "--accel", "interp"],
+        ] {
+            assert_eq!(says("aarch64", file, more), "Y", "{n} {more:?}");
+        }
+    }
+}
+
 #[test]
 fn a_program_at_the_start_of_ram_finds_the_tree_by_r2() {
     assert_eq!(

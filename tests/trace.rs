@@ -1,5 +1,7 @@
 //! `--trace` with guests of a few instructions as firmware.
 
+mod a64;
+
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -114,10 +116,17 @@ fn log(name: &str) -> PathBuf {
 /// Runs firmware that powers off, and what it logs.
 #[track_caller]
 fn traced(name: &str, words: &[u32], accel: &str, kinds: &str) -> String {
+    traced_on(&[], name, words, accel, kinds)
+}
+
+/// The same on a machine of these options.
+#[track_caller]
+fn traced_on(machine: &[&str], name: &str, words: &[u32], accel: &str, kinds: &str) -> String {
     let name = format!("{name}-{accel}-{kinds}");
     let (image, log) = (firmware(&name, words), log(&name));
     let (image, path) = (image.to_str().unwrap(), log.to_str().unwrap());
-    let emu = Emu::start(&["--firmware", image, "--accel", accel, "--trace", kinds, path]);
+    let args = ["--firmware", image, "--accel", accel, "--trace", kinds, path];
+    let emu = Emu::start(&[machine, &args].concat());
     let (status, _, errors) = emu.end(SOON);
     assert_eq!((status.code(), errors.as_str()), (Some(0), ""), "{name}");
     fs::read_to_string(log).unwrap()

@@ -61,7 +61,7 @@ const fn limits(isa: Isa) -> Limits {
         Isa::Aarch64 => Limits {
             end: u64::MAX,
             tree: BLOCK,
-            linux_needs: 128 << 20,
+            linux_needs: 64 << 20,
             most: WINDOW,
         },
     }
@@ -798,7 +798,7 @@ mod tests {
         let Error::TooSmall { part, enough, .. } = error else {
             panic!("{error}")
         };
-        assert_eq!((part, enough), (Part::Kernel, 160 << 20));
+        assert_eq!((part, enough), (Part::Kernel, 96 << 20));
         assert!(place(ram(enough / MIB), &kernel, None, TREE).is_ok());
     }
 

@@ -28,7 +28,7 @@ pub(crate) const USUAL_SPLIT: u64 = 0xc000_0000;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// Another kind of file.
-    #[error("not {} but {}", wanted(*.isa), describe(*.kind))]
+    #[error("not {} but {}", wanted(*.isa), describe(*.kind, *.fits))]
     Foreign {
         /// What it is.
         kind: FileKind,
@@ -94,8 +94,9 @@ fn wanted(isa: Isa) -> &'static str {
 }
 
 /// What was given, and where that is known, what to do about it.
-fn describe(kind: FileKind) -> String {
+fn describe(kind: FileKind, fits: Option<Isa>) -> String {
     match kind {
+        _ if fits.is_some() => kind.to_string(),
         FileKind::Cpio => format!("{kind}, as initrds are"),
         kind if kind.is_compression() => format!("{kind}; unpack it first"),
         kind => kind.to_string(),

@@ -44,7 +44,11 @@ impl Architecture for Aarch64 {
     }
 
     fn features(&self) -> Vec<&'static str> {
-        NAMES.iter().map(|(_, name)| *name).collect()
+        let names = NAMES.iter().map(|(_, name)| *name);
+        // Not all that is known is there.
+        names
+            .filter(|name| model::find(&format!("max,{name}=on")).is_ok())
+            .collect()
     }
 
     fn check_features(&self, model: &str) -> Result<(), String> {

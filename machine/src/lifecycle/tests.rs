@@ -14,6 +14,14 @@ const COUNT: [u32; 5] = [
     0xe581_0000, // str r0, [r1]
     0xeaff_fffc, // b 1b
 ];
+/// The same for AArch64.
+const COUNT_64: [u32; 5] = [
+    0xd2a8_0001, // mov x1, #0x40000000
+    0xb26c_0021, // orr x1, x1, #0x100000
+    0x9100_0400, // 1: add x0, x0, #1
+    0xf900_0020, // str x0, [x1]
+    0x17ff_fffe, // b 1b
+];
 const COUNTER: u64 = 0x4010_0000;
 
 fn config(more: &[&str]) -> Config {
@@ -271,7 +279,12 @@ fn there_and_back(machine: &mut dyn Control) -> (Saved, Vec<u8>) {
 
 #[test]
 fn a_machine_goes_on_in_another_under_another_accelerator() {
-    let mut from = operated(&COUNT, &[], |handle| {
+    goes_on(&COUNT, "arm");
+    goes_on(&COUNT_64, "aarch64");
+}
+
+fn goes_on(words: &[u32], arch: &str) {
+    let mut from = operated(words, &["--arch", arch], |handle| {
         wait_for_more(handle, 1_000);
         let saved = handle.ask(there_and_back).unwrap();
         wait_for_more(handle, count(&saved.1));
@@ -279,7 +292,7 @@ fn a_machine_goes_on_in_another_under_another_accelerator() {
     });
     for accel in ["interp", "jit"] {
         let (state, memory) = from;
-        from = operated(&COUNT, &["--accel", accel], |handle| {
+        from = operated(words, &["--arch", arch, "--accel", accel], |handle| {
             let before = count(&memory);
             let loaded = handle.ask(move |machine| {
                 machine.hold(Holder::Snapshot);
@@ -379,13 +392,14 @@ fn a_program_reads_on_in_another_machine_where_it_was_in_a_file() {
 fn a_state_that_is_not_of_the_machine_changes_nothing() {
     let save = |handle: &Handle| handle.ask(|machine| machine.save().unwrap()).unwrap();
     let larger = operated(&COUNT, &["--memory", "4M"], save);
+    let wider = operated(&COUNT_64, &["--arch", "aarch64"], save);
     let other = operated(&COUNT[1..], &[], save);
     operated(&COUNT, &[], |handle| {
         wait_for_more(handle, 0);
         handle.ask(|machine| machine.hold(Holder::Monitor)).unwrap();
         let before = handle.ask(|machine| machine.save().unwrap()).unwrap();
         let text_before = text(&before);
-        let mut wrong = vec![larger, other];
+        let mut wrong = vec![larger, wider, other];
         // The last part that is loaded, so that all others are loaded before it is refused.
         for (part, other) in [
             ("\"model\":\"gicv2\"", "\"model\":\"gicv3\""),
