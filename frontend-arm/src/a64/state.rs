@@ -37,6 +37,9 @@ pub mod mode {
     pub const IL: u32 = 1 << 12;
     /// Software step is on at this level: an instruction makes PSTATE.SS 0.
     pub const STEP: u32 = 1 << 13;
+    /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
+    /// and a block without such an instruction is the same under all of them.
+    pub const FLOATING: u32 = FP | FZ | FZ16 | DN | AHP;
 }
 
 /// Bits of [`Cpu::psr`], at their places in SPSR_ELx.

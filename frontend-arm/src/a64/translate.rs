@@ -57,6 +57,8 @@ pub(super) fn translate_hosted(
             break;
         }
     }
+    let ignored: u32 = if t.floating { 0 } else { mode::FLOATING };
+    t.b.block.mode_ignored = u64::from(ignored);
     let bytes = t.next() - offset;
     b.block.guest_bytes = bytes;
     Ok(())
@@ -90,6 +92,7 @@ const SEMIHOSTING: u32 = 0xd45e_0000;
 
 fn insn(t: &mut Tx, at: u32, word: u32, semihosting: bool) {
     (t.offset, t.word) = (at, word);
+    t.floating |= is_simd(word);
     let row = decoder().find(word).filter(|row| t.features.allows(row.needs));
     let is_atomic = row.is_some_and(|row| row.needs == Feature::Lse as u8);
     t.b.insn(at as u16, if is_atomic { ATOMIC } else { 0 });
@@ -200,6 +203,15 @@ mod tests {
         assert_eq!((last.block.guest_insns, last.block.guest_bytes), (2, 8));
         assert_eq!((cut.block.guest_insns, cut.block.guest_bytes), (1, 4));
         assert_eq!(block(Features::ALL, 0, 0, &[]).err(), Some(PAGE_END));
+    }
+
+    #[test]
+    fn a_block_without_floating_point_is_one_under_all_its_modes() {
+        let (add, fadd, ldr_q) = (0x8b02_0020, 0x1e22_2820, 0x3dc0_0020);
+        let ignored = |words: &[u32]| block(Features::ALL, 0, 0, words).unwrap().block.mode_ignored;
+
+        assert_eq!(ignored(&[add, RET]), u64::from(mode::FLOATING));
+        assert_eq!([ignored(&[add, fadd, RET]), ignored(&[ldr_q, RET])], [0; 2]);
     }
 
     #[test]

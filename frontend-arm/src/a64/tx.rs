@@ -22,6 +22,8 @@ pub struct Tx<'a> {
     pub ended: bool,
     /// No instruction shall follow the current one in the block, though a path may lead there.
     pub stop: bool,
+    /// The block depends on [`mode::FLOATING`].
+    pub floating: bool,
     /// What the CPU has.
     pub features: Features,
     /// SP is known to be a multiple of 16.
@@ -39,6 +41,7 @@ impl<'a> Tx<'a> {
             flags: Flags::new(state::NZCV),
             ended: false,
             stop: false,
+            floating: false,
             features,
             sp_aligned: mode & mode::SP_ALIGN == 0,
         }
