@@ -1,4 +1,5 @@
-//! The performance monitors, version 2 (Arm ARM DDI 0406C, C12): what is counted where, and when a counter overflows.
+//! The performance monitors of both states of execution (version 2: Arm ARM DDI 0406C, C12; version 3: DDI 0487, D13): what is
+//! counted where, and when a counter overflows. Their registers do what [`registers`] says.
 //!
 //! A cycle is a nanosecond of virtual time, of the bus too. Instructions, their accesses to data and their branches are
 //! counted by translated code, in blocks of their own: where a counter counts any of them in the current mode, the mode
@@ -7,19 +8,23 @@
 //!
 //! A CPU here has no caches and predicts no branch. So each access to data is one that fills the cache, and each branch
 //! taken is one that corrects what was fetched; events of which that says nothing (TLBs, other caches, other buses) are
-//! not in [`Model::events`], nor in PMCEID0, and are not counted.
+//! not in [`Monitors::events`], nor in PMCEID0, and are not counted.
+
+pub mod registers;
 
 use crate::cp15::{EVENTS, Pmu};
-use crate::model::Model;
-use crate::platform::{Arm, Timer, TimerOutput};
-use crate::state::Cpu;
+use crate::platform::{Platform, Timer, TimerOutput};
 
 /// PMCR.E: the counters are enabled.
 pub const E: u32 = 1 << 0;
 /// PMCR.D: the cycle counter counts every 64th cycle.
 pub const D: u32 = 1 << 3;
+/// PMCR.LC: the cycle counter overflows at 64 bits.
+pub const LC: u32 = 1 << 6;
 /// The cycle counter's bit in the sets of counters.
 pub const CYCLE: u32 = 1 << 31;
+/// PMXEVTYPER.evtCount: the event's number.
+pub const EVENT: u32 = 0xffff;
 /// PMXEVTYPER.P: does not count at PL1.
 pub const NOT_PL1: u32 = 1 << 31;
 /// PMXEVTYPER.U: does not count at PL0.
@@ -75,19 +80,19 @@ fn source(event: u8) -> Option<Source> {
         0x09 => Source::Exceptions,
         0x0a => Source::Returns,
         0x0b => Source::ContextIds,
-        0x0c | 0x10 | 0x76 => Source::Branches,
+        0x0c | 0x10 | 0x21 | 0x76 => Source::Branches,
         0x11 | 0x1d => Source::Cycles,
         0x1c => Source::Tables,
-        0x40 | 0x42 | 0x66 => Source::Reads,
-        0x41 | 0x43 | 0x67 => Source::Writes,
+        0x06 | 0x40 | 0x42 | 0x66 => Source::Reads,
+        0x07 | 0x41 | 0x43 | 0x67 => Source::Writes,
         _ => return None,
     })
 }
 
-/// PMCEID0: which of the architecture's first 32 events are counted.
-pub fn pmceid0(model: &Model) -> u32 {
-    let common = model.events.iter().filter(|&&event| event < 32);
-    common.fold(0, |all, event| all | 1 << event)
+/// PMCEID0 (of events from 0 on) or PMCEID1 (from 32 on): which of the architecture's events are counted.
+pub fn pmceid(events: &[u8], first: u8) -> u32 {
+    let common = events.iter().filter(|event| (first..first + 32).contains(event));
+    common.fold(0, |all, event| all | 1 << (event - first))
 }
 
 /// Whether a counter with this type or filter counts at a privilege.
@@ -111,15 +116,16 @@ struct Live {
 
 impl Pmu {
     /// The event counters that are enabled.
-    fn live(&self, model: &Model) -> impl Iterator<Item = Live> {
+    fn live(&self, events: &[u8]) -> impl Iterator<Item = Live> {
         let enabled = if self.pmcr & E == 0 { 0 } else { self.cnten };
         let all = self.evtyper.into_iter().zip(self.evcntr).enumerate();
         all.filter_map(move |(i, (evtyper, counter))| {
-            let event = evtyper as u8;
-            let known = enabled >> i & 1 != 0 && model.events.contains(&event);
+            let event = (evtyper & EVENT) as u16;
+            let event = u8::try_from(event).ok().filter(|event| events.contains(event))?;
+            let enabled = enabled >> i & 1 != 0;
             Some(Live {
                 i,
-                source: source(event).filter(|_| known)?,
+                source: source(event).filter(|_| enabled)?,
                 evtyper,
                 left: left(counter),
             })
@@ -140,9 +146,9 @@ impl Pmu {
     }
 
     /// Counts something that happened `n` times at a privilege.
-    fn count(&mut self, model: &Model, what: Source, n: u64, user: bool) {
+    fn count(&mut self, events: &[u8], what: Source, n: u64, user: bool) {
         let pmu = *self;
-        for live in pmu.live(model) {
+        for live in pmu.live(events) {
             if live.source == what && counts_at(live.evtyper, user) {
                 self.add(live.i, n);
             }
@@ -150,9 +156,9 @@ impl Pmu {
     }
 
     /// PMSWINC: counts on the counters of a set that count software increments.
-    pub fn increment(&mut self, model: &Model, set: u32, user: bool) {
+    pub fn increment(&mut self, events: &[u8], set: u32, user: bool) {
         let pmu = *self;
-        for live in pmu.live(model) {
+        for live in pmu.live(events) {
             if live.source == Source::Software && set >> live.i & 1 != 0 && counts_at(live.evtyper, user) {
                 self.add(live.i, 1);
             }
@@ -160,7 +166,7 @@ impl Pmu {
     }
 
     /// Brings the counters up to `now`; what happened since the last time happened at this privilege.
-    pub fn sync(&mut self, model: &Model, now: u64, user: bool) {
+    pub fn sync(&mut self, events: &[u8], now: u64, user: bool) {
         let instructions = u64::from(self.armed.wrapping_sub(self.slack));
         let [reads, writes, branches] = [self.reads, self.writes, self.branches].map(u64::from);
         (self.armed, self.reads, self.writes, self.branches) = (self.slack, 0, 0, 0);
@@ -175,12 +181,17 @@ impl Pmu {
             (Source::Cycles, cycles),
         ] {
             if n != 0 {
-                self.count(model, source, n, user);
+                self.count(events, source, n, user);
             }
         }
         if self.cycle_counter_is_live() && counts_at(self.ccfiltr, user) {
             self.count_cycles(cycles);
         }
+    }
+
+    /// The bits that the cycle counter has before it overflows.
+    fn cycle_mask(&self) -> u64 {
+        if self.pmcr & LC != 0 { u64::MAX } else { 0xffff_ffff }
     }
 
     fn count_cycles(&mut self, cycles: u64) {
@@ -191,22 +202,23 @@ impl Pmu {
         } else {
             cycles
         };
-        let sum = (self.ccntr & 0xffff_ffff).saturating_add(ticks);
-        if sum >> 32 != 0 {
+        let mask = self.cycle_mask();
+        let (sum, carry) = (self.ccntr & mask).overflowing_add(ticks);
+        if carry || sum & !mask != 0 {
             self.ovsr |= CYCLE;
         }
-        self.ccntr = sum & 0xffff_ffff;
+        self.ccntr = sum & mask;
     }
 
     /// What translated code is to count from now on, and for how many instructions.
-    fn arm(&mut self, model: &Model) {
+    fn arm(&mut self, events: &[u8]) {
         let (mut counting, mut slack) = (0, SLACK);
         if self.cycle_counter_is_live() && self.ccfiltr != 0 {
             counting |= FILTERED;
         }
         for Live {
             source, evtyper, left, ..
-        } in self.live(model)
+        } in self.live(events)
         {
             if evtyper & (NOT_PL0 | NOT_PL1) != 0 {
                 counting |= FILTERED;
@@ -239,7 +251,7 @@ impl Pmu {
 
     /// The overflow interrupt's line, if the guest leaves the counters and the privilege alone. Of what translated code
     /// counts, [`due`] tells.
-    pub fn output(&self, model: &Model, now: u64, user: bool) -> TimerOutput {
+    pub fn output(&self, events: &[u8], now: u64, user: bool) -> TimerOutput {
         if self.pmcr & E == 0 {
             return TimerOutput::Low;
         }
@@ -248,14 +260,14 @@ impl Pmu {
         }
         let cycles = self.cycle_counter_is_live() && self.inten & CYCLE != 0 && counts_at(self.ccfiltr, user);
         let cycles = cycles.then(|| {
-            let left = left(self.ccntr as u32);
+            let left = (self.cycle_mask() - (self.ccntr & self.cycle_mask())).saturating_add(1);
             if self.pmcr & D != 0 {
-                left * 64 - u64::from(self.rest)
+                left.saturating_mul(64).saturating_sub(self.rest.into())
             } else {
                 left
             }
         });
-        let events = self.live(model).filter(|live| {
+        let events = self.live(events).filter(|live| {
             live.source == Source::Cycles && self.inten >> live.i & 1 != 0 && counts_at(live.evtyper, user)
         });
         let first = events.map(|live| live.left).chain(cycles).min();
@@ -263,50 +275,83 @@ impl Pmu {
     }
 }
 
+/// A state of execution with performance monitors.
+pub trait Monitored {
+    /// The monitors.
+    fn pmu(&mut self) -> &mut Pmu;
+    /// Whether a program runs: at PL0, EL0.
+    fn is_user(&self) -> bool;
+    /// Brings the mode word up to date.
+    fn update_mode(&mut self);
+}
+
+/// A CPU whose state has them.
+pub trait Monitors {
+    /// The state.
+    type Cpu: Monitored;
+    /// Version 3, in AArch64 state: the cycle counter has 64 bits, events have numbers of ten, programs more rights.
+    const WIDE: bool;
+    /// The events that are counted.
+    fn events(&self) -> &'static [u8];
+    /// PMCR's constant part: implementer, identification code and number of event counters (up to [`EVENTS`]).
+    fn identity(&self) -> u32;
+    /// The machine around it.
+    fn platform(&mut self) -> &mut dyn Platform;
+}
+
 /// Brings the counters up to now, changes them, and sees to all that follows.
-pub fn change(arm: &mut Arm, cpu: &mut Cpu, f: impl FnOnce(&mut Pmu)) {
+pub fn change<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu, f: impl FnOnce(&mut Pmu)) {
     let user = cpu.is_user();
     settle(arm, cpu, user, f);
 }
 
-fn settle(arm: &mut Arm, cpu: &mut Cpu, was_user: bool, f: impl FnOnce(&mut Pmu)) {
-    let now = arm.platform.now_ns();
-    let pmu = &mut cpu.cp15.pmu;
-    pmu.sync(arm.model, now, was_user);
+fn settle<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu, was_user: bool, f: impl FnOnce(&mut Pmu)) {
+    let (now, events) = (arm.platform().now_ns(), arm.events());
+    let pmu = cpu.pmu();
+    pmu.sync(events, now, was_user);
     f(pmu);
-    pmu.arm(arm.model);
+    pmu.arm(events);
     cpu.update_mode();
-    let output = cpu.cp15.pmu.output(arm.model, now, cpu.is_user());
-    arm.platform.timer(Timer::Pmu, output);
+    let user = cpu.is_user();
+    let output = cpu.pmu().output(events, now, user);
+    arm.platform().timer(Timer::Pmu, output);
+}
+
+/// Tells the platform what the overflow interrupt does: after reset and after a state was loaded.
+pub fn program<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu) {
+    let (now, events, user) = (arm.platform().now_ns(), arm.events(), cpu.is_user());
+    let output = cpu.pmu().output(events, now, user);
+    arm.platform().timer(Timer::Pmu, output);
 }
 
 /// Called where [`Pmu::slack`] is used up.
-pub fn due(arm: &mut Arm, cpu: &mut Cpu) {
+pub fn due<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu) {
     change(arm, cpu, |_| {});
 }
 
 /// The privilege may have changed: what is counted at one only starts or stops.
-pub fn turned(arm: &mut Arm, cpu: &mut Cpu, was_user: bool) {
-    if cpu.cp15.pmu.counting & FILTERED != 0 && cpu.is_user() != was_user {
+pub fn turned<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu, was_user: bool) {
+    if cpu.pmu().counting & FILTERED != 0 && cpu.is_user() != was_user {
         settle(arm, cpu, was_user, |_| {});
     }
 }
 
 /// Something happened that translated code does not count.
-pub fn note(arm: &mut Arm, cpu: &mut Cpu, what: Source, user: bool) {
-    if cpu.cp15.pmu.counting & NOTED == 0 {
+pub fn note<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu, what: Source, user: bool) {
+    let pmu = cpu.pmu();
+    if pmu.counting & NOTED == 0 {
         return;
     }
-    let before = cpu.cp15.pmu.ovsr;
-    cpu.cp15.pmu.count(arm.model, what, 1, user);
-    if cpu.cp15.pmu.ovsr != before {
+    let before = pmu.ovsr;
+    pmu.count(arm.events(), what, 1, user);
+    if pmu.ovsr != before {
         due(arm, cpu);
     }
 }
 
 /// An exception was taken; `called`: by an instruction that is thereby done.
-pub fn exception(arm: &mut Arm, cpu: &mut Cpu, was_user: bool, called: bool) {
-    let pmu = &mut cpu.cp15.pmu;
+pub fn exception<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu, was_user: bool, called: bool) {
+    let pmu = cpu.pmu();
     if pmu.counting == 0 {
         return;
     }
@@ -318,8 +363,8 @@ pub fn exception(arm: &mut Arm, cpu: &mut Cpu, was_user: bool, called: bool) {
 }
 
 /// An exception returned.
-pub fn returned(arm: &mut Arm, cpu: &mut Cpu, was_user: bool) {
-    let pmu = &mut cpu.cp15.pmu;
+pub fn returned<M: Monitors>(arm: &mut M, cpu: &mut M::Cpu, was_user: bool) {
+    let pmu = cpu.pmu();
     if pmu.counting == 0 {
         return;
     }
@@ -327,5 +372,23 @@ pub fn returned(arm: &mut Arm, cpu: &mut Cpu, was_user: bool) {
     note(arm, cpu, Source::Returns, was_user);
     turned(arm, cpu, was_user);
 }
+
+/// Makes the functions of a register table's rows: of an access `io`, whose CPU is in the field `$arm`.
+macro_rules! rows {
+    ($arm:ident) => {
+        $crate::pmu::rows!($arm: reads pmcr cnten inten ovsr ceid0 ceid1 ccntr selr userenr xevtyper xevcntr;
+            writes set_pmcr set_cnten clear_cnten set_inten clear_inten clear_ovsr set_ovsr swinc set_ccntr set_selr
+            set_userenr set_xevtyper set_xevcntr);
+    };
+    ($arm:ident: reads $($read:ident)*; writes $($write:ident)*) => {
+        $( pub(super) fn $read(io: &mut Io) -> u64 {
+            $crate::pmu::registers::$read(io.$arm, io.cpu)
+        } )*
+        $( pub(super) fn $write(io: &mut Io, v: u64) {
+            $crate::pmu::registers::$write(io.$arm, io.cpu, v);
+        } )*
+    };
+}
+pub(crate) use rows;
 
 const _: () = assert!(EVENTS < 31, "the event counters' bits are below the cycle counter's");

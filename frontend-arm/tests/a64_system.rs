@@ -502,3 +502,35 @@ fn a_store_exclusive_needs_its_load() {
         assert_eq!((bench.cpu().x[3], bench.ec()), (1, 0x15));
     }
 }
+
+/// What the performance monitors count of running code.
+#[test]
+fn instructions_accesses_and_branches_are_counted() {
+    let code = [
+        0xf940_0020, // LDR X0, [X1]
+        0xf900_0020, // STR X0, [X1]
+        0xa940_0022, // LDP X2, X0, [X1]
+        0xf822_0023, // LDADD X2, X3, [X1]
+        0x1400_0002, // B +8
+        NOP,
+        0xb500_0040, // CBNZ X0, +8: not taken
+        SVC,
+        WFI,
+    ];
+    // instructions, loads, stores, branches, exceptions, returns
+    let types = [0x08, 0x06, 0x07, 0x0c, 0x09, 0x0a];
+    for mut bench in benches(&code) {
+        bench.code(VECTORS + 0x200, &[ERET]);
+        bench.v.state_mut().x[1] = DATA.into();
+        bench.v.inspect(|guest, cpu, _| {
+            emu_frontend_arm::pmu::change(guest, cpu, |pmu| {
+                pmu.evtyper = types;
+                (pmu.cnten, pmu.pmcr) = (0x3f, emu_frontend_arm::pmu::E);
+            });
+        });
+        bench.run();
+        bench.v.inspect(|guest, cpu, _| emu_frontend_arm::pmu::due(guest, cpu));
+        // The WFI is an instruction too, as is the handler's ERET, which is a branch.
+        assert_eq!(bench.cpu().sys.pmu.evcntr, [9, 3, 2, 2, 1, 1]);
+    }
+}

@@ -8,6 +8,7 @@ use super::simd::crypto::{aes, sha, sha512, sm};
 use super::state::Cpu;
 use super::{mmu, sys};
 use crate::platform::{Conduit, FirmwareResult, SemihostingResult};
+use crate::pmu;
 use crate::vector::{brain, estimate, half, polynomial};
 use emu_ir::{Env, Fault};
 
@@ -50,6 +51,8 @@ calls! {
     SMC State |g: &mut A64, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Smc, a[0] as u64);
     /// A semihosting call: argument the address of the next instruction. Sets X0.
     SEMIHOSTING State semihosting;
+    /// The performance monitors are to be looked at: see [`pmu`]. The mode word may change.
+    PMU_DUE State |g: &mut A64, s: &mut Cpu, _, _| { pmu::due(g, s); Ok(0) };
     /// CRC32: checksum, data, and how many of its bytes; the checksum.
     CRC32 Pure checksum::ieee;
     /// CRC32C: as CRC32.
@@ -141,6 +144,7 @@ fn eret(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, _: &[u128; 4]) -> Answer {
         return Err(UNDEFINED_FAULT);
     }
     s.exception_return(g.model.features);
+    pmu::returned(g, s, false);
     env.context_changed();
     Ok(0)
 }

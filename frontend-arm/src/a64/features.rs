@@ -52,6 +52,7 @@ features! {
     Dpb2 "dpb2" "FEAT_DPB2.";
     Bf16 "bf16" "FEAT_BF16.";
     I8mm "i8mm" "FEAT_I8MM.";
+    Pmu "pmu" "FEAT_PMUv3.";
     Pan2 "pan2" "FEAT_PAN2: address translation instructions that heed PSTATE.PAN.";
     Pan3 "pan3" "FEAT_PAN3: SCTLR_EL1.EPAN.";
     Haf "haf" "FEAT_HAFDBS's first half: hardware sets the Access flag.";

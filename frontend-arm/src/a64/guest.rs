@@ -1,11 +1,13 @@
 //! AArch64 as the engine sees it: [`A64`] implements [`emu_ir::Guest`] by delegation.
 
 use super::calls::{CALLS, name};
+use super::fault::{AGAIN, CLEAN_PC, class, syndrome};
 use super::mmu;
 use super::model::A64;
 use super::state::{self, Cpu, mode, psr, stepped};
 use super::translate::{ATOMIC, translate_hosted};
 use crate::platform::{FIQ, IRQ};
+use crate::pmu;
 use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty};
 
 /// Where things are in [`Cpu`].
@@ -104,6 +106,10 @@ impl Guest for A64 {
         if aux & ATOMIC != 0 {
             s.stepped |= stepped::ATOMIC;
         }
+        if s.mode & mode::COUNT != 0 {
+            // It was counted when it began.
+            s.sys.pmu.slack = s.sys.pmu.slack.wrapping_add(1);
+        }
         if s.mode & mode::STEP != 0 {
             // It has not been stepped.
             s.psr |= psr::SS;
@@ -111,11 +117,20 @@ impl Guest for A64 {
     }
 
     fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+        let (was_user, ec) = (s.el() == 0, syndrome(fault).0);
         s.raise(self.model.features, fault);
+        if fault != CLEAN_PC && fault != AGAIN {
+            pmu::exception(self, s, was_user, ec == class::SVC);
+        }
     }
 
     fn interrupt(&mut self, s: &mut Cpu, pending: u32) -> bool {
-        s.interrupt(self.model.features, pending)
+        let was_user = s.el() == 0;
+        let taken = s.interrupt(self.model.features, pending);
+        if taken {
+            pmu::exception(self, s, was_user, false);
+        }
+        taken
     }
 
     fn wakes(&self, _: &Cpu, pending: u32) -> bool {

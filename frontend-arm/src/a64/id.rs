@@ -32,6 +32,7 @@ const FIELDS: &[(Id, u32, u64, Feature)] = &[
     (Id::Pfr1, 0, 1, Feature::Bti),
     (Id::Pfr1, 4, 2, Feature::Ssbs),
     (Id::Dfr0, 0, 6, Feature::Base), // DebugVer: Armv8.0
+    (Id::Dfr0, 8, 1, Feature::Pmu), // PMUVer: version 3
     (Id::Isar0, 4, 1, Feature::Aes),
     (Id::Isar0, 4, 2, Feature::Pmull),
     (Id::Isar0, 8, 1, Feature::Sha1),

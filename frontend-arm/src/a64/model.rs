@@ -20,6 +20,10 @@ pub struct Model {
     pub clidr: u32,
     /// By CSSELR: level 1 data, level 1 instruction, level 2.
     pub ccsidr: [u32; 3],
+    /// Implementer, identification code and number of event counters (up to six).
+    pub pmcr: u32,
+    /// The performance monitors' events, of the model's those that are counted: see [`crate::pmu`].
+    pub events: &'static [u8],
     /// Bits of a physical address, without FEAT_LPA.
     pub pa_bits: u8,
     pub features: Features,
@@ -37,7 +41,7 @@ impl Model {
 }
 
 /// What the models of Armv8.0 have.
-const V8_0: Features = Features::BASE.with(&[Feature::Crc32]);
+const V8_0: Features = Features::BASE.with(&[Feature::Crc32, Feature::Pmu]);
 
 /// What Neoverse N1 has: Armv8.2 with some of later versions.
 const N1: Features = V8_0.with(&[
@@ -78,6 +82,23 @@ const MAX: Features = N1.with(&[
     Feature::Idst,
 ]);
 
+/// All events that are counted.
+const EVENTS: [u8; 17] = [
+    0x00, 0x03, 0x04, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x10, 0x11, 0x13, 0x1b, 0x1c, 0x1d, 0x21,
+];
+/// Of these, those of Cortex-A53.
+const EVENTS_A53: [u8; 14] = [
+    0x00, 0x03, 0x04, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0c, 0x10, 0x11, 0x13, 0x1d,
+];
+/// Those of Cortex-A57 and A72.
+const EVENTS_A57: [u8; 13] = [
+    0x00, 0x03, 0x04, 0x08, 0x09, 0x0a, 0x0b, 0x10, 0x11, 0x13, 0x1b, 0x1c, 0x1d,
+];
+/// Those of Neoverse N1.
+const EVENTS_N1: [u8; 14] = [
+    0x00, 0x03, 0x04, 0x08, 0x09, 0x0a, 0x0b, 0x10, 0x11, 0x13, 0x1b, 0x1c, 0x1d, 0x21,
+];
+
 /// The models, the default first.
 pub const MODELS: &[Model] = &[
     Model {
@@ -91,6 +112,8 @@ pub const MODELS: &[Model] = &[
         ctr: 0xb444_c004,
         clidr: 0x0a20_0023,
         ccsidr: [0x701f_e00a, 0x201f_e012, 0x70ff_e07a],
+        pmcr: 0x0000_3000,
+        events: &EVENTS,
         pa_bits: 48,
         features: MAX,
     },
@@ -103,6 +126,8 @@ pub const MODELS: &[Model] = &[
         ctr: 0x8444_8004,
         clidr: 0x0a20_0023,
         ccsidr: [0x700f_e01a, 0x201f_e00a, 0x707f_e07a],
+        pmcr: 0x4103_3000,
+        events: &EVENTS_A53,
         pa_bits: 40,
         features: V8_0,
     },
@@ -115,6 +140,8 @@ pub const MODELS: &[Model] = &[
         ctr: 0x8444_c004,
         clidr: 0x0a20_0023,
         ccsidr: [0x701f_e00a, 0x201f_e012, 0x70ff_e07a],
+        pmcr: 0x4101_3000,
+        events: &EVENTS_A57,
         pa_bits: 44,
         features: V8_0,
     },
@@ -127,6 +154,8 @@ pub const MODELS: &[Model] = &[
         ctr: 0x8444_c004,
         clidr: 0x0a20_0023,
         ccsidr: [0x701f_e00a, 0x201f_e012, 0x707f_e07a],
+        pmcr: 0x4102_3000,
+        events: &EVENTS_A57,
         pa_bits: 44,
         features: V8_0,
     },
@@ -139,6 +168,8 @@ pub const MODELS: &[Model] = &[
         ctr: 0x8444_c004,
         clidr: 0x0a20_0023,
         ccsidr: [0x701f_e01a, 0x201f_e01a, 0x70ff_e03a],
+        pmcr: 0x410c_3000,
+        events: &EVENTS_N1,
         pa_bits: 48,
         features: N1,
     },
@@ -237,7 +268,7 @@ mod tests {
     #[test]
     fn models_have_no_features_without_rows() {
         use super::super::rows;
-        let of_instructions = NAMES.iter().map(|row| row.0).filter(|&f| f < Feature::Pan2);
+        let of_instructions = NAMES.iter().map(|row| row.0).filter(|&f| f < Feature::Pmu);
         let elsewhere = [
             Feature::Pan,
             Feature::Uao,

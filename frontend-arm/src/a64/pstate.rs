@@ -2,6 +2,7 @@
 
 use super::state::{Cpu, mode, psr, sctlr};
 use crate::fpstatus::{FLAGS, round};
+use crate::pmu::LC;
 use crate::timer::FREQUENCY;
 
 /// FPCR.AHP.
@@ -25,6 +26,7 @@ impl Cpu {
         cpu.sys.sctlr = sctlr::ONES | sctlr::SPAN;
         cpu.sys.cntfrq = FREQUENCY.into();
         cpu.sys.oslock = 1;
+        cpu.sys.pmu.pmcr = LC;
         cpu.update_mode();
         cpu
     }
@@ -148,7 +150,8 @@ impl Cpu {
             | when(el == 1 && self.psr & psr::UAO == 0, mode::UNPRIVILEGED)
             | when(self.psr & psr::SP != 0, mode::SPX)
             | when(self.psr & psr::IL != 0, mode::IL)
-            | when(self.steps(), mode::STEP);
+            | when(self.steps(), mode::STEP)
+            | when(self.sys.pmu.counts(el == 0), mode::COUNT);
     }
 }
 

@@ -37,6 +37,8 @@ pub mod mode {
     pub const IL: u32 = 1 << 12;
     /// Software step is on at this level: an instruction makes PSTATE.SS 0.
     pub const STEP: u32 = 1 << 13;
+    /// A performance monitor counts what translated code counts.
+    pub const COUNT: u32 = 1 << 14;
     /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
     /// and a block without such an instruction is the same under all of them.
     pub const FLOATING: u32 = FP | FZ | FZ16 | DN | AHP;
@@ -338,6 +340,18 @@ pub const TPIDRRO_EL0: Slot = sys(offset_of!(Sys, tpidrro_el0));
 /// TPIDR_EL1, which Linux keeps its per-CPU offset in.
 pub const TPIDR_EL1: Slot = sys(offset_of!(Sys, tpidr));
 
+const fn pmu(off: usize) -> Slot {
+    word(offset_of!(Cpu, sys) + offset_of!(Sys, pmu) + off)
+}
+/// Instructions until the performance monitors are to be looked at.
+pub const PMU_SLACK: Slot = pmu(offset_of!(Pmu, slack));
+/// Loads since they were.
+pub const PMU_READS: Slot = pmu(offset_of!(Pmu, reads));
+/// Stores.
+pub const PMU_WRITES: Slot = pmu(offset_of!(Pmu, writes));
+/// Branches taken.
+pub const PMU_BRANCHES: Slot = pmu(offset_of!(Pmu, branches));
+
 /// The low bits of V`n` as a type, all 128 as V128.
 pub const fn v(n: u32, ty: Ty) -> Slot {
     Slot::new(offset_of!(Cpu, q) + 16 * (n as usize & 31), ty)
@@ -348,7 +362,7 @@ pub const fn v_high(n: u32) -> Slot {
 }
 
 /// Names of the slots other than X0 to X30, SP and the vector registers, for listings.
-pub const NAMES: [(Slot, &str); 21] = [
+pub const NAMES: [(Slot, &str); 25] = [
     (PC, "pc"),
     (NZCV[0], "n"),
     (NZCV[1], "z"),
@@ -366,6 +380,10 @@ pub const NAMES: [(Slot, &str); 21] = [
     (QC, "qc"),
     (SP_EL0, "sp_el0"),
     (STEPPED, "stepped"),
+    (PMU_SLACK, "pmu_slack"),
+    (PMU_READS, "pmu_reads"),
+    (PMU_WRITES, "pmu_writes"),
+    (PMU_BRANCHES, "pmu_branches"),
     (TPIDR_EL0, "tpidr_el0"),
     (TPIDRRO_EL0, "tpidrro_el0"),
     (TPIDR_EL1, "tpidr_el1"),

@@ -96,15 +96,22 @@ fn insn(t: &mut Tx, at: u32, word: u32, semihosting: bool) {
     let row = decoder().find(word).filter(|row| t.features.allows(row.needs));
     let is_atomic = row.is_some_and(|row| row.needs == Feature::Lse as u8);
     t.b.insn(at as u16, if is_atomic { ATOMIC } else { 0 });
+    if t.counts() {
+        t.count_insn();
+    }
     if t.mode & mode::STEP != 0 {
         step(t);
     }
+    let first = t.b.len();
     match row {
         _ if t.mode & mode::IL != 0 => t.exception(class::ILLEGAL_STATE, 0),
         Some(_) if is_simd(word) && t.mode & mode::FP == 0 => t.exception(class::FP_ACCESS, FP_TRAP),
         _ if semihosting && word == SEMIHOSTING => branch::semihosting(t),
         Some(row) => (row.run)(t, word),
         None => t.undefined(),
+    }
+    if t.counts() {
+        t.count_accesses(first);
     }
 }
 

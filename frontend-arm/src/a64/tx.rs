@@ -4,7 +4,7 @@ use super::calls;
 use super::features::{Feature, Features};
 use super::state::{self, mode};
 use crate::flags::{Flags, bit};
-use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Pieces, Round, Ty, Val};
+use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Op, Pieces, Round, Slot, Ty, Val};
 
 /// One block's translation.
 pub struct Tx<'a> {
@@ -198,6 +198,47 @@ impl Tx<'_> {
     }
 }
 
+// What the performance monitors count.
+impl Tx<'_> {
+    /// Whether the block counts: see [`crate::pmu`].
+    pub fn counts(&self) -> bool {
+        self.mode & mode::COUNT != 0
+    }
+    /// Count some more, where translated code counts.
+    fn count(&mut self, slot: Slot, n: u32) {
+        if self.counts() && n > 0 {
+            let (old, n) = (self.b.get(slot), self.b.i32(n));
+            let new = self.b.add(old, n);
+            self.b.set(slot, new);
+        }
+    }
+    /// Count the current instruction before it does anything; leave the block if the counters are to be looked at first.
+    pub fn count_insn(&mut self) {
+        let (left, zero, go) = (self.b.get(state::PMU_SLACK), self.b.i32(0), self.b.label());
+        let some = self.b.ne(left, zero);
+        self.b.br_if(some, go);
+        let here = self.b.pc_rel(Ty::I64, self.offset as i32);
+        self.b.set(state::PC, here);
+        self.b.call(Ty::I32, calls::PMU_DUE, &[]);
+        self.b.exit(Leave::Sync);
+        self.b.place(go);
+        let one = self.b.i32(1);
+        let left = self.b.sub(left, one);
+        self.b.set(state::PMU_SLACK, left);
+    }
+    /// Count the accesses of the current instruction, whose operations start at `first`; if it ended the block, it has none.
+    pub fn count_accesses(&mut self, first: usize) {
+        let insts = self.b.block.insts.get(first..).unwrap_or_default();
+        let of = |is: fn(&Op) -> bool| insts.iter().filter(|inst| is(&inst.op)).count() as u32;
+        let reads = of(|op| matches!(op, Op::Load { .. } | Op::Rmw { .. } | Op::Swap { .. }));
+        let writes = of(|op| matches!(op, Op::Store { .. } | Op::Cas { .. } | Op::Rmw { .. } | Op::Swap { .. }));
+        if !self.ended {
+            self.count(state::PMU_READS, reads);
+            self.count(state::PMU_WRITES, writes);
+        }
+    }
+}
+
 // Where control goes.
 impl Tx<'_> {
     /// The address of the next instruction, as an offset from the start of the page.
@@ -223,16 +264,19 @@ impl Tx<'_> {
     /// Go on at the next instruction, whose mapping may have changed.
     pub fn refetch_next(&mut self) {
         let next = self.return_address();
-        self.goto_val(next, Hint::Jump);
+        self.b.goto_val(next, Hint::Jump);
+        self.ended = true;
     }
     /// Go on `by` bytes from the current instruction.
     pub fn goto(&mut self, by: i32, hint: Hint) {
+        self.count(state::PMU_BRANCHES, 1);
         let to = (self.offset as i32).wrapping_add(by);
         self.b.goto(to, self.mode.into(), hint, false);
         self.ended = true;
     }
     /// Go on at an address.
     pub fn goto_val(&mut self, addr: Val, hint: Hint) {
+        self.count(state::PMU_BRANCHES, 1);
         self.b.goto_val(addr, hint);
         self.ended = true;
     }

@@ -2,6 +2,7 @@
 
 use super::table::Io;
 use crate::platform::{Arm, Timer};
+use crate::pmu;
 use crate::state::Cpu;
 use crate::timer::{self, Timers};
 
@@ -23,12 +24,10 @@ pub(super) fn user_may_read_counter(cpu: &Cpu, which: u32) -> bool {
 
 /// Tells the platform what the timers and the performance monitors do: after reset and after a state was loaded.
 pub fn program_all(cpu: &mut Cpu, arm: &mut Arm) {
-    let (model, platform) = (arm.model, &mut *arm.platform);
     for which in [Timer::Physical, Timer::Virtual] {
-        timer::program(cpu, platform, which);
+        timer::program(cpu, &mut *arm.platform, which);
     }
-    let output = cpu.cp15.pmu.output(model, platform.now_ns(), cpu.is_user());
-    platform.timer(Timer::Pmu, output);
+    pmu::program(arm, cpu);
 }
 
 pub(super) fn counter(io: &mut Io) -> u64 {

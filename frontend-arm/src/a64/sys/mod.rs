@@ -6,6 +6,7 @@
 mod debug;
 mod index;
 mod maintenance;
+mod monitors;
 mod rows;
 pub mod table;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use super::features::{Feature, Features};
 use super::id;
 use super::model::A64;
 use super::state::{Cpu, psr, sctlr};
+use crate::pmu;
 use emu_ir::{Env, Fault, Slot};
 use table::{Act, After, Gate, Io, Reg};
 
@@ -83,7 +85,10 @@ fn find(s: &Cpu, features: Features, word: u32, write: bool) -> Result<&'static 
             Gate::None | Gate::Fp => true,
             Gate::Sctlr(bits) => s.sys.sctlr & bits != 0,
             Gate::Timer(bits) => s.sys.cntkctl as u32 & bits != 0,
-            Gate::Pmu(bits) => s.sys.pmu.userenr & (bits | 1) != 0,
+            Gate::Pmu(reads, writes) => {
+                let bits = if write { writes } else { reads };
+                s.sys.pmu.userenr & (bits | monitors::EN) != 0
+            }
             Gate::DebugChannel => s.sys.mdscr & debug::TDCC == 0,
         };
     match reg.gate {
@@ -139,6 +144,9 @@ fn get(io: &mut Io, row: &Reg) -> u64 {
 }
 
 fn put(io: &mut Io, row: &Reg, value: u64) {
+    if let Some(event) = row.event {
+        pmu::note(io.guest, io.cpu, event, false);
+    }
     match row.act {
         Act::Const(_) | Act::Model(_) | Act::Id(_) => {}
         Act::Field { slot, mask, after } => {

@@ -4,10 +4,12 @@ use super::super::features::{Feature, Features};
 use super::super::id::Id;
 use super::super::model::Model;
 use super::super::state::{self, Sys, psr, sctlr, tcr};
+use super::monitors::{self, CR, ER, SW};
 use super::table::{Act, After, At, Gate, Io, R, Reg, W};
 use super::timer::{physical, virt};
 use super::{debug, maintenance, timer};
 use crate::platform::{FIQ, IRQ, affinity};
+use crate::pmu::Source;
 use crate::timer::{PL0PCTEN, PL0PTEN, PL0VCTEN, PL0VTEN};
 use std::mem::offset_of;
 
@@ -38,6 +40,7 @@ const fn reg(name: &'static str, (op0, op1, crn, crm, op2): (u8, u8, u8, u8, u8)
         kernel: rights.1,
         gate: Gate::None,
         needs: Feature::Base,
+        event: None,
         act,
     }
 }
@@ -50,6 +53,13 @@ impl Reg {
     /// It is there with a feature.
     const fn needs(self, needs: Feature) -> Reg {
         Reg { needs, ..self }
+    }
+    /// Writes are an event of the performance monitors.
+    const fn counted(self, event: Source) -> Reg {
+        Reg {
+            event: Some(event),
+            ..self
+        }
     }
     /// Answers up to this CRm and op2.
     const fn to(self, crm: u8, op2: u8) -> Reg {
@@ -110,6 +120,8 @@ macro_rules! pstate {
     };
 }
 
+/// Of the performance monitors, what PMUSERENR_EL0.EN alone opens.
+const PMU: Gate = Gate::Pmu(0, 0);
 const UCI: Gate = Gate::Sctlr(sctlr::UCI);
 
 /// Bits of a register that features add to what every CPU has.
@@ -167,8 +179,8 @@ pub(super) const ROWS: &[Reg] = &[
     reg("SCTLR_EL1", (3, 0, 1, 0, 0), RW, field!(sctlr, sctlr_mask, Mode)),
     reg("ACTLR_EL1", (3, 0, 1, 0, 1), RW, long!(actlr)),
     reg("CPACR_EL1", (3, 0, 1, 0, 2), RW, field!(cpacr, |_| 3 << 20, Mode)),
-    reg("TTBR0_EL1", (3, 0, 2, 0, 0), RW, field!(ttbr0, |_| u64::MAX, Context)),
-    reg("TTBR1_EL1", (3, 0, 2, 0, 1), RW, field!(ttbr1, |_| u64::MAX, Context)),
+    reg("TTBR0_EL1", (3, 0, 2, 0, 0), RW, field!(ttbr0, |_| u64::MAX, Context)).counted(Source::Tables),
+    reg("TTBR1_EL1", (3, 0, 2, 0, 1), RW, field!(ttbr1, |_| u64::MAX, Context)).counted(Source::Tables),
     reg("TCR_EL1", (3, 0, 2, 0, 2), RW, field!(tcr, tcr_mask, Context)),
     reg("MAIR_EL1", (3, 0, 10, 2, 0), RW, field!(mair, |_| u64::MAX, Context)),
     reg("AMAIR_EL1", (3, 0, 10, 3, 0), RW, long!(amair)),
@@ -177,7 +189,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("LORN_EL1", (3, 0, 10, 4, 2), RW, NOTHING).needs(Feature::Lor),
     reg("LORC_EL1", (3, 0, 10, 4, 3), RW, NOTHING).needs(Feature::Lor),
     reg("LORID_EL1", (3, 0, 10, 4, 7), RO, NOTHING).needs(Feature::Lor),
-    reg("CONTEXTIDR_EL1", (3, 0, 13, 0, 1), RW, long!(contextidr, 0xffff_ffff)),
+    reg("CONTEXTIDR_EL1", (3, 0, 13, 0, 1), RW, long!(contextidr, 0xffff_ffff)).counted(Source::ContextIds),
     // ---- exceptions
     reg("SPSR_EL1", (3, 0, 4, 0, 0), RW, long!(spsr)),
     reg("ELR_EL1", (3, 0, 4, 0, 1), RW, long!(elr)),
@@ -215,6 +227,25 @@ pub(super) const ROWS: &[Reg] = &[
     reg("CNTV_TVAL_EL0", (3, 3, 14, 3, 0), URW, both(virt::tval, virt::set_tval)).when(Gate::Timer(PL0VTEN)),
     reg("CNTV_CTL_EL0", (3, 3, 14, 3, 1), URW, both(virt::ctl, virt::set_ctl)).when(Gate::Timer(PL0VTEN)),
     reg("CNTV_CVAL_EL0", (3, 3, 14, 3, 2), URW, both(virt::cval, virt::set_cval)).when(Gate::Timer(PL0VTEN)),
+    // ---- performance monitors
+    reg("PMINTENSET_EL1", (3, 0, 9, 14, 1), RW, both(monitors::inten, monitors::set_inten)).needs(Feature::Pmu),
+    reg("PMINTENCLR_EL1", (3, 0, 9, 14, 2), RW, both(monitors::inten, monitors::clear_inten)).needs(Feature::Pmu),
+    reg("PMCR_EL0", (3, 3, 9, 12, 0), URW, both(monitors::pmcr, monitors::set_pmcr)).when(PMU).needs(Feature::Pmu),
+    reg("PMCNTENSET_EL0", (3, 3, 9, 12, 1), URW, both(monitors::cnten, monitors::set_cnten)).when(PMU).needs(Feature::Pmu),
+    reg("PMCNTENCLR_EL0", (3, 3, 9, 12, 2), URW, both(monitors::cnten, monitors::clear_cnten)).when(PMU).needs(Feature::Pmu),
+    reg("PMOVSCLR_EL0", (3, 3, 9, 12, 3), URW, both(monitors::ovsr, monitors::clear_ovsr)).when(PMU).needs(Feature::Pmu),
+    reg("PMSWINC_EL0", (3, 3, 9, 12, 4), UWO, write(monitors::swinc)).when(Gate::Pmu(0, SW)).needs(Feature::Pmu),
+    reg("PMSELR_EL0", (3, 3, 9, 12, 5), URW, both(monitors::selr, monitors::set_selr)).when(Gate::Pmu(ER, ER)).needs(Feature::Pmu),
+    reg("PMCEID0_EL0", (3, 3, 9, 12, 6), URO, read(monitors::ceid0)).when(PMU).needs(Feature::Pmu),
+    reg("PMCEID1_EL0", (3, 3, 9, 12, 7), URO, read(monitors::ceid1)).when(PMU).needs(Feature::Pmu),
+    reg("PMCCNTR_EL0", (3, 3, 9, 13, 0), URW, both(monitors::ccntr, monitors::set_ccntr)).when(Gate::Pmu(CR, 0)).needs(Feature::Pmu),
+    reg("PMXEVTYPER_EL0", (3, 3, 9, 13, 1), URW, both(monitors::xevtyper, monitors::set_xevtyper)).when(PMU).needs(Feature::Pmu),
+    reg("PMXEVCNTR_EL0", (3, 3, 9, 13, 2), URW, both(monitors::xevcntr, monitors::set_xevcntr)).when(Gate::Pmu(ER, 0)).needs(Feature::Pmu),
+    reg("PMUSERENR_EL0", (3, 3, 9, 14, 0), UR, both(monitors::userenr, monitors::set_userenr)).needs(Feature::Pmu),
+    reg("PMOVSSET_EL0", (3, 3, 9, 14, 3), URW, both(monitors::ovsr, monitors::set_ovsr)).when(PMU).needs(Feature::Pmu),
+    reg("PMEVCNTR<n>_EL0", (3, 3, 14, 8, 0), URW, both(monitors::evcntr, monitors::set_evcntr)).to(8, 5).when(Gate::Pmu(ER, 0)).needs(Feature::Pmu),
+    reg("PMEVTYPER<n>_EL0", (3, 3, 14, 12, 0), URW, both(monitors::evtyper, monitors::set_evtyper)).to(12, 5).when(PMU).needs(Feature::Pmu),
+    reg("PMCCFILTR_EL0", (3, 3, 14, 15, 7), URW, both(monitors::evtyper, monitors::set_evtyper)).when(PMU).needs(Feature::Pmu),
     // ---- debug
     reg("OSDTRRX_EL1", (2, 0, 0, 0, 2), RW, NOTHING),
     reg("DBGBVR<n>_EL1", (2, 0, 0, 0, 4), RW, both(debug::bvr, debug::set_bvr)).to(5, 4),

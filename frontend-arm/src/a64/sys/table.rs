@@ -4,6 +4,7 @@ use super::super::features::{Feature, Features};
 use super::super::id::Id;
 use super::super::model::{A64, Model};
 use super::super::state::Cpu;
+use crate::pmu::Source;
 use emu_ir::{Env, Fault, Slot};
 
 /// What an access works on.
@@ -45,8 +46,8 @@ pub enum Gate {
     Sctlr(u64),
     /// One of some bits of CNTKCTL_EL1.
     Timer(u32),
-    /// PMUSERENR_EL0.EN, or another bit of it.
-    Pmu(u32),
+    /// PMUSERENR_EL0.EN, or other bits of it: for reads, for writes.
+    Pmu(u32, u32),
     /// MDSCR_EL1.TDCC.
     DebugChannel,
     /// CPACR_EL1.FPEN, at EL1 too.
@@ -122,6 +123,8 @@ pub struct Reg {
     pub gate: Gate,
     /// The feature that it is there with.
     pub needs: Feature,
+    /// The event of the performance monitors that a write is.
+    pub event: Option<Source>,
     /// What it is.
     pub act: Act,
 }

@@ -198,7 +198,7 @@ fn the_engine_hears_of_what_it_depends_on() {
 #[test]
 fn programs_use_what_is_opened_for_them() {
     type Open = fn(&mut Cpu);
-    let rows: [(bool, Name, Open); 12] = [
+    let rows: [(bool, Name, Open); 21] = [
         (true, CTR, |c| c.sys.sctlr |= sctlr::UCT),
         (false, (1, 3, 7, 5, 1), |c| c.sys.sctlr |= sctlr::UCI),
         (false, (1, 3, 7, 11, 1), |c| c.sys.sctlr |= sctlr::UCI),
@@ -211,6 +211,15 @@ fn programs_use_what_is_opened_for_them() {
         (false, CNTV_TVAL, |c| c.sys.cntkctl |= 1 << 8),
         (true, (3, 3, 14, 2, 1), |c| c.sys.cntkctl |= 1 << 9),
         (true, (2, 3, 0, 1, 0), |c| c.sys.mdscr &= !debug::TDCC),
+        (true, (3, 3, 9, 12, 0), |c| c.sys.pmu.userenr = 1),
+        (false, (3, 3, 9, 12, 1), |c| c.sys.pmu.userenr = 1),
+        (false, (3, 3, 9, 12, 4), |c| c.sys.pmu.userenr = 1 << 1),
+        (true, (3, 3, 9, 13, 0), |c| c.sys.pmu.userenr = 1 << 2),
+        (false, (3, 3, 9, 13, 0), |c| c.sys.pmu.userenr = 1),
+        (true, (3, 3, 14, 8, 3), |c| c.sys.pmu.userenr = 1 << 3),
+        (false, (3, 3, 9, 12, 5), |c| c.sys.pmu.userenr = 1 << 3),
+        (true, (3, 3, 9, 13, 2), |c| c.sys.pmu.userenr = 1 << 3),
+        (true, (3, 3, 14, 12, 3), |c| c.sys.pmu.userenr = 1),
     ];
     for (is_read, at, open) in rows {
         let mut bench = Bench::user();
@@ -231,7 +240,15 @@ fn programs_use_what_is_opened_for_them() {
 /// Everything else is Undefined at EL0, but for what is always a program's.
 #[test]
 fn programs_have_their_own_registers_only() {
-    let own = ["TPIDR_EL0", "TPIDRRO_EL0", "DCZID_EL0", "NZCV", "DIT", "SSBS"];
+    let own = [
+        "TPIDR_EL0",
+        "TPIDRRO_EL0",
+        "DCZID_EL0",
+        "NZCV",
+        "DIT",
+        "SSBS",
+        "PMUSERENR_EL0",
+    ];
     for reg in rows::ROWS.iter().filter(|reg| reg.kernel & table::R != 0) {
         let [op0, op1, crn, crm, op2] = [reg.at.op0, reg.at.op1, reg.at.crn, reg.at.crm.0, reg.at.op2.0].map(u32::from);
         let word = word(true, (op0, op1, crn, crm, op2));
@@ -461,7 +478,60 @@ fn timers() {
     assert_eq!(read(&mut bench, (3, 3, 14, 0, 2)), 1100);
     assert_eq!(read(&mut bench, (3, 3, 14, 0, 0)), 62_500_000);
     program_all(&mut bench.cpu, &mut bench.guest);
-    assert_eq!(bench.last_timer(), Some((Timer::Virtual, TimerOutput::High)));
+    let told = bench.world.lock().unwrap().timers.clone();
+    let want = [
+        (Timer::Physical, TimerOutput::Low),
+        (Timer::Virtual, TimerOutput::High),
+        (Timer::Pmu, TimerOutput::Low),
+    ];
+    assert_eq!(told[told.len() - 3..], want);
+}
+
+/// The performance monitors: counters by name and by selection, the cycle counter's 64 bits, its overflow.
+#[test]
+fn performance_monitors() {
+    const PMCR: Name = (3, 3, 9, 12, 0);
+    const PMSELR: Name = (3, 3, 9, 12, 5);
+    const PMCCNTR: Name = (3, 3, 9, 13, 0);
+    let mut bench = Bench::new();
+    let all = |bench: &mut Bench| [(3, 3, 9, 12, 6), (3, 3, 9, 12, 7)].map(|at| bench.read(at).unwrap());
+    assert_eq!(all(&mut bench), [0x380b_1fd9, 0x2]);
+    assert_eq!(bench.read(PMCR), Ok(0x3040), "six counters, and LC");
+
+    bench.write((3, 3, 14, 12, 2), 0xc000_0011).unwrap();
+    bench.write((3, 3, 14, 8, 2), 0x1234).unwrap();
+    bench.write(PMSELR, 2).unwrap();
+    assert_eq!(bench.read((3, 3, 9, 13, 1)), Ok(0xc000_0011));
+    assert_eq!(bench.read((3, 3, 9, 13, 2)), Ok(0x1234));
+    bench.write((3, 3, 14, 15, 7), 1 << 31).unwrap();
+    bench.write(PMSELR, 31).unwrap();
+    assert_eq!(bench.read((3, 3, 9, 13, 1)), Ok(1 << 31), "PMCCFILTR");
+    bench.write((3, 3, 14, 15, 7), 0).unwrap();
+
+    bench.write(PMCCNTR, 0xffff_ffff).unwrap();
+    bench.write((3, 3, 9, 12, 1), 1 << 31).unwrap();
+    bench.write(PMCR, 1).unwrap();
+    bench.at(1000);
+    assert_eq!(bench.read(PMCCNTR), Ok(0xffff_ffff + 1000));
+    assert_eq!(bench.read((3, 3, 9, 12, 3)), Ok(0));
+    bench.write((3, 0, 9, 14, 1), 1 << 31).unwrap();
+    bench.write(PMCCNTR, u64::MAX - 499).unwrap();
+    assert_eq!(bench.last_timer(), Some((Timer::Pmu, TimerOutput::HighAt(1500))));
+    bench.at(1500);
+    assert_eq!(
+        (bench.read(PMCCNTR), bench.read((3, 3, 9, 12, 3))),
+        (Ok(0), Ok(1 << 31))
+    );
+    bench.write((3, 3, 9, 12, 3), 1 << 31).unwrap();
+    assert!(matches!(bench.last_timer(), Some((Timer::Pmu, TimerOutput::HighAt(_)))));
+
+    bench.write((3, 3, 14, 12, 1), 0x311).unwrap();
+    assert_eq!(bench.world.lock().unwrap().uncounted, [0x311]);
+    let mut none = Bench::of("max,pmu=off");
+    assert_eq!(
+        (none.read(PMCR), none.read((3, 0, 0, 5, 0)).unwrap() >> 8 & 15),
+        (Err(UNDEFINED), 0)
+    );
 }
 
 #[test]

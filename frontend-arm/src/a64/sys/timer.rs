@@ -4,6 +4,7 @@ use super::super::model::A64;
 use super::super::state::Cpu;
 use super::table::Io;
 use crate::platform::Timer;
+use crate::pmu;
 use crate::timer::{self, Timers};
 
 impl Timers for Cpu {
@@ -16,11 +17,12 @@ impl Timers for Cpu {
     }
 }
 
-/// Tells the platform what the timers do: after reset and after a state was loaded.
+/// Tells the platform what the timers and the performance monitors do: after reset and after a state was loaded.
 pub fn program_all(cpu: &mut Cpu, guest: &mut A64) {
     for which in [Timer::Physical, Timer::Virtual] {
         timer::program(cpu, &mut *guest.platform, which);
     }
+    pmu::program(guest, cpu);
 }
 
 pub(super) fn counter(io: &mut Io) -> u64 {
