@@ -412,6 +412,31 @@ fn what_is_not_valid_is_not_remembered() {
     }
 }
 
+/// Descriptors are memory, and code may lie there: here its first word, whose Access flag is a bit of an immediate.
+#[test]
+fn code_in_a_descriptor_that_hardware_changes_is_translated_anew() {
+    const DESCRIPTOR: u64 = 0xd65f_03c0_9100_0003; // ADD X3, X0, #0; RET
+    for mut bench in benches(&[0xd63f_0040, WFI, 0xf940_0029]) {
+        let at = TABLES[2] + 8 * 0x1f;
+        bench.ram.put(at, &DESCRIPTOR.to_le_bytes());
+        let run = |bench: &mut Bench, offset: u64| {
+            bench.start();
+            let cpu = bench.v.state_mut();
+            cpu.sys.tcr = cpu.sys.tcr & !(7 << 32) | 5 << 32 | tcr::HA;
+            cpu.pc = u64::from(CODE) + offset;
+            (cpu.x[1], cpu.x[2], cpu.x[3]) = (u64::from(BASE) + 0x1_f000, at.into(), 9);
+            bench.run();
+            bench.cpu().x[3]
+        };
+
+        assert_eq!(run(&mut bench, 0), 0);
+        run(&mut bench, 8); // LDR X9, [X1]: nothing answers there
+        assert_eq!(bench.cpu().sys.esr, 0x9600_0010);
+
+        assert_eq!(run(&mut bench, 0), 1);
+    }
+}
+
 /// The system's registers that translated code reads in place.
 #[test]
 fn registers_are_read_and_written_in_place() {

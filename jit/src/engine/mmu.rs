@@ -4,6 +4,7 @@ use super::blocks::{Blocks, Found};
 use super::debug::Watching;
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
+use super::walk::Walking;
 use crate::interp::{Memory, Now};
 use crate::tlb::{CodeEntry, DEVICE, DataEntry, INVALID, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
 use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Pieces, Stop};
@@ -105,9 +106,15 @@ impl Mmu {
         }
     }
 
-    /// The guest's walk, told to the tracer.
+    /// The guest's walk, told to the tracer. Code that it has stored to is gone.
     fn walk<G: Guest>(&mut self, at: Now<G>, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
-        let done = at.0.walk(at.1, &mut *self.bus, va, access, idx);
+        let mut bus = Walking::new(&mut *self.bus);
+        let done = at.0.walk(at.1, &mut bus, va, access, idx);
+        for (phys, size) in bus.stored {
+            if let Some(page) = self.ram(phys & PAGE) {
+                self.blocks.invalidate(page.phys | phys & !PAGE, size.into());
+            }
+        }
         self.log.note(|| match done {
             Ok(page) => MmuEvent::Fill { va, access, idx, page },
             Err(fault) => MmuEvent::Fault { va, access, idx, fault },

@@ -17,6 +17,7 @@ mod pages;
 #[cfg(test)]
 mod tests;
 pub mod trace;
+mod walk;
 mod written;
 
 use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
