@@ -559,3 +559,37 @@ fn instructions_accesses_and_branches_are_counted() {
         assert_eq!(bench.cpu().sys.pmu.evcntr, [9, 3, 2, 2, 1, 1]);
     }
 }
+
+/// DC ZVA: the block around the address, at once or not at all; not in Device memory (G40).
+#[test]
+fn blocks_are_zeroed_in_normal_memory() {
+    const DEVICE: u64 = 1 << 2;
+    let data = TABLES[2] + 8 * 8;
+    for mut bench in benches(&[0xd50b_7421, WFI]) {
+        let run = |bench: &mut Bench, page: u64, prepare: fn(&mut Cpu)| {
+            bench.ram.put(data, &(u64::from(DATA) | page).to_le_bytes());
+            bench.ram.put(DATA, &[0x55; 0x100]);
+            bench.v.reset_caches();
+            bench.start();
+            let cpu = bench.v.state_mut();
+            (cpu.x[1], cpu.sys.mair) = (u64::from(DATA) + 0x47, 0x04ff);
+            prepare(cpu);
+            cpu.update_mode();
+            bench.run();
+            let zeroed = bench.ram.bytes(DATA, 0x100).iter().filter(|&&byte| byte == 0).count();
+            (zeroed, bench.cpu().sys.esr, bench.cpu().sys.far)
+        };
+        let at = u64::from(DATA) + 0x47;
+
+        assert_eq!(run(&mut bench, PAGE, |_| {}), (64, 0, 0));
+        assert_eq!(bench.ram.bytes(DATA + 0x40, 0x40), [0; 0x40]);
+        assert_eq!(run(&mut bench, PAGE, |c| c.sys.sctlr |= sctlr::A), (64, 0, 0));
+        assert_eq!(run(&mut bench, PAGE | DEVICE, |_| {}), (0, 0x9600_0061, at));
+        assert_eq!(
+            run(&mut bench, PAGE, |c| c.sys.sctlr &= !sctlr::M),
+            (0, 0x9600_0061, at)
+        );
+        assert_eq!(run(&mut bench, PAGE | 1 << 7, |_| {}), (0, 0x9600_004f, at));
+        assert_eq!(run(&mut bench, 0, |_| {}), (0, 0x9600_0047, at));
+    }
+}

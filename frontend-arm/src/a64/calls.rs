@@ -1,7 +1,7 @@
 //! The functions that translated code calls. The engine restores the pc before it raises what a helper returns.
 
 use super::checksum;
-use super::fault::{AGAIN, UNDEFINED as UNDEFINED_FAULT, class, exception};
+use super::fault::{AGAIN, ALIGNMENT, UNDEFINED as UNDEFINED_FAULT, abort, class, exception};
 use super::fp::size;
 use super::model::A64;
 use super::simd::crypto::{aes, sha, sha512, sm};
@@ -10,7 +10,7 @@ use super::{mmu, sys};
 use crate::platform::{Conduit, FirmwareResult, SemihostingResult};
 use crate::pmu;
 use crate::vector::{brain, estimate, half, polynomial};
-use emu_ir::{Env, Fault};
+use emu_ir::{Access, Env, Fault};
 
 /// Makes the table: as [`crate::calls`] makes its parts.
 macro_rules! calls {
@@ -43,6 +43,8 @@ calls! {
     PSTATE_WRITE State pstate_write;
     /// DC ZVA at EL0: argument the instruction.
     ZVA_ALLOWED State |_, s: &mut Cpu, _, a| sys::zva(s, a[0] as u32).map(|()| 0);
+    /// DC ZVA of Device memory: the address.
+    ZVA_OF_DEVICE State |_, _, _, a| Err(abort(a[0] as u64, Access::Write, ALIGNMENT));
     /// WFI and WFE at EL0: argument 1 for WFE.
     WAIT_ALLOWED State |_, s: &mut Cpu, _, a| sys::wait(s, a[0] != 0).map(|()| 0);
     /// HVC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.

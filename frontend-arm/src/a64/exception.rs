@@ -39,8 +39,8 @@ impl Cpu {
     /// Take the exception of a fault of the instruction at the pc.
     pub fn raise(&mut self, features: Features, fault: Fault) {
         self.pc = canonical(self, self.pc);
-        let reads_first = self.stepped & stepped::ATOMIC != 0;
-        self.stepped &= !stepped::ATOMIC;
+        let of = self.stepped;
+        self.stepped &= !stepped::FAULT;
         if matches!(fault, CLEAN_PC | AGAIN) {
             return;
         }
@@ -50,8 +50,11 @@ impl Cpu {
             class::DATA_ABORT | class::WATCHPOINT => self.sys.far = addr,
             _ => {}
         }
-        if ec == class::DATA_ABORT && reads_first && iss & READ_FAILS != 0 {
+        if ec == class::DATA_ABORT && of & stepped::ATOMIC != 0 && iss & READ_FAILS != 0 {
             iss &= !WNR;
+        }
+        if ec == class::DATA_ABORT && of & stepped::ZVA != 0 {
+            self.sys.far = self.operand(of >> stepped::ZVA_SHIFT);
         }
         if has_levels(ec) && self.el() > 0 {
             ec += 1; // from the same exception level
@@ -63,6 +66,13 @@ impl Cpu {
         }
         let back = self.pc.wrapping_add(if calls { 4 } else { 0 });
         self.enter(features, SYNCHRONOUS, back);
+    }
+
+    /// X`n`; 31 is zero.
+    fn operand(&self, n: u32) -> u64 {
+        let n = n as usize & 31;
+        let register = (n != 31).then(|| self.x.get(n)).flatten();
+        register.copied().unwrap_or(0)
     }
 
     /// Take the most urgent of the pending interrupts that is not masked; whether one was.

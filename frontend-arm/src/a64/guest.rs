@@ -5,7 +5,7 @@ use super::fault::{AGAIN, CLEAN_PC, class, syndrome};
 use super::mmu;
 use super::model::A64;
 use super::state::{self, Cpu, mode, psr, stepped};
-use super::translate::{ATOMIC, translate_hosted};
+use super::translate::translate_hosted;
 use crate::platform::{FIQ, IRQ};
 use crate::pmu;
 use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty};
@@ -99,13 +99,10 @@ impl Guest for A64 {
         mmu::context(s, idx)
     }
 
-    /// `aux` says whether the instruction reads memory before it writes there.
+    /// `aux` is what faults of the instruction are of: bits of [`stepped`].
     fn restore(&self, s: &mut Cpu, pc: u64, aux: u32) {
         s.pc = pc;
-        s.stepped &= !stepped::ATOMIC;
-        if aux & ATOMIC != 0 {
-            s.stepped |= stepped::ATOMIC;
-        }
+        s.stepped = s.stepped & !stepped::FAULT | aux;
         if s.mode & mode::COUNT != 0 {
             // It was counted when it began.
             s.sys.pmu.slack = s.sys.pmu.slack.wrapping_add(1);

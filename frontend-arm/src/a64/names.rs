@@ -114,7 +114,7 @@ pub fn plight(cpu: &Cpu) -> Option<String> {
 
 /// What a mode word lets translated code rely on, in words.
 fn mode_words(word: u32) -> String {
-    const WORDS: [(u32, &str); 13] = [
+    const WORDS: [(u32, &str); 14] = [
         (mode::E, "big-endian data"),
         (mode::ALIGN, "aligned data"),
         (mode::SP_ALIGN, "aligned stack"),
@@ -127,6 +127,7 @@ fn mode_words(word: u32) -> String {
         (mode::SPX, "SP_ELx"),
         (mode::IL, "illegal state"),
         (mode::STEP, "software step"),
+        (mode::DEVICE, "all is Device memory"),
         (mode::COUNT, "counted"),
     ];
     let set = WORDS.iter().filter(|(bit, _)| word & bit != 0).map(|(_, name)| *name);

@@ -141,6 +141,7 @@ impl Cpu {
         self.mode = el
             | when(control & endian != 0, mode::E)
             | when(control & sctlr::A != 0 || control & sctlr::M == 0, mode::ALIGN)
+            | when(control & sctlr::M == 0, mode::DEVICE)
             | when(control & stack != 0, mode::SP_ALIGN)
             | when(self.fp_enabled(), mode::FP)
             | when(self.fpcr & FZ != 0, mode::FZ)

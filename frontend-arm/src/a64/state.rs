@@ -37,6 +37,8 @@ pub mod mode {
     pub const IL: u32 = 1 << 12;
     /// Software step is on at this level: an instruction makes PSTATE.SS 0.
     pub const STEP: u32 = 1 << 13;
+    /// SCTLR_ELx.M is 0: all data is Device memory.
+    pub const DEVICE: u32 = 1 << 15;
     /// A performance monitor counts what translated code counts.
     pub const COUNT: u32 = 1 << 14;
     /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
@@ -221,6 +223,12 @@ pub mod stepped {
     pub const EXCLUSIVE: u32 = 1 << 1;
     /// The instruction whose fault is at hand reads memory before it writes there.
     pub const ATOMIC: u32 = 1 << 2;
+    /// It is DC ZVA, of the address in X`n`: where `n` is.
+    pub const ZVA: u32 = 1 << 3;
+    /// Where the number of its register is.
+    pub const ZVA_SHIFT: u32 = 8;
+    /// What is of the instruction whose fault is at hand.
+    pub const FAULT: u32 = ATOMIC | ZVA | 31 << ZVA_SHIFT;
 }
 
 /// The state of one vCPU.
@@ -253,7 +261,8 @@ pub struct Cpu {
     pub fp_round: u32,
     /// FPCR bits AHP, DN, FZ, Stride, FZ16 and Len (RMode is in `fp_round`).
     pub fpcr: u32,
-    /// What software step has stepped since the last exception return: see [`stepped`].
+    /// What software step has stepped since the last exception return, and while a fault is raised what it is of: see
+    /// [`stepped`].
     pub stepped: u32,
     /// X0 to X30, and the stack pointer in use.
     pub x: [u64; 32],

@@ -184,9 +184,13 @@ fn dc_zva(t: &mut Tx, r: u32) {
         let word = t.b.i32(t.word);
         t.b.call(Ty::I32, calls::ZVA_ALLOWED, &[word]);
     }
-    let (addr, line) = (t.x(r), t.i64(!63));
-    let (addr, zero) = (t.b.and(addr, line), t.b.vec(Ty::V128, 0));
-    for at in [0, 16, 32, 48] {
+    let (given, line) = (t.x(r), t.i64(!63));
+    if t.mode & mode::DEVICE != 0 {
+        return t.call_and_leave(calls::ZVA_OF_DEVICE, &[given]);
+    }
+    let (addr, zero) = (t.b.and(given, line), t.b.vec(Ty::V128, 0));
+    // The first is not aligned, so that it is not made in Device memory.
+    for at in [1, 0, 16, 32, 48] {
         let to = t.plus(addr, at);
         t.b.store(to, zero, Mem::new(4, 0));
     }

@@ -69,8 +69,16 @@ const fn is_simd(word: u32) -> bool {
     word >> 26 & 3 == 3
 }
 
-/// What [`emu_ir::Guest::restore`] is told of an instruction that reads memory before it writes there.
-pub const ATOMIC: u32 = 1;
+/// What [`emu_ir::Guest::restore`] is told of an instruction, for its faults: bits of [`stepped`].
+fn of_faults(word: u32, needs: Option<u8>) -> u32 {
+    /// DC ZVA, X0.
+    const ZVA: u32 = 0xd50b_7420;
+    match needs {
+        Some(needs) if needs == Feature::Lse as u8 => stepped::ATOMIC,
+        Some(_) if word & !31 == ZVA => stepped::ZVA | (word & 31) << stepped::ZVA_SHIFT,
+        _ => 0,
+    }
+}
 
 /// LDXR, LDXP and their like.
 const fn is_load_exclusive(word: u32) -> bool {
@@ -94,8 +102,7 @@ fn insn(t: &mut Tx, at: u32, word: u32, semihosting: bool) {
     (t.offset, t.word) = (at, word);
     t.floating |= is_simd(word);
     let row = decoder().find(word).filter(|row| t.features.allows(row.needs));
-    let is_atomic = row.is_some_and(|row| row.needs == Feature::Lse as u8);
-    t.b.insn(at as u16, if is_atomic { ATOMIC } else { 0 });
+    t.b.insn(at as u16, of_faults(word, row.map(|row| row.needs)));
     if t.counts() {
         t.count_insn();
     }
