@@ -95,7 +95,7 @@ fn aarch64_calls_with_words_of_64_bits() {
     let files = kept().join(format!("semihosting-64-{}", std::process::id()));
     fs::create_dir_all(&files).unwrap();
     let code: Vec<u8> = TOUR_64.iter().flat_map(|word| word.to_le_bytes()).collect();
-    let code = put("semihosting-64", &code);
+    let code = put("semihosting-64-code", &code);
     for accel in ["jit", "interp"] {
         let emu = Emu::start(&[
             "--arch",

@@ -15,12 +15,14 @@ const EXAMPLES: &str = "\
 Examples:
   emu --arch arm --board virt
       Boot Debian 12's ARM kernel to a root shell; `poweroff` ends it. The kernel is fetched once through apt.
+  emu --arch aarch64 --memory 8G --kernel Image.gz --initrd rootfs.cpio.gz --append \"console=ttyAMA0\"
+      Boot a 64-bit kernel of your own; without --kernel it is Debian 12's.
   emu --kernel zImage --initrd rootfs.cpio.gz --append \"console=ttyAMA0\" --memory 512M
       Boot a kernel and an initial file system of your own.
   emu --initrd rootfs.cpio.gz
       The same with Debian's kernel.
   emu --firmware u-boot.bin
-      Run firmware from the reset vector; U-Boot's qemu_arm build fits the board.
+      Run firmware from the reset vector; U-Boot's qemu_arm build fits the board (qemu_arm64 with --arch aarch64).
   emu --trace exceptions,mmu log.txt --kernel zImage
       Log what the CPU does; `--trace insns /dev/stderr` shows every instruction.
   emu explain \"add r0, r1, r2; bne 8\"
@@ -118,15 +120,16 @@ pub struct Cli {
     )]
     code_cache: ByteSize,
 
-    /// What runs: a Linux kernel (zImage, vmlinux, uImage), another ELF file, or raw code
+    /// What runs: a Linux kernel (zImage or Image, vmlinux, uImage), another ELF file, or raw code
     ///
-    /// Linux starts by its boot protocol: r2 says where the device tree is. Another ELF file is loaded where it is linked
-    /// (its physical addresses), into RAM or flash, and entered at its entry point; the device tree is at the start of
-    /// RAM, or behind a program that lies there itself, and r2 says where. Raw code is loaded 64 KiB into RAM
-    /// (0x40010000) and entered there with Linux's registers.
+    /// Linux starts by its boot protocol: r2 says where the device tree is, x0 on aarch64, whose Image may be packed by gzip
+    /// or zstd, or in an EFI program (zboot). Another ELF file is loaded where it is linked (its physical addresses), into
+    /// RAM or flash, and entered at its entry point; the device tree is at the start of RAM, or behind a program that lies
+    /// there itself, and r2 or x0 says where. Raw code is loaded 64 KiB into RAM (0x40010000), on aarch64 512 KiB
+    /// (0x40080000), and entered there with Linux's registers.
     ///
     /// With neither a kernel nor firmware, emu boots Debian 12's own kernel, from the package
-    /// debian-installer-12-netboot-armhf: fetched once through the system's apt (without root), then kept.
+    /// debian-installer-12-netboot-armhf or -arm64: fetched once through the system's apt (without root), then kept.
     #[arg(long, value_name = "FILE", help_heading = "What runs")]
     kernel: Option<PathBuf>,
 
@@ -201,7 +204,7 @@ pub struct Cli {
     /// Serve semihosting calls: console, exit status, and files below FOLDER if one is named
     ///
     /// For programs without an operating system, built with newlib, picolibc or Zephyr for semihosting (Arm's
-    /// specification, 2.0): SVC 0x123456 (ARM) and 0xAB (Thumb), HLT 0xF000 and 0x3C, BKPT 0xAB. The program's console is
+    /// specification, 2.0): SVC 0x123456 (ARM) and 0xAB (Thumb), HLT 0xF000 (aarch64 too) and 0x3C, BKPT 0xAB. The program's console is
     /// the serial port's; its exit ends emu with its status. Nothing outside FOLDER is reached, by links neither.
     #[arg(
         long,
