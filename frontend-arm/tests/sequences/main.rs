@@ -284,7 +284,9 @@ fn all_end_in_the_same_state() {
             Verdict::Same => {}
             Verdict::Endless => endless += 1,
             Verdict::Different(how) => {
-                emu_ir::testing::say(&format!("EMU_FUZZ_SEED={seed} differs; shortening it may take minutes\n{how}"));
+                emu_ir::testing::say(&format!(
+                    "EMU_FUZZ_SEED={seed} differs; shortening it may take minutes\n{how}"
+                ));
                 let (program, less) = runners.shrink(program);
                 panic!("EMU_FUZZ_SEED={seed}\n{how}shortened:\n{less}{}", listing(&program));
             }
