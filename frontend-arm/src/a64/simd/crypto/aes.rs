@@ -91,7 +91,7 @@ const fn each(byte: u8) -> u128 {
 }
 /// Twice each byte as a polynomial.
 const fn doubled(v: u128) -> u128 {
-    (v & each(0x7f)) << 1 ^ (v >> 7 & each(1)) * 0x1b
+    ((v & each(0x7f)) << 1) ^ ((v >> 7 & each(1)) * 0x1b)
 }
 /// Each column's rows so many places up.
 fn up(v: u128, rows: u32) -> u128 {
