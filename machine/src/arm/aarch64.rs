@@ -6,7 +6,7 @@ use std::sync::Arc;
 use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::Isa;
-use emu_frontend_arm::a64::features::NAMES;
+use emu_frontend_arm::a64::features::{Feature, NAMES};
 use emu_frontend_arm::a64::model::{self, MODELS};
 use emu_frontend_arm::a64::sys::program_all;
 use emu_frontend_arm::a64::{A64, Cpu};
@@ -83,10 +83,12 @@ impl Architecture for Aarch64 {
     }
 
     fn tree(&self, board: &Board, fitting: Fitting, chosen: Chosen) -> Node {
+        let model = model::find(fitting.model).ok();
+        let counts = model.is_some_and(|model| model.features.has(Feature::Pmu));
         let kind = CpuKind {
-            compatible: model::find(fitting.model).map_or("arm,armv8", |model| model.compatible),
+            compatible: model.map_or("arm,armv8", |model| model.compatible),
             timer: &["arm,armv8-timer", "arm,armv7-timer"],
-            pmu: None,
+            pmu: counts.then_some("arm,armv8-pmuv3"),
             wide: true,
         };
         tree::tree(board, fitting, &kind, chosen)
@@ -125,5 +127,50 @@ impl Core for A64 {
         let mut cpu = saved.state::<Cpu>(&SAVED)?.sound();
         program_all(&mut cpu, self);
         Ok(cpu)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::VIRT;
+    use emu_firmware::fdt::Blob;
+
+    fn blob(model: &str) -> Vec<u8> {
+        let fitting = Fitting {
+            memory: 8 << 30,
+            cpus: 1,
+            model,
+        };
+        Aarch64.tree(&VIRT, fitting, Chosen::default()).to_blob().unwrap()
+    }
+
+    #[test]
+    fn the_tree_says_what_the_model_is_and_has() {
+        let tree = |model: &str, node: &str, property: &str| {
+            let blob = blob(model);
+            let blob = Blob::parse(&blob).unwrap();
+            blob.property(node, property).map(<[u8]>::to_vec)
+        };
+
+        let name = tree("cortex-a72", "/cpus/cpu@0", "compatible");
+        assert_eq!(name.as_deref(), Some(b"arm,cortex-a72\0".as_slice()));
+        let counter = tree("cortex-a72", "/pmu", "compatible");
+        assert_eq!(counter.as_deref(), Some(b"arm,armv8-pmuv3\0".as_slice()));
+        assert_eq!(tree("max,pmu=off", "/pmu", "compatible"), None);
+        let timer = tree("max", "/timer", "compatible").unwrap();
+        assert!(timer.starts_with(b"arm,armv8-timer\0"));
+        let memory = tree("max", "/memory@40000000", "reg").unwrap();
+        assert_eq!(memory[8..], [0, 0, 0, 2, 0, 0, 0, 0], "8 GiB");
+    }
+
+    #[test]
+    fn every_feature_that_is_listed_can_be_switched() {
+        for feature in Aarch64.features() {
+            for state in ["on", "off"] {
+                assert_eq!(Aarch64.check_features(&format!("max,{feature}={state}")), Ok(()));
+            }
+        }
+        assert!(Aarch64.features().contains(&"lse"));
     }
 }

@@ -155,6 +155,18 @@ fn complaints_name_the_option_and_the_reason_in_one_line() {
             "--cpu z80",
             "--cpu z80: unknown CPU model; --arch arm has: cortex-a15, cortex-a7",
         ),
+        (
+            "--cpu cortex-a7,lse=off",
+            "--cpu cortex-a7,lse=off: the features of cortex-a7 are fixed",
+        ),
+        (
+            "--arch arm64 --cpu max,lse=maybe",
+            "--cpu max,lse=maybe: lse is on or off, not maybe",
+        ),
+        (
+            "--arch aarch64 --cpu cortex-a15",
+            "--cpu cortex-a15: unknown CPU model; --arch aarch64 has: max, cortex-a53, cortex-a57, cortex-a72, neoverse-n1",
+        ),
         ("--accel kvm", "--accel kvm: not yet there; emu has: jit, interp"),
         (
             "--memory 0",
