@@ -28,22 +28,25 @@ pub struct Debian {
     port: &'static str,
     /// What `uname -m` says.
     machine: &'static str,
+    /// RAM in which its installer's files have room: half of it is for them.
+    pub memory: &'static str,
     first: OnceLock<FirstBoot>,
 }
 
-const fn debian(arch: &'static str, port: &'static str, machine: &'static str) -> Debian {
+const fn debian([arch, port, machine, memory]: [&'static str; 4]) -> Debian {
     Debian {
         arch,
         port,
         machine,
+        memory,
         first: OnceLock::new(),
     }
 }
 
 /// For 32-bit ARM.
-pub static ARM: Debian = debian("arm", "armhf", "armv7l");
+pub static ARM: Debian = debian(["arm", "armhf", "armv7l", "256M"]);
 /// For AArch64.
-pub static AARCH64: Debian = debian("aarch64", "arm64", "aarch64");
+pub static AARCH64: Debian = debian(["aarch64", "arm64", "aarch64", "512M"]);
 
 /// What the first boot, which fetches Debian's kernel, said and how it ended.
 struct FirstBoot {
@@ -152,7 +155,7 @@ fn debian_boots_to_a_root_shell_and_powers_off() {
 fn an_own_init_runs_and_powers_off() {
     let init = "#!/bin/sh\necho BOOTED $(uname -m)\npoweroff -f\n";
     for debian in [&ARM, &AARCH64] {
-        let Some(emu) = debian.boot("an_own_init_runs_and_powers_off", init, &["--memory", "256M"]) else {
+        let Some(emu) = debian.boot("an_own_init_runs_and_powers_off", init, &["--memory", debian.memory]) else {
             continue;
         };
 

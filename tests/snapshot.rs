@@ -57,7 +57,7 @@ impl Console {
 fn with_machine<R: Send>(name: &str, words: &[&str], user: impl FnOnce(&Handle, &Console) -> R + Send) -> R {
     let console = Console(kept().join(format!("{name}-{}.console", std::process::id())));
     let serial = format!("file:{}", console.0.display());
-    let all = ["emu", "--serial", &serial, "--memory", "256M"];
+    let all = ["emu", "--serial", &serial];
     let config = configure(all.iter().chain(words).map(Into::into)).unwrap().unwrap();
     let (way, ways) = mpsc::channel();
     thread::scope(|scope| {
@@ -115,6 +115,8 @@ fn goes_on(debian: &Debian, test: &str) {
     let files = [
         "--arch",
         debian.arch,
+        "--memory",
+        debian.memory,
         "--kernel",
         kernel.to_str().unwrap(),
         "--initrd",
