@@ -2,14 +2,13 @@
 
 use super::checksum;
 use super::fault::{AGAIN, ALIGNMENT, UNDEFINED as UNDEFINED_FAULT, abort, class, exception};
-use super::fp::size;
 use super::model::A64;
-use super::simd::crypto::{aes, sha, sha512, sm};
 use super::state::Cpu;
 use super::{mmu, sys};
 use crate::platform::{Conduit, FirmwareResult, SemihostingResult};
 use crate::pmu;
-use crate::vector::{brain, estimate, half, polynomial};
+use crate::vector::crypto::{aes, sha, sha512, sm};
+use crate::vector::{brain, estimate, half, javascript, polynomial};
 use emu_ir::{Access, Env, Fault};
 
 /// Makes the table: as [`crate::calls`] makes its parts.
@@ -74,7 +73,7 @@ calls! {
     /// FRSQRTE: arguments a vector, [`estimate::control`].
     FRSQRTE Flags estimate::rsqrt;
     /// FJCVTZS: arguments a double, whether denormals are flushed; the integer, and in bit 32 Z.
-    FJCVTZS Flags size::to_javascript;
+    FJCVTZS Flags javascript::convert;
     /// Halves as singles: arguments a V64, whether denormals are flushed.
     HALVES_AS_SINGLES Pure half::singles;
     /// BFCVT and BFCVTN: arguments a vector of singles, [`estimate::control`], the rounding mode.

@@ -4,11 +4,13 @@
 //! What saturates is told to `qc`, the slot of the cumulative flag: it gathers bits, and is set when not zero.
 
 pub mod brain;
+pub mod crypto;
 pub mod estimate;
 pub mod float;
 pub mod half;
 pub mod immediate;
 pub mod int;
+pub mod javascript;
 pub mod narrow;
 pub mod polynomial;
 pub mod saturate;
