@@ -41,12 +41,22 @@ impl Model {
 }
 
 /// What the models of Armv8.0 have.
-const V8_0: Features = Features::BASE.with(&[Feature::Crc32, Feature::Pmu]);
+const V8_0: Features = Features::BASE.with(&[
+    Feature::Crc32,
+    Feature::Aes,
+    Feature::Pmull,
+    Feature::Sha1,
+    Feature::Sha256,
+    Feature::Pmu,
+]);
 
 /// What Neoverse N1 has: Armv8.2 with some of later versions.
 const N1: Features = V8_0.with(&[
     Feature::Lse,
     Feature::Lor,
+    Feature::Rdm,
+    Feature::Fp16,
+    Feature::DotProd,
     Feature::Pan,
     Feature::Pan2,
     Feature::Uao,
@@ -64,6 +74,16 @@ const N1: Features = V8_0.with(&[
 
 /// Everything.
 const MAX: Features = N1.with(&[
+    Feature::Sha512,
+    Feature::Sha3,
+    Feature::Sm3,
+    Feature::Sm4,
+    Feature::Fhm,
+    Feature::Fcma,
+    Feature::JsCvt,
+    Feature::FrintTs,
+    Feature::Bf16,
+    Feature::I8mm,
     Feature::Lrcpc2,
     Feature::FlagM,
     Feature::FlagM2,
