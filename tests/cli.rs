@@ -261,7 +261,6 @@ fn bad_values_are_named_with_the_reason() {
         ("--arch vax", "unknown architecture"),
         ("--accel magic", "unknown accelerator"),
         ("--smp 0", "a machine needs a CPU"),
-        ("--smp 2", "emu runs one virtual CPU at present"),
         ("--escape shift", "not a key"),
         ("--serial tcp:1", "not one of stdio, pty, unix:PATH, file:PATH, null"),
         ("--serial unix:", "a path is missing"),

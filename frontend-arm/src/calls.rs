@@ -89,6 +89,8 @@ calls! { SYSTEM at 0;
     SEMIHOSTING State semihosting;
     /// The performance monitors are to be looked at: see `pmu`. The mode word may change.
     PMU_DUE State |g: &mut Arm, s: &mut Cpu, _, _| { pmu::due(g, s); Ok(0) };
+    /// DSB: waits until other CPUs have followed TLB maintenance.
+    COMPLETE State |_, _, env, _| { env.complete(); Ok(0) };
 }
 
 /// Parts after this file's start here.

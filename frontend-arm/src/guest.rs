@@ -7,7 +7,7 @@ use crate::mmu;
 use crate::platform::{Arm, FIQ, IRQ};
 use crate::pmu;
 use crate::state::{self, Cpu, mode};
-use crate::translate::translate_hosted;
+use crate::translate::{Around, translate_hosted};
 use emu_ir::{
     Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Slot, Traps,
 };
@@ -121,7 +121,11 @@ impl Guest for Arm {
         fetch: &mut dyn Fetch,
         b: &mut Builder,
     ) -> Result<(), Fault> {
-        translate_hosted(self.model, self.semihosting, key, (offset, limit), fetch, b)
+        let around = Around {
+            semihosting: self.semihosting,
+            several: self.platform.cpu_count() > 1,
+        };
+        translate_hosted(self.model, around, key, (offset, limit), fetch, b)
     }
 
     fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {

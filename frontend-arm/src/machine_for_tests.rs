@@ -52,6 +52,8 @@ pub struct Engine {
     pub ram: Ram,
     pub flushes: Vec<(Flush, bool)>,
     pub contexts: u32,
+    /// How often it was to complete broadcasts.
+    pub completed: u32,
     pub stop: Option<Stop>,
 }
 
@@ -61,6 +63,7 @@ impl Engine {
             ram: Ram::new(0x4000_0000, 0x1_0000),
             flushes: Vec::new(),
             contexts: 0,
+            completed: 0,
             stop: None,
         }
     }
@@ -72,6 +75,9 @@ impl Env for Engine {
     }
     fn flush(&mut self, what: Flush, broadcast: bool) {
         self.flushes.push((what, broadcast));
+    }
+    fn complete(&mut self) {
+        self.completed += 1;
     }
     fn traps_changed(&mut self) {}
     fn context_changed(&mut self) {

@@ -28,16 +28,25 @@ pub fn translate(
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
-    translate_hosted(model, false, key, (offset, limit), fetch, b)
+    translate_hosted(model, Around::default(), key, (offset, limit), fetch, b)
 }
 
-/// The same, the instructions of semihosting calling the machine if there is `semihosting`.
+/// What is around the CPU, as far as instructions mean something else for it.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Around {
+    /// The instructions of semihosting call the machine.
+    pub semihosting: bool,
+    /// There are other CPUs.
+    pub several: bool,
+}
+
+/// The same for a CPU that has something around it.
 ///
 /// # Errors
 /// If the first instruction cannot be fetched.
 pub(crate) fn translate_hosted(
     model: &Model,
-    semihosting: bool,
+    around: Around,
     key: BlockKey,
     (offset, limit): (u32, u32),
     fetch: &mut dyn Fetch,
@@ -45,12 +54,13 @@ pub(crate) fn translate_hosted(
 ) -> Result<(), Fault> {
     let mode = key.mode as u32;
     let it = (mode & mode::IT) >> mode::IT_SHIFT;
-    let t = Tx::new(b, model, mode, offset, it as u8);
+    let mut t = Tx::new(b, model, mode, offset, it as u8);
+    t.several = around.several;
     let mut driver = Driver {
         t,
         decoders: decoders(),
         region: None,
-        semihosting,
+        semihosting: around.semihosting,
     };
     driver.block(limit, fetch)?;
     driver.t.b.block.guest_bytes = driver.t.next() - offset;

@@ -38,6 +38,8 @@ pub struct Tx<'a> {
     pub stop: bool,
     /// The CPU model's features.
     pub model: &'a Model,
+    /// There are other CPUs.
+    pub several: bool,
 }
 
 /// For rows: an `s` argument of 1 sets the flags, 0 does not, and this does outside IT blocks only.
@@ -60,6 +62,7 @@ impl<'a> Tx<'a> {
             ended: false,
             stop: false,
             model,
+            several: false,
         }
     }
 }

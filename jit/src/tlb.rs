@@ -27,8 +27,8 @@ pub const INVALID: u64 = u64::MAX;
 pub const SLOW: u64 = 0x800;
 /// Tag bit, also of [`DataEntry::phys`]: the pieces of an access must be aligned ([`emu_ir::Mem::strict`]).
 pub const STRICT: u64 = 0x400;
-/// [`CodeEntry::record`] of a page of which nothing is known.
-pub const NO_RECORD: u64 = u64::MAX;
+/// [`CodeEntry::number`] of a page that has no jump table of its own.
+pub const NO_TABLE: u32 = u32::MAX;
 /// The page part of an address.
 pub const PAGE: u64 = !0xfff;
 
@@ -56,8 +56,10 @@ pub struct CodeEntry {
     pub table: u64,
     /// Physical page, with `GLOBAL` and `LARGE`.
     pub phys: u64,
-    /// The number of the page's record, by which the engine finds the table; [`NO_RECORD`] where it has none.
-    pub record: u64,
+    /// The table's number, by which the engine finds it; [`NO_TABLE`] where the page has none of its own.
+    pub number: u32,
+    /// Fills up to the size of an entry.
+    pub reserved: u32,
 }
 const _: () = assert!(size_of::<DataEntry>() == 1 << ENTRY_SHIFT && size_of::<CodeEntry>() == 1 << ENTRY_SHIFT);
 
@@ -71,7 +73,8 @@ const NO_CODE: CodeEntry = CodeEntry {
     tag: INVALID,
     table: 0,
     phys: 0,
-    record: NO_RECORD,
+    number: NO_TABLE,
+    reserved: 0,
 };
 
 /// [`DataEntry::phys`] and [`CodeEntry::phys`]: mapped in every address space.
@@ -396,7 +399,8 @@ mod tests {
             tag: va,
             table: 0,
             phys: va | marks,
-            record: NO_RECORD,
+            number: NO_TABLE,
+            reserved: 0,
         };
     }
     fn has(tlb: &mut Tlb, space: usize, va: u64) -> bool {

@@ -1,13 +1,14 @@
 //! What the machine asks of a guest's architecture. Everything else in this crate names none.
 
+use std::any::Any;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use emu_devices::bus::{Clock, CpuLine, Irq, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::Isa;
-use emu_ir::{Block, BlockKey};
-use emu_jit::engine::Accel;
+use emu_ir::{Block, BlockKey, Guest};
+use emu_jit::engine::{Accel, Translations};
 use emu_jit::listing::{Host, Stages};
 
 use crate::board::{Board, Interrupts};
@@ -29,6 +30,41 @@ pub struct Fitting<'a> {
     pub model: &'a str,
 }
 
+/// What the CPUs of a machine translate: each block once for all of them.
+pub struct MachineCode {
+    accel: Accel,
+    cpus: usize,
+    bytes: usize,
+    /// [`Translations`] of the guest that they turn out to run.
+    made: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+impl MachineCode {
+    /// For so many CPUs; `bytes` for it and all that is known about it.
+    pub fn new(accel: Accel, cpus: usize, bytes: usize) -> MachineCode {
+        MachineCode {
+            accel,
+            cpus,
+            bytes,
+            made: OnceLock::new(),
+        }
+    }
+
+    /// The same whenever it is asked for.
+    ///
+    /// # Errors
+    /// The host's; [`InvalidInput`](io::ErrorKind::InvalidInput) if it was asked for another guest before.
+    pub fn of<G: Guest>(&self) -> io::Result<Translations<G>> {
+        if self.made.get().is_none() {
+            let made = Translations::<G>::new(self.accel, self.cpus == 1, self.bytes)?;
+            let _ = self.made.set(Box::new(made));
+        }
+        let made = self.made.get().and_then(|made| made.downcast_ref::<Translations<G>>());
+        let other = || io::Error::new(io::ErrorKind::InvalidInput, "CPUs of two kinds");
+        made.cloned().ok_or_else(other)
+    }
+}
+
 /// The machine around one CPU.
 pub struct CpuWiring<'a> {
     /// Its number.
@@ -41,8 +77,8 @@ pub struct CpuWiring<'a> {
     pub private: &'a dyn Fn(u32) -> Irq,
     /// Physical memory.
     pub bus: CpuBus,
-    /// Bytes for its translated code and all that is known about it.
-    pub code_cache: usize,
+    /// What it translates.
+    pub code: &'a MachineCode,
     /// Who is told what the CPU does.
     pub log: Option<Writer>,
     /// The host of the guest's programs, if they have one.
@@ -72,7 +108,7 @@ pub trait Architecture: Sync {
     ///
     /// # Errors
     /// The host's; [`InvalidInput`](io::ErrorKind::InvalidInput) for an unknown model.
-    fn processor(&self, model: &str, accel: Accel, around: CpuWiring) -> io::Result<Box<dyn Processor>>;
+    fn processor(&self, model: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>>;
     /// Path of the console in the device tree.
     fn console(&self, board: &Board) -> Option<String>;
     /// A board's device tree, with what the boot loader says.

@@ -42,7 +42,7 @@ pub struct Config {
     pub cpus: u32,
     /// What executes guest code.
     pub accel: Accel,
-    /// Bytes for translated code and all that is known about it, per virtual CPU: from 8 MiB to 4 GiB.
+    /// Bytes for translated code and all that is known about it: from 8 MiB to 4 GiB.
     pub code_cache: u64,
     /// What runs at reset.
     pub boot: Boot,

@@ -241,7 +241,8 @@ impl CpuInputs for Cpus {
 /// Translations of bytes that a device, or the loader at a reset, has changed are dropped.
 impl RamWatch for Cpus {
     fn written(&self, address: u64, length: u64) {
-        for engine in self.iter().filter_map(|port| port.engine.get()) {
+        // What they translate they share; one that has no engine yet has not run.
+        if let Some(engine) = self.iter().find_map(|port| port.engine.get()) {
             engine.waker.written(address, length);
         }
     }
@@ -250,9 +251,8 @@ impl RamWatch for Cpus {
 /// vCPUs look at the new map soon, and forget what they translated from memory that has gone.
 impl MapWatch for Cpus {
     fn remapped(&self, gone: &[Region]) {
+        gone.iter().for_each(|region| self.written(region.base, region.size));
         for engine in self.iter().filter_map(|port| port.engine.get()) {
-            gone.iter()
-                .for_each(|region| engine.waker.written(region.base, region.size));
             engine.waker.remapped();
         }
     }

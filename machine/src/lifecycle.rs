@@ -21,7 +21,7 @@ use emu_firmware::boot::{Memory, Piece};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_jit::engine;
 
-use crate::arch::{Architecture, CpuWiring, Fitting};
+use crate::arch::{Architecture, CpuWiring, Fitting, MachineCode};
 use crate::board::Board;
 use crate::board::build::{Devices, Surroundings};
 use crate::config::{Accel, Boot, Config};
@@ -181,8 +181,13 @@ impl<'a> Plan<'a> {
     ) -> Result<Outcome, Error> {
         let mut machine = self.machine(consoles, threads, events)?;
         machine.semihosting = self.semihosting(&machine, sender.clone())?;
+        let accel = match self.config.accel {
+            Accel::Jit => engine::Accel::Jit,
+            Accel::Interp => engine::Accel::Interp,
+        };
+        let code = MachineCode::new(accel, machine.cpus.count(), self.config.code_cache as usize);
         for cpu in 0..machine.cpus.count() {
-            machine.spawn(cpu, logs, sender.clone())?;
+            machine.spawn(cpu, &code, logs, sender.clone())?;
         }
         if let Some(listener) = listener {
             machine.debug(listener, sender.clone())?;
@@ -343,23 +348,19 @@ impl Machine<'_> {
     }
 
     /// Starts the thread of CPU number `cpu`, which is off.
-    fn spawn(&mut self, cpu: usize, logs: &Logs, events: Sender<Event>) -> Result<(), Error> {
-        let accel = match self.plan.config.accel {
-            Accel::Jit => engine::Accel::Jit,
-            Accel::Interp => engine::Accel::Interp,
-        };
+    fn spawn(&mut self, cpu: usize, code: &MachineCode, logs: &Logs, events: Sender<Event>) -> Result<(), Error> {
         let around = CpuWiring {
             cpu,
             cpus: &self.cpus,
             clock: &self.clock,
             private: &|n| self.devices.private_line(cpu, n),
             bus: self.devices.space.view(cpu),
-            code_cache: self.plan.config.code_cache as usize,
+            code,
             log: logs.writer(&events),
             semihosting: self.semihosting.clone(),
         };
         let cannot = |e| Error::host("cannot start a virtual CPU", e);
-        let vcpu = self.plan.arch.processor(&self.plan.config.cpu, accel, around);
+        let vcpu = self.plan.arch.processor(&self.plan.config.cpu, around);
         let mut vcpu = vcpu.map_err(cannot)?;
         let waker = vcpu.waker();
         let cpus = self.cpus.clone();

@@ -37,7 +37,8 @@ pub trait Waker: Send + Sync {
     fn set_line(&self, bits: u32, level: bool);
     /// Makes [`Processor::run`] return [`Exit::Requested`] soon, or at once if it does not run yet.
     fn request_exit(&self);
-    /// `length` bytes of memory at a physical address were written by somebody else, or have gone.
+    /// `length` bytes of memory at a physical address were written by somebody else, or have gone. One vCPU of a machine is
+    /// told for all of them.
     fn written(&self, address: u64, length: u64);
     /// What lies where in physical memory has changed.
     fn remapped(&self);

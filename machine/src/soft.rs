@@ -41,7 +41,7 @@ impl<G: Core> Processor for Vcpu<G> {
     }
     fn start(&mut self, how: Start) {
         *self.state_mut() = self.guest_mut().start(how);
-        self.reset_caches();
+        self.reset_addresses();
     }
     fn run(&mut self) -> Exit {
         Vcpu::run(self)

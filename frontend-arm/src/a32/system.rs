@@ -299,9 +299,12 @@ pub fn dmb(t: &mut Tx, o: u32) {
     let kind = if o & 3 == 2 { Fence::Light } else { Fence::Full };
     t.b.barrier(kind);
 }
-/// DSB: all accesses; completes maintenance.
+/// DSB: all accesses; completes maintenance, that of other CPUs too.
 pub fn dsb(t: &mut Tx) {
     t.b.barrier(Fence::Full);
+    if t.several {
+        t.b.call(Ty::I32, calls::COMPLETE, &[]);
+    }
 }
 /// ISB: later instructions see changed mappings.
 pub fn isb(t: &mut Tx) {

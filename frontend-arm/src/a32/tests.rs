@@ -6,7 +6,7 @@ mod access;
 use super::{Insn, Row, Set, decoders, rows, thumb};
 use crate::model::MODELS;
 use crate::state::mode;
-use crate::translate::translate;
+use crate::translate::{Around, translate_hosted};
 use emu_ir::testing::Random;
 use emu_ir::{BlockKey, Builder, Fault, Fetch};
 
@@ -38,20 +38,36 @@ fn encode(set: Set, word: u32) -> Vec<u8> {
 
 /// Translate code at the start of a page.
 fn block(mode: u32, code: Vec<u8>) -> Builder {
+    block_around(Around::default(), mode, code)
+}
+
+fn block_around(around: Around, mode: u32, code: Vec<u8>) -> Builder {
     let (mut b, limit) = (Builder::new(), 64);
-    translate(
-        &MODELS[0],
-        BlockKey {
-            phys: 0,
-            mode: mode.into(),
-        },
-        0,
-        limit,
-        &mut Code(code),
-        &mut b,
-    )
-    .expect("code is there");
+    let key = BlockKey {
+        phys: 0,
+        mode: mode.into(),
+    };
+    translate_hosted(&MODELS[0], around, key, (0, limit), &mut Code(code), &mut b).expect("code is there");
     b
+}
+
+/// Whether a block waits for other CPUs to complete maintenance.
+fn completes(b: &Builder) -> bool {
+    let is_it = |op| matches!(op, emu_ir::Op::Call { helper, .. } if helper == crate::calls::COMPLETE);
+    b.block.insts.iter().any(|i| is_it(i.op))
+}
+
+#[test]
+fn a_synchronization_barrier_waits_for_other_cpus_if_there_are_any() {
+    let (dsb, dmb) = (encode(Set::A32, 0xf57f_f04b), encode(Set::A32, 0xf57f_f05b));
+    let several = Around {
+        several: true,
+        ..Around::default()
+    };
+
+    assert!(completes(&block_around(several, 0, dsb.clone())));
+    assert!(!completes(&block_around(several, 0, dmb)));
+    assert!(!completes(&block(0, dsb)));
 }
 
 fn sets() -> [(Set, u32); 3] {

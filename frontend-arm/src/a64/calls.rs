@@ -54,6 +54,8 @@ calls! {
     SEMIHOSTING State semihosting;
     /// The performance monitors are to be looked at: see [`pmu`]. The mode word may change.
     PMU_DUE State |g: &mut A64, s: &mut Cpu, _, _| { pmu::due(g, s); Ok(0) };
+    /// DSB: waits until other CPUs have followed TLB maintenance.
+    COMPLETE State |_, _, env, _| { env.complete(); Ok(0) };
     /// CRC32: checksum, data, and how many of its bytes; the checksum.
     CRC32 Pure checksum::ieee;
     /// CRC32C: as CRC32.

@@ -8,6 +8,7 @@ use super::state::{self, Cpu, mode, psr, stepped};
 use super::translate::translate_hosted;
 use crate::platform::{FIQ, IRQ};
 use crate::pmu;
+use crate::translate::Around;
 use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty};
 
 /// Where things are in [`Cpu`].
@@ -88,7 +89,11 @@ impl Guest for A64 {
         fetch: &mut dyn Fetch,
         b: &mut Builder,
     ) -> Result<(), Fault> {
-        translate_hosted(self.model.features, self.semihosting, key, (offset, limit), fetch, b)
+        let around = Around {
+            semihosting: self.semihosting,
+            several: self.platform.cpu_count() > 1,
+        };
+        translate_hosted(self.model.features, around, key, (offset, limit), fetch, b)
     }
 
     fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {

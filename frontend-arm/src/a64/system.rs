@@ -86,9 +86,12 @@ fn clrex(t: &mut Tx) {
     let zero = t.b.i32(0);
     t.b.set(EXCL_ARMED, zero);
 }
-/// DSB: what the CPU itself has done is complete.
+/// DSB: what the CPU has done is complete, maintenance of other CPUs too.
 fn dsb(t: &mut Tx) {
     t.b.barrier(Fence::Full);
+    if t.several {
+        t.b.call(Ty::I32, calls::COMPLETE, &[]);
+    }
 }
 /// DMB: `k` is 1 for loads against what follows, 2 for stores against stores, else everything.
 fn dmb(t: &mut Tx, k: u32) {

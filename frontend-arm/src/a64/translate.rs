@@ -6,6 +6,7 @@ use super::fault::{FP_TRAP, class};
 use super::features::{Feature, Features};
 use super::state::{PSR, STEPPED, mode, psr, stepped};
 use super::tx::Tx;
+use crate::translate::Around;
 use emu_ir::{BlockKey, Builder, Fault, Fetch};
 
 /// A block ends after the instruction that exceeds this many operations.
@@ -25,26 +26,27 @@ pub fn translate(
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
-    translate_hosted(features, false, key, (offset, limit), fetch, b)
+    translate_hosted(features, Around::default(), key, (offset, limit), fetch, b)
 }
 
-/// The same, the instruction of semihosting calling the machine if there is `semihosting`.
+/// The same for a CPU that has something around it.
 ///
 /// # Errors
 /// If the first instruction cannot be fetched.
 pub(super) fn translate_hosted(
     features: Features,
-    semihosting: bool,
+    around: Around,
     key: BlockKey,
     (offset, limit): (u32, u32),
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
     let mut t = Tx::new(b, features, key.mode as u32, offset);
+    t.several = around.several;
     for n in 0.. {
         let at = t.next();
         match fetch.u32(at) {
-            Ok(word) => insn(&mut t, at, word, semihosting),
+            Ok(word) => insn(&mut t, at, word, around.semihosting),
             Err(fault) if n == 0 => return Err(fault),
             Err(_) => t.stop = true,
         }

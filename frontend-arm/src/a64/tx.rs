@@ -26,6 +26,8 @@ pub struct Tx<'a> {
     pub floating: bool,
     /// What the CPU has.
     pub features: Features,
+    /// There are other CPUs.
+    pub several: bool,
     /// SP is known to be a multiple of 16.
     sp_aligned: bool,
 }
@@ -43,6 +45,7 @@ impl<'a> Tx<'a> {
             stop: false,
             floating: false,
             features,
+            several: false,
             sp_aligned: mode & mode::SP_ALIGN == 0,
         }
     }

@@ -25,6 +25,11 @@ pub(super) fn tlbi(io: &mut Io, value: u64) {
     io.env.flush(what, io.which >> 3 == INNER_SHAREABLE);
 }
 
+/// CP15DSB: maintenance is complete, that of other CPUs too.
+pub(super) fn dsb(io: &mut Io, _: u64) {
+    io.env.complete();
+}
+
 /// ATS1CPR, ATS1CPW, ATS1CUR, ATS1CUW: opc2 bit 0 is write, bit 1 is unprivileged. The result goes to the PAR, but an
 /// external abort of the walk is taken.
 pub(super) fn ats1c(io: &mut Io, value: u64) {

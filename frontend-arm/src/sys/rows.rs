@@ -229,7 +229,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("ATS1C", (15, 7, 0, 8, 0), WO, write(maintenance::ats1c)).to(8, 3),
     reg("DCCMVAC", (15, 7, 0, 10, 1), WO, NOTHING),
     reg("DCCSW", (15, 7, 0, 10, 2), WO, NOTHING),
-    reg("CP15DSB", (15, 7, 0, 10, 4), UWO, NOTHING).when(Gate::Barrier),
+    reg("CP15DSB", (15, 7, 0, 10, 4), UWO, write(maintenance::dsb)).when(Gate::Barrier),
     reg("CP15DMB", (15, 7, 0, 10, 5), UWO, NOTHING).when(Gate::Barrier),
     reg("DCCMVAU", (15, 7, 0, 11, 1), WO, NOTHING),
     reg("NOP", (15, 7, 0, 13, 1), WO, NOTHING),

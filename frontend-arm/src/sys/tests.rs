@@ -267,6 +267,21 @@ fn tlb_maintenance() {
 }
 
 #[test]
+fn maintenance_of_other_cpus_is_complete_after_a_barrier() {
+    let mut bench = Bench::new();
+    bench.write((15, 8, 0, 3, 0), 0).unwrap();
+    assert_eq!(bench.engine.completed, 0);
+
+    bench.write((15, 7, 0, 10, 4), 0).unwrap(); // CP15DSB
+
+    assert_eq!(bench.engine.completed, 1);
+    bench.write((15, 7, 0, 10, 5), 0).unwrap(); // CP15DMB
+    assert_eq!(bench.engine.completed, 1);
+    call(&mut bench, calls::COMPLETE, [0; 4]).unwrap();
+    assert_eq!(bench.engine.completed, 2);
+}
+
+#[test]
 fn address_translation_fills_the_par() {
     let mut bench = Bench::new();
     bench

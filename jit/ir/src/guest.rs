@@ -225,8 +225,11 @@ impl RamPage<'_> {
 pub trait Env {
     /// Physical memory and devices.
     fn bus(&mut self) -> &mut dyn Bus;
-    /// Forget cached translations (of every vCPU where `broadcast`).
+    /// Forget cached translations (of every vCPU where `broadcast`: the others soon, at the latest when
+    /// [`Env::complete`] returns).
     fn flush(&mut self, what: Flush, broadcast: bool);
+    /// Wait until every vCPU has done what this one has broadcast.
+    fn complete(&mut self) {}
     /// [`Guest::context`] may answer differently from now on.
     fn context_changed(&mut self);
     /// [`Guest::traps`] may answer differently; it is asked before the next synchronisation (or exception) is past.

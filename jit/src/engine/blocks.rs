@@ -1,20 +1,87 @@
 //! The blocks: found by physical page and offset, linked to one another, forgotten when their bytes change.
+//!
+//! [`Blocks`] is what changes as they come and go; [`super::book`] has it behind a lock, with what is read without.
 
-use super::pages::{ByAddress, Pages};
+use super::list::List;
+use super::pages::{ByAddress, Jumps, Pages};
 use crate::cache::{Cache, Offset};
 use crate::interp::Prepared;
 use crate::opt::{CallEffect, Lives};
-#[cfg(doc)]
-use crate::tlb::NO_RECORD;
-use crate::tlb::{PAGE, Tlb};
+use crate::tlb::PAGE;
 use crate::x64::{self, EmitInfo, Site, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// A block's number, good until the next [`Blocks::era`].
+/// A block that was found. It may have gone since: what it was is still good to run once more, but nothing is to be
+/// linked to it.
+#[derive(Clone)]
+pub struct Found {
+    number: u32,
+    /// No other block has had this, or will have: 0 if it was never put in.
+    serial: u64,
+    /// Where its bytes lie.
+    pub extent: Extent,
+    /// How it is run.
+    pub how: How,
+}
+
+/// Where a block's bytes lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found(u32);
+pub struct Extent {
+    /// Physical address of the first.
+    pub phys: u64,
+    /// How many.
+    pub len: u32,
+    /// How many guest instructions.
+    pub insns: u32,
+    /// The next page, if it reaches into that: it may run only where the page is this one. Host code looks by itself; who
+    /// has it otherwise must.
+    pub next_page: Option<u64>,
+}
+
+/// How a block is run.
+#[derive(Clone)]
+pub enum How {
+    /// By the host code at this address, for those who know the mode.
+    Host(u64),
+    /// By interpreting.
+    Ir(Arc<Prepared>),
+}
+
+impl Found {
+    /// A block that is to be run once, and was not put in.
+    pub fn stray(extent: Extent, block: Block) -> Found {
+        Found {
+            number: NONE,
+            serial: 0,
+            extent,
+            how: How::Ir(Arc::new(Prepared::new(block))),
+        }
+    }
+}
+
+/// Why a block was not put in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// It needs more than the emitter has: a shorter one may do.
+    Large,
+    /// There is no room for any.
+    Full,
+    /// Its bytes may have changed since they were read.
+    Changed,
+}
+
+/// Who a block is put in for, and what they made it from.
+#[derive(Clone, Copy)]
+pub struct Source {
+    /// Whose reading it was: see [`Pages::read`].
+    pub cpu: u32,
+    /// Where, and for which mode.
+    pub key: BlockKey,
+    /// The page after the block's own, if it reaches into that.
+    pub next_page: Option<u64>,
+}
 
 const NONE: u32 = u32::MAX;
 
@@ -27,6 +94,8 @@ enum Made {
 const GONE: Made = Made::Host { checked: 0, fast: 0 };
 
 struct Entry {
+    /// See [`Found`]. 0: it is gone.
+    serial: u64,
     phys: u64,
     /// The number of its page.
     page: u32,
@@ -45,15 +114,25 @@ struct Entry {
 }
 
 impl Entry {
-    /// Where its bytes lie, as physical address and length: in its page, and in the next.
-    fn parts(&self) -> impl Iterator<Item = (u64, u32)> {
-        let here = 4096 - (self.phys & 0xfff) as u32;
-        let next = self.next_page.map(|p| (p, self.len.saturating_sub(here).max(1)));
-        std::iter::once((self.phys, self.len.min(here))).chain(next)
+    fn parts(&self) -> impl Iterator<Item = (u64, u32)> + use<> {
+        parts(self.phys, self.len, self.next_page)
     }
 }
 
-/// All translated code of a vCPU.
+fn is_linked(linked: &[u64], site: u32) -> bool {
+    linked
+        .get(site as usize / 64)
+        .is_some_and(|word| word >> (site % 64) & 1 != 0)
+}
+
+/// Where a block's bytes lie, as physical address and length: in its page, and in the next.
+fn parts(phys: u64, len: u32, next_page: Option<u64>) -> impl Iterator<Item = (u64, u32)> {
+    let here = 4096 - (phys & 0xfff) as u32;
+    let next = next_page.map(|p| (p, len.saturating_sub(here).max(1)));
+    std::iter::once((phys, len.min(here))).chain(next)
+}
+
+/// Blocks, and the code of those that have any.
 pub struct Blocks {
     layout: &'static Layout,
     cache: Option<Cache>,
@@ -65,194 +144,221 @@ pub struct Blocks {
     unused: Vec<u32>,
     /// The first block at each place.
     heads: ByAddress<u32>,
-    sites: Vec<Site>,
+    sites: Arc<List<Site>>,
+    /// How many there are.
+    site_count: usize,
     /// How many bytes all of this may take.
     limit: usize,
     /// Bytes of the IR in it.
     ir: usize,
     /// Links between blocks.
     links: usize,
-    era: u32,
+    /// For each site a bit: its branch is linked.
+    linked: Vec<u64>,
+    /// How many blocks there have been.
+    serials: u64,
     alone: bool,
     /// Branches to other pages go straight to blocks that are there.
     chained: bool,
-    /// Blocks were forgotten since bytes that they were made from changed: who runs one may want to leave it.
-    pub rewritten: bool,
+}
+
+/// What running code reads of blocks, without asking anybody.
+pub struct Parts {
+    /// Jump tables.
+    pub jumps: Arc<Jumps>,
+    /// Sites, by number.
+    pub sites: Arc<List<Site>>,
+    /// Executable address of the cache's start.
+    pub base: u64,
+    /// Address of the entering thunk.
+    pub enter: u64,
+}
+
+/// What blocks are made for.
+#[derive(Clone, Copy)]
+pub struct Making {
+    /// The guest's layout.
+    pub layout: &'static Layout,
+    /// By host code, or else by IR.
+    pub host: bool,
+    /// See [`EmitInfo::alone`].
+    pub alone: bool,
+    /// How many bytes of memory they may take, at least 8 MiB.
+    pub limit: usize,
 }
 
 /// Bytes that a block takes beside its code: its entry, and its places in the map and in its page's list.
 const ENTRY: usize = size_of::<Entry>() + 64;
 /// Bytes that a link takes in its target's list, which may be twice as long as need be.
 const LINK: usize = 2 * size_of::<(u32, Offset)>();
+/// Bytes that a site takes.
+const SITE: usize = size_of::<std::sync::OnceLock<Site>>();
 /// Room that the largest block may take.
 const ROOM: usize = 1 << 20;
 
 impl Blocks {
-    /// In at most `limit` bytes of memory (at least 8 MiB), by host code or else by IR. `alone`: see [`EmitInfo::alone`].
+    /// None yet. `chained`: branches to other pages go straight to blocks that are there, else they come back to the engine.
     ///
     /// # Errors
     /// The host's.
-    pub fn new(layout: &'static Layout, limit: usize, host: bool, alone: bool) -> std::io::Result<Blocks> {
+    pub fn new(making: &Making, chained: bool) -> std::io::Result<(Blocks, Parts)> {
+        let &Making { layout, limit, .. } = making;
         // It is mapped twice, and a host counts what is mapped.
-        let size = (limit / 2).min(Cache::LARGEST);
-        let mut cache = if host { Some(Cache::new(size & !0xfff)?) } else { None };
+        let size = (limit / 2).min(Cache::LARGEST) & !0xfff;
+        let mut cache = if making.host { Some(Cache::new(size)?) } else { None };
         let thunks = cache
             .as_mut()
             .map(|c| x64::thunks::build(c, layout))
             .unwrap_or_default();
-        Ok(Blocks {
+        let most = limit / (4096 >> layout.insn_shift) / size_of::<Offset>();
+        let jumps = Arc::new(Jumps::new(layout.insn_shift, thunks.lookup, most));
+        let sites = Arc::new(List::new(if making.host { limit / size_of::<Site>() } else { 0 }));
+        let base = cache.as_ref().map_or(0, Cache::base);
+        let parts = Parts {
+            jumps: jumps.clone(),
+            sites: sites.clone(),
+            base,
+            enter: base + u64::from(thunks.enter),
+        };
+        let blocks = Blocks {
             layout,
             cache,
-            pages: Pages::new(layout.insn_shift, thunks.lookup),
+            pages: Pages::new(jumps),
             thunks,
             entries: Vec::new(),
             unused: Vec::new(),
             heads: HashMap::default(),
-            sites: Vec::new(),
+            sites,
+            site_count: 0,
             limit,
             ir: 0,
             links: 0,
-            era: 0,
-            alone,
-            chained: true,
-            rewritten: false,
-        })
+            linked: Vec::new(),
+            serials: 0,
+            alone: making.alone,
+            chained,
+        };
+        Ok((blocks, parts))
     }
     /// Bytes of memory that all of it takes.
     pub fn held(&self) -> usize {
         let host = self.cache.as_ref().map_or(0, |c| 2 * c.used());
-        let known = self.entries.len() * ENTRY + self.sites.len() * size_of::<Site>() + self.links * LINK;
+        let known = self.entries.len() * ENTRY + self.site_count * SITE + self.links * LINK;
         host + known + self.ir + self.pages.held()
     }
-    /// See that there is room for a block.
-    fn make_room(&mut self, tlb: &mut Tlb) {
+    /// Whether there is no room for another.
+    fn is_full(&self) -> bool {
         let full = self.cache.as_ref().is_some_and(|c| c.free() < ROOM);
-        if full || self.held() + ROOM > self.limit {
-            self.forget_all(tlb);
-        }
-    }
-    /// Executable address of the cache's start.
-    pub fn base(&self) -> u64 {
-        self.cache.as_ref().map_or(0, Cache::base)
-    }
-    /// Address of the entering thunk.
-    pub fn enter(&self) -> u64 {
-        self.base() + self.thunks.enter as u64
-    }
-    /// Changes when everything was forgotten: block and site numbers of before mean nothing.
-    pub fn era(&self) -> u32 {
-        self.era
-    }
-    /// A site by number.
-    pub fn site(&self, n: u32) -> &Site {
-        &self.sites[n as usize]
-    }
-    /// Where a `Goto` site goes: bytes from the start of its page.
-    #[expect(
-        clippy::unreachable,
-        reason = "the emitter leaves by the goto thunks with sites of `Goto`"
-    )]
-    pub fn goto_offset(&self, n: u32) -> i32 {
-        match self.site(n).what {
-            What::Goto { offset, .. } => offset,
-            What::Mem(_) | What::Helper(..) | What::Eval(_) => unreachable!("a goto site"),
-        }
+        full || self.held() + ROOM > self.limit
     }
     /// Note that control came to a block from the engine: it will come again, so that jumps by address are to find it by
-    /// themselves. Its page's record and the address of its jump table, if they may use it.
-    pub fn came_to(&mut self, b: Found) -> Option<(u64, u64)> {
-        let e = &self.entries[b.0 as usize];
+    /// themselves. The number of its page's jump table, if they may use it.
+    fn came_to(&mut self, number: u32) -> Option<u32> {
+        let e = self.entries.get(number as usize)?;
         match e.made {
-            Made::Host { checked, .. } if self.chained => {
-                Some((e.page.into(), self.pages.enter_again(e.page, e.phys, checked)))
-            }
+            Made::Host { checked, .. } if self.chained => Some(self.pages.enter_again(e.page, e.phys, checked)),
             Made::Host { .. } | Made::Ir(_) => None,
         }
     }
-    /// Where the host code that jumps by address find at an offset in a page is: the page by its record's number, of which
-    /// [`NO_RECORD`] is none.
-    pub fn known(&self, record: u64, pc: u64) -> Option<u64> {
-        let entry = self.pages.entry(record, pc)?;
-        Some(self.base() + u64::from(entry))
+    /// The block for a key, with any next page or with the one that is given; what [`Found::extent`] says of that is to be
+    /// looked at. `came`: see [`Blocks::came_to`].
+    pub fn lookup(&mut self, key: BlockKey, next_page: Option<u64>) -> Option<(Found, Option<u32>)> {
+        let found = self.find(key, |e| next_page.is_none() || e.next_page == next_page)?;
+        let crosses = next_page.is_none() && found.extent.next_page.is_some();
+        let table = if crosses { None } else { self.came_to(found.number) };
+        Some((found, table))
     }
-    /// The block for a key, and with that next page if one is given: see [`Blocks::crosses`].
-    pub fn lookup(&self, key: BlockKey, next_page: Option<u64>) -> Option<Found> {
+    fn find(&self, key: BlockKey, wanted: impl Fn(&Entry) -> bool) -> Option<Found> {
         let mut at = *self.heads.get(&key.phys)?;
         while at != NONE {
             let e = &self.entries[at as usize];
-            if key.mode & e.kept == e.mode && (next_page.is_none() || e.next_page == next_page) {
-                return Some(Found(at));
+            if key.mode & e.kept == e.mode && wanted(e) {
+                return Some(self.found(at));
             }
             at = e.chain;
         }
         None
     }
-    /// Whether branches to other pages go straight to blocks that are there; else they come back to the engine. Blocks of
-    /// before are to be forgotten.
-    pub fn set_chained(&mut self, chained: bool) {
-        self.chained = chained;
-    }
-    /// Where a block's bytes lie: address and length, the next page it reaches into; and how many instructions it has.
-    pub fn extent(&self, b: Found) -> (u64, u32, Option<u64>, u32) {
-        let e = &self.entries[b.0 as usize];
-        (e.phys, e.len, e.next_page, e.insns)
-    }
-    /// Whether a block is an instruction that reaches into the next page: it may run only where that page is the one it was
-    /// made from. Its host code looks by itself; who has it otherwise must.
-    pub fn crosses(&self, b: Found) -> bool {
-        self.entries[b.0 as usize].next_page.is_some()
-    }
-    /// A block's IR, if it is to be interpreted.
-    pub fn ir(&self, b: Found) -> Option<Arc<Prepared>> {
-        match &self.entries[b.0 as usize].made {
-            Made::Ir(ir) => Some(ir.clone()),
-            Made::Host { .. } => None,
+    fn found(&self, number: u32) -> Found {
+        let e = &self.entries[number as usize];
+        let base = self.cache.as_ref().map_or(0, Cache::base);
+        Found {
+            number,
+            serial: e.serial,
+            extent: Extent {
+                phys: e.phys,
+                len: e.len,
+                insns: e.insns,
+                next_page: e.next_page,
+            },
+            how: match &e.made {
+                Made::Host { fast, .. } => How::Host(base + u64::from(*fast)),
+                Made::Ir(ir) => How::Ir(ir.clone()),
+            },
         }
     }
-    /// Address of a block's host code for those who know the mode.
-    pub fn entry(&self, b: Found) -> Option<u64> {
-        match self.entries[b.0 as usize].made {
-            Made::Host { fast, .. } => Some(self.base() + fast as u64),
-            Made::Ir(_) => None,
+    /// What is there already in place of a block that is to be put in, or why nothing is to be put in.
+    fn instead(&self, from: Source, block: &Block) -> Option<Result<Found, Refused>> {
+        let Source { cpu, key, next_page } = from;
+        let parts = parts(key.phys, block.guest_bytes.max(1), next_page);
+        if !self.pages.unchanged(cpu, parts) {
+            return Some(Err(Refused::Changed));
         }
+        if let Some(found) = self.find(key, |e| e.next_page == next_page) {
+            return Some(Ok(found));
+        }
+        self.is_full().then_some(Err(Refused::Full))
     }
-    /// Keep a block as IR. May forget everything else first.
-    pub fn install_ir(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>, tlb: &mut Tlb) -> Found {
-        self.make_room(tlb);
+    /// Keep a block as IR; or what somebody else has put in meanwhile.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn install_ir(&mut self, from: Source, block: &Block) -> Result<Found, Refused> {
+        if let Some(instead) = self.instead(from, block) {
+            return instead;
+        }
         let ir = Arc::new(Prepared::new(block.clone()));
         self.ir += ir.held();
-        self.insert(key, block, next_page, Made::Ir(ir))
+        Ok(self.insert(from, block, Made::Ir(ir)))
     }
-    /// Emit a block. `None`: too large, translate a shorter one. May forget everything else first.
+    /// Emit a block; or what somebody else has put in meanwhile.
+    ///
+    /// # Errors
+    /// Why not.
     pub fn install<G: Guest>(
         &mut self,
-        key: BlockKey,
+        from: Source,
         (block, lives): (&Block, &Lives),
-        next_page: Option<u64>,
         scratch: &mut x64::Scratch,
-        tlb: &mut Tlb,
-    ) -> Option<Found> {
-        self.make_room(tlb);
-        let cache = self.cache.as_mut()?;
+    ) -> Result<Found, Refused> {
+        if let Some(instead) = self.instead(from, block) {
+            return instead;
+        }
+        let cache = self.cache.as_mut().ok_or(Refused::Large)?;
         let info = EmitInfo {
             layout: self.layout,
             state: size_of::<G::State>(),
             effect: CallEffect::of::<G>,
             thunks: &self.thunks,
             at: cache.next(),
-            next_page,
+            next_page: from.next_page,
             alone: self.alone,
-            first_site: self.sites.len() as u32,
+            first_site: self.site_count as u32,
         };
-        let code = x64::emit(key, block, lives, &info, scratch)?;
+        let code = x64::emit(from.key, block, lives, &info, scratch).ok_or(Refused::Large)?;
+        if self.site_count + code.sites.len() > self.sites.room() {
+            return Err(Refused::Full);
+        }
         let checked = cache.push(&code.bytes);
         self.ir += code.sites.iter().map(|site| site.what.held()).sum::<usize>();
-        self.sites.append(&mut code.sites);
+        for site in code.sites.drain(..) {
+            self.sites.put(self.site_count, site);
+            self.site_count += 1;
+        }
         let fast = checked + code.fast;
-        let made = Made::Host { checked, fast };
-        Some(self.insert(key, block, next_page, made))
+        Ok(self.insert(from, block, Made::Host { checked, fast }))
     }
-    fn insert(&mut self, key: BlockKey, block: &Block, next_page: Option<u64>, made: Made) -> Found {
+    fn insert(&mut self, Source { key, next_page, .. }: Source, block: &Block, made: Made) -> Found {
         let number = self.unused.pop().unwrap_or(self.entries.len() as u32);
         let kept = !block.mode_ignored;
         let page = self.pages.number(key.phys);
@@ -261,7 +367,9 @@ impl Blocks {
         {
             self.pages.enter(page, key.phys, checked);
         }
+        self.serials += 1;
         let entry = Entry {
+            serial: self.serials,
             phys: key.phys,
             page,
             mode: key.mode & kept,
@@ -278,32 +386,48 @@ impl Blocks {
             Some(unused) => *unused = entry,
             None => self.entries.push(entry),
         }
-        Found(number)
+        self.found(number)
     }
-    /// Let the branch at a site, which is not linked, go straight to a block: past its check if the site's mode answers it.
-    pub fn link(&mut self, site: u32, to: Found) {
-        let What::Goto {
-            patch: Some(patch),
-            mode,
-            kept,
-            ..
-        } = self.sites[site as usize].what
-        else {
+    /// Let the branch at a site go straight to a block if that is still there, and nobody else has done it: past the
+    /// block's check if the site's mode answers it.
+    pub fn link(&mut self, site: u32, to: &Found) {
+        let Some((patch, mode, kept)) = self.branch(site) else {
             return;
         };
         let Some(cache) = &mut self.cache else { return };
-        let e = &mut self.entries[to.0 as usize];
-        if let Made::Host { checked, fast } = e.made {
+        let Some(e) = self.entries.get_mut(to.number as usize) else {
+            return;
+        };
+        if let Made::Host { checked, fast } = e.made
+            && e.serial == to.serial
+            && !is_linked(&self.linked, site)
+        {
             let known = e.kept & !kept == 0 && mode & e.kept == e.mode;
             let before = cache.patch(patch, if known { fast } else { checked });
             e.incoming.push((site, before));
             self.links += 1;
+            self.linked.resize(self.linked.len().max(site as usize / 64 + 1), 0);
+            self.linked[site as usize / 64] |= 1 << (site % 64);
         }
     }
-    /// Bytes in one page changed: forget the blocks made from them.
-    pub fn invalidate(&mut self, phys: u64, len: u32) {
+    /// The branch at a site that can be linked: its displacement's place in the cache, the mode there, and the bits of it
+    /// that are known to hold.
+    fn branch(&self, site: u32) -> Option<(Offset, u64, u64)> {
+        match self.sites.get(site as usize)?.what {
+            What::Goto {
+                patch: Some(patch),
+                mode,
+                kept,
+                ..
+            } => Some((patch, mode, kept)),
+            What::Goto { patch: None, .. } | What::Mem(_) | What::Helper(..) | What::Eval(_) => None,
+        }
+    }
+    /// Bytes in one page changed: forget the blocks made from them. Whether there were any.
+    pub fn invalidate(&mut self, phys: u64, len: u32) -> bool {
+        self.pages.stored(phys, len);
         if !self.pages.covers(phys, len) {
-            return;
+            return false;
         }
         let (from, to) = (phys, phys + len as u64);
         let hit = |&n: &u32| {
@@ -311,27 +435,26 @@ impl Blocks {
             parts.any(|(start, len)| start < to && from < start + u64::from(len))
         };
         let dead: Vec<u32> = self.pages.members(phys).iter().copied().filter(hit).collect();
-        self.rewritten |= !dead.is_empty();
-        for n in dead {
-            self.remove(n);
-        }
+        dead.iter().for_each(|&n| self.remove(n));
+        !dead.is_empty()
     }
-    /// Bytes in any range changed.
-    pub fn invalidate_range(&mut self, phys: u64, len: u64) {
+    /// Bytes in any range changed. Whether blocks were made from them.
+    pub fn invalidate_range(&mut self, phys: u64, len: u64) -> bool {
         let mut at = phys;
         let end = phys.saturating_add(len);
         if len >> 12 > self.pages.len() as u64 {
             // Longer than there are pages: ask the pages instead.
             let within = |p: &u64| p + 4096 > phys && *p < end;
             let hit: Vec<u64> = self.pages.addresses().filter(within).collect();
-            hit.into_iter().for_each(|p| self.invalidate(p, 4096));
-            return;
+            return hit.into_iter().fold(false, |any, p| any | self.invalidate(p, 4096));
         }
+        let mut any = false;
         while at < end {
-            let stop = ((at & PAGE) + 4096).min(end);
-            self.invalidate(at, (stop - at) as u32);
-            at = stop;
+            let stop = ((at & PAGE) + 4095).min(end - 1);
+            any |= self.invalidate(at, (stop - at) as u32 + 1);
+            at = stop.saturating_add(1);
         }
+        any
     }
     /// Forget the blocks with a byte at this offset in any page.
     pub fn invalidate_offset(&mut self, offset: u32) {
@@ -343,6 +466,7 @@ impl Blocks {
     fn remove(&mut self, n: u32) {
         let e = &mut self.entries[n as usize];
         let (phys, page, next_page, chain) = (e.phys, e.page, e.next_page, e.chain);
+        e.serial = 0;
         let incoming = std::mem::take(&mut e.incoming);
         if let Made::Ir(ir) = std::mem::replace(&mut e.made, GONE) {
             self.ir -= ir.held();
@@ -377,25 +501,11 @@ impl Blocks {
         }
     }
     fn unlink(&mut self, site: u32, stub: Offset) {
-        let What::Goto { patch: Some(patch), .. } = self.sites[site as usize].what else {
-            return;
-        };
-        if let Some(cache) = &mut self.cache {
+        if let Some((patch, ..)) = self.branch(site)
+            && let Some(cache) = &mut self.cache
+        {
             cache.patch(patch, stub);
-        }
-    }
-    /// Forget all blocks, and the fetch entries that point to their tables.
-    pub fn forget_all(&mut self, tlb: &mut Tlb) {
-        tlb.forget_code();
-        self.pages.clear();
-        self.entries.clear();
-        self.unused.clear();
-        self.heads.clear();
-        self.sites.clear();
-        (self.ir, self.links) = (0, 0);
-        self.era += 1;
-        if let Some(c) = &mut self.cache {
-            c.reset();
+            self.linked[site as usize / 64] &= !(1 << (site % 64));
         }
     }
 }
@@ -409,19 +519,39 @@ mod tests {
 
     const AT: u64 = 0x5010;
 
+    fn making(host: bool) -> Making {
+        Making {
+            layout: TestGuest::LAYOUT,
+            host,
+            alone: true,
+            limit: 8 << 20,
+        }
+    }
     /// Of an interpreter.
     fn blocks() -> Blocks {
-        Blocks::new(TestGuest::LAYOUT, 8 << 20, false, true).unwrap()
+        Blocks::new(&making(false), true).unwrap().0
+    }
+    fn source(phys: u64, next_page: Option<u64>) -> Source {
+        Source {
+            cpu: 0,
+            key: BlockKey { phys, mode: 0 },
+            next_page,
+        }
     }
     fn install(blocks: &mut Blocks, phys: u64, block: &Block, next_page: Option<u64>) -> Found {
-        let key = BlockKey { phys, mode: 0 };
-        blocks.install_ir(key, block, next_page, &mut Tlb::new(1))
+        blocks.install_ir(source(phys, next_page), block).expect("room")
+    }
+    /// The serial of the block there.
+    fn lookup(blocks: &mut Blocks, key: BlockKey, next_page: Option<u64>) -> Option<u64> {
+        blocks.lookup(key, next_page).map(|(found, _)| found.serial)
     }
 
     /// A block there; whether its page was not guarded.
     fn translated(blocks: &mut Blocks) -> bool {
+        let time = blocks.pages.guard(AT);
+        time.into_iter().for_each(|time| blocks.pages.settle(AT, time));
         install(blocks, AT, &Block::default(), None);
-        blocks.pages.guard(AT)
+        time.is_some()
     }
     /// Stores over the block until they need not be looked at; how many there were.
     fn stores_until_relaxed(blocks: &mut Blocks) -> usize {
@@ -492,7 +622,7 @@ mod tests {
 
                 blocks.invalidate(store, 1);
 
-                let left = blocks.lookup(key, None);
+                let left = lookup(&mut blocks, key, None);
                 assert_eq!(left.is_none(), gone, "{store:#x} of {next_page:#x}");
             }
         }
@@ -522,10 +652,10 @@ mod tests {
         let key = crossing(&mut blocks, 0x6000);
         crossing(&mut blocks, 0x9000);
 
-        let [six, nine] = [0x6000, 0x9000].map(|page| blocks.lookup(key, Some(page)));
+        let [six, nine] = [0x6000, 0x9000].map(|page| lookup(&mut blocks, key, Some(page)));
 
         assert!(six.is_some() && nine.is_some() && six != nine);
-        assert_eq!(blocks.lookup(key, Some(0x7000)), None);
+        assert_eq!(lookup(&mut blocks, key, Some(0x7000)), None);
     }
 
     #[test]
@@ -540,43 +670,119 @@ mod tests {
             blocks.invalidate(AT, 4);
         }
         assert_eq!(held.iter().min(), held.iter().max());
-        assert_eq!(blocks.era(), 0);
     }
 
-    /// A block in each of many pages, by host code or IR; how much memory they take at most, and how often all were
-    /// forgotten.
-    fn many(host: bool) -> (usize, u32) {
-        let (mut blocks, mut tlb) = (
-            Blocks::new(TestGuest::LAYOUT, 8 << 20, host, true).unwrap(),
-            Tlb::new(1),
-        );
+    /// Blocks in one page after the other until there is no more room, by host code or IR; how many, and how much memory
+    /// they take.
+    fn fill(host: bool) -> (u64, usize) {
+        let (mut blocks, _) = Blocks::new(&making(host), true).unwrap();
         let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
         let mut b = Builder::new();
         b.exit(Leave::Sync);
-        let mut most = 0;
-        for n in 0..100_000 {
-            let key = BlockKey { phys: n << 12, mode: 0 };
+        for n in 0..1 << 20 {
+            let from = source(n << 12, None);
             let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
-            let found = match host {
-                true => blocks.install::<TestGuest>(key, (&b.block, lives), None, &mut scratch, &mut tlb),
-                false => Some(blocks.install_ir(key, &b.block, None, &mut tlb)),
+            let done = match host {
+                true => blocks.install::<TestGuest>(from, (&b.block, lives), &mut scratch),
+                false => blocks.install_ir(from, &b.block),
             };
-            assert!(found.is_some() && blocks.lookup(key, None) == found);
-            if n % 8 == 0 {
-                blocks.came_to(found.expect("installed"));
+            match done {
+                Ok(found) => assert_eq!(lookup(&mut blocks, from.key, None), Some(found.serial)),
+                Err(why) => {
+                    assert_eq!(why, Refused::Full);
+                    return (n, blocks.held());
+                }
             }
-            most = most.max(blocks.held());
         }
-        (most, blocks.era())
+        panic!("it never ends");
     }
 
     #[test]
     #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn all_blocks_together_take_no_more_than_they_may() {
         let hosts = [false].into_iter().chain(x64::supported().then_some(true));
-        for (host, (most, forgotten)) in hosts.map(|host| (host, many(host))) {
-            assert!(most <= 8 << 20, "{most} bytes, host code: {host}");
-            assert!(forgotten > 2, "forgotten {forgotten} times, host code: {host}");
+        for (host, (count, held)) in hosts.map(|host| (host, fill(host))) {
+            assert!(held <= 8 << 20 && held > 4 << 20, "{held} bytes, host code: {host}");
+            assert!(count > 1000, "{count} blocks, host code: {host}");
         }
+    }
+
+    #[test]
+    fn of_two_who_put_in_the_same_block_the_second_gets_the_first_s() {
+        let mut blocks = blocks();
+        let first = install(&mut blocks, AT, &Block::default(), None);
+        let second = install(&mut blocks, AT, &Block::default(), None);
+        let other = install(&mut blocks, AT, &Block::default(), Some(0x6000));
+
+        assert_eq!(first.serial, second.serial);
+        assert_ne!(first.serial, other.serial);
+    }
+
+    #[test]
+    fn a_block_is_refused_whose_bytes_were_stored_to_since_they_were_read() {
+        let mut blocks = blocks();
+        translated(&mut blocks);
+        let block = Block {
+            guest_bytes: 0x80,
+            ..Block::default()
+        };
+        for (stored, want) in [
+            (AT + 0x80, Some(Refused::Changed)),
+            (AT + 0x200, None),
+            (AT + 0x1000, None),
+        ] {
+            assert!(blocks.pages.read(0, AT));
+
+            blocks.invalidate(stored, 4);
+
+            let from = source(AT + 0x40, None);
+            assert_eq!(blocks.install_ir(from, &block).err(), want, "{stored:#x}");
+            blocks.pages.end(0);
+            blocks.invalidate(AT + 0x40, 1);
+        }
+    }
+
+    /// Blocks of host code at two places in a page, the first of which goes to the second; the number of its site.
+    fn two_blocks(blocks: &mut Blocks) -> (u32, Found) {
+        let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
+        let mut put = |at: u64, b: &Builder| {
+            let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
+            let done = blocks.install::<TestGuest>(source(at, None), (&b.block, lives), &mut scratch);
+            done.expect("room")
+        };
+        let (mut goes, mut ends) = (Builder::new(), Builder::new());
+        goes.goto(0x40, 0, emu_ir::Hint::Jump, false);
+        ends.exit(Leave::Sync);
+        put(AT & PAGE, &goes);
+        let to = put(AT & PAGE | 0x40, &ends);
+        let site = (0..100).find(|site| blocks.branch(*site).is_some()).expect("a branch");
+        (site, to)
+    }
+    /// Where a site's branch goes.
+    fn target(blocks: &Blocks, site: u32) -> Offset {
+        let (patch, ..) = blocks.branch(site).expect("a branch");
+        let bytes = blocks.cache.as_ref().expect("host code").bytes(patch, 4);
+        let by = u32::from_le_bytes(bytes.try_into().expect("four"));
+        patch.wrapping_add(4).wrapping_add(by)
+    }
+
+    #[test]
+    fn a_branch_is_linked_once_and_to_a_block_that_is_there() {
+        if !x64::supported() {
+            return emu_ir::testing::skipped("links", "the host has no host code");
+        }
+        let (mut blocks, _) = Blocks::new(&making(true), true).unwrap();
+        let (site, to) = two_blocks(&mut blocks);
+        let stub = target(&blocks, site);
+
+        blocks.link(site, &to);
+        let linked = target(&blocks, site);
+        blocks.link(site, &to);
+        assert_eq!(target(&blocks, site), linked);
+        assert_ne!(linked, stub);
+        blocks.invalidate(to.extent.phys, 1);
+        assert_eq!(target(&blocks, site), stub, "linked twice, and taken back");
+        blocks.link(site, &to);
+        assert_eq!(target(&blocks, site), stub, "the block has gone");
     }
 }

@@ -10,21 +10,26 @@ use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
 pub fn connect<G: Guest>(v: &mut Vcpu<G>) {
     let slow: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = slow::<G>;
     let call: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = call::<G>;
-    let base = v.mmu.blocks.base();
+    let base = v.mmu.book().base();
     v.own.connect(slow as usize as u64, call as usize as u64, base);
 }
 
 /// Run translated code from `entry` until it leaves.
 pub fn enter<G: Guest>(v: &mut Vcpu<G>, entry: u64) -> Reason {
-    let (thunk, state) = (v.mmu.blocks.enter(), v.own.pointer());
+    let (thunk, state) = (v.mmu.book().enter(), v.own.pointer());
+    v.mmu.inside = true;
     let v = std::ptr::from_mut(v);
     // SAFETY: `v` is borrowed mutably for as long as this runs, and used only by this pointer from here on: translated code
-    // comes back with it in `slow` and `call`. Thunk and entry are of this vCPU's cache, the state of its frame; its
-    // tables point into memory that its `Mmu` keeps.
-    unsafe {
+    // comes back with it in `slow` and `call`. Thunk and entry are of this vCPU's book, the state of its frame; its
+    // tables point into memory that its `Mmu` keeps. While `inside`, the `Mmu` keeps the book, whose code and jump tables
+    // stay where they are as long as anybody has it.
+    let reason = unsafe {
         (*v).own.set_owner(v as u64);
-        x64::enter(thunk, state, entry)
-    }
+        let reason = x64::enter(thunk, state, entry);
+        (*v).mmu.inside = false;
+        reason
+    };
+    reason
 }
 
 /// A memory access that missed the TLB. Non-zero: it faulted, and the guest has been told.
@@ -60,8 +65,12 @@ impl<G: Guest> Vcpu<G> {
         reason = "the emitter makes the slow thunk's sites of memory operations"
     )]
     fn access(&mut self, addr: u64, site: u32) -> u32 {
-        let &Site { ref what, offset, aux } = self.mmu.blocks.site(site);
-        let &What::Mem(inst) = what else {
+        let Some(&Site {
+            what: What::Mem(inst),
+            offset,
+            aux,
+        }) = self.mmu.book().site(site)
+        else {
             unreachable!("a memory site")
         };
         let args = self.own.args();
@@ -94,10 +103,6 @@ impl<G: Guest> Vcpu<G> {
             }
             other => unreachable!("{} is no memory access", other.op.name()),
         };
-        if std::mem::take(&mut self.mmu.blocks.rewritten) {
-            // Perhaps this very block, which goes to its own start without asking whether it is still there.
-            self.own.attention().look();
-        }
         match done {
             Ok(v) => {
                 self.own.set_result(v);
@@ -112,13 +117,14 @@ impl<G: Guest> Vcpu<G> {
     )]
     fn helper(&mut self, number: u32) -> u32 {
         let mut args = self.own.args();
-        match &self.mmu.blocks.site(number).what {
-            What::Eval(block) => {
+        let book = self.mmu.book();
+        match book.site(number).map(|site| &site.what) {
+            Some(What::Eval(block)) => {
                 let state = self.own.state();
                 let (bits, flags) = interp::eval(block, &args[..block.insts.len() - 1], state, G::LAYOUT);
                 self.finish(bits, flags)
             }
-            &What::Helper(i, ty, given) => {
+            Some(&What::Helper(i, ty, given)) => {
                 args[given as usize..].fill(0);
                 match &G::HELPERS[i as usize].f {
                     HelperFn::Pure(f) => self.finish(f(&args) & ty.mask(), 0),
@@ -129,7 +135,7 @@ impl<G: Guest> Vcpu<G> {
                     HelperFn::State(f) => self.state_helper(number, *f, ty, &args),
                 }
             }
-            What::Mem(_) | What::Goto { .. } => unreachable!("a call site"),
+            Some(What::Mem(_) | What::Goto { .. }) | None => unreachable!("a call site"),
         }
     }
     fn finish(&mut self, bits: u128, flags: u32) -> u32 {
@@ -152,8 +158,12 @@ impl<G: Guest> Vcpu<G> {
                 self.finish(bits & ty.mask(), 0)
             }
             Err(fault) => {
-                let &Site { offset, aux, .. } = self.mmu.blocks.site(number);
-                self.fault((offset, aux), fault)
+                let place = self
+                    .mmu
+                    .book()
+                    .site(number)
+                    .map_or((0, 0), |site| (site.offset, site.aux));
+                self.fault(place, fault)
             }
         }
     }

@@ -1,16 +1,16 @@
 //! What a debugger asks of a vCPU: breakpoints, watchpoints, single steps. None of it shows in guest memory.
 //!
 //! Breakpoints are virtual addresses, blocks lie at physical ones. So a block ends before an instruction at the page
-//! offset of a breakpoint, whatever its page, and one that starts there first compares its virtual address. Blocks that
-//! were translated under another set of breakpoints are forgotten when the guest runs again, not when the set changes: a
-//! debugger removes and inserts all of them around every stop.
+//! offset of a breakpoint, whatever its page, and one that starts there first compares its virtual address. A vCPU with
+//! breakpoints has translations of its own. Blocks that were translated under another set of breakpoints are forgotten when
+//! the guest runs again, not when the set changes: a debugger removes and inserts all of them around every stop.
 //!
 //! Pages with a watchpoint have the slow bit in their TLB tags, as pages with code have. An access that meets a watchpoint
 //! is not made: the state goes back to the start of the instruction, as for a fault that the guest is not told of.
 //!
 //! The guest's own debug registers ([`Traps`]) use the same means; what they find is the guest's exception.
 
-use super::{Exit, Vcpu};
+use super::{Exit, Extent, Kind, Vcpu};
 use crate::interp::{Prepared, peek};
 use crate::tlb::PAGE;
 pub use emu_ir::Watch;
@@ -100,6 +100,10 @@ fn offset(addr: u64) -> u32 {
 impl Breakpoints {
     fn at(&self, pc: u64) -> bool {
         self.wanted.binary_search(&pc).is_ok()
+    }
+    /// Whether code is to know of any.
+    pub fn are_known(&self) -> bool {
+        !self.known.is_empty()
     }
     fn known_at(&self, offset_in_page: u32) -> impl Iterator<Item = u64> {
         self.known.iter().copied().filter(move |&a| offset(a) == offset_in_page)
@@ -215,7 +219,13 @@ impl<G: Guest> Vcpu<G> {
     /// that faults is done with the exception entered; one that waits for something does not wait. Pending interrupts
     /// are left alone, or if `interrupts`, taking one is the step.
     pub fn step(&mut self, interrupts: bool) -> Exit {
-        self.forget_written();
+        self.wake();
+        let exit = self.step_awake(interrupts);
+        self.mmu.rest();
+        exit
+    }
+    fn step_awake(&mut self, interrupts: bool) -> Exit {
+        self.follow();
         if interrupts && self.take_interrupt() {
             return Exit::Stepped;
         }
@@ -238,22 +248,34 @@ impl<G: Guest> Vcpu<G> {
         }
         self.mmu.stop.take().map_or(Exit::Stepped, Exit::Stopped)
     }
-    /// The instruction at the pc. `None`: fetching it faulted, and the guest has been told.
+    /// The instruction at the pc, which the tracer is told of. `None`: fetching it faulted, and the guest has been told.
     fn single(&mut self) -> Option<Prepared> {
+        let (place, block) = self.decode_one()?;
+        self.tell_single(place);
+        Some(Prepared::new(block))
+    }
+    /// The instruction at the pc, and where it lies. `None`: fetching it faulted, and the guest has been told.
+    pub(super) fn decode_one(&mut self) -> Option<(Extent, Block)> {
         let pc = self.pc();
         let key = self.place(pc)?;
         self.builder.block.clear();
         let state = self.own.state();
         let (guest, builder) = (&self.guest, &mut self.builder);
-        let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, true);
+        let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, (true, false));
         let done = fetch.and_then(|mut fetch| {
             guest.translate(key, offset(key.phys), 1, &mut fetch, builder)?;
             Ok(fetch.next_page)
         });
         match done {
             Ok(next_page) => {
-                self.tell_single(key.phys, self.builder.block.guest_bytes, next_page);
-                Some(Prepared::new(self.builder.block.clone()))
+                let block = self.builder.block.clone();
+                let place = Extent {
+                    phys: key.phys,
+                    len: block.guest_bytes,
+                    insns: 1,
+                    next_page,
+                };
+                Some((place, block))
             }
             Err(fault) => {
                 self.raise_fetch(fault);
@@ -280,11 +302,13 @@ impl<G: Guest> Vcpu<G> {
             return;
         }
         let known = std::mem::replace(&mut b.known, wanted);
+        self.settle_book();
         let wanted = &self.breakpoints.known;
         let gone = known.iter().filter(|a| wanted.binary_search(a).is_err());
         let new = wanted.iter().filter(|a| known.binary_search(a).is_err());
-        for &addr in gone.chain(new) {
-            self.mmu.blocks.invalidate_offset(offset(addr));
+        if self.mmu.book().kind() != Kind::Shared {
+            gone.chain(new)
+                .for_each(|&addr| self.mmu.book().forget_offset(offset(addr)));
         }
     }
     /// The virtual pc.

@@ -1,13 +1,17 @@
 //! Memory as the guest sees it: TLB look-up, page walks, alignment, page crossing, device access, self-modifying code.
 
-use super::blocks::{Blocks, Found};
+use super::blocks::Found;
+use super::book::{Book, Kind, Shared};
 use super::debug::Watching;
+use super::mailbox::{Ask, Asked, Mailbox};
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
 use super::walk::Walking;
 use crate::interp::{Memory, Now};
 use crate::tlb::{CodeEntry, DEVICE, DataEntry, INVALID, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
 use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Pieces, Stop};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 /// Contexts whose translations are kept at once.
 const CONTEXTS: usize = 24;
@@ -18,7 +22,24 @@ pub struct Mmu {
     /// What table entries point into.
     pub host: HostMemory,
     pub tlb: Tlb,
-    pub blocks: Blocks,
+    /// What it shares with other vCPUs.
+    pub shared: Arc<Shared>,
+    /// Where they reach it.
+    pub mailbox: Arc<Mailbox>,
+    /// Its number among them.
+    pub cpu: u32,
+    /// Its translated code. Fetch entries are of this book.
+    book: Arc<Book>,
+    /// All other books.
+    others: Vec<Weak<Book>>,
+    /// Of `others`.
+    generation: u64,
+    /// Somebody's new book is to take this one's place.
+    outdated: bool,
+    /// Translated code is running, or waits for what it has called: `book` stays.
+    pub inside: bool,
+    /// Broadcasts of the guest's that it has not yet waited for.
+    owed: Vec<Asked>,
     /// The tables of address spaces 0 and 1.
     spaces: [usize; 2],
     /// [`Guest::context`] may have changed.
@@ -51,14 +72,22 @@ enum To {
 }
 
 impl Mmu {
-    pub fn new(bus: Box<dyn Bus + Send>, blocks: Blocks) -> Mmu {
+    pub fn new(bus: Box<dyn Bus + Send>, shared: Arc<Shared>, mailbox: Arc<Mailbox>) -> Mmu {
         let mut tlb = Tlb::new(CONTEXTS);
         let first = tlb.select(emu_ir::Context::default());
         Mmu {
             bus,
             host: HostMemory::default(),
             tlb,
-            blocks,
+            cpu: shared.enter(&mailbox),
+            book: shared.nothing(),
+            shared,
+            mailbox,
+            others: Vec::new(),
+            generation: 0,
+            outdated: false,
+            inside: false,
+            owed: Vec::new(),
             spaces: [first; 2],
             dirty: true,
             traps_changed: true,
@@ -86,23 +115,15 @@ impl Mmu {
         let [a, b] = self.spaces.map(|s| self.tlb.addresses(s));
         ([a.0, b.0], a.1)
     }
-    /// Forget all translations of addresses and code.
-    pub fn forget_all(&mut self) {
+    /// Forget all translations of addresses.
+    pub fn forget_addresses(&mut self) {
         self.tlb.flush(Flush::ALL);
-        self.blocks.forget_all(&mut self.tlb);
         self.dirty = true;
     }
     /// Forget where memory is, if it has moved.
     pub fn follow_bus(&mut self) {
         if self.bus.remapped() {
-            self.tlb.flush(Flush::ALL);
-            self.dirty = true;
-        }
-    }
-    /// Stores to a physical page are to be looked at: it has code.
-    pub fn protect(&mut self, phys: u64) {
-        if self.blocks.pages.guard(phys) {
-            self.tlb.protect(phys & PAGE);
+            self.forget_addresses();
         }
     }
 
@@ -112,7 +133,10 @@ impl Mmu {
         let done = at.0.walk(at.1, &mut bus, va, access, idx);
         for (phys, size) in bus.stored {
             if let Some(page) = self.ram(phys & PAGE) {
-                self.blocks.invalidate(page.phys | phys & !PAGE, size.into());
+                let at = page.phys | phys & !PAGE;
+                if self.guards(at) {
+                    self.stored(at, size.into());
+                }
             }
         }
         self.log.note(|| match done {
@@ -131,6 +155,124 @@ impl Mmu {
             readable: page.readable,
             writable: page.writable,
         })
+    }
+
+    // ---- the other vCPUs
+
+    /// Its translated code.
+    pub fn book(&self) -> &Arc<Book> {
+        &self.book
+    }
+    /// Have other code from now on.
+    pub fn take_up(&mut self, book: Arc<Book>) {
+        assert!(!self.inside, "code that runs stays where it is");
+        self.tlb.forget_code();
+        self.book = book;
+        self.generation = 0;
+        self.look_at_books();
+    }
+    /// Know all books that there are.
+    fn look_at_books(&mut self) {
+        if self.shared.generation() == self.generation {
+            return;
+        }
+        let (all, generation) = self.shared.all();
+        let others = all.iter().filter(|book| !Arc::ptr_eq(book, &self.book));
+        self.others = others.map(Arc::downgrade).collect();
+        (self.outdated, self.generation) = (self.others.len() == all.len(), generation);
+    }
+    /// Follow what others have asked for. It is asked where nothing that was read from a TLB entry is still to be used.
+    fn serve(&mut self) {
+        if !self.mailbox.has_asks() {
+            return;
+        }
+        self.look_at_books();
+        let (asks, count) = self.mailbox.take();
+        self.follow(asks);
+        self.mailbox.finish(count);
+    }
+    fn follow(&mut self, asks: Vec<Ask>) {
+        for ask in asks {
+            match ask {
+                Ask::Protect(phys) => self.tlb.protect(phys),
+                Ask::Flush(what) => self.tlb.flush(what),
+            }
+        }
+    }
+    /// Between blocks: follow what others have asked for, and go over to a new book. Whether there is one.
+    pub fn poll(&mut self) -> bool {
+        self.serve();
+        self.look_at_books();
+        let outdated = self.outdated;
+        if outdated {
+            self.take_up(self.shared.current());
+        }
+        outdated
+    }
+    /// It runs from now on. Whether it has another book than it had.
+    pub fn wake(&mut self) -> bool {
+        let (book, asks) = self.mailbox.wake();
+        let fresh = book.is_none();
+        if fresh {
+            self.tlb.forget_code();
+        }
+        self.book = book.unwrap_or_else(|| self.shared.current());
+        if fresh {
+            self.generation = 0;
+        }
+        self.look_at_books();
+        self.follow(asks);
+        fresh
+    }
+    /// It runs no more, until [`Mmu::wake`].
+    pub fn rest(&mut self) {
+        let book = std::mem::replace(&mut self.book, self.shared.nothing());
+        let shared = &self.shared;
+        self.mailbox
+            .rest(|| (book.kind() != Kind::Shared || Arc::ptr_eq(&book, &shared.current())).then_some(book));
+    }
+    /// Wait until others have done what they were asked, following what they ask meanwhile.
+    fn wait(&mut self, asked: &[Asked]) {
+        let mut turns = 0u32;
+        while !asked.iter().all(Asked::is_done) {
+            self.serve();
+            turns = turns.saturating_add(1);
+            match turns {
+                0..200 => std::hint::spin_loop(),
+                200..210 => std::thread::yield_now(),
+                _ => std::thread::sleep(Duration::from_micros(20)),
+            }
+        }
+    }
+    /// See that every store to a page comes to [`Book::stored`] from now on, those of all vCPUs. False: others had to be
+    /// waited for, and what was known of addresses may have changed.
+    pub fn guard(&mut self, phys: u64) -> bool {
+        let Some(time) = self.book.guard(phys) else { return true };
+        self.tlb.protect(phys & PAGE);
+        let asked = self.shared.ask_others(&self.mailbox, Ask::Protect(phys & PAGE));
+        self.wait(&asked);
+        self.book.settle(phys, time);
+        asked.is_empty()
+    }
+    /// Whether stores to a page are to be looked at.
+    fn guards(&self, phys: u64) -> bool {
+        let guards = |book: Arc<Book>| book.guards(phys);
+        self.book.guards(phys) || self.others.iter().filter_map(Weak::upgrade).any(guards)
+    }
+    /// Memory was stored to, in a page whose stores are looked at. Whether the next need not be.
+    fn stored(&mut self, phys: u64, len: u32) -> bool {
+        let mut done = self.book.stored(phys, len);
+        for other in self.others.iter().filter_map(Weak::upgrade) {
+            let there = other.stored(phys, len);
+            done.rewritten |= there.rewritten;
+            done.relaxed &= there.relaxed;
+        }
+        if done.rewritten {
+            // Somebody may be running such a block, even this vCPU: it may go to its own start without asking whether it
+            // is still there.
+            self.shared.look();
+        }
+        done.relaxed
     }
 
     // ---- fetching
@@ -152,42 +294,42 @@ impl Mmu {
         }
         let mut page = self.walk(at, va, Access::Execute, 0)?;
         page.phys = self.ram(page.phys).ok_or(nothing_there(va))?.phys;
-        let (record, table) = self.blocks.pages.table(page.phys);
+        let number = self.book.table(page.phys);
         let marks = self.tlb.marks(self.spaces[0], va, page.size, page.global);
         *self.tlb.code(self.spaces[0], va) = CodeEntry {
             tag: va & PAGE,
-            table,
+            table: self.book.jumps().address(number),
             phys: page.phys | marks,
-            record,
+            number,
+            reserved: 0,
         };
         Ok(page.phys)
     }
     /// The block at `pc`, if there is one for its key. One that crosses into the next page is there only where that page
     /// is the one it was made from; the error is the fault of fetching from it.
     pub fn block<G: Guest>(&mut self, at: Now<G>, pc: u64, key: BlockKey) -> Result<Option<Found>, Fault> {
-        let mut found = self.blocks.lookup(key, None);
-        if found.is_some_and(|found| self.blocks.crosses(found)) {
+        let mut found = self.book.lookup(key, None);
+        if found
+            .as_ref()
+            .is_some_and(|(found, _)| found.extent.next_page.is_some())
+        {
             let next = self.fetch_page::<G>(at, page_after::<G>(pc))?;
-            found = self.blocks.lookup(key, Some(next));
+            found = self.book.lookup(key, Some(next));
         }
-        if let Some((record, table)) = found.and_then(|found| self.blocks.came_to(found)) {
+        let Some((found, table)) = found else { return Ok(None) };
+        if let Some(number) = table {
+            let address = self.book.jumps().address(number);
             let e = self.tlb.code(self.spaces[0], pc);
-            (e.record, e.table) = (record, table);
+            (e.number, e.table) = (number, address);
         }
-        Ok(found)
+        Ok(Some(found))
     }
     /// Where the host code at `pc` starts, if the page's jump table has it: far cheaper than [`Mmu::block`]. It looks
     /// itself whether it is of the present mode. The error is the fault of fetching from there.
     pub fn known<G: Guest>(&mut self, at: Now<G>, pc: u64) -> Result<Option<u64>, Fault> {
         self.fetch_page::<G>(at, pc)?;
-        let record = self.tlb.code(self.spaces[0], pc).record;
-        Ok(self.blocks.known(record, pc))
-    }
-    /// The bytes of a block, its physical address, and how many instructions it has.
-    pub fn read_block(&mut self, block: Found, out: &mut Vec<u8>) -> (u64, u32) {
-        let (phys, len, next_page, insns) = self.blocks.extent(block);
-        self.read_code(phys, len, next_page, out);
-        (phys, insns)
+        let number = self.tlb.code(self.spaces[0], pc).number;
+        Ok(self.book.known(number, pc))
     }
     /// The `len` bytes at `phys`, those past its page from `next_page`.
     pub fn read_code(&mut self, phys: u64, len: u32, next_page: Option<u64>, out: &mut Vec<u8>) {
@@ -204,16 +346,20 @@ impl Mmu {
         self.bus.translating(page.phys);
         Ok(page.host)
     }
-    /// The bytes from `pc` on, which lies at `phys`: all of one instruction (`single`), or of several up to the page's end.
+    /// The bytes from `pc` on, which lies at `phys`: all of one instruction (`single`), or of several up to the page's
+    /// end. Who keeps what they make of them has said so by [`Book::read`], and is told by [`Bytes::unguarded`] of another
+    /// page where that is to be done first: `keeps`.
     pub fn fetch<'a, G: Guest>(
         &'a mut self,
         at: Now<'a, G>,
         pc: u64,
         phys: u64,
-        single: bool,
+        (single, keeps): (bool, bool),
     ) -> Result<Bytes<'a, G>, Fault> {
         let first = self.code_at(phys, pc)?;
         Ok(Bytes {
+            keeps,
+            unguarded: None,
             mmu: self,
             at,
             next: page_after::<G>(pc),
@@ -263,7 +409,7 @@ impl Mmu {
         } else {
             INVALID
         };
-        if ram.is_some_and(|r| !r.writable) || self.blocks.pages.guards(page.phys) {
+        if ram.is_some_and(|r| !r.writable) || self.guards(page.phys) {
             write |= SLOW;
         }
         // A walk answers for the access it was asked for; what it says of the other is a bonus.
@@ -328,20 +474,20 @@ impl Mmu {
         }
         Ok(value)
     }
-    /// The `len` bytes at `va` of an access.
+    /// The `len` bytes at `va` of an access. Whether the next such store need not be looked at, if this one was.
     fn write_part(
         &mut self,
         (to, e): (&To, &DataEntry),
         (va, len): (u64, u32),
         mem: Mem,
         value: u128,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let phys = e.phys & PAGE | va & 0xfff;
         match *to {
             To::Ram(a) if e.write & SLOW == 0 => self.host.store(a, len, value),
             To::Ram(a) if self.ram(phys & PAGE).is_some_and(|r| r.writable) => {
                 self.host.store(a, len, value);
-                self.blocks.invalidate(phys, len);
+                return Ok(self.stored(phys, len));
             }
             To::Ram(_) | To::Device(_) => {
                 let fault = Fault::Bus {
@@ -355,19 +501,16 @@ impl Mmu {
                 self.follow_bus();
             }
         }
-        Ok(())
+        Ok(false)
     }
     /// A page whose code is gone for a while can be stored to directly again.
-    fn relax(&mut self, space: u8, va: u64, e: &DataEntry) {
-        if e.write & SLOW != 0 && e.phys & DEVICE == 0 && self.blocks.pages.relax(e.phys) {
-            let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
-            if writable && !self.watching.page(va).1 {
-                let space = self.spaces[space as usize & 1];
-                let mut entry = *self.tlb.data(space, va);
-                if entry.write & PAGE == va & PAGE {
-                    entry.write &= !SLOW;
-                    self.tlb.fill(space, va, entry);
-                }
+    fn relax(&mut self, space: u8, va: u64) {
+        if !self.watching.page(va).1 {
+            let space = self.spaces[space as usize & 1];
+            let mut entry = *self.tlb.data(space, va);
+            if entry.write & PAGE == va & PAGE {
+                entry.write &= !SLOW;
+                self.tlb.fill(space, va, entry);
             }
         }
     }
@@ -440,7 +583,9 @@ impl Mmu {
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
         Self::check_strict(&e, addr, mem, Access::Write)?;
         if here == len {
-            self.write_part((&to, &e), (addr, len), mem, value)?;
+            if self.write_part((&to, &e), (addr, len), mem, value)? {
+                self.relax(mem.idx, addr);
+            }
         } else {
             // Both pages must allow it before either is written.
             let next = addr.wrapping_add(here as u64) & G::LAYOUT.pc.ty.mask() as u64;
@@ -449,7 +594,6 @@ impl Mmu {
             self.write_part((&to, &e), (addr, here), mem, value & low(here))?;
             self.write_part((&to2, &e2), (next, len - here), mem, value >> (8 * here))?;
         }
-        self.relax(mem.idx, addr, &e);
         Ok(())
     }
 }
@@ -538,8 +682,9 @@ impl Mmu {
             && addr.is_multiple_of(len as u64)
         {
             let held = ram(&self.host, a, len);
-            self.blocks.invalidate(e.phys & PAGE | addr & 0xfff, len);
-            self.relax(mem.idx, addr, &e);
+            if e.write & SLOW != 0 && self.stored(e.phys & PAGE | addr & 0xfff, len) {
+                self.relax(mem.idx, addr);
+            }
             return Ok(swapped(held, mem));
         }
         let held = <Self as Memory<G>>::load(self, at, addr, plain)?;
@@ -550,13 +695,30 @@ impl Mmu {
     }
 }
 
+impl Drop for Mmu {
+    /// Nobody waits for it.
+    fn drop(&mut self) {
+        self.mailbox.rest(|| None);
+        self.shared.leave(&self.mailbox);
+    }
+}
+
 impl Env for Mmu {
     fn bus(&mut self) -> &mut dyn Bus {
         &mut *self.bus
     }
-    fn flush(&mut self, what: Flush, _broadcast: bool) {
+    fn flush(&mut self, what: Flush, broadcast: bool) {
         self.log.note(|| MmuEvent::Flush(what));
         self.tlb.flush(what);
+        if broadcast {
+            self.owed.retain(|asked| !asked.is_done());
+            self.owed
+                .extend(self.shared.ask_others(&self.mailbox, Ask::Flush(what)));
+        }
+    }
+    fn complete(&mut self) {
+        let owed = std::mem::take(&mut self.owed);
+        self.wait(&owed);
     }
     fn context_changed(&mut self) {
         self.dirty = true;
@@ -584,8 +746,11 @@ pub struct Bytes<'a, G: Guest> {
     first: u64,
     second: Option<u64>,
     single: bool,
+    keeps: bool,
     /// Bytes past the page's end were asked for, and not given.
     pub refused: bool,
+    /// The physical page that they are in, where they would have been given if it was being read.
+    pub unguarded: Option<u64>,
     /// The physical page of the next virtual page, if bytes of it were read.
     pub next_page: Option<u64>,
 }
@@ -604,6 +769,10 @@ impl<G: Guest> Bytes<'_, G> {
             Some(second) => second,
             None => {
                 let phys = self.mmu.fetch_page::<G>(self.at, self.next)?;
+                if self.keeps && !self.mmu.book.read(self.mmu.cpu, phys) {
+                    self.unguarded = Some(phys);
+                    return Err(nothing_there(self.next));
+                }
                 let host = self.mmu.code_at(phys, self.next)?;
                 self.next_page = Some(phys);
                 *self.second.insert(host)
@@ -621,5 +790,13 @@ impl<G: Guest> Fetch for Bytes<'_, G> {
         }
         let high = self.host(offset + 1)?;
         Ok(self.mmu.host.load(host, 1) as u16 | (self.mmu.host.load(high, 1) as u16) << 8)
+    }
+    /// Of an instruction that another CPU replaces meanwhile, all is of one or of the other.
+    fn u32(&mut self, offset: u32) -> Result<u32, Fault> {
+        if offset.is_multiple_of(4) {
+            let host = self.host(offset)?;
+            return Ok(self.mmu.host.load(host, 4) as u32);
+        }
+        Ok(u32::from(self.u16(offset)?) | u32::from(self.u16(offset + 2)?) << 16)
     }
 }

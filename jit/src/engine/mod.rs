@@ -2,39 +2,40 @@
 //!
 //! [`Vcpu::run`] looks at what other threads asked for ([`Kick`]), lets the guest take pending interrupts, finds the block
 //! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
-//! [`mmu`] has memory as the guest sees it, [`blocks`] the blocks, [`pages`] what guest pages have of them, [`call`] the
-//! ways from translated code into Rust, [`trace`] who is told of all that, [`debug`] what a debugger asks for.
+//! [`mmu`] has memory as the guest sees it, [`book`] the translated code that vCPUs share, [`blocks`] the blocks in it,
+//! [`pages`] what guest pages have of them, [`mailbox`] what vCPUs ask of one another, [`call`] the ways from translated
+//! code into Rust, [`trace`] who is told of all that, [`debug`] what a debugger asks for.
 #![expect(
     clippy::indexing_slicing,
-    reason = "blocks and sites have numbers that were given out since all were last forgotten; address spaces are 0 and 1"
+    reason = "blocks and pages have numbers that were given out by the book that they are of; address spaces are 0 and 1"
 )]
 
 mod blocks;
+mod book;
 mod call;
 pub mod debug;
+mod list;
+mod mailbox;
 mod mmu;
 mod pages;
 #[cfg(test)]
 mod tests;
 pub mod trace;
 mod walk;
-mod written;
 
 use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
-use crate::x64::{
-    self,
-    frame::{Frame, Own},
-    thunks::Reason,
-};
-use blocks::{Blocks, Found};
+use crate::x64::{self, What, frame::Own, thunks::Reason};
+use blocks::{Extent, Found, How, Refused, Source};
+pub use book::Translations;
+use book::{Kind, Shared};
 use debug::{Breakpoints, Hit};
 use emu_ir::{Access, BlockKey, Builder, Bus, FP_DENORMAL, Fault, Guest, Leave, Stop, Ty};
+use mailbox::Mailbox;
 use mmu::Mmu;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
 use trace::{Cause, Tracing};
-use written::Written;
 
 /// How guest code is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,30 +68,24 @@ pub enum Exit {
 /// [`Kick`]'s bit in the attention word: leave [`Vcpu::run`]. Bit 0 means only: look.
 const EXIT: u32 = 1 << 1;
 
-/// Bytes of memory that a vCPU's translated code takes at most, with all that is known about it, unless told otherwise.
+/// Bytes of memory that translated code takes at most, with all that is known about it, unless told otherwise.
 pub const CODE_CACHE: usize = 200 << 20;
-/// The least that [`Vcpu::with_code_cache`] can do with, in bytes.
+/// The least that [`Translations::new`] can do with, in bytes.
 pub const LEAST_CODE_CACHE: usize = 8 << 20;
 /// Guest instructions in a block at most: the limit that [`Guest::translate`] is given.
 pub const PASS_LIMIT: u32 = 64;
 
-/// What other threads tell a vCPU.
-struct Mailbox<S> {
-    frame: Arc<Frame<S>>,
-    written: Written,
+/// How other threads reach a running vCPU.
+#[derive(Clone)]
+pub struct Kick {
+    mailbox: Arc<Mailbox>,
+    shared: Arc<Shared>,
 }
 
-/// A vCPU's mailbox, whatever its state is.
-trait Kickable: Send + Sync {
-    fn set_line(&self, bits: u32, level: bool);
-    fn request_exit(&self);
-    fn invalidate(&self, phys: u64, len: u64);
-    fn remapped(&self);
-}
-
-impl<S: Send> Kickable for Mailbox<S> {
-    fn set_line(&self, bits: u32, level: bool) {
-        let a = self.frame.attention();
+impl Kick {
+    /// Raise or lower pending interrupt lines (the guest's bits).
+    pub fn set_line(&self, bits: u32, level: bool) {
+        let a = self.mailbox.attention();
         if level {
             a.lines.fetch_or(bits, AcqRel);
             a.look();
@@ -98,38 +93,36 @@ impl<S: Send> Kickable for Mailbox<S> {
             a.lines.fetch_and(!bits, AcqRel);
         }
     }
-    fn request_exit(&self) {
-        self.frame.attention().now.fetch_or(EXIT | 1, Release);
-    }
-    fn invalidate(&self, phys: u64, len: u64) {
-        self.written.add(phys, len);
-        self.frame.attention().look();
-    }
-    fn remapped(&self) {
-        self.frame.attention().look();
-    }
-}
-
-/// How other threads reach a running vCPU.
-#[derive(Clone)]
-pub struct Kick(Arc<dyn Kickable>);
-
-impl Kick {
-    /// Raise or lower pending interrupt lines (the guest's bits).
-    pub fn set_line(&self, bits: u32, level: bool) {
-        self.0.set_line(bits, level);
-    }
     /// Make [`Vcpu::run`] return [`Exit::Requested`] soon, or at once if it does not run yet.
     pub fn request_exit(&self) {
-        self.0.request_exit();
+        self.mailbox.attention().now.fetch_or(EXIT | 1, Release);
     }
-    /// Physical memory was written behind the vCPU's back: forget what was translated from it.
+    /// Physical memory was written by somebody who is no vCPU, or has gone: all vCPUs that share their translations with
+    /// this one forget what they have from there.
     pub fn invalidate(&self, phys: u64, len: u64) {
-        self.0.invalidate(phys, len);
+        self.shared.written(phys, len);
     }
     /// [`Bus::remapped`] has an answer: the vCPU is to ask soon.
     pub fn remapped(&self) {
-        self.0.remapped();
+        self.mailbox.attention().look();
+    }
+}
+
+impl<G: Guest> Translations<G> {
+    /// None yet, in at most so many bytes of memory (with all that is known about them; less than [`LEAST_CODE_CACHE`] is
+    /// taken as that): when they are used up, everything is translated anew. `alone`: they are for one vCPU, and no other
+    /// shares its memory.
+    ///
+    /// # Errors
+    /// No memory for the code cache; a host processor without the instructions that translated code needs
+    /// ([`std::io::ErrorKind::Unsupported`]).
+    pub fn new(accel: Accel, alone: bool, code_cache: usize) -> std::io::Result<Translations<G>> {
+        if accel == Accel::Jit && !x64::supported() {
+            let what =
+                "the JIT needs a processor with AVX2, BMI2, FMA, F16C and CMPXCHG16B; the interpreter runs on any";
+            return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
+        }
+        Translations::making(accel == Accel::Jit, alone, code_cache.max(LEAST_CODE_CACHE))
     }
 }
 
@@ -143,10 +136,25 @@ enum Way {
     Back,
 }
 
+/// What came of translating a block.
+enum Made {
+    Block(Found),
+    /// It cannot be fetched.
+    Fault(Fault),
+    /// There is no room for it.
+    Full,
+    /// It reaches into this physical page, whose stores are not looked at yet.
+    Unguarded(u64),
+    /// Something has changed meanwhile: try again.
+    Again,
+}
+
+/// How often a block is translated that others change meanwhile.
+const TRIES: usize = 32;
+
 /// One vCPU.
 pub struct Vcpu<G: Guest> {
     guest: G,
-    mailbox: Arc<Mailbox<G::State>>,
     own: Own<G::State>,
     accel: Accel,
     mmu: Mmu,
@@ -159,11 +167,10 @@ pub struct Vcpu<G: Guest> {
 }
 
 impl<G: Guest> Vcpu<G> {
-    /// A vCPU in the given state; `alone` if no other shares its memory.
+    /// A vCPU in the given state, with translations of its own; `alone` if no other shares its memory.
     ///
     /// # Errors
-    /// No memory for the code cache; a host processor without the instructions that translated code needs
-    /// ([`std::io::ErrorKind::Unsupported`]).
+    /// As [`Translations::new`].
     pub fn new(
         guest: G,
         state: G::State,
@@ -171,44 +178,30 @@ impl<G: Guest> Vcpu<G> {
         accel: Accel,
         alone: bool,
     ) -> std::io::Result<Vcpu<G>> {
-        Vcpu::with_code_cache(guest, state, bus, accel, alone, CODE_CACHE)
+        let translations = Translations::new(accel, alone, CODE_CACHE)?;
+        Ok(Vcpu::sharing(&translations, guest, state, bus))
     }
-    /// The same, with so many bytes for translated code and all that is known about it; when that is used up, everything
-    /// is translated anew. Less than [`LEAST_CODE_CACHE`] is taken as that.
-    ///
-    /// # Errors
-    /// As [`Vcpu::new`].
-    pub fn with_code_cache(
-        guest: G,
-        state: G::State,
-        bus: Box<dyn Bus + Send>,
-        accel: Accel,
-        alone: bool,
-        code_cache: usize,
-    ) -> std::io::Result<Vcpu<G>> {
+    /// A vCPU in the given state that shares these translations, and memory, with others.
+    pub fn sharing(translations: &Translations<G>, guest: G, state: G::State, bus: Box<dyn Bus + Send>) -> Vcpu<G> {
         const {
             assert!(
                 G::LAYOUT.fits(size_of::<G::State>()),
                 "a slot of the layout lies outside of the state"
             )
         };
-        if accel == Accel::Jit && !x64::supported() {
-            let what =
-                "the JIT needs a processor with AVX2, BMI2, FMA, F16C and CMPXCHG16B; the interpreter runs on any";
-            return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
-        }
         let own = Own::new(state);
-        let mailbox = Arc::new(Mailbox {
-            frame: own.frame().clone(),
-            written: Written::default(),
-        });
-        let blocks = Blocks::new(G::LAYOUT, code_cache.max(LEAST_CODE_CACHE), accel == Accel::Jit, alone)?;
-        let mmu = Mmu::new(bus, blocks);
+        let mailbox = Arc::new(Mailbox::new(own.frame()));
+        let shared = translations.shared.clone();
+        let accel = if shared.making().host {
+            Accel::Jit
+        } else {
+            Accel::Interp
+        };
+        let mmu = Mmu::new(bus, shared, mailbox);
         let (builder, scratch) = (Builder::new(), interp::Scratch::default());
         let (passes, emitter) = (opt::Scratch::default(), x64::Scratch::default());
-        let v = Vcpu {
+        Vcpu {
             guest,
-            mailbox,
             own,
             accel,
             mmu,
@@ -218,14 +211,14 @@ impl<G: Guest> Vcpu<G> {
             emitter,
             tracing: Tracing::default(),
             breakpoints: Breakpoints::default(),
-        };
-        let mut v = v;
-        call::connect(&mut v);
-        Ok(v)
+        }
     }
     /// How other threads reach it.
     pub fn kick(&self) -> Kick {
-        Kick(self.mailbox.clone())
+        Kick {
+            mailbox: self.mmu.mailbox.clone(),
+            shared: self.mmu.shared.clone(),
+        }
     }
     /// The architectural state.
     pub fn state(&self) -> &G::State {
@@ -250,13 +243,59 @@ impl<G: Guest> Vcpu<G> {
         let a = self.own.attention();
         a.now.load(Acquire) & EXIT != 0 || self.guest.wakes(self.state(), a.lines.load(Acquire))
     }
-    /// Forget every translation of addresses and code, as after loading other memory.
+    /// Forget every translation of addresses, as at a reset.
+    pub fn reset_addresses(&mut self) {
+        self.mmu.forget_addresses();
+    }
+    /// Forget every translation of addresses, and of code for all who share it, as after loading other memory.
     pub fn reset_caches(&mut self) {
-        self.mmu.forget_all();
+        self.mmu.forget_addresses();
+        self.mmu.shared.written(0, u64::MAX);
     }
 
     /// Run guest code until something is needed from outside.
     pub fn run(&mut self) -> Exit {
+        self.wake();
+        let exit = self.go_on();
+        self.mmu.rest();
+        exit
+    }
+    /// Have translated code, and know what others have asked for.
+    fn wake(&mut self) {
+        if self.mmu.wake() {
+            call::connect(self);
+        }
+        self.settle_book();
+    }
+    /// The kind of book that it is to have: its own if its code is special to it.
+    fn wanted_book(&self) -> Kind {
+        if self.tracing.steps() {
+            Kind::Own { chained: false }
+        } else if self.breakpoints.are_known() {
+            Kind::Own { chained: true }
+        } else {
+            Kind::Shared
+        }
+    }
+    /// Have the kind of book that is wanted.
+    fn settle_book(&mut self) {
+        if self.mmu.book().kind() != self.wanted_book() {
+            self.take_book();
+        }
+    }
+    /// Have another book of the kind that is wanted; whether there is memory for one.
+    fn take_book(&mut self) -> bool {
+        let (shared, kind) = (self.mmu.shared.clone(), self.wanted_book());
+        let book = match kind {
+            Kind::Shared | Kind::Nothing => Ok(shared.current()),
+            Kind::Own { .. } => shared.own(kind),
+        };
+        let done = book.is_ok();
+        self.mmu.take_up(book.unwrap_or_else(|_| shared.nothing()));
+        call::connect(self);
+        done
+    }
+    fn go_on(&mut self) -> Exit {
         self.settle_breakpoints();
         loop {
             if let Some(exit) = self.attend() {
@@ -303,7 +342,7 @@ impl<G: Guest> Vcpu<G> {
         let a = self.own.attention();
         if a.now.load(Acquire) != 0 {
             let asked = a.now.swap(0, AcqRel);
-            self.forget_written();
+            self.follow();
             if asked & EXIT != 0 {
                 return Some(Exit::Requested);
             }
@@ -311,11 +350,11 @@ impl<G: Guest> Vcpu<G> {
         self.take_interrupt();
         None
     }
-    /// Forget the code that others have written over, and where memory was that has moved.
-    fn forget_written(&mut self) {
+    /// Follow what others have asked for.
+    fn follow(&mut self) {
         self.mmu.follow_bus();
-        for (phys, len) in self.mailbox.written.take() {
-            self.mmu.blocks.invalidate_range(phys, len);
+        if self.mmu.poll() {
+            call::connect(self);
         }
     }
     /// Let the guest take a pending interrupt; whether it took one.
@@ -359,17 +398,40 @@ impl<G: Guest> Vcpu<G> {
 
     /// The block at the pc, translated if need be. `None`: the fetch faulted, and the guest has been told.
     fn find(&mut self) -> Option<Found> {
-        let pc = self.pc();
-        let key = self.place(pc)?;
-        let at = (&self.guest, self.own.state());
-        match self.mmu.block::<G>(at, pc, key) {
-            Ok(Some(found)) => Some(found),
-            Ok(None) => self.translate(key, pc),
-            Err(fault) => {
-                self.raise_fetch(fault);
-                None
+        for _ in 0..TRIES {
+            let pc = self.pc();
+            let key = self.place(pc)?;
+            let at = (&self.guest, self.own.state());
+            let found = match self.mmu.block::<G>(at, pc, key) {
+                Ok(Some(found)) => return Some(found),
+                Ok(None) => self.translate(key, pc),
+                Err(fault) => Made::Fault(fault),
+            };
+            match found {
+                Made::Block(found) => return Some(found),
+                Made::Fault(fault) => {
+                    self.raise_fetch(fault);
+                    return None;
+                }
+                Made::Full if self.renew() => {}
+                // Without memory for other code.
+                Made::Full => return self.stray(),
+                Made::Again | Made::Unguarded(_) => {}
             }
         }
+        // Others store to these very bytes all the time.
+        self.stray()
+    }
+    /// The instruction at the pc, to be run once. `None` as for [`Vcpu::find`].
+    fn stray(&mut self) -> Option<Found> {
+        let (place, block) = self.decode_one()?;
+        Some(Found::stray(place, block))
+    }
+    /// Have a new book in place of one that is full; whether there is one.
+    fn renew(&mut self) -> bool {
+        let old = self.mmu.book().clone();
+        let renewed = old.kind() != Kind::Shared || self.mmu.shared.renew(&old).is_ok();
+        renewed && self.take_book()
     }
     /// Where the instruction at the pc lies. `None` as for [`Vcpu::find`].
     fn place(&mut self, pc: u64) -> Option<BlockKey> {
@@ -385,7 +447,25 @@ impl<G: Guest> Vcpu<G> {
             }
         }
     }
-    fn translate(&mut self, key: BlockKey, pc: u64) -> Option<Found> {
+    /// Translate the block at the pc, which lies at `key`.
+    fn translate(&mut self, key: BlockKey, pc: u64) -> Made {
+        if !self.mmu.guard(key.phys) {
+            return Made::Again;
+        }
+        let (book, cpu) = (self.mmu.book().clone(), self.mmu.cpu);
+        if !book.read(cpu, key.phys) {
+            return Made::Again;
+        }
+        let made = self.translate_read(key, pc);
+        book.end(cpu);
+        if let Made::Unguarded(page) = made {
+            self.mmu.guard(page);
+            return Made::Again;
+        }
+        made
+    }
+    /// The same, having said that its page is read.
+    fn translate_read(&mut self, key: BlockKey, pc: u64) -> Made {
         let mut limit = self.tracing.limit(PASS_LIMIT);
         loop {
             self.builder.block.clear();
@@ -393,11 +473,11 @@ impl<G: Guest> Vcpu<G> {
             let trap = self.breakpoints.check::<G>(&mut self.builder, start);
             let state = self.own.state();
             let (guest, builder) = (&self.guest, &mut self.builder);
-            let mut refused = false;
-            let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, limit == 1);
+            let (mut refused, mut unguarded) = (false, None);
+            let fetch = self.mmu.fetch::<G>((guest, state), pc, key.phys, (limit == 1, true));
             let done = fetch.and_then(|mut fetch| {
                 let done = guest.translate(key, start, limit, &mut fetch, builder);
-                refused = fetch.refused;
+                (refused, unguarded) = (fetch.refused, fetch.unguarded);
                 done.map(|()| fetch.next_page)
             });
             let next_page = match done {
@@ -407,10 +487,7 @@ impl<G: Guest> Vcpu<G> {
                     limit = 1;
                     continue;
                 }
-                Err(fault) => {
-                    self.raise_fetch(fault);
-                    return None;
-                }
+                Err(fault) => return unguarded.map_or(Made::Fault(fault), Made::Unguarded),
             };
             if let Some(before) = self.breakpoints.limit(&self.builder.block, start) {
                 limit = before;
@@ -419,33 +496,29 @@ impl<G: Guest> Vcpu<G> {
             if let Some(trap) = trap {
                 Breakpoints::trap::<G>(&mut self.builder, start, trap);
             }
-            if cfg!(debug_assertions) {
-                let checked = emu_ir::verify::verify(&self.builder.block);
-                assert!(checked.is_ok(), "{checked:?} in {:#?}", self.builder.block.insts);
+            match self.install(key, next_page, limit == 1) {
+                Ok(found) => return Made::Block(found),
+                Err(Refused::Full) => return Made::Full,
+                Err(Refused::Changed) => return Made::Again,
+                Err(Refused::Large) => limit /= 2,
             }
-            let block = &mut self.builder.block;
-            let lives = opt::improve(block, G::LAYOUT, CallEffect::of::<G>, &mut self.passes);
-            let blocks = &mut self.mmu.blocks;
-            let emitted = match self.accel {
-                Accel::Interp => None,
-                Accel::Jit => blocks.install::<G>(key, (block, lives), next_page, &mut self.emitter, &mut self.mmu.tlb),
-            };
-            let found = match emitted {
-                Some(found) => found,
-                // Too many values alive at once: a shorter block, and a single such instruction is interpreted.
-                None if self.accel == Accel::Jit && limit > 1 => {
-                    limit /= 2;
-                    continue;
-                }
-                None => {
-                    opt::compact(block, &mut self.passes);
-                    blocks.install_ir(key, block, next_page, &mut self.mmu.tlb)
-                }
-            };
-            self.mmu.protect(key.phys);
-            next_page.into_iter().for_each(|p| self.mmu.protect(p));
-            return Some(found);
         }
+    }
+    /// Keep the block that has been translated: as it is, if it is too large but `single`.
+    fn install(&mut self, key: BlockKey, next_page: Option<u64>, single: bool) -> Result<Found, Refused> {
+        let (book, cpu) = (self.mmu.book(), self.mmu.cpu);
+        let from = Source { cpu, key, next_page };
+        let block = &mut self.builder.block;
+        let lives = opt::improve(block, G::LAYOUT, CallEffect::of::<G>, &mut self.passes);
+        if self.accel == Accel::Jit {
+            let emitted = book.install::<G>(from, (block, lives), &mut self.emitter);
+            // Too many values alive at once: a single such instruction is interpreted.
+            if !single || !matches!(emitted, Err(Refused::Large)) {
+                return emitted;
+            }
+        }
+        opt::compact(block, &mut self.passes);
+        book.install_ir(from, block)
     }
 
     /// Blocks one after the other, until something else is to be done.
@@ -453,9 +526,7 @@ impl<G: Guest> Vcpu<G> {
         loop {
             self.reselect();
             let Some(found) = self.find() else { return Leave::Sync };
-            let Some(code) = self.mmu.blocks.ir(found) else {
-                return Leave::Sync;
-            };
+            let How::Ir(code) = found.how else { return Leave::Sync };
             if let Some(leave) = self.run_ir(&code) {
                 return leave;
             }
@@ -497,13 +568,10 @@ impl<G: Guest> Vcpu<G> {
                 Way::To(entry) => entry,
                 Way::Unknown => {
                     let Some(found) = self.find() else { return Leave::Sync };
-                    if let Some(code) = self.mmu.blocks.ir(found) {
-                        return self.run_ir(&code).unwrap_or(Leave::Sync);
+                    match found.how {
+                        How::Host(entry) => entry,
+                        How::Ir(code) => return self.run_ir(&code).unwrap_or(Leave::Sync),
                     }
-                    let Some(entry) = self.mmu.blocks.entry(found) else {
-                        return Leave::Sync;
-                    };
-                    entry
                 }
                 Way::Back => return Leave::Sync,
             };
@@ -557,9 +625,16 @@ impl<G: Guest> Vcpu<G> {
         self.mmu.dirty || self.own.attention().now.load(Acquire) != 0
     }
     /// The pc of the `Goto` that left translated code.
+    #[expect(
+        clippy::unreachable,
+        reason = "the emitter leaves by the goto thunks with sites of `Goto`"
+    )]
     fn set_goto(&mut self) -> u32 {
         let (site, page) = self.own.left_at();
-        let offset = self.mmu.blocks.goto_offset(site);
+        let offset = match self.mmu.book().site(site).map(|site| &site.what) {
+            Some(&What::Goto { offset, .. }) => offset,
+            _ => unreachable!("a goto site"),
+        };
         let pc = page.wrapping_add_signed(offset as i64) & G::LAYOUT.pc.ty.mask() as u64;
         let state = self.own.state_mut();
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
@@ -571,12 +646,15 @@ impl<G: Guest> Vcpu<G> {
         if self.is_wanted() {
             return Way::Back;
         }
-        let era = self.mmu.blocks.era();
+        let book = self.mmu.book().clone();
         let Some(found) = self.find() else { return Way::Back };
-        if self.mmu.blocks.era() == era {
-            self.mmu.blocks.link(site, found);
+        if Arc::ptr_eq(self.mmu.book(), &book) {
+            book.link(site, &found);
         }
-        self.mmu.blocks.entry(found).map_or(Way::Back, Way::To)
+        match found.how {
+            How::Host(entry) => Way::To(entry),
+            How::Ir(_) => Way::Back,
+        }
     }
     /// Cumulative flags from the host's control word into the state.
     fn collect_flags(&mut self) {

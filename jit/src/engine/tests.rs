@@ -2,6 +2,7 @@
 
 mod memory;
 mod modes;
+mod sharing;
 
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory, any};
@@ -51,7 +52,8 @@ impl Bench {
     fn on(guest: TestGuest, ram: Arc<Ram>, alone: bool) -> Bench {
         let state: State = bytemuck::Zeroable::zeroed();
         let bus = Box::new(OnePage(ram.clone()));
-        let v = Vcpu::new(guest, state, bus, Accel::Jit, alone).expect("a vCPU");
+        let mut v = Vcpu::new(guest, state, bus, Accel::Jit, alone).expect("a vCPU");
+        v.wake();
         Bench {
             v,
             ram,
@@ -83,9 +85,17 @@ impl Bench {
         };
         let effect = CallEffect::of::<TestGuest>;
         let lives = opt::lives(block, TestGuest::LAYOUT, effect, &mut self.v.passes);
-        let (blocks, tlb) = (&mut self.v.mmu.blocks, &mut self.v.mmu.tlb);
-        let found = blocks.install::<TestGuest>(key, (block, lives), None, &mut self.v.emitter, tlb)?;
-        blocks.entry(found)
+        let from = Source {
+            cpu: 0,
+            key,
+            next_page: None,
+        };
+        let book = self.v.mmu.book().clone();
+        match book.install::<TestGuest>(from, (block, lives), &mut self.v.emitter) {
+            Ok(found) => Some(entry(&found)),
+            Err(Refused::Large) => None,
+            Err(other) => panic!("{other:?}"),
+        }
     }
     /// Run a block on memory as it is.
     fn enter(&mut self, entry: u64, state: &State) -> Reason {
@@ -111,6 +121,14 @@ impl Bench {
             Reason::Fault => Left::Fault,
         };
         (*self.v.state(), self.memory(), left)
+    }
+}
+
+/// Where a block's host code is.
+fn entry(found: &Found) -> u64 {
+    match found.how {
+        How::Host(entry) => entry,
+        How::Ir(_) => panic!("no host code"),
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! A tracer that wants to hear of blocks or instructions makes every block come back to the engine: the attention word is
 //! kept set, which makes loops and indirect branches leave and keeps branches from being linked, and the jump tables that
-//! branches to other pages go through stay empty. The code of a block is the same with and without a tracer.
+//! branches to other pages go through stay empty: the vCPU has translations of its own. The code of a block is the same
+//! with and without a tracer.
 
-use super::Vcpu;
-use super::blocks::Found;
+use super::{Extent, Vcpu};
 use emu_ir::{Access, BlockKey, Context, Fault, Flush, Guest, Leave, Page};
 use std::sync::atomic::Ordering::Release;
 
@@ -163,15 +163,14 @@ impl<G: Guest> Vcpu<G> {
         self.tracing.tracer = tracer;
         self.tracing.wants = wants;
         self.mmu.log.wanted = wants.mmu;
-        self.mmu.blocks.set_chained(!self.tracing.steps());
-        self.reset_caches();
+        self.mmu.forget_addresses();
     }
 
     /// Run one block, or instruction, between two calls of the tracer.
     pub(super) fn traced(&mut self) -> Leave {
         self.reselect();
         let Some(found) = self.find() else { return Leave::Sync };
-        self.tell_entry(found);
+        self.tell_entry(found.extent);
         self.own.attention().now.fetch_or(TRACE, Release);
         let left = self.untraced();
         self.tell_left();
@@ -184,18 +183,15 @@ impl<G: Guest> Vcpu<G> {
             tracer.leave(self.own.state());
         }
     }
-    fn tell_entry(&mut self, found: Found) {
+    fn tell_entry(&mut self, place: Extent) {
         let mut code = std::mem::take(&mut self.tracing.code);
-        let (phys, insns) = self.mmu.read_block(found, &mut code);
-        self.tell_code(phys, insns, code);
+        self.mmu.read_code(place.phys, place.len, place.next_page, &mut code);
+        self.tell_code(place.phys, place.insns, code);
     }
-    /// Tell the tracer, if it wants to hear of blocks, of an instruction that is run by itself: `len` bytes at `phys`, those
-    /// past its page from `next_page`.
-    pub(super) fn tell_single(&mut self, phys: u64, len: u32, next_page: Option<u64>) {
+    /// Tell the tracer, if it wants to hear of blocks, of an instruction that is run by itself.
+    pub(super) fn tell_single(&mut self, place: Extent) {
         if self.tracing.steps() {
-            let mut code = std::mem::take(&mut self.tracing.code);
-            self.mmu.read_code(phys, len, next_page, &mut code);
-            self.tell_code(phys, 1, code);
+            self.tell_entry(place);
         }
     }
     fn tell_code(&mut self, phys: u64, insns: u32, code: Vec<u8>) {

@@ -10,7 +10,7 @@ use emu_frontend_arm::a64::features::{Feature, NAMES};
 use emu_frontend_arm::a64::model::{self, MODELS};
 use emu_frontend_arm::a64::sys::program_all;
 use emu_frontend_arm::a64::{A64, Cpu};
-use emu_jit::engine::{Accel, Vcpu};
+use emu_jit::engine::Vcpu;
 
 use super::disassembly::A64Disassembler;
 use super::language::A64Language;
@@ -63,15 +63,14 @@ impl Architecture for Aarch64 {
         super::interrupts(wiring, cpus)
     }
 
-    fn processor(&self, model: &str, accel: Accel, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
+    fn processor(&self, model: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
         let unknown = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
         let guest = A64 {
             model: model::find(model).map_err(unknown)?,
             platform: Box::new(ArmPlatform::new(&around)),
             semihosting: around.semihosting.is_some(),
         };
-        let (bus, alone) = (Box::new(around.bus), around.cpus.count() == 1);
-        let mut vcpu = Vcpu::with_code_cache(guest, Cpu::reset(), bus, accel, alone, around.code_cache)?;
+        let mut vcpu = Vcpu::sharing(&around.code.of()?, guest, Cpu::reset(), Box::new(around.bus));
         if let Some(log) = around.log {
             vcpu.set_tracer(Some(Box::new(ArmTracer::<A64>::new(log))));
         }

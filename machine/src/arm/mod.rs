@@ -23,7 +23,7 @@ use emu_frontend_arm::platform::{FIQ, IRQ};
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::sys::timer::program_all;
 use emu_frontend_arm::{Arm, Cpu, MODELS, model};
-use emu_jit::engine::{Accel, Vcpu};
+use emu_jit::engine::Vcpu;
 
 use crate::arch::{Architecture, CpuWiring, Fitting, Language};
 use crate::board::{Board, Interrupts};
@@ -90,7 +90,7 @@ impl Architecture for Arm32 {
         interrupts(wiring, cpus)
     }
 
-    fn processor(&self, model: &str, accel: Accel, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
+    fn processor(&self, model: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
         let unknown = || io::Error::new(io::ErrorKind::InvalidInput, "unknown CPU model");
         let model = model::find(model).ok_or_else(unknown)?;
         let platform = Box::new(ArmPlatform::new(&around));
@@ -99,8 +99,7 @@ impl Architecture for Arm32 {
             platform,
             semihosting: around.semihosting.is_some(),
         };
-        let (bus, alone) = (Box::new(around.bus), around.cpus.count() == 1);
-        let mut vcpu = Vcpu::with_code_cache(arm, Cpu::reset(model), bus, accel, alone, around.code_cache)?;
+        let mut vcpu = Vcpu::sharing(&around.code.of()?, arm, Cpu::reset(model), Box::new(around.bus));
         if let Some(log) = around.log {
             vcpu.set_tracer(Some(Box::new(ArmTracer::<Arm>::new(log))));
         }

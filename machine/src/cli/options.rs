@@ -108,7 +108,7 @@ pub struct Cli {
     #[arg(long, value_name = "HOW", default_value = "jit", help_heading = "Machine")]
     accel: Accel,
 
-    /// Memory for translated code and all that is known about it, per virtual CPU: bytes, or with K, M, G or T
+    /// Memory for translated code and all that is known about it: bytes, or with K, M, G or T
     ///
     /// When it is used up, everything is forgotten and translated anew. emu takes it only as the guest's code asks for it.
     #[arg(

@@ -192,7 +192,6 @@ fn complaints_name_the_option_and_the_reason_in_one_line() {
             "--code-cache -1",
             "--code-cache -1: not a size; write a whole number with K, M, G or T, such as 1024M",
         ),
-        ("--smp 2", "--smp 2: emu runs one virtual CPU at present"),
         ("--smp 0", "--smp 0: a machine needs a CPU"),
         ("--smp 9", "--smp 9: board virt has at most 8 CPUs"),
         ("--smp -1", "--smp -1: not a number of CPUs"),

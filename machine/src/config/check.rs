@@ -114,8 +114,7 @@ fn check_cpus(board: BoardName, count: u32) -> Result<(), String> {
     let most = board.max_cpus();
     match count {
         0 => Err("a machine needs a CPU".into()),
-        1 => Ok(()),
-        n if n <= most => Err("emu runs one virtual CPU at present".into()),
+        n if n <= most => Ok(()),
         _ => Err(format!("board {board} has at most {most} CPUs")),
     }
 }
@@ -158,7 +157,7 @@ mod tests {
     fn cpus_that_there_are_not() {
         let expected = "--cpu z80: unknown CPU model; --arch arm has: cortex-a15, cortex-a7";
         assert_eq!(refusal(|config| config.cpu = "z80".into()).as_deref(), Some(expected));
-        for count in [0, 2, 9, u32::MAX] {
+        for count in [0, 9, u32::MAX] {
             let refusal = refusal(|config| config.cpus = count);
             let option = format!("--smp {count}: ");
             assert!(refusal.is_some_and(|text| text.starts_with(&option)), "{count}");

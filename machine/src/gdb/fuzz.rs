@@ -15,7 +15,7 @@ use emu_jit::engine::Accel;
 use super::debugged::{Debugged, Machine};
 use super::session;
 use super::wire::Stream;
-use crate::arch::CpuWiring;
+use crate::arch::{CpuWiring, MachineCode};
 use crate::board::VIRT;
 use crate::config::Arch;
 use crate::cpus::{Cpus, Order};
@@ -72,7 +72,8 @@ impl Small {
         for port in cpus.iter() {
             port.debug.connect(machine.holds.clone(), stops_in.clone());
         }
-        let started = (0..count).map(|cpu| start(&machine, &clock, cpu));
+        let code = MachineCode::new(Accel::Interp, count, emu_jit::engine::CODE_CACHE);
+        let started = (0..count).map(|cpu| start(&machine, &code, &clock, cpu));
         let threads = started.collect::<std::io::Result<_>>()?;
         Ok(Small {
             cpus,
@@ -109,7 +110,7 @@ impl Small {
 }
 
 /// Starts a CPU, interpreted.
-fn start(machine: &Machine, clock: &Clock, cpu: usize) -> std::io::Result<JoinHandle<()>> {
+fn start(machine: &Machine, code: &MachineCode, clock: &Clock, cpu: usize) -> std::io::Result<JoinHandle<()>> {
     let cpus = machine.cpus.clone();
     let around = CpuWiring {
         cpu,
@@ -117,12 +118,12 @@ fn start(machine: &Machine, clock: &Clock, cpu: usize) -> std::io::Result<JoinHa
         clock,
         private: &|_| Irq::unconnected(),
         bus: machine.space.view(cpu),
-        code_cache: emu_jit::engine::CODE_CACHE,
+        code,
         log: None,
         semihosting: None,
     };
     let arch = Arch::Arm.architecture();
-    let mut vcpu = arch.processor(Arch::Arm.default_cpu(), Accel::Interp, around)?;
+    let mut vcpu = arch.processor(Arch::Arm.default_cpu(), around)?;
     let (waker, events) = (vcpu.waker(), machine.events.clone());
     let own = cpus.clone();
     let thread = thread::spawn(move || {

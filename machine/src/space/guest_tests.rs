@@ -11,7 +11,7 @@ use emu_firmware::fdt::Region;
 use emu_jit::engine::Accel;
 
 use super::{Overlap, What};
-use crate::arch::CpuWiring;
+use crate::arch::{CpuWiring, MachineCode};
 use crate::board::VIRT;
 use crate::board::build::{Devices, Surroundings};
 use crate::config::Arch;
@@ -133,11 +133,11 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         clock: &clock,
         private: &|n| devices.private_line(0, n),
         bus: devices.space.view(0),
-        code_cache: emu_jit::engine::CODE_CACHE,
+        code: &MachineCode::new(accel, 1, emu_jit::engine::CODE_CACHE),
         log: None,
         semihosting: None,
     };
-    let mut vcpu = match arch.processor(arch.models()[0], accel, around) {
+    let mut vcpu = match arch.processor(arch.models()[0], around) {
         Ok(vcpu) => vcpu,
         Err(why) => {
             emu_ir::testing::skipped("a guest on a changing memory map", &why.to_string());
