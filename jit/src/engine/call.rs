@@ -23,13 +23,12 @@ pub fn enter<G: Guest>(v: &mut Vcpu<G>, entry: u64) -> Reason {
     // comes back with it in `slow` and `call`. Thunk and entry are of this vCPU's book, the state of its frame; its
     // tables point into memory that its `Mmu` keeps. While `inside`, the `Mmu` keeps the book, whose code and jump tables
     // stay where they are as long as anybody has it.
-    let reason = unsafe {
+    unsafe {
         (*v).own.set_owner(v as u64);
         let reason = x64::enter(thunk, state, entry);
         (*v).mmu.inside = false;
         reason
-    };
-    reason
+    }
 }
 
 /// A memory access that missed the TLB. Non-zero: it faulted, and the guest has been told.
