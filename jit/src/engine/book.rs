@@ -12,7 +12,7 @@
 //! comes to [`Book::stored`], which forgets the blocks, or finds the reader, who then starts again.
 
 use super::blocks::{Blocks, Found, Making, Parts, Refused, Source};
-use super::mailbox::{Ask, Asked, Mailbox};
+use super::mailbox::{self, Ask};
 use super::pages::Jumps;
 use crate::opt::Lives;
 use crate::x64::{self, Site};
@@ -20,6 +20,11 @@ use emu_ir::{Block, BlockKey, Guest};
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+/// One vCPU as others reach it, and the book that it goes on with after a rest.
+pub type Mailbox = mailbox::Mailbox<Book>;
+/// A request that was made of it.
+pub type Asked = mailbox::Asked<Book>;
 
 /// Which pages are guarded, or were: a bit for each of many sets of pages. It is asked at every walk.
 struct Filter(Box<[AtomicU64]>);

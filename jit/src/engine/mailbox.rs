@@ -4,7 +4,6 @@
 //! blocks, and while it waits for others itself; what it knows of addresses does not change anywhere else. Of a vCPU that
 //! rests nothing runs: a request to it is as good as done, for it follows those that came before it runs again.
 
-use super::book::Book;
 use crate::x64::frame::{Attention, Frame};
 use emu_ir::Flush;
 use std::sync::atomic::{AtomicU64, Ordering::*};
@@ -34,20 +33,19 @@ impl<S: Send> Attended for Frame<S> {
 }
 
 /// What a vCPU has come to rest with.
-#[derive(Default)]
-struct Post {
+struct Post<K> {
     asks: Vec<Ask>,
     /// How many there have ever been.
     count: u64,
     rests: bool,
     /// What it goes on with, if that is still good then.
-    book: Option<Arc<Book>>,
+    kept: Option<Arc<K>>,
 }
 
-/// One vCPU as others reach it.
-pub struct Mailbox {
+/// One vCPU as others reach it. What it goes on with after a rest, and which may not be good any more then, is a `K`.
+pub struct Mailbox<K> {
     frame: Arc<dyn Attended>,
-    post: Mutex<Post>,
+    post: Mutex<Post<K>>,
     /// [`Post::count`], for who does not have the lock.
     count: AtomicU64,
     /// How many are done.
@@ -55,14 +53,14 @@ pub struct Mailbox {
 }
 
 /// A request that was made, and of whom.
-pub struct Asked {
-    whom: Arc<Mailbox>,
+pub struct Asked<K> {
+    whom: Arc<Mailbox<K>>,
     number: u64,
 }
 
-impl Asked {
+impl<K> Asked<K> {
     /// Of this vCPU.
-    pub fn of(whom: &Arc<Mailbox>, ask: Ask) -> Asked {
+    pub fn of(whom: &Arc<Mailbox<K>>, ask: Ask) -> Asked<K> {
         Asked {
             whom: whom.clone(),
             number: whom.ask(ask),
@@ -74,14 +72,16 @@ impl Asked {
     }
 }
 
-impl Mailbox {
+impl<K> Mailbox<K> {
     /// Of the vCPU with this frame, which rests.
-    pub fn new<S: Send + 'static>(frame: &Arc<Frame<S>>) -> Mailbox {
+    pub fn new<S: Send + 'static>(frame: &Arc<Frame<S>>) -> Mailbox<K> {
         Mailbox {
             frame: frame.clone(),
             post: Mutex::new(Post {
+                asks: Vec::new(),
+                count: 0,
                 rests: true,
-                ..Post::default()
+                kept: None,
             }),
             count: AtomicU64::new(0),
             done: AtomicU64::new(0),
@@ -91,7 +91,7 @@ impl Mailbox {
     pub fn attention(&self) -> &Attention {
         self.frame.attention()
     }
-    fn post(&self) -> MutexGuard<'_, Post> {
+    fn post(&self) -> MutexGuard<'_, Post<K>> {
         self.post.lock().unwrap_or_else(PoisonError::into_inner)
     }
     /// Put in a request: its number.
@@ -130,25 +130,25 @@ impl Mailbox {
     pub fn finish(&self, count: u64) {
         self.done.store(count, Release);
     }
-    /// For the vCPU: it rests, and leaves what it goes on with here. `book` is asked for that where nobody can say
+    /// For the vCPU: it rests, and leaves what it goes on with here. `kept` is asked for that where nobody can say
     /// [`Mailbox::discard`] in between.
-    pub fn rest(&self, book: impl FnOnce() -> Option<Arc<Book>>) {
+    pub fn rest(&self, kept: impl FnOnce() -> Option<Arc<K>>) {
         let mut post = self.post();
-        (post.rests, post.book) = (true, book());
+        (post.rests, post.kept) = (true, kept());
         self.done.store(post.count, Release);
     }
     /// For the vCPU: it goes on, with what it left if that is still good, and is to follow requests first.
-    pub fn wake(&self) -> (Option<Arc<Book>>, Vec<Ask>) {
+    pub fn wake(&self) -> (Option<Arc<K>>, Vec<Ask>) {
         let mut post = self.post();
         post.rests = false;
-        (post.book.take(), std::mem::take(&mut post.asks))
+        (post.kept.take(), std::mem::take(&mut post.asks))
     }
     /// What is left here by a vCPU that rests is not good any more if it is this.
-    pub fn discard(&self, book: &Arc<Book>) {
+    pub fn discard(&self, kept: &Arc<K>) {
         let gone = {
             let mut post = self.post();
-            let is_it = post.book.as_ref().is_some_and(|left| Arc::ptr_eq(left, book));
-            if is_it { post.book.take() } else { None }
+            let is_it = post.kept.as_ref().is_some_and(|left| Arc::ptr_eq(left, kept));
+            if is_it { post.kept.take() } else { None }
         };
         drop(gone);
     }
@@ -156,27 +156,17 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{blocks::Making, book::Shared};
     use super::*;
     use crate::x64::frame::Own;
     use emu_ir::Which;
 
-    fn mailbox() -> Arc<Mailbox> {
+    fn mailbox() -> Arc<Mailbox<u8>> {
         Arc::new(Mailbox::new(Own::new(0u32).frame()))
     }
-    fn running() -> Arc<Mailbox> {
+    fn running() -> Arc<Mailbox<u8>> {
         let mailbox = mailbox();
         mailbox.wake();
         mailbox
-    }
-    fn book() -> Arc<Book> {
-        let making = Making {
-            layout: &crate::cases::LAYOUT,
-            host: false,
-            alone: true,
-            limit: 8 << 20,
-        };
-        Shared::new(making).expect("memory").current()
     }
 
     #[test]
@@ -234,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_one_rests_with_is_there_unless_it_is_not_good_any_more() {
-        let (cpu, ours, other) = (running(), book(), book());
+        let (cpu, ours, other) = (running(), Arc::new(1), Arc::new(1));
 
         cpu.rest(|| Some(ours.clone()));
         cpu.discard(&other);
@@ -243,7 +233,7 @@ mod tests {
         cpu.discard(&ours);
         let second = cpu.wake().0;
 
-        assert!(first.is_some_and(|book| Arc::ptr_eq(&book, &ours)));
+        assert!(first.is_some_and(|kept| Arc::ptr_eq(&kept, &ours)));
         assert!(second.is_none());
         assert_eq!(Arc::strong_count(&ours), 1);
     }

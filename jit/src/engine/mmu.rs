@@ -1,9 +1,9 @@
 //! Memory as the guest sees it: TLB look-up, page walks, alignment, page crossing, device access, self-modifying code.
 
 use super::blocks::Found;
-use super::book::{Book, Kind, Shared};
+use super::book::{Asked, Book, Kind, Mailbox, Shared};
 use super::debug::Watching;
-use super::mailbox::{Ask, Asked, Mailbox};
+use super::mailbox::Ask;
 use super::nothing_there;
 use super::trace::{MmuEvent, MmuLog};
 use super::walk::Walking;

@@ -41,6 +41,9 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
     if loads && want.signal == SIGSEGV && is_half_loaded(want, got, get('t').unwrap_or(31)) {
         return Some(LOADED);
     }
+    if row.name == "sys" && got.signal == SIGSEGV && got.address >> 48 != 0 {
+        return Some(MAINTAINED);
+    }
     if row.name.starts_with("st") && want.signal == SIGSEGV && is_partial(want, got) {
         return Some(ABORTED);
     }
@@ -103,6 +106,8 @@ fn is_partly_loaded(first: Option<u32>, want: &Record, got: &Record) -> bool {
     got != want && same == *want
 }
 
+const MAINTAINED: &str =
+    "maintenance by an address that has too many bits faults, with the MMU off too; the oracle does nothing: D8.2.10";
 const LOADED: &str = "a load of several registers that aborts leaves UNKNOWN those it had loaded: D1.3, Data Aborts";
 const ABORTED: &str = "a store that aborts, of several accesses, leaves UNKNOWN what it would write: D1.3, Data Aborts";
 const ORDERED: &str =

@@ -185,7 +185,7 @@ pub fn state_of(r: &Record) -> Cpu {
     let mut cpu = Cpu::reset();
     cpu.sys.vbar = VECTORS;
     cpu.sys.cpacr = 3 << 20;
-    cpu.sys.sctlr = sctlr::UCI | sctlr::UCT | sctlr::DZE;
+    cpu.sys.sctlr = sctlr::UCI | sctlr::UCT | sctlr::DZE | sctlr::NTWI | sctlr::NTWE;
     cpu.fpcr_write(r.fpcr);
     cpu.set_fpsr(r.fpsr);
     cpu.set_psr(0);
