@@ -3,7 +3,7 @@
 //! A width `q` is 1 for all 128 bits of a V register, 0 for the low 64, [`SCALAR`] for the lowest lane. A scalar is a V64
 //! whose other lanes are zero, so that what is computed of these does no harm.
 
-use super::super::fp;
+use super::super::fp::register;
 use super::super::state::{self, mode};
 use super::super::tx::Tx;
 use crate::vector::every;
@@ -83,9 +83,9 @@ pub fn set(t: &mut Tx, q: u32, e: Lane, d: u32, v: Val) {
         1 => t.b.set(state::v(d, Ty::V128), v),
         SCALAR => {
             let v = lowest(t, e, v);
-            fp::set(t, d, v);
+            register::set(t, d, v);
         }
-        _ => fp::set(t, d, v),
+        _ => register::set(t, d, v),
     }
 }
 
@@ -103,7 +103,7 @@ pub fn set_half(t: &mut Tx, high: u32, d: u32, v: Val) {
     if high == 1 {
         t.b.set(state::v_high(d), v);
     } else {
-        fp::set(t, d, v);
+        register::set(t, d, v);
     }
 }
 
