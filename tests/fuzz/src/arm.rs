@@ -20,7 +20,7 @@ impl Platform for Nowhere {
     fn pending(&self) -> u32 {
         0
     }
-    fn firmware_call(&mut self, _: Conduit, args: [u32; 4]) -> FirmwareResult {
+    fn firmware_call(&mut self, _: Conduit, args: [u64; 4], _: bool) -> FirmwareResult {
         FirmwareResult::Return(args)
     }
     fn cpu_index(&self) -> u32 {
