@@ -1,5 +1,7 @@
 //! Memory as the guest sees it: TLB look-up, page walks, alignment, page crossing, device access, self-modifying code.
 
+mod bytes;
+
 use super::blocks::Found;
 use super::book::{Asked, Book, Kind, Mailbox, Shared};
 use super::debug::Watching;
@@ -9,9 +11,11 @@ use super::trace::{MmuEvent, MmuLog};
 use super::walk::Walking;
 use crate::interp::{Memory, Now};
 use crate::tlb::{CodeEntry, DEVICE, DataEntry, INVALID, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
-use emu_ir::{Access, BlockKey, Bus, Env, Fault, Fetch, Flush, Guest, Mem, Page, Pieces, Stop};
+use emu_ir::{Access, BlockKey, Bus, Env, Fault, Flush, Guest, Mem, Page, Pieces, Stop};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+pub use bytes::Bytes;
 
 /// Contexts whose translations are kept at once.
 const CONTEXTS: usize = 24;
@@ -734,69 +738,4 @@ impl Env for Mmu {
 /// The virtual page after the one that `va` lies in.
 fn page_after<G: Guest>(va: u64) -> u64 {
     (va & PAGE).wrapping_add(4096) & G::LAYOUT.pc.ty.mask() as u64
-}
-
-/// Code bytes for a translator.
-pub struct Bytes<'a, G: Guest> {
-    mmu: &'a mut Mmu,
-    at: Now<'a, G>,
-    /// The next virtual page.
-    next: u64,
-    /// Host addresses of the page, and of the next.
-    first: u64,
-    second: Option<u64>,
-    single: bool,
-    keeps: bool,
-    /// Bytes past the page's end were asked for, and not given.
-    pub refused: bool,
-    /// The physical page that they are in, where they would have been given if it was being read.
-    pub unguarded: Option<u64>,
-    /// The physical page of the next virtual page, if bytes of it were read.
-    pub next_page: Option<u64>,
-}
-
-impl<G: Guest> Bytes<'_, G> {
-    /// The host address of the byte at an offset.
-    fn host(&mut self, offset: u32) -> Result<u64, Fault> {
-        if offset < 4096 {
-            return Ok(self.first + u64::from(offset));
-        }
-        if !self.single {
-            self.refused = true;
-            return Err(nothing_there(self.next));
-        }
-        let second = match self.second {
-            Some(second) => second,
-            None => {
-                let phys = self.mmu.fetch_page::<G>(self.at, self.next)?;
-                if self.keeps && !self.mmu.book.read(self.mmu.cpu, phys) {
-                    self.unguarded = Some(phys);
-                    return Err(nothing_there(self.next));
-                }
-                let host = self.mmu.code_at(phys, self.next)?;
-                self.next_page = Some(phys);
-                *self.second.insert(host)
-            }
-        };
-        Ok(second + u64::from(offset & 0xfff))
-    }
-}
-
-impl<G: Guest> Fetch for Bytes<'_, G> {
-    fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
-        let host = self.host(offset)?;
-        if offset & 0xfff != 0xfff {
-            return Ok(self.mmu.host.load(host, 2) as u16);
-        }
-        let high = self.host(offset + 1)?;
-        Ok(self.mmu.host.load(host, 1) as u16 | (self.mmu.host.load(high, 1) as u16) << 8)
-    }
-    /// Of an instruction that another CPU replaces meanwhile, all is of one or of the other.
-    fn u32(&mut self, offset: u32) -> Result<u32, Fault> {
-        if offset.is_multiple_of(4) {
-            let host = self.host(offset)?;
-            return Ok(self.mmu.host.load(host, 4) as u32);
-        }
-        Ok(u32::from(self.u16(offset)?) | u32::from(self.u16(offset + 2)?) << 16)
-    }
 }
