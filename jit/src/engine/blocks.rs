@@ -12,6 +12,7 @@ use crate::x64::{self, EmitInfo, Site, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::*};
 
 /// A block that was found. It may have gone since: what it was is still good to run once more, but nothing is to be
 /// linked to it.
@@ -46,7 +47,27 @@ pub enum How {
     /// By the host code at this address, for those who know the mode.
     Host(u64),
     /// By interpreting.
-    Ir(Arc<Prepared>),
+    Ir(Arc<Ir>),
+}
+
+/// A block to be interpreted.
+pub struct Ir {
+    /// What is to be done.
+    pub code: Prepared,
+    gone: AtomicBool,
+}
+
+impl Ir {
+    fn new(block: Block, gone: bool) -> Arc<Ir> {
+        Arc::new(Ir {
+            code: Prepared::new(block),
+            gone: AtomicBool::new(gone),
+        })
+    }
+    /// Whether it is to be looked for anew: its bytes were stored to, or it was never put in.
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Acquire)
+    }
 }
 
 impl Found {
@@ -56,7 +77,7 @@ impl Found {
             number: NONE,
             serial: 0,
             extent,
-            how: How::Ir(Arc::new(Prepared::new(block))),
+            how: How::Ir(Ir::new(block, true)),
         }
     }
 }
@@ -86,7 +107,7 @@ pub struct Source {
 const NONE: u32 = u32::MAX;
 
 enum Made {
-    Ir(Arc<Prepared>),
+    Ir(Arc<Ir>),
     Host { checked: Offset, fast: Offset },
 }
 
@@ -317,8 +338,8 @@ impl Blocks {
         if let Some(instead) = self.instead(from, block) {
             return instead;
         }
-        let ir = Arc::new(Prepared::new(block.clone()));
-        self.ir += ir.held();
+        let ir = Ir::new(block.clone(), false);
+        self.ir += ir.code.held();
         Ok(self.insert(from, block, Made::Ir(ir)))
     }
     /// Emit a block; or what somebody else has put in meanwhile.
@@ -469,7 +490,8 @@ impl Blocks {
         e.serial = 0;
         let incoming = std::mem::take(&mut e.incoming);
         if let Made::Ir(ir) = std::mem::replace(&mut e.made, GONE) {
-            self.ir -= ir.held();
+            ir.gone.store(true, Release);
+            self.ir -= ir.code.held();
         }
         self.links -= incoming.len();
         for (site, stub) in incoming {

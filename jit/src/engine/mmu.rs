@@ -7,6 +7,7 @@ use super::book::{Asked, Book, Kind, Mailbox, Shared};
 use super::debug::Watching;
 use super::mailbox::Ask;
 use super::nothing_there;
+use super::recent::Recent;
 use super::trace::{MmuEvent, MmuLog};
 use super::walk::Walking;
 use crate::interp::{Memory, Now};
@@ -34,6 +35,8 @@ pub struct Mmu {
     pub cpu: u32,
     /// Its translated code. Fetch entries are of this book.
     book: Arc<Book>,
+    /// Blocks of it.
+    pub recent: Recent,
     /// All other books.
     others: Vec<Weak<Book>>,
     /// Of `others`.
@@ -85,6 +88,7 @@ impl Mmu {
             tlb,
             cpu: shared.enter(&mailbox),
             book: shared.nothing(),
+            recent: Recent::default(),
             shared,
             mailbox,
             others: Vec::new(),
@@ -170,10 +174,15 @@ impl Mmu {
     /// Have other code from now on.
     pub fn take_up(&mut self, book: Arc<Book>) {
         assert!(!self.inside, "code that runs stays where it is");
-        self.tlb.forget_code();
+        self.forget_code();
         self.book = book;
         self.generation = 0;
         self.look_at_books();
+    }
+    /// Forget what is of its book.
+    fn forget_code(&mut self) {
+        self.tlb.forget_code();
+        self.recent.clear();
     }
     /// Know all books that there are.
     fn look_at_books(&mut self) {
@@ -218,7 +227,7 @@ impl Mmu {
         let (book, asks) = self.mailbox.wake();
         let fresh = book.is_none();
         if fresh {
-            self.tlb.forget_code();
+            self.forget_code();
         }
         self.book = book.unwrap_or_else(|| self.shared.current());
         if fresh {

@@ -18,6 +18,7 @@ mod list;
 mod mailbox;
 mod mmu;
 mod pages;
+mod recent;
 #[cfg(test)]
 mod tests;
 pub mod trace;
@@ -26,7 +27,7 @@ mod walk;
 use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
 use crate::x64::{self, What, frame::Own, thunks::Reason};
-use blocks::{Extent, Found, How, Refused, Source};
+use blocks::{Extent, Found, How, Ir, Refused, Source};
 pub use book::Translations;
 use book::{Kind, Mailbox, Shared};
 use debug::{Breakpoints, Hit};
@@ -524,14 +525,26 @@ impl<G: Guest> Vcpu<G> {
     fn interpret(&mut self) -> Leave {
         loop {
             self.reselect();
-            let Some(found) = self.find() else { return Leave::Sync };
-            let How::Ir(code) = found.how else { return Leave::Sync };
-            if let Some(leave) = self.run_ir(&code) {
+            let Some(ir) = self.find_ir() else { return Leave::Sync };
+            if let Some(leave) = self.run_ir(&ir.code) {
                 return leave;
             }
             if self.own.attention().both() != 0 || self.mmu.traps_changed {
                 return Leave::Sync;
             }
+        }
+    }
+    /// The block at the pc, to be interpreted. `None` as for [`Vcpu::find`].
+    fn find_ir(&mut self) -> Option<Arc<Ir>> {
+        let key = self.place(self.pc())?;
+        if let Some(ir) = self.mmu.recent.get(key) {
+            return Some(ir);
+        }
+        let found = self.find()?;
+        self.mmu.recent.keep(key, &found);
+        match found.how {
+            How::Ir(ir) => Some(ir),
+            How::Host(_) => None,
         }
     }
     /// One block. `None`: it ended in a branch.
@@ -569,7 +582,7 @@ impl<G: Guest> Vcpu<G> {
                     let Some(found) = self.find() else { return Leave::Sync };
                     match found.how {
                         How::Host(entry) => entry,
-                        How::Ir(code) => return self.run_ir(&code).unwrap_or(Leave::Sync),
+                        How::Ir(ir) => return self.run_ir(&ir.code).unwrap_or(Leave::Sync),
                     }
                 }
                 Way::Back => return Leave::Sync,
