@@ -4,7 +4,8 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -31,23 +32,26 @@ pub struct Debian {
     machine: &'static str,
     /// RAM in which its installer's files have room: half of it is for them.
     pub memory: &'static str,
+    /// The cross compiler for it.
+    compiler: &'static str,
     first: OnceLock<FirstBoot>,
 }
 
-const fn debian([arch, port, machine, memory]: [&'static str; 4]) -> Debian {
+const fn debian([arch, port, machine, memory, compiler]: [&'static str; 5]) -> Debian {
     Debian {
         arch,
         port,
         machine,
         memory,
+        compiler,
         first: OnceLock::new(),
     }
 }
 
 /// For 32-bit ARM.
-pub static ARM: Debian = debian(["arm", "armhf", "armv7l", "256M"]);
+pub static ARM: Debian = debian(["arm", "armhf", "armv7l", "256M", "arm-linux-gnueabihf-gcc"]);
 /// For AArch64.
-pub static AARCH64: Debian = debian(["aarch64", "arm64", "aarch64", "512M"]);
+pub static AARCH64: Debian = debian(["aarch64", "arm64", "aarch64", "512M", "aarch64-linux-gnu-gcc"]);
 
 /// What the first boot, which fetches Debian's kernel, said and how it ended.
 struct FirstBoot {
@@ -77,6 +81,21 @@ impl Debian {
         kept().join(format!("emu/debian-12-{}/{name}", self.port))
     }
 
+    /// A program, built by the cross compiler with these options; says so if there is none.
+    pub fn program(&self, test: &str, source: &str, options: &[&str]) -> Option<PathBuf> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
+        fs::create_dir_all(kept()).unwrap();
+        let path = kept().join(format!("{test}-{}-{}", self.port, std::process::id()));
+        let mut compiler = Command::new(self.compiler);
+        compiler.arg("-static").args(options).arg("-o").arg(&path).arg(source);
+        match compiler.output() {
+            Ok(output) if output.status.success() => return Some(path),
+            Ok(output) => skipped(test, String::from_utf8_lossy(&output.stderr).trim()),
+            Err(e) => skipped(test, &format!("{}: {e}", self.compiler)),
+        }
+        None
+    }
+
     /// Debian's kernel.
     pub fn kernel(&self, test: &str) -> Option<PathBuf> {
         let boot = self.first_boot();
@@ -91,17 +110,20 @@ impl Debian {
 
     /// Debian's initrd with `init` in place of the installer.
     pub fn initrd(&self, name: &str, init: &[u8]) -> PathBuf {
-        let debian = fs::read(self.file("initrd.gz")).unwrap();
-        let own = pack(&[(
-            "init",
-            File::Regular {
-                bytes: init,
-                mode: 0o755,
-            },
-        )])
-        .unwrap();
+        let path = self.initrd_of(name, init);
+        let own = fs::read(&path).unwrap();
+        fs::write(&path, [fs::read(self.file("initrd.gz")).unwrap(), own].concat()).unwrap();
+        path
+    }
+
+    /// An initrd of nothing but `init`.
+    pub fn initrd_of(&self, name: &str, init: &[u8]) -> PathBuf {
+        let init = File::Regular {
+            bytes: init,
+            mode: 0o755,
+        };
         let path = kept().join(format!("{name}-{}-{}.cpio.gz", self.port, std::process::id()));
-        fs::write(&path, [debian, own].concat()).unwrap();
+        fs::write(&path, pack(&[("init", init)]).unwrap()).unwrap();
         path
     }
 
@@ -119,7 +141,7 @@ impl Debian {
     }
 
     /// Boots Debian's kernel with an init of ours.
-    fn boot(&self, test: &str, init: &str, more: &[&str]) -> Option<Emu> {
+    pub fn boot(&self, test: &str, init: &str, more: &[&str]) -> Option<Emu> {
         let kernel = self.kernel(test)?;
         let initrd = self.initrd(test, init.as_bytes());
         let mut args = vec!["--arch", self.arch];

@@ -16,6 +16,7 @@ mod output;
 mod perf;
 mod programs;
 mod semihosting;
+mod smp;
 mod snapshot;
 mod start;
 mod trace;

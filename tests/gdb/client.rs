@@ -1,7 +1,7 @@
 //! The real GDB, driven by its command line.
 
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::guest::{kept, skipped};
+use crate::guest::skipped;
 
 /// For one command, on a machine that has other things to do.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -21,26 +21,6 @@ pub fn is_there(test: &str) -> bool {
         skipped(test, "no gdb-multiarch");
     }
     there
-}
-
-/// A program for the guest, built by the cross compiler; says so if there is none.
-pub fn program(test: &str, source: &str) -> Option<PathBuf> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(source);
-    std::fs::create_dir_all(kept()).unwrap();
-    let path = kept().join(format!("{test}-{}", std::process::id()));
-    let mut compiler = Command::new("arm-linux-gnueabihf-gcc");
-    compiler.args(["-static", "-g", "-O0", "-o"]).arg(&path).arg(source);
-    match compiler.output() {
-        Ok(output) if output.status.success() => Some(path),
-        Ok(output) => {
-            skipped(test, String::from_utf8_lossy(&output.stderr).trim());
-            None
-        }
-        Err(e) => {
-            skipped(test, &format!("arm-linux-gnueabihf-gcc: {e}"));
-            None
-        }
-    }
 }
 
 #[derive(Default)]

@@ -20,7 +20,7 @@ fn running(test: &str) -> Option<(Emu, String, PathBuf)> {
     if !client::is_there(test) {
         return None;
     }
-    let program = client::program(test, "tests/gdb/program.c")?;
+    let program = boot::ARM.program(test, "tests/gdb/program.c", &["-g", "-O0"])?;
     let kernel = boot::kernel(test)?;
     let initrd = boot::initrd(test, &std::fs::read(&program).unwrap());
     let path = socket(test).to_str()?.to_owned();
@@ -42,7 +42,10 @@ fn running(test: &str) -> Option<(Emu, String, PathBuf)> {
 #[test]
 fn linux_counts_by_the_processors_own_breakpoints() {
     let test = "linux_counts_by_the_processors_own_breakpoints";
-    let Some((program, kernel)) = client::program(test, "tests/gdb/events.c").zip(boot::kernel(test)) else {
+    let Some((program, kernel)) = boot::ARM
+        .program(test, "tests/gdb/events.c", &["-g", "-O0"])
+        .zip(boot::kernel(test))
+    else {
         return;
     };
     let initrd = boot::initrd(test, &std::fs::read(&program).unwrap());

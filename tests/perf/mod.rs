@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::boot::{initrd, kernel};
-use crate::gdb::client::program;
+use crate::boot::{ARM, initrd, kernel};
 use crate::guest::Emu;
 
 /// For a boot, on a machine that has other things to do.
@@ -13,7 +12,7 @@ const BOOT: Duration = Duration::from_secs(180);
 /// What `count.c` says of its events, as its first process in a guest.
 fn counts(test: &str) -> Option<HashMap<String, i64>> {
     let kernel = kernel(test)?;
-    let init = std::fs::read(program(test, "tests/perf/count.c")?).unwrap();
+    let init = std::fs::read(ARM.program(test, "tests/perf/count.c", &["-g", "-O0"])?).unwrap();
     let initrd = initrd(test, &init);
     let args = ["--kernel", kernel.to_str()?, "--initrd", initrd.to_str()?];
     let emu = Emu::start(&[&args[..], &["--append", "console=ttyAMA0 quiet"]].concat());
