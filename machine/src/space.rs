@@ -571,6 +571,27 @@ impl Bus for CpuBus {
         done
     }
 
+    fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
+        self.follow();
+        let found = self.find(phys, size.into())?;
+        if let What::Ram { memory, offset } = found.what {
+            let at = offset + found.at;
+            match size {
+                1 => memory.compare_exchange(at, old as u8, new as u8).map(u64::from),
+                2 => memory.compare_exchange(at, old as u16, new as u16).map(u64::from),
+                4 => memory.compare_exchange(at, old as u32, new as u32).map(u64::from),
+                8 => memory.compare_exchange(at, old, new),
+                _ => None,
+            }
+        } else {
+            let held = self.load(phys, size)?;
+            if held == old {
+                self.store(phys, size, new)?;
+            }
+            Some(held)
+        }
+    }
+
     fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
         self.follow();
         let found = self.find(page & !(PAGE - 1), PAGE)?;

@@ -10,7 +10,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::*};
 
 /// Guest RAM: a block of bytes, by offset from its start.
 pub struct Ram {
@@ -38,6 +38,12 @@ pub trait Word: sealed::Sealed + Copy {
     /// As [`load`](Word::load), for writes.
     #[doc(hidden)]
     unsafe fn store(p: *mut u8, value: Self);
+    /// Stores `new` to `p` if it holds `old`; what it held.
+    ///
+    /// # Safety
+    /// As [`store`](Word::store).
+    #[doc(hidden)]
+    unsafe fn compare_exchange(p: *mut u8, old: Self, new: Self) -> Self;
     /// From little-endian bytes, the first `size_of::<Self>()` of them.
     #[doc(hidden)]
     fn from_bytes(bytes: [u8; 8]) -> Self;
@@ -57,6 +63,13 @@ macro_rules! word {
             unsafe fn store(p: *mut u8, value: Self) {
                 // SAFETY: as above.
                 unsafe { <$atomic>::from_ptr(p.cast()) }.store(value, Relaxed)
+            }
+            unsafe fn compare_exchange(p: *mut u8, old: Self, new: Self) -> Self {
+                // SAFETY: as above.
+                let at = unsafe { <$atomic>::from_ptr(p.cast()) };
+                match at.compare_exchange(old, new, AcqRel, Acquire) {
+                    Ok(held) | Err(held) => held,
+                }
             }
             fn from_bytes(bytes: [u8; 8]) -> Self {
                 u64::from_le_bytes(bytes) as $type
@@ -146,6 +159,18 @@ impl Ram {
         // SAFETY: as in `load`.
         unsafe { W::store(self.at(offset), value) };
         Some(())
+    }
+
+    /// Stores a word in place of another that is there, in one access; what was there. `None`, and nothing stored, outside
+    /// or where `offset` is not aligned.
+    #[inline]
+    pub fn compare_exchange<W: Word>(&self, offset: u64, old: W, new: W) -> Option<W> {
+        let size = size_of::<W>() as u64;
+        if !self.contains(offset, size) || !offset.is_multiple_of(size) {
+            return None;
+        }
+        // SAFETY: as in `load`.
+        Some(unsafe { W::compare_exchange(self.at(offset), old, new) })
     }
 
     /// Fills `out` with the bytes from `offset`. `None`, and `out` unchanged, where that leaves the block.
@@ -317,6 +342,22 @@ mod tests {
         assert_eq!(ram.load::<u8>(3), Some(0x44));
         assert_eq!(ram.load::<u16>(5), Some(0x1122));
         assert_eq!(ram.load::<u64>(8), Some(0x0102_0304_0506_0708));
+    }
+
+    #[test]
+    fn a_word_is_exchanged_where_another_is() {
+        let ram = Ram::new(0x1000).unwrap();
+        ram.store(0xff8, 5u64);
+        for (offset, old, new, want, then) in [
+            (0xff8, 5u64, 6, Some(5), 6),
+            (0xff8, 5, 7, Some(6), 6),
+            (0xff9, 6, 7, None, 6),
+            (0x1000, 0, 7, None, 6),
+            (u64::MAX - 6, 0, 7, None, 6),
+        ] {
+            assert_eq!(ram.compare_exchange(offset, old, new), want, "{offset:#x} {old}");
+            assert_eq!(ram.load::<u64>(0xff8), Some(then), "{offset:#x} {old}");
+        }
     }
 
     #[test]

@@ -177,6 +177,15 @@ pub trait Bus {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64>;
     /// Store 1, 2, 4 or 8 bytes, little-endian. `None`: nothing answers there.
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()>;
+    /// Store 1, 2, 4 or 8 bytes in place of others that are there; what was there. Who has memory that others write to does
+    /// both at once there. `None`: nothing answers.
+    fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
+        let held = self.load(phys, size)?;
+        if held == old {
+            self.store(phys, size, new)?;
+        }
+        Some(held)
+    }
     /// The host memory behind a 4 KiB page, if it is plain memory.
     fn ram(&mut self, page: u64) -> Option<RamPage<'_>>;
     /// Code is about to be read from the page that memory is known by ([`RamPage::phys`]): who writes to it from now on,

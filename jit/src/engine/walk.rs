@@ -27,6 +27,10 @@ impl Bus for Walking<'_> {
         self.stored.push((phys, size));
         self.bus.store(phys, size, value)
     }
+    fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
+        self.stored.push((phys, size));
+        self.bus.compare_exchange(phys, size, old, new)
+    }
     fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
         self.bus.ram(page)
     }

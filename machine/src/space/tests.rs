@@ -111,6 +111,31 @@ fn ram_reads_what_was_stored() {
     assert_eq!((page.offset, page.writable), (0x1000, true));
 }
 
+/// Descriptors are changed by several vCPUs, and no change is lost.
+#[test]
+fn what_is_exchanged_by_several_at_once_is_not_lost() {
+    const TURNS: u64 = 20_000;
+    let space = space();
+    let count = |cpu: usize| {
+        let mut bus = space.view(cpu);
+        for _ in 0..TURNS {
+            let mut held = bus.load(BASE + 8, 8).unwrap();
+            loop {
+                match bus.compare_exchange(BASE + 8, 8, held, held + 1).unwrap() {
+                    found if found == held => break,
+                    found => held = found,
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| (0..2).for_each(|cpu| drop(scope.spawn(move || count(cpu)))));
+
+    let mut bus = space.view(0);
+    assert_eq!(bus.load(BASE + 8, 8), Some(2 * TURNS));
+    assert_eq!(bus.compare_exchange(BASE + 8, 4, 0, 1), Some(2 * TURNS & 0xffff_ffff));
+    assert_eq!(bus.compare_exchange(BASE + MIB - 4, 8, 0, 1), None);
+}
+
 #[test]
 fn flash_is_memory_that_its_device_writes() {
     let space = space();

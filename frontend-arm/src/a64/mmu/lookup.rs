@@ -189,11 +189,8 @@ impl Leaf {
     /// Writes the descriptor anew, if it is still what it was; whether it was.
     pub fn update(&self, s: &Cpu, bus: &mut dyn Bus, new: u64) -> Result<bool, u32> {
         let external = status::EXTERNAL_ON_WALK | self.level;
-        let found = in_order(s, bus.load(self.at, 8).ok_or(external)?);
-        if found != self.descriptor {
-            return Ok(false);
-        }
-        bus.store(self.at, 8, in_order(s, new)).ok_or(external)?;
-        Ok(true)
+        let [old, new] = [self.descriptor, new].map(|descriptor| in_order(s, descriptor));
+        let held = bus.compare_exchange(self.at, 8, old, new).ok_or(external)?;
+        Ok(held == old)
     }
 }

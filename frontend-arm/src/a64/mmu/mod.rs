@@ -64,7 +64,7 @@ pub fn translate(model: &Model, s: &Cpu, bus: &mut dyn Bus, r: Request) -> Resul
     if s.sys.sctlr & sctlr::M == 0 {
         return flat(model, va);
     }
-    loop {
+    for _ in 0..TRIES {
         let leaf = lookup::lookup(model, s, bus, va, r.user)?;
         let new = check(model, s, &leaf, r)?;
         if !r.made || new == leaf.descriptor || leaf.update(s, bus, new)? {
@@ -80,7 +80,12 @@ pub fn translate(model: &Model, s: &Cpu, bus: &mut dyn Bus, r: Request) -> Resul
             ));
         }
     }
+    Err(status::EXTERNAL_ON_WALK | 3)
 }
+
+/// How often a descriptor is looked at anew that changed before hardware's flags were noted in it. Memory does not change
+/// as often meanwhile: a device's registers may.
+const TRIES: usize = 1000;
 
 /// With the MMU off, addresses are physical and data is Device memory (D8.2.10).
 fn flat(model: &Model, va: u64) -> Result<Translation, u32> {

@@ -6,6 +6,7 @@ use super::*;
 use crate::a64::fault::{WNR, class};
 use crate::a64::state::mode;
 use crate::machine_for_tests::Ram;
+use emu_ir::RamPage;
 use emu_ir::testing::Random;
 
 const BASE: u64 = 0x4000_0000;
@@ -317,6 +318,59 @@ fn the_access_flag_is_set_or_missed() {
     b.cpu.sys.tcr |= tcr::HA;
     assert!(b.walk(0, Access::Read).is_ok());
     assert_eq!(b.ram.load(L3, 8), Some(PAGE));
+}
+
+/// Memory that others write to all the time, or now and then.
+struct Busy<'a> {
+    ram: &'a mut Ram,
+    /// How often still somebody changes a descriptor while it is looked at.
+    changes: usize,
+}
+
+impl Bus for Busy<'_> {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        self.ram.load(phys, size)
+    }
+    fn store(&mut self, _: u64, _: u8, _: u64) -> Option<()> {
+        panic!("it would undo what others store");
+    }
+    fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
+        if self.changes > 0 {
+            self.changes -= 1;
+            let held = self.ram.load(phys, size)?;
+            self.ram.store(phys, size, held ^ 1 << 55)?;
+        }
+        self.ram.compare_exchange(phys, size, old, new)
+    }
+    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
+        None
+    }
+}
+
+#[test]
+fn a_descriptor_that_others_change_meanwhile_is_looked_at_anew() {
+    for (changes, want) in [(3, Ok(())), (usize::MAX, Err(status::EXTERNAL_ON_WALK | 3))] {
+        let mut b = bench("max");
+        b.cpu.sys.tcr |= tcr::HA;
+        b.map(3, PAGE & !ACCESS_FLAG);
+        let mut bus = Busy {
+            ram: &mut b.ram,
+            changes,
+        };
+
+        let request = Request {
+            va: 0,
+            access: Access::Read,
+            user: false,
+            pan: false,
+            made: true,
+        };
+        let found = translate(&b.model, &b.cpu, &mut bus, request);
+
+        assert_eq!(found.map(drop), want);
+        let noted = (want.is_ok()).then_some(PAGE | 1 << 55);
+        assert!(noted.is_none() || b.ram.load(L3, 8) == noted);
+    }
 }
 
 /// What is writable and clean is noted at the first write, which a read does not stand in for.
