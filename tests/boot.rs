@@ -226,6 +226,34 @@ fn an_own_init_runs_and_powers_off() {
     }
 }
 
+/// Debian for armhf with the kernel of arm64: shell and dynamic linker in AArch32 state.
+#[test]
+fn a_64_bit_kernel_runs_32_bit_programs() {
+    let test = "a_64_bit_kernel_runs_32_bit_programs";
+    let (Some(kernel), Some(_)) = (AARCH64.kernel(test), ARM.kernel(test)) else {
+        return;
+    };
+    let init =
+        "#!/bin/sh\nmount -t proc proc /proc\necho RUNS $(uname -m) $(grep -c armhf /proc/self/maps); poweroff -f\n";
+    let initrd = ARM.initrd(test, init.as_bytes());
+    let [kernel, initrd] = [kernel, initrd].map(|path| path.display().to_string());
+    for model in ["max", "cortex-a53"] {
+        let args = [
+            "--arch", "aarch64", "--cpu", model, "--kernel", &kernel, "--initrd", &initrd,
+        ];
+        let more = ["--append", "console=ttyAMA0 quiet", "--smp", "2"];
+
+        let (status, output, _) = Emu::start(&[&args[..], &more].concat()).end(BOOT);
+
+        assert_eq!(status.code(), Some(0), "{output}");
+        let line = output
+            .lines()
+            .find_map(|line| line.trim().strip_prefix("RUNS aarch64 "));
+        let mapped: u32 = line.and_then(|count| count.parse().ok()).unwrap_or_default();
+        assert!(mapped > 1, "armhf's libraries: {output}");
+    }
+}
+
 /// RAM above 4 GiB, and CPU models with and without hardware's help for pages, PAN and atomic instructions.
 #[test]
 fn every_model_of_aarch64_boots() {

@@ -13,14 +13,14 @@ use emu_ir::{
 };
 
 /// The whole table, in the order of the parts' bases.
-pub const CALLS: &[Helper<Arm>] = &concat::<{ SYSTEM.len() + SIMD.len() }>(&[SYSTEM, SIMD]);
+pub const CALLS: &[Helper<Arm>] = &concat::<Arm, { SYSTEM.len() + SIMD.len() }>(&[SYSTEM, SIMD]);
 
 /// The parts one after the other.
 #[expect(
     clippy::indexing_slicing,
     reason = "evaluated at compile time, where an index out of range is an error"
 )]
-const fn concat<const N: usize>(parts: &[&[Helper<Arm>]]) -> [Helper<Arm>; N] {
+pub(crate) const fn concat<G: Guest, const N: usize>(parts: &[&[Helper<G>]]) -> [Helper<G>; N] {
     let mut all = [const {
         Helper {
             name: "",

@@ -65,7 +65,7 @@ pub fn plight(cpu: &Cpu) -> Option<String> {
 }
 
 /// What a mode word lets translated code rely on, in words.
-fn mode_words(word: u32) -> String {
+pub(crate) fn mode_words(word: u32) -> String {
     const WORDS: [(u32, &str); 12] = [
         (mode::T, "thumb"),
         (mode::E, "big-endian data"),

@@ -80,17 +80,38 @@ impl Prepared {
         let start = Instant::now();
         let outcomes = self.guest(kernel).under_emu(accel);
         say(&format!("emu ({accel})"), &outcomes, start);
+        let wrong = self.wrong_of(&outcomes, accel);
+        (outcomes, wrong)
+    }
+
+    /// The same under a 64-bit kernel.
+    fn wrong_in_aarch32(&self) -> Vec<String> {
+        let Some(kernel) = boot::AARCH64.kernel("programs of 32 bits under a 64-bit kernel") else {
+            return Vec::new();
+        };
+        let start = Instant::now();
+        let guest = Guest {
+            arch: "aarch64",
+            ..self.guest(&kernel)
+        };
+        let outcomes = guest.under_emu("jit");
+        say("emu (under a 64-bit kernel)", &outcomes, start);
+        self.wrong_of(&outcomes, "64-bit kernel")
+    }
+
+    /// Those that did not end as they should, a line each.
+    fn wrong_of(&self, outcomes: &Outcomes, how: &str) -> Vec<String> {
         let line = |(program, _): &(Program, PathBuf)| {
             let name = &program.name;
             let outcome = outcomes.get(name).map_or("did not run", String::as_str);
-            (outcome != expected(name)).then(|| format!("{accel}: {name}: {outcome}, not {}", expected(name)))
+            (outcome != expected(name)).then(|| format!("{how}: {name}: {outcome}, not {}", expected(name)))
         };
-        let wrong = self.programs.iter().filter_map(line).collect();
-        (outcomes, wrong)
+        self.programs.iter().filter_map(line).collect()
     }
 
     fn guest<'a>(&'a self, kernel: &'a Path) -> Guest<'a> {
         Guest {
+            arch: "arm",
             kernel,
             initrd: &self.initrd,
             limit: Duration::from_secs(1800),
@@ -135,11 +156,12 @@ fn programs_that_nobody_here_wrote_pass() {
     };
 
     let wrong = match everything {
-        None => sample.wrong(&kernel, "jit").1,
+        None => [sample.wrong(&kernel, "jit").1, sample.wrong_in_aarch32()].concat(),
         Some(everything) => {
             let (under_emu, wrong) = everything.wrong(&kernel, "jit");
             let than_qemu = worse_than_qemu(&everything.guest(&kernel), &under_emu);
-            [wrong, than_qemu, sample.wrong(&kernel, "interp").1].concat()
+            let others = [sample.wrong(&kernel, "interp").1, everything.wrong_in_aarch32()];
+            [wrong, than_qemu, others.concat()].concat()
         }
     };
 

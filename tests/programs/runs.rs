@@ -47,7 +47,9 @@ pub fn initrd(programs: &[(Program, PathBuf)], folder: &Path) -> Result<PathBuf,
 
 /// A guest's kernel, initrd, and how long it may run.
 pub struct Guest<'a> {
-    /// A zImage.
+    /// The architecture of its kernel.
+    pub arch: &'a str,
+    /// The kernel.
     pub kernel: &'a Path,
     /// What [`initrd`] made.
     pub initrd: &'a Path,
@@ -61,8 +63,8 @@ impl Guest<'_> {
     /// Runs it under emu.
     pub fn under_emu(&self, accel: &str) -> Outcomes {
         let (kernel, initrd) = (self.kernel.to_string_lossy(), self.initrd.to_string_lossy());
-        let mut args = vec!["--kernel", &*kernel, "--initrd", &*initrd, "--append", COMMAND_LINE];
-        args.extend(["--accel", accel]);
+        let mut args = vec!["--arch", self.arch, "--accel", accel, "--append", COMMAND_LINE];
+        args.extend(["--kernel", &*kernel, "--initrd", &*initrd]);
         let (status, output, errors) = Emu::start(&args).end(self.limit);
         assert_eq!(status.code(), Some(0), "{accel}: {errors}{output}");
         outcomes(&output)

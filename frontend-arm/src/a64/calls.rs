@@ -4,12 +4,13 @@ use super::checksum;
 use super::fault::{AGAIN, ALIGNMENT, UNDEFINED as UNDEFINED_FAULT, abort, class, exception};
 use super::model::A64;
 use super::state::Cpu;
-use super::{mmu, sys};
+use super::{aarch32, mmu, sys};
+use crate::guest::concat;
 use crate::platform::{Conduit, FirmwareResult, SemihostingResult};
 use crate::pmu;
 use crate::vector::crypto::{aes, sha, sha512, sm};
 use crate::vector::{brain, estimate, half, javascript, polynomial};
-use emu_ir::{Access, Env, Fault};
+use emu_ir::{Access, Env, Fault, Helper};
 
 /// Makes the table: as [`crate::calls`] makes its parts.
 macro_rules! calls {
@@ -18,8 +19,8 @@ macro_rules! calls {
         #[repr(u16)]
         enum Index { $($name),* }
         $( $(#[$d])* pub const $name: u16 = Index::$name as u16; )*
-        /// The table of helpers.
-        pub const CALLS: &[emu_ir::Helper<A64>] = &[ $(
+        /// AArch64's own.
+        pub const OWN: &[emu_ir::Helper<A64>] = &[ $(
             emu_ir::Helper { name: stringify!($name), f: emu_ir::HelperFn::$kind($f) },
         )* ];
     };
@@ -134,13 +135,17 @@ calls! {
     SM4EKEY Pure sm::key;
 }
 
+/// The table of helpers: AArch64's own, then AArch32's.
+pub const CALLS: &[Helper<A64>] =
+    &concat::<A64, { OWN.len() + aarch32::calls::CALLS.len() }>(&[OWN, &aarch32::calls::CALLS]);
+
 /// The name of a helper, for listings.
 pub fn name(index: u16) -> &'static str {
     CALLS.get(index as usize).map_or("?", |h| h.name)
 }
 
 /// What a helper returns.
-type Answer = Result<u128, Fault>;
+pub(super) type Answer = Result<u128, Fault>;
 
 fn eret(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, _: &[u128; 4]) -> Answer {
     if s.el() == 0 {

@@ -1,5 +1,6 @@
 //! Exception entry and return (Arm ARM DDI 0487, D1.3, AArch64.TakeException and AArch64.ExceptionReturn).
 
+use super::aarch32::pstate::USER;
 use super::fault::{AGAIN, CLEAN_PC, ISS, READ_FAILS, WNR, class, syndrome};
 use super::features::{Feature, Features};
 use super::mmu::canonical;
@@ -18,6 +19,7 @@ impl Cpu {
     /// Enter EL1, to go on at the vector at `offset` and to return to `back`.
     fn enter(&mut self, features: Features, offset: u64, back: u64) {
         let from = match (self.el(), self.psr & psr::SP) {
+            (0, _) if self.is_aarch32() => 0x600,
             (0, _) => 0x400,
             (_, 0) => 0,
             _ => 0x200,
@@ -46,7 +48,8 @@ impl Cpu {
         }
         let (mut ec, mut iss, addr) = syndrome(fault);
         match ec {
-            class::INSTRUCTION_ABORT | class::PC_ALIGNMENT => self.sys.far = canonical(self, addr),
+            class::INSTRUCTION_ABORT => self.sys.far = canonical(self, addr),
+            class::PC_ALIGNMENT => self.sys.far = self.pc,
             class::DATA_ABORT | class::WATCHPOINT => self.sys.far = addr,
             _ => {}
         }
@@ -59,12 +62,20 @@ impl Cpu {
         if has_levels(ec) && self.el() > 0 {
             ec += 1; // from the same exception level
         }
-        self.sys.esr = u64::from(ec) << 26 | IL | u64::from(iss & ISS);
-        let calls = ec == class::SVC;
+        let size = match ec {
+            class::SVC_32 | class::BKPT_32 => self.call_size(),
+            _ => 4,
+        };
+        let length = if size == 4 { IL } else { 0 };
+        self.sys.esr = u64::from(ec) << 26 | length | u64::from(iss & ISS);
+        let calls = matches!(ec, class::SVC | class::SVC_32);
         if calls {
             self.psr &= !psr::SS; // SSAdvance
         }
-        let back = self.pc.wrapping_add(if calls { 4 } else { 0 });
+        if ec == class::SVC_32 {
+            self.advance_it();
+        }
+        let back = self.pc.wrapping_add(if calls { size } else { 0 });
         self.enter(features, SYNCHRONOUS, back);
     }
 
@@ -93,6 +104,13 @@ impl Cpu {
         self.excl_armed = 0;
         self.stepped = 0;
         self.set_nzcv(saved);
+        if saved & psr::M == USER {
+            self.enter_aarch32(saved);
+            self.settle_step(steps_here);
+            let aligned = if self.call_size() == 2 { !1 } else { !3 };
+            self.pc = self.sys.elr & 0xffff_ffff & aligned;
+            return;
+        }
         let legal = matches!(saved & psr::M, 0b00000 | 0b00100 | 0b00101);
         let kept = kept(features);
         let new = if legal {
@@ -103,11 +121,14 @@ impl Cpu {
             (saved & !stays | self.psr & stays) & kept | psr::IL
         };
         self.set_psr(new);
-        if steps_here || !self.steps_now() {
-            // DebugExceptionReturnSS: step is not on where this goes, or was on before.
+        self.settle_step(steps_here);
+        self.pc = canonical(self, self.sys.elr);
+    }
+    /// DebugExceptionReturnSS: PSTATE.SS is 0 where step is not on where a return goes, or was on before.
+    fn settle_step(&mut self, was_on: bool) {
+        if was_on || !self.steps_now() {
             self.psr &= !psr::SS;
         }
-        self.pc = canonical(self, self.sys.elr);
     }
 }
 
@@ -200,6 +221,55 @@ mod tests {
         cpu.exception_return(Features::ALL);
 
         assert_eq!((cpu.el(), cpu.psr & psr::IL, cpu.pc), (1, psr::IL, 0x2000));
+    }
+
+    /// User mode in Thumb code, in an IT block, with all flags set.
+    fn at_aarch32() -> Cpu {
+        let mut cpu = at_el0();
+        (cpu.sys.elr, cpu.sys.spsr) = (0x1_0000_2003, 0xfe0f_1c30);
+        cpu.exception_return(Features::ALL);
+        cpu
+    }
+
+    #[test]
+    fn a_return_to_user_mode_goes_to_aarch32_and_comes_back_from_there() {
+        let mut cpu = at_aarch32();
+        cpu.x[14] = 0xffff;
+        assert!(cpu.is_aarch32());
+        assert_eq!((cpu.pc, cpu.el(), cpu.aarch32.ge), (0x2002, 0, 15));
+
+        cpu.raise(Features::ALL, abort(0x1234, Access::Read, 0b00_0111));
+
+        assert!(!cpu.is_aarch32());
+        assert_eq!(
+            (cpu.pc, cpu.sys.elr, cpu.sys.far),
+            (0xffff_0000_0000_0e00, 0x2002, 0x1234)
+        );
+        assert_eq!((cpu.sys.spsr, cpu.sys.esr), (0xfe0f_1c30, 0x9200_0007));
+        assert_eq!(cpu.x[14], 0xffff);
+        cpu.exception_return(Features::ALL);
+        assert_eq!((cpu.pc, cpu.pstate()), (0x2002, 0xfe0f_1c30));
+    }
+
+    #[test]
+    fn a_call_from_aarch32_returns_behind_it_and_its_it_state() {
+        for (spsr, pc, back, saved, esr) in [
+            (0x10, 0x2000, 0x2004, 0x10, 0x4600_0007),
+            (0x30, 0x2000, 0x2002, 0x30, 0x4400_0007),
+            (0x0600_0c30, 0x2000, 0x2002, 0x0400_1c30, 0x4400_0007), // IT 00001111 becomes 00011110
+        ] {
+            let mut cpu = at_el0();
+            (cpu.sys.elr, cpu.sys.spsr) = (pc, spsr);
+            cpu.exception_return(Features::ALL);
+
+            cpu.raise(Features::ALL, exception(class::SVC_32, 7));
+
+            assert_eq!(
+                (cpu.sys.elr, cpu.sys.spsr, cpu.sys.esr),
+                (back, saved, esr),
+                "{spsr:#x}"
+            );
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ pub mod class {
     pub const PAUTH: u32 = 0x09;
     pub const BTI: u32 = 0x0d;
     pub const ILLEGAL_STATE: u32 = 0x0e;
+    pub const SVC_32: u32 = 0x11;
     pub const SVC: u32 = 0x15;
     pub const HVC: u32 = 0x16;
     pub const SMC: u32 = 0x17;
@@ -24,6 +25,7 @@ pub mod class {
     pub const BREAKPOINT: u32 = 0x30;
     pub const STEP: u32 = 0x32;
     pub const WATCHPOINT: u32 = 0x34;
+    pub const BKPT_32: u32 = 0x38;
     pub const BRK: u32 = 0x3c;
     /// No exception: the tag of the pc is to go.
     pub const CLEAN_PC: u32 = 0x100;

@@ -1,5 +1,6 @@
 //! AArch64 as the engine sees it: [`A64`] implements [`emu_ir::Guest`] by delegation.
 
+use super::aarch32;
 use super::calls::{CALLS, name};
 use super::fault::{AGAIN, CLEAN_PC, class, syndrome};
 use super::mmu;
@@ -8,6 +9,7 @@ use super::state::{self, Cpu, mode, psr, stepped};
 use super::translate::translate_hosted;
 use crate::platform::{FIQ, IRQ};
 use crate::pmu;
+use crate::state::mode as a32;
 use crate::translate::Around;
 use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty};
 
@@ -17,7 +19,8 @@ pub static LAYOUT: Layout = Layout {
     mode: state::MODE,
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
-    insn_shift: 2,
+    // Of Thumb code: AArch32 is at EL0.
+    insn_shift: 1,
     pins: &PINS,
     names: &NAMES,
     helper: name,
@@ -93,6 +96,9 @@ impl Guest for A64 {
             semihosting: self.semihosting,
             several: self.platform.cpu_count() > 1,
         };
+        if key.mode as u32 & mode::AARCH32 != 0 {
+            return aarch32::code::translate(around, key, (offset, limit), fetch, b);
+        }
         translate_hosted(self.model.features, around, key, (offset, limit), fetch, b)
     }
 
@@ -104,15 +110,21 @@ impl Guest for A64 {
         mmu::context(s, idx)
     }
 
-    /// `aux` is what faults of the instruction are of: bits of [`stepped`].
+    /// `aux` is what faults of the instruction are of: bits of [`stepped`]. In AArch32 state it is PSTATE.IT.
     fn restore(&self, s: &mut Cpu, pc: u64, aux: u32) {
         s.pc = pc;
-        s.stepped = s.stepped & !stepped::FAULT | aux;
-        if s.mode & mode::COUNT != 0 {
+        let (counts, steps) = if s.is_aarch32() {
+            s.set_it(aux);
+            (a32::COUNT, aarch32::mode::STEP)
+        } else {
+            s.stepped = s.stepped & !stepped::FAULT | aux;
+            (mode::COUNT, mode::STEP)
+        };
+        if s.mode & counts != 0 {
             // It was counted when it began.
             s.sys.pmu.slack = s.sys.pmu.slack.wrapping_add(1);
         }
-        if s.mode & mode::STEP != 0 {
+        if s.mode & steps != 0 {
             // It has not been stepped.
             s.psr |= psr::SS;
         }
@@ -122,7 +134,7 @@ impl Guest for A64 {
         let (was_user, ec) = (s.el() == 0, syndrome(fault).0);
         s.raise(self.model.features, fault);
         if fault != CLEAN_PC && fault != AGAIN {
-            pmu::exception(self, s, was_user, ec == class::SVC);
+            pmu::exception(self, s, was_user, matches!(ec, class::SVC | class::SVC_32));
         }
     }
 

@@ -22,7 +22,7 @@ pub enum Id {
 /// field the last counts whose feature is there.
 #[rustfmt::skip]
 const FIELDS: &[(Id, u32, u64, Feature)] = &[
-    (Id::Pfr0, 0, 1, Feature::Base), // EL0: AArch64 only
+    (Id::Pfr0, 0, 2, Feature::Base), // EL0: AArch64 and AArch32
     (Id::Pfr0, 4, 1, Feature::Base), // EL1: AArch64 only
     (Id::Pfr0, 16, 1, Feature::Fp16), // FP
     (Id::Pfr0, 20, 1, Feature::Fp16), // AdvSIMD

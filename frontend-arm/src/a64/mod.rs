@@ -1,13 +1,7 @@
 //! The 64-bit instruction set, A64: rows with their meaning, one file a group of the manual's encoding index (Arm ARM DDI
 //! 0487, C4.1). A table says which feature its rows need; a CPU without it has them Undefined.
 //!
-//! **AArch32 at EL0.** A 64-bit kernel may run 32-bit programs. AArch64's registers then hold AArch32's (D1.20.1): R0 to R14
-//! are the low halves of X0 to X14, D0 to D31 are V0 to V15 in order, the pc, flags, exclusive monitor and floating-point
-//! status are the same. The code of such programs comes from [`a32`](crate::a32) as it is, written in the slots of its own
-//! state; what is written there is renamed, slot by slot, to those here: a get of R`n` is a get of X`n`, truncated, a set one
-//! zero-extended. So the host registers that X0 to X14 are pinned to serve both states of execution, and ERET to AArch32 and
-//! the exceptions from there move nothing. Bit 31 of [`mode`](state::mode) is kept for telling a block of AArch32, the others
-//! are then those of [`crate::state::mode`]. Helpers of AArch32 see a [`crate::Cpu`] made for the call.
+//! **AArch32 at EL0.** A 64-bit kernel may run 32-bit programs: see [`aarch32`].
 //!
 //! **EL2.** Exception levels are numbers of two bits everywhere, stack pointers are there for all; registers of EL1 stand in
 //! [`state::Sys`] so that those of EL2 can stand beside; contexts name regime and VMID.
@@ -16,6 +10,7 @@
 //! [`fp`] (scalar, and the loads and stores of V registers) and [`simd`] (one file a class of the encoding index). The driver has checked that they are enabled before a row of theirs runs
 //! ([`translate`]). A write of less than a V register makes the rest of it zero: [`fp::set`].
 
+pub mod aarch32;
 pub mod atomic;
 pub mod branch;
 pub mod calls;

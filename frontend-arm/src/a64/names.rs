@@ -1,8 +1,10 @@
 //! What exception levels, exceptions, faults and registers are called: for logs of what a CPU does, and for persons.
 
+use super::aarch32::{self, pstate::USER};
 use super::fault::{self, CM, WNR, class};
 use super::mmu::status;
 use super::state::{Cpu, mode, psr};
+use crate::names;
 use emu_ir::Fault;
 
 /// An exception level with its stack pointer, by PSTATE.M.
@@ -11,6 +13,7 @@ pub fn level(m: u32) -> &'static str {
         0b00000 => "el0",
         0b00100 => "el1t",
         0b00101 => "el1h",
+        USER => "usr",
         _ => "?",
     }
 }
@@ -34,7 +37,8 @@ fn class_name(ec: u32) -> &'static str {
         class::FP_ACCESS => "fp-access",
         class::BTI => "branch-target",
         class::ILLEGAL_STATE => "illegal-state",
-        class::SVC => "supervisor-call",
+        class::SVC | class::SVC_32 => "supervisor-call",
+        0x03 | 0x04 => "trapped-coprocessor",
         class::SYSTEM => "trapped-system-register",
         0x20 | 0x21 => "instruction-abort",
         class::PC_ALIGNMENT => "pc-alignment",
@@ -44,6 +48,7 @@ fn class_name(ec: u32) -> &'static str {
         0x32 | 0x33 => "software-step",
         0x34 | 0x35 => "watchpoint",
         class::BRK => "brk",
+        class::BKPT_32 => "bkpt",
         _ => "?",
     }
 }
@@ -114,6 +119,9 @@ pub fn plight(cpu: &Cpu) -> Option<String> {
 
 /// What a mode word lets translated code rely on, in words.
 fn mode_words(word: u32) -> String {
+    if word & mode::AARCH32 != 0 {
+        return format!("AArch32, {}", names::mode_words(word & !aarch32::UPPER));
+    }
     const WORDS: [(u32, &str); 14] = [
         (mode::E, "big-endian data"),
         (mode::ALIGN, "aligned data"),

@@ -1,5 +1,6 @@
 //! PSTATE, FPCR and FPSR, and the mode word that follows from them (Arm ARM DDI 0487, D1.4, A1.5, C5.2).
 
+use super::aarch32::pstate::USER;
 use super::state::{Cpu, mode, psr, sctlr};
 use crate::fpstatus::{FLAGS, round};
 use crate::pmu::LC;
@@ -49,6 +50,9 @@ impl Cpu {
     }
     /// PSTATE as SPSR_ELx holds it.
     pub fn pstate(&self) -> u32 {
+        if self.is_aarch32() {
+            return self.pstate_32();
+        }
         self.psr | self.nzcv()
     }
     /// Sets PSTATE but for the condition flags, with what follows: stack pointer and mode word.
@@ -122,7 +126,11 @@ impl Cpu {
         self.fp_round &= 3;
         self.fpcr &= AHP | DN | FZ | FZ16 | VECTOR;
         self.psr &= psr::ALL;
-        if !matches!(self.psr & psr::M, 0b00000 | 0b00100 | 0b00101) {
+        self.aarch32.q &= 1;
+        self.aarch32.ge &= 15;
+        self.aarch32.fp_nzcv = self.aarch32.fp_nzcv.map(|flag| flag & 1);
+        self.aarch32.reserved = Default::default();
+        if !matches!(self.psr & psr::M, 0b00000 | 0b00100 | 0b00101 | USER) {
             self.psr = self.psr & !psr::M | 0b00101;
         }
         self.reserved2 = [0; Cpu::TAIL];
@@ -132,6 +140,10 @@ impl Cpu {
 
     /// Brings the mode word up to date: see [`mode`].
     pub fn update_mode(&mut self) {
+        if self.psr & psr::M == USER {
+            self.mode = self.mode_32();
+            return;
+        }
         let (el, control) = (self.el(), self.sys.sctlr);
         let (endian, stack) = match el {
             0 => (sctlr::E0E, sctlr::SA0),

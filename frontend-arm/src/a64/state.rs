@@ -9,7 +9,7 @@ use emu_ir::{Slot, Ty};
 use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
-/// Bits of [`Cpu::mode`]: all that a translation depends on besides its bytes. Bit 31 is kept for AArch32 state.
+/// Bits of [`Cpu::mode`]: all that a translation depends on besides its bytes.
 pub mod mode {
     /// Exception level: bits 1:0.
     pub const EL: u32 = 3;
@@ -41,6 +41,8 @@ pub mod mode {
     pub const DEVICE: u32 = 1 << 15;
     /// A performance monitor counts what translated code counts.
     pub const COUNT: u32 = 1 << 14;
+    /// AArch32 state: the other bits are those of [`crate::state::mode`] and [`crate::a64::aarch32::mode`].
+    pub const AARCH32: u32 = 1 << 31;
     /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
     /// and a block without such an instruction is the same under all of them.
     pub const FLOATING: u32 = FP | FZ | FZ16 | DN | AHP;
@@ -215,6 +217,20 @@ pub struct Sys {
     pub pmu: Pmu,
 }
 
+/// What AArch32 state has beside what it shares with AArch64 state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
+#[repr(C)]
+pub struct Aarch32 {
+    /// PSTATE.Q, 0 or 1.
+    pub q: u8,
+    /// PSTATE.GE, 0 to 15.
+    pub ge: u8,
+    /// FPSCR.N, Z, C and V, 0 or 1 each.
+    pub fp_nzcv: [u8; 4],
+    /// Zero: no padding.
+    pub reserved: [u8; 10],
+}
+
 /// Bits of [`Cpu::stepped`].
 pub mod stepped {
     /// An instruction.
@@ -272,6 +288,8 @@ pub struct Cpu {
     pub qc: [u64; 2],
     /// SP_EL0 to SP_EL3; that of the stack pointer in use is in `x`.
     pub sp: [u64; 4],
+    /// Of AArch32 state.
+    pub aarch32: Aarch32,
     /// System registers.
     pub sys: Sys,
     /// Zero: no padding.
@@ -361,6 +379,10 @@ pub const PMU_WRITES: Slot = pmu(offset_of!(Pmu, writes));
 /// Branches taken.
 pub const PMU_BRANCHES: Slot = pmu(offset_of!(Pmu, branches));
 
+const fn aarch32(off: usize) -> Slot {
+    Slot::new(offset_of!(Cpu, aarch32) + off, Ty::I8)
+}
+
 /// The low bits of V`n` as a type, all 128 as V128.
 pub const fn v(n: u32, ty: Ty) -> Slot {
     Slot::new(offset_of!(Cpu, q) + 16 * (n as usize & 31), ty)
@@ -371,7 +393,7 @@ pub const fn v_high(n: u32) -> Slot {
 }
 
 /// Names of the slots other than X0 to X30, SP and the vector registers, for listings.
-pub const NAMES: [(Slot, &str); 25] = [
+pub const NAMES: [(Slot, &str); 31] = [
     (PC, "pc"),
     (NZCV[0], "n"),
     (NZCV[1], "z"),
@@ -393,6 +415,12 @@ pub const NAMES: [(Slot, &str); 25] = [
     (PMU_READS, "pmu_reads"),
     (PMU_WRITES, "pmu_writes"),
     (PMU_BRANCHES, "pmu_branches"),
+    (aarch32(offset_of!(Aarch32, q)), "q"),
+    (aarch32(offset_of!(Aarch32, ge)), "ge"),
+    (aarch32(offset_of!(Aarch32, fp_nzcv)), "fp_n"),
+    (aarch32(offset_of!(Aarch32, fp_nzcv) + 1), "fp_z"),
+    (aarch32(offset_of!(Aarch32, fp_nzcv) + 2), "fp_c"),
+    (aarch32(offset_of!(Aarch32, fp_nzcv) + 3), "fp_v"),
     (TPIDR_EL0, "tpidr_el0"),
     (TPIDRRO_EL0, "tpidrro_el0"),
     (TPIDR_EL1, "tpidr_el1"),

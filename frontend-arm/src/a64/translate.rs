@@ -2,7 +2,7 @@
 
 use super::branch;
 use super::decoder;
-use super::fault::{FP_TRAP, class};
+use super::fault::{FP_TRAP, class, exception};
 use super::features::{Feature, Features};
 use super::state::{PSR, STEPPED, mode, psr, stepped};
 use super::tx::Tx;
@@ -41,6 +41,9 @@ pub(super) fn translate_hosted(
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
+    if offset & 3 != 0 {
+        return Err(exception(class::PC_ALIGNMENT, 0));
+    }
     let mut t = Tx::new(b, features, key.mode as u32, offset);
     t.several = around.several;
     for n in 0.. {
@@ -87,14 +90,13 @@ const fn is_load_exclusive(word: u32) -> bool {
     word & 0x3fc0_0000 == 0x0840_0000
 }
 
-/// Software step: PSTATE.SS goes with the instruction, which is known to have been stepped.
-fn step(t: &mut Tx) {
-    let exclusive = is_load_exclusive(t.word);
+/// Software step: PSTATE.SS goes with the instruction, which is known to have been stepped, a load-exclusive or another.
+pub(super) fn step(b: &mut Builder, exclusive: bool) {
     let what = stepped::INSN | if exclusive { stepped::EXCLUSIVE } else { 0 };
-    let (old, kept, what) = (t.b.get(PSR), t.b.i32(!psr::SS), t.b.i32(what));
-    let new = t.b.and(old, kept);
-    t.b.set(PSR, new);
-    t.b.set(STEPPED, what);
+    let (old, kept, what) = (b.get(PSR), b.i32(!psr::SS), b.i32(what));
+    let new = b.and(old, kept);
+    b.set(PSR, new);
+    b.set(STEPPED, what);
 }
 
 /// HLT #0xf000 (Arm, Semihosting for AArch32 and AArch64, 2.0).
@@ -109,7 +111,7 @@ fn insn(t: &mut Tx, at: u32, word: u32, semihosting: bool) {
         t.count_insn();
     }
     if t.mode & mode::STEP != 0 {
-        step(t);
+        step(t.b, is_load_exclusive(word));
     }
     let first = t.b.len();
     match row {

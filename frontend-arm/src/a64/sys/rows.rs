@@ -1,5 +1,6 @@
 //! The registers and system instructions: one row each, by op0 and CRn (Arm ARM DDI 0487, C5.3 to C5.5, D19).
 
+use super::super::aarch32::MODEL as AARCH32;
 use super::super::features::{Feature, Features};
 use super::super::id::Id;
 use super::super::model::Model;
@@ -156,7 +157,24 @@ pub(super) const ROWS: &[Reg] = &[
     reg("MIDR_EL1", (3, 0, 0, 0, 0), RO, model(|m| m.midr.into())),
     reg("MPIDR_EL1", (3, 0, 0, 0, 5), RO, read(mpidr)),
     reg("REVIDR_EL1", (3, 0, 0, 0, 6), RO, model(|m| m.revidr.into())),
-    reg("ID (AArch32)", (3, 0, 0, 1, 0), RO, NOTHING).to(3, 7),
+    reg("ID_PFR0_EL1", (3, 0, 0, 1, 0), RO, Act::Const(AARCH32.id_pfr[0] as u64)),
+    reg("ID_PFR1_EL1", (3, 0, 0, 1, 1), RO, Act::Const(AARCH32.id_pfr[1] as u64)),
+    reg("ID_DFR0_EL1", (3, 0, 0, 1, 2), RO, Act::Const(AARCH32.id_dfr0 as u64)),
+    reg("ID_AFR0_EL1", (3, 0, 0, 1, 3), RO, Act::Const(AARCH32.id_afr0 as u64)),
+    reg("ID_MMFR0_EL1", (3, 0, 0, 1, 4), RO, Act::Const(AARCH32.id_mmfr[0] as u64)),
+    reg("ID_MMFR1_EL1", (3, 0, 0, 1, 5), RO, Act::Const(AARCH32.id_mmfr[1] as u64)),
+    reg("ID_MMFR2_EL1", (3, 0, 0, 1, 6), RO, Act::Const(AARCH32.id_mmfr[2] as u64)),
+    reg("ID_MMFR3_EL1", (3, 0, 0, 1, 7), RO, Act::Const(AARCH32.id_mmfr[3] as u64)),
+    reg("ID_ISAR0_EL1", (3, 0, 0, 2, 0), RO, Act::Const(AARCH32.id_isar[0] as u64)),
+    reg("ID_ISAR1_EL1", (3, 0, 0, 2, 1), RO, Act::Const(AARCH32.id_isar[1] as u64)),
+    reg("ID_ISAR2_EL1", (3, 0, 0, 2, 2), RO, Act::Const(AARCH32.id_isar[2] as u64)),
+    reg("ID_ISAR3_EL1", (3, 0, 0, 2, 3), RO, Act::Const(AARCH32.id_isar[3] as u64)),
+    reg("ID_ISAR4_EL1", (3, 0, 0, 2, 4), RO, Act::Const(AARCH32.id_isar[4] as u64)),
+    reg("ID_ISAR5_EL1", (3, 0, 0, 2, 5), RO, Act::Const(AARCH32.id_isar[5] as u64)),
+    reg("ID_MMFR4_EL1, ID_ISAR6_EL1", (3, 0, 0, 2, 6), RO, NOTHING).to(2, 7),
+    reg("MVFR0_EL1", (3, 0, 0, 3, 0), RO, Act::Const(AARCH32.mvfr0 as u64)),
+    reg("MVFR1_EL1", (3, 0, 0, 3, 1), RO, Act::Const(AARCH32.mvfr1 as u64)),
+    reg("MVFR2_EL1 (and reserved)", (3, 0, 0, 3, 2), RO, NOTHING).to(3, 7),
     reg("ID_AA64PFR0_EL1", (3, 0, 0, 4, 0), RO, Act::Id(Id::Pfr0)),
     reg("ID_AA64PFR1_EL1", (3, 0, 0, 4, 1), RO, Act::Id(Id::Pfr1)),
     reg("ID (reserved)", (3, 0, 0, 4, 2), RO, NOTHING).to(4, 7),

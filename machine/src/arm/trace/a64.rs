@@ -1,7 +1,9 @@
 //! A64.
 
-use emu_frontend_arm::a64::state::Sys;
+use emu_frontend_arm::Arm;
+use emu_frontend_arm::a64::state::{Sys, mode::AARCH32};
 use emu_frontend_arm::a64::{A64, Cpu, names};
+use emu_frontend_arm::names::instruction_set;
 use emu_ir::{Context, Fault};
 
 use super::{Note, Traced};
@@ -16,11 +18,17 @@ impl Traced for A64 {
     type System = Sys;
     const DIGITS: usize = 16;
 
-    fn meaning(_: u32) -> u32 {
-        0
+    fn meaning(word: u32) -> u32 {
+        match word & AARCH32 {
+            0 => 0,
+            aarch32 => aarch32 | Arm::meaning(word),
+        }
     }
 
-    fn text(code: &[u8], pc: u64, _: u32) -> (String, String) {
+    fn text(code: &[u8], pc: u64, word: u32) -> (String, String) {
+        if word & AARCH32 != 0 {
+            return Arm::text(code, pc, word);
+        }
         let line = DISASSEMBLER.with(|d| d.lines(code, pc).into_iter().next());
         (number(code, false), line.map_or_else(|| "?".into(), |line| line.text))
     }
@@ -30,7 +38,10 @@ impl Traced for A64 {
     }
 
     fn mode(cpu: &Cpu) -> String {
-        names::level(cpu.psr).to_owned()
+        match cpu.is_aarch32() {
+            true => format!("usr/{}", instruction_set(cpu.mode)),
+            false => names::level(cpu.psr).to_owned(),
+        }
     }
 
     fn system(cpu: &Cpu) -> Sys {

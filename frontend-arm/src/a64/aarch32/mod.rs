@@ -1,0 +1,29 @@
+//! AArch32 state at EL0: 32-bit programs under a 64-bit kernel (Arm ARM DDI 0487, D1.20, G1).
+//!
+//! AArch64's registers hold AArch32's: R0 to R14 are the low halves of X0 to X14, D0 to D31 are V0 to V15, the pc, flags,
+//! exclusive monitor and floating-point status are the same; [`Aarch32`](super::state::Aarch32) has the rest. The code of such
+//! programs comes from [`crate::translate`], as for an ARMv7 CPU in User mode, and its slots are renamed ([`code`]). Bit 31 of
+//! the mode word says AArch32; the others are then those of [`crate::state::mode`], and the two here. Helpers see a
+//! [`crate::Cpu`] made for the call ([`calls`]).
+
+pub mod calls;
+pub mod code;
+pub mod pstate;
+
+use super::state::mode::AARCH32;
+use crate::model::{MODELS, Model};
+
+/// Bits of the mode word in AArch32 state beside [`AARCH32`] and those of [`crate::state::mode`].
+pub mod mode {
+    /// PSTATE.IL: every instruction is an Illegal Execution state exception.
+    pub const IL: u32 = 1 << 29;
+    /// Software step is on: an instruction makes PSTATE.SS 0.
+    pub const STEP: u32 = 1 << 30;
+}
+
+/// The bits that blocks of AArch32 leave as they are.
+pub(super) const UPPER: u32 = AARCH32 | mode::IL | mode::STEP;
+
+/// What such programs find: ARMv7-A with LPAE, VFPv4 and Advanced SIMD.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+pub const MODEL: &Model = &MODELS[0];
