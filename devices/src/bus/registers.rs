@@ -4,7 +4,8 @@
 //! or 64 where the row says so. Accesses that are smaller go to the register they lie in: reads return its lanes, writes
 //! carry the value in its lanes and [`At::mask`] says which those are (a register that cares about single bytes looks at
 //! it; most take the value as it is, as an APB peripheral does, which has no byte strobes). An access of 64 bits to
-//! registers of 32 is two, the lower first.
+//! registers of 32 is two, the lower first. A device that has the same registers several times over, at one distance from
+//! each other, has them in its table once ([`Frames`]).
 
 use super::device::{Access, Device};
 use super::misuse::{self, Misuse};
@@ -100,6 +101,8 @@ pub struct At {
     pub cpu: usize,
     /// Which of an array of registers, from 0.
     pub n: usize,
+    /// Which of the device's [`Frames`], from 0.
+    pub frame: usize,
     /// The bits of the register that the access covers.
     pub mask: u64,
 }
@@ -116,6 +119,28 @@ impl At {
     }
 }
 
+/// Registers that a device has several times over: those from `first` on, `size` bytes apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Frames {
+    /// Where the first of them starts: behind all other registers.
+    pub first: u64,
+    /// Bytes from one to the next.
+    pub size: u64,
+}
+
+impl Frames {
+    /// Which of them an offset is in, and where it is in the first one.
+    fn locate(self, offset: u64) -> (usize, u64) {
+        match offset.checked_sub(self.first) {
+            Some(from_first) => {
+                let frame = from_first / self.size;
+                (frame as usize, offset - frame * self.size)
+            }
+            None => (0, offset),
+        }
+    }
+}
+
 /// A device that is a bank of registers plus plain state. Implementing it makes a [`Device`].
 pub trait Registers: Send {
     /// Model name.
@@ -126,6 +151,8 @@ pub trait Registers: Send {
     const OLDER: &'static [(u32, Convert)] = &[];
     /// The register map.
     type Reg: RegMap;
+    /// Which part of it is there more than once.
+    const FRAMES: Option<Frames> = None;
     /// Everything a snapshot holds; its default is the state after cold reset.
     type State: Serialize + DeserializeOwned + Default;
 
@@ -177,12 +204,14 @@ fn locate<T: Registers>(access: Access) -> Result<Located<T::Reg>, Option<Misuse
         1 | 2 | 4 | 8 if offset.is_multiple_of(size.into()) => u64::MAX >> (64 - 8 * u32::from(size)),
         _ => return Err(Some(Misuse::BadSize)),
     };
+    let (frame, offset) = T::FRAMES.map_or((0, offset), |frames| frames.locate(offset));
     let entry = T::Reg::find(offset).ok_or(None)?;
     let (from_row, width) = (offset.saturating_sub(entry.offset), u64::from(entry.size));
     let shift = 8 * (from_row % width) as u32;
     let at = At {
         cpu,
         n: (from_row / width) as usize,
+        frame,
         mask: bits << shift,
     };
     Ok(Located { entry, at, shift })
@@ -191,7 +220,8 @@ fn locate<T: Registers>(access: Access) -> Result<Located<T::Reg>, Option<Misuse
 /// The two halves of an access of 64 bits, where that is not to one register.
 fn halves<T: Registers>(access: Access) -> Option<[Access; 2]> {
     let Access { offset, size, .. } = access;
-    if size != 8 || offset.is_multiple_of(8) && T::Reg::find(offset).is_some_and(|entry| entry.size == 8) {
+    let (_, in_first) = T::FRAMES.map_or((0, offset), |frames| frames.locate(offset));
+    if size != 8 || offset.is_multiple_of(8) && T::Reg::find(in_first).is_some_and(|entry| entry.size == 8) {
         return None;
     }
     let half = |offset| Access {
@@ -344,6 +374,10 @@ mod tests {
             0x24 CLEAR   Wo
             /// Of 64 bits
             0x28 LONG[2]: u64 Rw
+            /// In every frame
+            0x40 EACH Rw
+            /// In every frame, of 64 bits
+            0x48 WIDE: u64 Ro
         }
     }
     use map::Reg;
@@ -353,6 +387,7 @@ mod tests {
         data: u32,
         words: [u32; 2],
         long: [u64; 2],
+        each: [u32; 3],
     }
 
     #[derive(Default)]
@@ -361,6 +396,10 @@ mod tests {
     impl Registers for Chip {
         const MODEL: &'static str = "test-chip";
         type Reg = Reg;
+        const FRAMES: Option<Frames> = Some(Frames {
+            first: 0x40,
+            size: 0x20,
+        });
         type State = State;
         fn state(&mut self) -> &mut State {
             &mut self.0
@@ -378,6 +417,8 @@ mod tests {
                 Reg::WORD => self.0.words[at.n].into(),
                 Reg::ID => 0x0403_0201,
                 Reg::LONG => self.0.long[at.n],
+                Reg::EACH => self.0.each.get(at.frame).copied().unwrap_or(0).into(),
+                Reg::WIDE => (at.frame as u64) << 32 | 1,
                 Reg::CLEAR => 0,
             }
         }
@@ -387,7 +428,8 @@ mod tests {
                 Reg::WORD => self.0.words[at.n] = at.merge_u32(self.0.words[at.n], value as u32),
                 Reg::CLEAR => self.0.data &= !value as u32,
                 Reg::LONG => self.0.long[at.n] = at.merge(self.0.long[at.n], value),
-                Reg::ID => {}
+                Reg::EACH => self.0.each[at.frame] = value as u32,
+                Reg::ID | Reg::WIDE => {}
             }
         }
         fn update(&mut self) {}
@@ -434,6 +476,25 @@ mod tests {
         assert_eq!(chip.read(Access::new(0x30, 8)), 0x5555_6666_3333_7744);
         assert_eq!(chip.read(Access::new(0x36, 2)), 0x5555);
         assert_eq!(chip.read(Access::new(0x2c, 8)), 0x3333_7744_0000_0000);
+    }
+
+    #[test]
+    fn frames_are_the_same_registers_again() {
+        let mut chip = Chip::default();
+
+        chip.write(Access::new(0x40, 4), 5);
+        chip.write(Access::new(0x80, 4), 7);
+
+        assert_eq!(chip.0.each, [5, 0, 7]);
+        assert_eq!(chip.read(Access::new(0x80, 4)), 7);
+        assert_eq!(chip.read(Access::new(0x68, 8)), 1 << 32 | 1);
+        assert_eq!(chip.read(Access::new(0x8c, 4)), 2);
+        assert_eq!(chip.read(Access::new(0x60 + 0x10, 4)), 0);
+        assert_eq!(
+            chip.read(Access::new(0x20, 4)),
+            0x0403_0201,
+            "before them all is as it was"
+        );
     }
 
     #[test]
