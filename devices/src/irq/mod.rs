@@ -1,3 +1,6 @@
 //! Interrupt controllers.
 
+mod fields;
 pub mod gicv2;
+pub mod gicv2m;
+pub mod gicv3;

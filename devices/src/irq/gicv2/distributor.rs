@@ -1,7 +1,8 @@
 //! The distributor's registers: IHI 0048B, section 4.3.
 
 use super::{GicV2, INTERRUPTS, Reg, Row, SGIS};
-use crate::bus::{At, Bank, Registers, misuse};
+use crate::bus::{At, Registers, misuse};
+use crate::irq::fields::{bytes, edges, set_bytes, set_edges};
 
 /// GICD_CTLR: both groups can be forwarded.
 const CTLR_ALL: u32 = 3;
@@ -22,7 +23,7 @@ impl GicV2 {
             Reg::GICD_ISACTIVER | Reg::GICD_ICACTIVER => self.row(cpu, n).map_or(0, |row| row.active),
             Reg::GICD_IPRIORITYR => self.row(cpu, n / 8).map_or(0, |row| bytes(&row.priority, n)),
             Reg::GICD_ITARGETSR => self.targets(cpu, n),
-            Reg::GICD_ICFGR => self.row(cpu, n / 2).map_or(0, |row| spread(row.edge >> (n % 2 * 16))),
+            Reg::GICD_ICFGR => self.row(cpu, n / 2).map_or(0, |row| edges(row.edge, n)),
             Reg::GICD_CPENDSGIR | Reg::GICD_SPENDSGIR => bytes(&self.state.sgi[cpu], n),
             Reg::GICD_ID => ID.get(n).copied().unwrap_or(0).into(),
             // GICD_NSACR; the CPU interface's registers do not come here.
@@ -49,11 +50,7 @@ impl GicV2 {
                 let there = 0x0101_0101 * ((1u32 << self.cpus) - 1);
                 self.change(cpu, n / 8, |row| set_bytes(&mut row.targets, at, value & there));
             }
-            Reg::GICD_ICFGR if n >= 1 => self.change(cpu, n / 2, |row| {
-                let shift = n % 2 * 16;
-                let edges = gather(at.merge_u32(spread(row.edge >> shift), value));
-                row.edge = row.edge & !(0xffff << shift) | edges << shift;
-            }),
+            Reg::GICD_ICFGR if n >= 1 => self.change(cpu, n / 2, |row| set_edges(&mut row.edge, at, value)),
             Reg::GICD_SGIR => self.send_sgi(cpu, value),
             Reg::GICD_CPENDSGIR => self.set_pending_sgis(cpu, n, |old, bits| old & !bits, value),
             Reg::GICD_SPENDSGIR => self.set_pending_sgis(cpu, n, |old, bits| old | bits, value),
@@ -111,27 +108,4 @@ impl GicV2 {
     pub(super) fn place(id: u32) -> Option<(usize, u32)> {
         (id < INTERRUPTS as u32).then_some((id as usize / 32, 1 << (id % 32)))
     }
-}
-
-/// Four bytes of a row, the `n`th register of an array of bytes.
-fn bytes<const N: usize>(row: &Bank<u8, N>, n: usize) -> u32 {
-    u32::from_le_bytes([0, 1, 2, 3].map(|byte| row[4 * n + byte]))
-}
-
-/// Writes the bytes that `at` covers.
-fn set_bytes(row: &mut Bank<u8, 32>, at: At, value: u32) {
-    let merged = at.merge_u32(bytes(row, at.n), value);
-    for (byte, value) in merged.to_le_bytes().into_iter().enumerate() {
-        row[4 * at.n + byte] = value;
-    }
-}
-
-/// GICD_ICFGR: bit n goes to the upper of the nth two bits.
-fn spread(edges: u32) -> u32 {
-    (0..16).fold(0, |value, n| value | (edges >> n & 1) << (2 * n + 1))
-}
-
-/// The inverse of [`spread`].
-fn gather(value: u32) -> u32 {
-    (0..16).fold(0, |edges, n| edges | (value >> (2 * n + 1) & 1) << n)
 }
