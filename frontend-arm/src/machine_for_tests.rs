@@ -2,7 +2,7 @@
 
 use crate::a64::{self, A64};
 use crate::model::MODELS;
-use crate::platform::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
+use crate::platform::{Arm, Conduit, FirmwareResult, GicInterface, Icc, Platform, Timer, TimerOutput};
 use emu_ir::{Bus, Env, Flush, RamPage, Stop};
 use std::sync::{Arc, Mutex};
 
@@ -97,9 +97,21 @@ pub struct World {
     pub answer: Option<FirmwareResult>,
     pub pending: u32,
     pub uncounted: Vec<u32>,
+    /// Where the board has a GICv3: what was written to its CPU interface. Reads are numbered by how many writes there were.
+    pub gic: Option<Vec<(Icc, u64)>>,
 }
 
 struct Board(Arc<Mutex<World>>);
+
+impl GicInterface for Board {
+    fn read(&self, reg: Icc) -> u64 {
+        let world = self.0.lock().unwrap();
+        reg as u64 + 100 * world.gic.as_ref().unwrap().len() as u64
+    }
+    fn write(&self, reg: Icc, value: u64) {
+        self.0.lock().unwrap().gic.as_mut().unwrap().push((reg, value));
+    }
+}
 
 impl Platform for Board {
     fn now_ns(&self) -> u64 {
@@ -115,6 +127,14 @@ impl Platform for Board {
         let mut world = self.0.lock().unwrap();
         world.calls.push((conduit, args, wide));
         world.answer.unwrap_or(FirmwareResult::Undefined)
+    }
+    fn gic(&self) -> Option<&dyn GicInterface> {
+        self.0
+            .lock()
+            .unwrap()
+            .gic
+            .is_some()
+            .then_some(self as &dyn GicInterface)
     }
     fn cpu_index(&self) -> u32 {
         1

@@ -8,12 +8,22 @@ pub const IRQ: u32 = 1 << 0;
 /// Pending line of [`emu_ir::Guest::interrupt`]: FIQ.
 pub const FIQ: u32 = 1 << 1;
 
-/// CPUs in a cluster.
-const CLUSTER: u32 = 8;
+/// CPUs in a cluster: as many as one message between CPUs of a GICv3 lists.
+const CLUSTER: u32 = 16;
 
 /// MPIDR's affinity levels 0 and 1 of the CPU with this number.
 pub const fn affinity(index: u32) -> u32 {
     (index % CLUSTER) | ((index / CLUSTER) & 0xff) << 8
+}
+
+/// The number of the CPU with these affinities (levels 0 to 3 as MPIDR_EL1 has them), were there enough CPUs.
+pub const fn numbered(affinity: u64) -> Option<u32> {
+    let (level0, level1) = (affinity & 0xff, affinity >> 8);
+    if level0 < CLUSTER as u64 && level1 <= 0xff {
+        Some((level1 as u32) * CLUSTER + level0 as u32)
+    } else {
+        None
+    }
 }
 
 /// A source of interrupts inside the CPU, as seen without Security and Virtualization extensions.
@@ -69,6 +79,40 @@ pub enum SemihostingResult {
     Stop(Stop),
 }
 
+/// A register of a GICv3's CPU interface, which is a system register of the CPU: both states have the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the manual's names")]
+pub enum Icc {
+    Pmr,
+    Iar0,
+    Iar1,
+    Eoir0,
+    Eoir1,
+    Hppir0,
+    Hppir1,
+    Bpr0,
+    Bpr1,
+    Ap0r,
+    Ap1r,
+    Dir,
+    Rpr,
+    Sgi0r,
+    Sgi1r,
+    Asgi1r,
+    Ctlr,
+    Sre,
+    Igrpen0,
+    Igrpen1,
+}
+
+/// A CPU's interface of a GICv3.
+pub trait GicInterface {
+    /// A read, with all that follows from it.
+    fn read(&self, reg: Icc) -> u64;
+    /// A write. The interrupt lines may then be others.
+    fn write(&self, reg: Icc, value: u64);
+}
+
 /// What the CPU asks of the machine.
 pub trait Platform: Send {
     /// The virtual time in nanoseconds: what the generic timers and the cycle counter count by.
@@ -77,6 +121,10 @@ pub trait Platform: Send {
     fn timer(&mut self, which: Timer, output: TimerOutput);
     /// The interrupt lines that are now asserted: [`IRQ`], [`FIQ`].
     fn pending(&self) -> u32;
+    /// The CPU's interface of the interrupt controller, where that is a GICv3: without one its registers are Undefined.
+    fn gic(&self) -> Option<&dyn GicInterface> {
+        None
+    }
     /// HVC or SMC with the first four registers; `wide` from AArch64 state.
     fn firmware_call(&mut self, conduit: Conduit, args: [u64; 4], wide: bool) -> FirmwareResult;
     /// A semihosting call (Arm, Semihosting for AArch32 and AArch64): its operation and its parameter, `wide` from AArch64
@@ -90,7 +138,7 @@ pub trait Platform: Send {
     ) -> SemihostingResult {
         SemihostingResult::Return(u64::MAX)
     }
-    /// Which CPU of the machine this is: MPIDR's affinity level 0, with four (or more) CPUs in a cluster.
+    /// Which CPU of the machine this is: MPIDR's affinities follow ([`affinity`]).
     fn cpu_index(&self) -> u32;
     /// How many CPUs the cluster has: 1 to 4 in L2CTLR.
     fn cpu_count(&self) -> u32;
@@ -139,6 +187,22 @@ impl Arm {
             model,
             platform: Box::new(NoPlatform),
             semihosting: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn affinities_number_the_cpus() {
+        for cpu in [0, 1, 7, 8, 15, 16, 122, 4095] {
+            assert_eq!(numbered(affinity(cpu).into()), Some(cpu));
+        }
+        assert_eq!([affinity(15), affinity(16), affinity(122)], [15, 0x100, 0x70a]);
+        for none in [16, 0x1_0000, 1 << 31, 1 << 32, u64::MAX] {
+            assert_eq!(numbered(none), None, "{none:#x}");
         }
     }
 }

@@ -26,6 +26,7 @@ const FIELDS: &[(Id, u32, u64, Feature)] = &[
     (Id::Pfr0, 4, 1, Feature::Base), // EL1: AArch64 only
     (Id::Pfr0, 16, 1, Feature::Fp16), // FP
     (Id::Pfr0, 20, 1, Feature::Fp16), // AdvSIMD
+    (Id::Pfr0, 24, 1, Feature::Gic),
     (Id::Pfr0, 48, 1, Feature::Dit),
     (Id::Pfr0, 56, 1, Feature::Csv2),
     (Id::Pfr0, 60, 1, Feature::Csv3),

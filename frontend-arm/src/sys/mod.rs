@@ -14,7 +14,7 @@ pub mod timer;
 
 use crate::cp15::{Cp15, sctlr};
 use crate::fault::UNDEFINED;
-use crate::platform::Arm;
+use crate::platform::{Arm, Icc};
 use crate::pmu;
 use crate::state::Cpu;
 use bytemuck::Zeroable;
@@ -82,6 +82,7 @@ fn gate(io: &Io, row: &Reg, write: bool) -> Result<(), Fault> {
         Gate::Pmu => !user || io.cpu.cp15.pmu.userenr & 1 != 0,
         Gate::Barrier => io.cpu.cp15.sctlr & sctlr::CP15BEN != 0,
         Gate::ThumbEe => !user || io.cpu.cp15.teecr & 1 == 0,
+        Gate::Gic => io.arm.platform.gic().is_some(),
         Gate::DebugUser => !user || io.cpu.cp15.dbgdscr & table::UDCCDIS == 0,
     };
     if allowed && open { Ok(()) } else { Err(UNDEFINED) }
@@ -165,6 +166,7 @@ fn get(io: &mut Io, row: &Reg) -> u64 {
         Act::Model(f) => f(io.arm.model).into(),
         Act::Word { field, .. } => (*field(&mut io.cpu.cp15)).into(),
         Act::Long { field, .. } => *field(&mut io.cpu.cp15),
+        Act::Icc(reg) => io.arm.platform.gic().map_or(0, |gic| gic.read(reg)),
         Act::Fn { get, .. } => get(io),
     }
 }
@@ -194,11 +196,16 @@ fn put(io: &mut Io, row: &Reg, value: u64) {
                 settle(io, after);
             }
         }
+        Act::Icc(reg) => {
+            if let Some(gic) = io.arm.platform.gic() {
+                gic.write(reg, value);
+            }
+        }
         Act::Fn { put, .. } => put(io, value),
     }
 }
 
-/// The registers that a debugger shows: those that hold something, each once.
+/// The registers that a debugger shows: those that hold something, each once. A look acknowledges no interrupt.
 pub(crate) fn shown() -> impl Iterator<Item = &'static Reg> {
     let has_wide = |name| rows::ROWS.iter().any(|r| r.at.wide && r.name == name);
     rows::ROWS.iter().filter(move |r| {
@@ -207,7 +214,8 @@ pub(crate) fn shown() -> impl Iterator<Item = &'static Reg> {
             .name
             .bytes()
             .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_');
-        let holds = r.kernel & table::R != 0 && !matches!(r.act, Act::Const(_));
+        let changes = matches!(r.act, Act::Icc(Icc::Iar0 | Icc::Iar1));
+        let holds = r.kernel & table::R != 0 && !matches!(r.act, Act::Const(_)) && !changes;
         single && plain && holds && (r.at.wide || !has_wide(r.name))
     })
 }

@@ -6,7 +6,7 @@ use super::timer::{physical, virt};
 use super::{maintenance, monitors, timer};
 use crate::cp15::{Cp15, sctlr};
 use crate::model::Model;
-use crate::platform::{FIQ, IRQ, affinity};
+use crate::platform::{FIQ, IRQ, Icc, affinity};
 use crate::pmu::Source;
 use crate::state::psr;
 
@@ -176,7 +176,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("REVIDR", (15, 0, 0, 0, 6), RO, model(|m| m.revidr)),
     reg("MIDR (alias)", (15, 0, 0, 0, 7), RO, model(|m| m.midr)),
     reg("ID_PFR0", (15, 0, 0, 1, 0), RO, model(|m| m.id_pfr[0])),
-    reg("ID_PFR1", (15, 0, 0, 1, 1), RO, model(|m| m.id_pfr[1])),
+    reg("ID_PFR1", (15, 0, 0, 1, 1), RO, read(id_pfr1)),
     reg("ID_DFR0", (15, 0, 0, 1, 2), RO, model(|m| m.id_dfr0)),
     reg("ID_AFR0", (15, 0, 0, 1, 3), RO, model(|m| m.id_afr0)),
     reg("ID_MMFR0", (15, 0, 0, 1, 4), RO, model(|m| m.id_mmfr[0])),
@@ -266,6 +266,27 @@ pub(super) const ROWS: &[Reg] = &[
     // ---- c12: exceptions
     reg("VBAR", (15, 12, 0, 0, 0), RW, events(|c| &mut c.vbar, !0x1f)),
     reg("ISR", (15, 12, 0, 1, 0), RO, read(isr)),
+    // ---- the interrupt controller's CPU interface (IHI 0069, 12.6)
+    reg("ICC_PMR", (15, 4, 0, 6, 0), RW, Act::Icc(Icc::Pmr)).when(Gate::Gic),
+    reg("ICC_IAR0", (15, 12, 0, 8, 0), RO, Act::Icc(Icc::Iar0)).when(Gate::Gic),
+    reg("ICC_EOIR0", (15, 12, 0, 8, 1), WO, Act::Icc(Icc::Eoir0)).when(Gate::Gic),
+    reg("ICC_HPPIR0", (15, 12, 0, 8, 2), RO, Act::Icc(Icc::Hppir0)).when(Gate::Gic),
+    reg("ICC_BPR0", (15, 12, 0, 8, 3), RW, Act::Icc(Icc::Bpr0)).when(Gate::Gic),
+    reg("ICC_AP0R0", (15, 12, 0, 8, 4), RW, Act::Icc(Icc::Ap0r)).when(Gate::Gic),
+    reg("ICC_AP1R0", (15, 12, 0, 9, 0), RW, Act::Icc(Icc::Ap1r)).when(Gate::Gic),
+    reg("ICC_DIR", (15, 12, 0, 11, 1), WO, Act::Icc(Icc::Dir)).when(Gate::Gic),
+    reg("ICC_RPR", (15, 12, 0, 11, 3), RO, Act::Icc(Icc::Rpr)).when(Gate::Gic),
+    reg("ICC_IAR1", (15, 12, 0, 12, 0), RO, Act::Icc(Icc::Iar1)).when(Gate::Gic),
+    reg("ICC_EOIR1", (15, 12, 0, 12, 1), WO, Act::Icc(Icc::Eoir1)).when(Gate::Gic),
+    reg("ICC_HPPIR1", (15, 12, 0, 12, 2), RO, Act::Icc(Icc::Hppir1)).when(Gate::Gic),
+    reg("ICC_BPR1", (15, 12, 0, 12, 3), RW, Act::Icc(Icc::Bpr1)).when(Gate::Gic),
+    reg("ICC_CTLR", (15, 12, 0, 12, 4), RW, Act::Icc(Icc::Ctlr)).when(Gate::Gic),
+    reg("ICC_SRE", (15, 12, 0, 12, 5), RW, Act::Icc(Icc::Sre)).when(Gate::Gic),
+    reg("ICC_IGRPEN0", (15, 12, 0, 12, 6), RW, Act::Icc(Icc::Igrpen0)).when(Gate::Gic),
+    reg("ICC_IGRPEN1", (15, 12, 0, 12, 7), RW, Act::Icc(Icc::Igrpen1)).when(Gate::Gic),
+    wide("ICC_SGI1R", (15, 0, 12), WO, Act::Icc(Icc::Sgi1r)).when(Gate::Gic),
+    wide("ICC_ASGI1R", (15, 1, 12), WO, Act::Icc(Icc::Asgi1r)).when(Gate::Gic),
+    wide("ICC_SGI0R", (15, 2, 12), WO, Act::Icc(Icc::Sgi0r)).when(Gate::Gic),
     // ---- c13: process, context and thread
     reg("FCSEIDR", (15, 13, 0, 0, 0), RW, NOTHING),
     reg("CONTEXTIDR", (15, 13, 0, 0, 1), RW, context(|c| &mut c.contextidr, ALL, 0)).counted(Source::ContextIds),
@@ -333,6 +354,12 @@ const OS_LOCK_KEY: u32 = 0xc5ac_ce55;
 /// Multiprocessing Extensions, and the affinities.
 fn mpidr(io: &mut Io) -> u64 {
     ((1 << 31) | affinity(io.arm.platform.cpu_index())).into()
+}
+
+/// What the model has, and in the highest bits that there is a GICv3's CPU interface.
+fn id_pfr1(io: &mut Io) -> u64 {
+    let [_, of_model] = io.arm.model.id_pfr;
+    u64::from(of_model) | u64::from(io.arm.platform.gic().is_some()) << 28
 }
 
 /// The cache that CSSELR selects: level 1 data, level 1 instruction, level 2.

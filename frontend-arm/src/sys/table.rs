@@ -2,7 +2,7 @@
 
 use crate::cp15::Cp15;
 use crate::model::Model;
-use crate::platform::Arm;
+use crate::platform::{Arm, Icc};
 use crate::pmu::Source;
 use crate::state::Cpu;
 use emu_ir::{Env, Fault};
@@ -52,6 +52,8 @@ pub enum Gate {
     ThumbEe,
     /// DBGDSCR.UDCCdis clear for User mode.
     DebugUser,
+    /// The interrupt controller is a GICv3.
+    Gic,
 }
 
 /// What follows from a register's change.
@@ -94,6 +96,8 @@ pub enum Act {
         /// What a change brings about.
         after: After,
     },
+    /// A register of the interrupt controller's CPU interface.
+    Icc(Icc),
     /// Anything else.
     Fn {
         /// A read.

@@ -612,3 +612,71 @@ fn random_accesses_never_panic_and_leave_a_state_that_can_be() {
         bench.world.lock().unwrap().timers.clear();
     }
 }
+
+mod gic {
+    use super::*;
+    use crate::platform::Icc;
+
+    const IAR1: (u32, u32, u32, u32, u32) = (15, 12, 0, 12, 0);
+    const PMR: (u32, u32, u32, u32, u32) = (15, 4, 0, 6, 0);
+    const ID_PFR1: (u32, u32, u32, u32, u32) = (15, 0, 0, 1, 1);
+
+    fn bench() -> Bench {
+        let bench = Bench::new();
+        bench.world.lock().unwrap().gic = Some(Vec::new());
+        bench
+    }
+
+    fn send(bench: &mut Bench, opc1: u32, value: u64) -> Result<(), Fault> {
+        write64(
+            &mut bench.arm,
+            &mut bench.cpu,
+            &mut bench.engine,
+            word64(true, (15, opc1, 12)),
+            value,
+        )
+    }
+
+    #[test]
+    fn the_cpu_interface_is_the_boards() {
+        let mut bench = bench();
+
+        assert_eq!(bench.read(IAR1), Ok(Icc::Iar1 as u32));
+        bench.write(PMR, 0xf0).unwrap();
+        for opc1 in 0..3 {
+            send(&mut bench, opc1, 1 << 40).unwrap();
+        }
+
+        let sent = [Icc::Sgi1r, Icc::Asgi1r, Icc::Sgi0r].map(|reg| (reg, 1 << 40));
+        let written = bench.world.lock().unwrap().gic.clone().unwrap();
+        assert_eq!((written[0], &written[1..]), ((Icc::Pmr, 0xf0), &sent[..]));
+        assert_eq!(bench.read(ID_PFR1).unwrap() >> 28, 1);
+        let received = read64(
+            &mut bench.arm,
+            &mut bench.cpu,
+            &mut bench.engine,
+            word64(false, (15, 0, 12)),
+        );
+        assert_eq!(received, Err(UNDEFINED));
+        bench.cpu.switch_mode(psr::USR);
+        assert_eq!(bench.read(IAR1), Err(UNDEFINED));
+    }
+
+    #[test]
+    fn without_a_gicv3_they_are_undefined() {
+        let mut bench = Bench::new();
+
+        assert_eq!(
+            (bench.read(IAR1), bench.write(PMR, 0)),
+            (Err(UNDEFINED), Err(UNDEFINED))
+        );
+        assert_eq!(send(&mut bench, 0, 0), Err(UNDEFINED));
+        assert_eq!(bench.read(ID_PFR1).unwrap() >> 28, 0);
+    }
+
+    #[test]
+    fn a_debugger_acknowledges_nothing() {
+        assert!(shown().any(|row| row.name == "ICC_PMR"));
+        assert!(!shown().any(|row| row.name.starts_with("ICC_IAR")));
+    }
+}

@@ -20,6 +20,7 @@ use super::features::{Feature, Features};
 use super::id;
 use super::model::A64;
 use super::state::{Cpu, psr, sctlr};
+use crate::platform::Icc;
 use crate::pmu;
 use emu_ir::{Env, Fault, Slot};
 use table::{Act, After, Gate, Io, Reg};
@@ -139,6 +140,7 @@ fn get(io: &mut Io, row: &Reg) -> u64 {
         Act::Model(f) => f(&io.guest.model),
         Act::Id(id) => id::value(id, &io.guest.model),
         Act::Field { slot, .. } => *io.cpu.long(slot),
+        Act::Icc(reg) => io.guest.platform.gic().map_or(0, |gic| gic.read(reg)),
         Act::Fn { get, .. } => get(io),
     }
 }
@@ -157,6 +159,11 @@ fn put(io: &mut Io, row: &Reg, value: u64) {
             *long = new;
             if changed {
                 settle(io, after);
+            }
+        }
+        Act::Icc(reg) => {
+            if let Some(gic) = io.guest.platform.gic() {
+                gic.write(reg, value);
             }
         }
         Act::Fn { put, .. } => put(io, value),
@@ -194,11 +201,12 @@ pub(super) fn slot(features: Features, el: u32, word: u32, write: bool) -> Optio
     }
 }
 
-/// The registers that a debugger shows: those that hold something, each once.
+/// The registers that a debugger shows: those that hold something, each once. A look acknowledges no interrupt.
 pub(super) fn shown() -> impl Iterator<Item = &'static Reg> {
     rows::ROWS.iter().filter(|r| {
         let single = r.at.crm.0 == r.at.crm.1 && r.at.op2.0 == r.at.op2.1;
-        let holds = r.kernel & table::R != 0 && !matches!(r.act, Act::Const(_));
+        let changes = matches!(r.act, Act::Icc(Icc::Iar0 | Icc::Iar1));
+        let holds = r.kernel & table::R != 0 && !matches!(r.act, Act::Const(_)) && !changes;
         // PSTATE and what GDB has elsewhere.
         single && holds && !(r.at.op1 == 3 && r.at.crn == 4)
     })

@@ -9,7 +9,7 @@ use super::monitors::{self, CR, ER, SW};
 use super::table::{Act, After, At, Gate, Io, R, Reg, W};
 use super::timer::{physical, virt};
 use super::{debug, maintenance, timer};
-use crate::platform::{FIQ, IRQ, affinity};
+use crate::platform::{FIQ, IRQ, Icc, affinity};
 use crate::pmu::Source;
 use crate::timer::{PL0PCTEN, PL0PTEN, PL0VCTEN, PL0VTEN};
 use std::mem::offset_of;
@@ -245,6 +245,27 @@ pub(super) const ROWS: &[Reg] = &[
     reg("CNTV_TVAL_EL0", (3, 3, 14, 3, 0), URW, both(virt::tval, virt::set_tval)).when(Gate::Timer(PL0VTEN)),
     reg("CNTV_CTL_EL0", (3, 3, 14, 3, 1), URW, both(virt::ctl, virt::set_ctl)).when(Gate::Timer(PL0VTEN)),
     reg("CNTV_CVAL_EL0", (3, 3, 14, 3, 2), URW, both(virt::cval, virt::set_cval)).when(Gate::Timer(PL0VTEN)),
+    // ---- the interrupt controller's CPU interface (IHI 0069, 12.2)
+    reg("ICC_PMR_EL1", (3, 0, 4, 6, 0), RW, Act::Icc(Icc::Pmr)).needs(Feature::Gic),
+    reg("ICC_IAR0_EL1", (3, 0, 12, 8, 0), RO, Act::Icc(Icc::Iar0)).needs(Feature::Gic),
+    reg("ICC_EOIR0_EL1", (3, 0, 12, 8, 1), WO, Act::Icc(Icc::Eoir0)).needs(Feature::Gic),
+    reg("ICC_HPPIR0_EL1", (3, 0, 12, 8, 2), RO, Act::Icc(Icc::Hppir0)).needs(Feature::Gic),
+    reg("ICC_BPR0_EL1", (3, 0, 12, 8, 3), RW, Act::Icc(Icc::Bpr0)).needs(Feature::Gic),
+    reg("ICC_AP0R0_EL1", (3, 0, 12, 8, 4), RW, Act::Icc(Icc::Ap0r)).needs(Feature::Gic),
+    reg("ICC_AP1R0_EL1", (3, 0, 12, 9, 0), RW, Act::Icc(Icc::Ap1r)).needs(Feature::Gic),
+    reg("ICC_DIR_EL1", (3, 0, 12, 11, 1), WO, Act::Icc(Icc::Dir)).needs(Feature::Gic),
+    reg("ICC_RPR_EL1", (3, 0, 12, 11, 3), RO, Act::Icc(Icc::Rpr)).needs(Feature::Gic),
+    reg("ICC_IAR1_EL1", (3, 0, 12, 12, 0), RO, Act::Icc(Icc::Iar1)).needs(Feature::Gic),
+    reg("ICC_EOIR1_EL1", (3, 0, 12, 12, 1), WO, Act::Icc(Icc::Eoir1)).needs(Feature::Gic),
+    reg("ICC_HPPIR1_EL1", (3, 0, 12, 12, 2), RO, Act::Icc(Icc::Hppir1)).needs(Feature::Gic),
+    reg("ICC_BPR1_EL1", (3, 0, 12, 12, 3), RW, Act::Icc(Icc::Bpr1)).needs(Feature::Gic),
+    reg("ICC_CTLR_EL1", (3, 0, 12, 12, 4), RW, Act::Icc(Icc::Ctlr)).needs(Feature::Gic),
+    reg("ICC_SRE_EL1", (3, 0, 12, 12, 5), RW, Act::Icc(Icc::Sre)).needs(Feature::Gic),
+    reg("ICC_IGRPEN0_EL1", (3, 0, 12, 12, 6), RW, Act::Icc(Icc::Igrpen0)).needs(Feature::Gic),
+    reg("ICC_IGRPEN1_EL1", (3, 0, 12, 12, 7), RW, Act::Icc(Icc::Igrpen1)).needs(Feature::Gic),
+    reg("ICC_SGI1R_EL1", (3, 0, 12, 11, 5), WO, Act::Icc(Icc::Sgi1r)).needs(Feature::Gic),
+    reg("ICC_ASGI1R_EL1", (3, 0, 12, 11, 6), WO, Act::Icc(Icc::Asgi1r)).needs(Feature::Gic),
+    reg("ICC_SGI0R_EL1", (3, 0, 12, 11, 7), WO, Act::Icc(Icc::Sgi0r)).needs(Feature::Gic),
     // ---- performance monitors
     reg("PMINTENSET_EL1", (3, 0, 9, 14, 1), RW, both(monitors::inten, monitors::set_inten)).needs(Feature::Pmu),
     reg("PMINTENCLR_EL1", (3, 0, 9, 14, 2), RW, both(monitors::inten, monitors::clear_inten)).needs(Feature::Pmu),

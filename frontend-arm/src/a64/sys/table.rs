@@ -4,6 +4,7 @@ use super::super::features::{Feature, Features};
 use super::super::id::Id;
 use super::super::model::{A64, Model};
 use super::super::state::Cpu;
+use crate::platform::Icc;
 use crate::pmu::Source;
 use emu_ir::{Env, Fault, Slot};
 
@@ -85,6 +86,8 @@ pub enum Act {
         /// What a change brings about.
         after: After,
     },
+    /// A register of the interrupt controller's CPU interface.
+    Icc(Icc),
     /// Anything else.
     Fn {
         /// A read.

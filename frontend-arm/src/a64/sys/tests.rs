@@ -600,3 +600,80 @@ fn every_encoding_has_an_answer() {
         engine.flushes.clear();
     }
 }
+
+mod gic {
+    use super::*;
+    use crate::platform::Icc;
+
+    const IAR1: Name = (3, 0, 12, 12, 0);
+    const PMR: Name = (3, 0, 4, 6, 0);
+    const SGI1R: Name = (3, 0, 12, 11, 5);
+
+    fn bench() -> Bench {
+        let mut bench = Bench::new();
+        bench.guest.model.features = bench.guest.model.features.with(&[Feature::Gic]);
+        bench.world.lock().unwrap().gic = Some(Vec::new());
+        bench
+    }
+
+    #[test]
+    fn the_cpu_interface_is_the_boards() {
+        let mut bench = bench();
+
+        assert_eq!(bench.read(IAR1), Ok(Icc::Iar1 as u64));
+        bench.write(PMR, 0xf0).unwrap();
+        bench.write(SGI1R, 1 << 40).unwrap();
+
+        assert_eq!(bench.read(PMR), Ok(200 + Icc::Pmr as u64));
+        let written = bench.world.lock().unwrap().gic.clone();
+        assert_eq!(written, Some(vec![(Icc::Pmr, 0xf0), (Icc::Sgi1r, 1 << 40)]));
+        assert_eq!(
+            bench.read((3, 0, 0, 4, 0)).unwrap() >> 24 & 15,
+            1,
+            "ID_AA64PFR0_EL1.GIC"
+        );
+    }
+
+    #[test]
+    fn rights_are_those_of_the_manual() {
+        let mut bench = bench();
+
+        assert_eq!(bench.read(SGI1R), Err(UNDEFINED));
+        assert_eq!(bench.write(IAR1, 0), Err(UNDEFINED));
+        assert_eq!(
+            bench.read((3, 0, 12, 8, 5)),
+            Err(UNDEFINED),
+            "ICC_AP0R1_EL1, which 5 bits of priority need not"
+        );
+        bench.cpu.set_psr(0);
+        assert_eq!(bench.read(IAR1), Err(UNDEFINED), "EL0");
+    }
+
+    #[test]
+    fn without_a_gicv3_they_are_undefined() {
+        let mut bench = Bench::new();
+
+        for at in rows::ROWS
+            .iter()
+            .filter(|row| matches!(row.act, Act::Icc(_)))
+            .map(|row| row.at)
+        {
+            let name = (
+                at.op0.into(),
+                at.op1.into(),
+                at.crn.into(),
+                at.crm.0.into(),
+                at.op2.0.into(),
+            );
+            assert_eq!(bench.read(name), Err(UNDEFINED), "{name:?}");
+            assert_eq!(bench.write(name, 0), Err(UNDEFINED), "{name:?}");
+        }
+        assert_eq!(bench.read((3, 0, 0, 4, 0)).unwrap() >> 24 & 15, 0);
+    }
+
+    #[test]
+    fn a_debugger_acknowledges_nothing() {
+        assert!(shown().any(|row| row.name == "ICC_PMR_EL1"));
+        assert!(!shown().any(|row| row.name.starts_with("ICC_IAR")));
+    }
+}
