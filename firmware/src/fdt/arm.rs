@@ -1,7 +1,8 @@
 //! Nodes of Arm systems, as Linux's device tree bindings and QEMU's board `virt` have them.
 //!
 //! Each function makes one node from the addresses and interrupt lines that a board's table gives it, so that no
-//! address is written here. Nodes refer to each other by the phandles [`GIC`], [`CLOCK`], [`GPIO`] and [`CPU0`].
+//! address is written here. Nodes refer to each other by the phandles [`GIC`], [`MSI`], [`CLOCK`], [`GPIO`] and
+//! [`CPU0`].
 
 use super::{Chosen, Node, Region, Value};
 
@@ -9,6 +10,8 @@ use super::{Chosen, Node, Region, Value};
 pub const CLOCK: u32 = 0x8000;
 /// Phandle of the interrupt controller.
 pub const GIC: u32 = 0x8002;
+/// Phandle of what takes messages in the place of interrupt lines.
+pub const MSI: u32 = 0x8006;
 /// Phandle of the GPIO controller.
 pub const GPIO: u32 = 0x8004;
 /// Phandle of the first CPU; the others follow.
@@ -41,7 +44,7 @@ pub enum Interrupt {
         n: u32,
         /// How it is sampled.
         trigger: Trigger,
-        /// How many CPUs have it, 1 to 8.
+        /// How many CPUs of a GICv2 have it, 1 to 8; 0 with a GICv3, where every CPU has it.
         cpus: u32,
     },
 }
@@ -185,15 +188,39 @@ pub fn pmu(compatible: &str, line: Interrupt) -> Node {
     Node::new("pmu").with("compatible", compatible).interrupts(&[line])
 }
 
-/// GICv2: distributor and CPU interface.
+/// GICv2: distributor and CPU interface. Its children are what takes messages for it.
 pub fn gic_v2(distributor: Region, cpu_interface: Region) -> Node {
-    Node::device("intc", &["arm,cortex-a15-gic"], &[distributor, cpu_interface])
+    gic("arm,cortex-a15-gic", &[distributor, cpu_interface])
+}
+
+/// GICv3: distributor and redistributors (binding `arm,gic-v3`). Its children are what takes messages for it.
+pub fn gic_v3(distributor: Region, redistributors: Region) -> Node {
+    gic("arm,gic-v3", &[distributor, redistributors]).with("#redistributor-regions", 1)
+}
+
+fn gic(compatible: &str, places: &[Region]) -> Node {
+    Node::device("intc", &[compatible], places)
         .with("#interrupt-cells", 3)
         .flag("interrupt-controller")
         .with("#address-cells", 2)
         .with("#size-cells", 2)
         .flag("ranges")
         .with("phandle", GIC)
+}
+
+/// The frame of a GICv2m, a child of the [`gic_v2`].
+pub fn gic_v2m(place: Region) -> Node {
+    Node::device("v2m", &["arm,gic-v2m-frame"], &[place])
+        .flag("msi-controller")
+        .with("phandle", MSI)
+}
+
+/// The ITS, a child of the [`gic_v3`].
+pub fn gic_v3_its(place: Region) -> Node {
+    Node::device("its", &["arm,gic-v3-its"], &[place])
+        .flag("msi-controller")
+        .with("#msi-cells", 1)
+        .with("phandle", MSI)
 }
 
 /// UART.
@@ -333,6 +360,46 @@ mod tests {
             blob.property("/chosen", "stdout-path"),
             Some(b"/pl011@9000000\0".as_slice())
         );
+    }
+
+    #[test]
+    fn a_gic_has_what_takes_messages_for_it() {
+        let its = gic_v3_its(Region::new(0x0808_0000, 0x2_0000));
+        let v3 = gic_v3(Region::new(0x0800_0000, 0x1_0000), Region::new(0x080a_0000, 0xf6_0000)).child(its);
+        let v2m = gic_v2m(Region::new(0x0802_0000, 0x1000));
+        let v2 = gic_v2(Region::new(0x0800_0000, 0x1_0000), Region::new(0x0801_0000, 0x1_0000)).child(v2m);
+        let blob = |node: Node| Node::new("").child(node).to_blob().unwrap();
+        let (v3, v2) = (blob(v3), blob(v2));
+        let (v3, v2) = (Blob::parse(&v3).unwrap(), Blob::parse(&v2).unwrap());
+        let cells = |cells: &[u32]| cells.iter().flat_map(|cell| cell.to_be_bytes()).collect::<Vec<u8>>();
+
+        let (intc, its, v2m) = (
+            "/intc@8000000",
+            "/intc@8000000/its@8080000",
+            "/intc@8000000/v2m@8020000",
+        );
+        assert_eq!(v3.property(intc, "compatible"), Some(b"arm,gic-v3\0".as_slice()));
+        let places = cells(&[0, 0x0800_0000, 0, 0x1_0000, 0, 0x080a_0000, 0, 0xf6_0000]);
+        assert_eq!(v3.property(intc, "reg"), Some(places.as_slice()));
+        assert_eq!(
+            v3.property(intc, "#redistributor-regions"),
+            Some([0, 0, 0, 1].as_slice())
+        );
+        assert_eq!(v3.property(its, "compatible"), Some(b"arm,gic-v3-its\0".as_slice()));
+        assert_eq!(v3.property(its, "#msi-cells"), Some([0, 0, 0, 1].as_slice()));
+        assert_eq!(
+            v3.property(its, "reg"),
+            Some(cells(&[0, 0x0808_0000, 0, 0x2_0000]).as_slice())
+        );
+        assert_eq!(v2.property(v2m, "compatible"), Some(b"arm,gic-v2m-frame\0".as_slice()));
+        assert_eq!(
+            v2.property(v2m, "reg"),
+            Some(cells(&[0, 0x0802_0000, 0, 0x1000]).as_slice())
+        );
+        for (tree, node) in [(&v3, its), (&v2, v2m)] {
+            assert_eq!(tree.property(node, "msi-controller"), Some(b"".as_slice()));
+            assert_eq!(tree.property(node, "phandle"), Some(cells(&[MSI]).as_slice()));
+        }
     }
 
     #[test]
