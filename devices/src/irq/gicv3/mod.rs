@@ -247,7 +247,8 @@ impl GicV3 {
 }
 
 impl State {
-    /// As after reset, for so many CPUs.
+    /// As after reset, for so many CPUs, and as EL3's firmware, which is not here, leaves it: it has woken the
+    /// redistributors (GICR_WAKER), which EDK2, for one, relies on.
     fn of(cpus: usize) -> State {
         let private = Row {
             edge: SGIS,
@@ -255,7 +256,7 @@ impl State {
         };
         let cpu = Cpu {
             private,
-            asleep: true,
+            asleep: false,
             declines: 0,
             lpis: Lpis::default(),
             interface: Interface::default(),

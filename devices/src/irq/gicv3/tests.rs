@@ -49,13 +49,12 @@ impl Bench {
         Bench::of(&(0..cpus).collect::<Vec<_>>())
     }
 
-    /// Both groups forwarded, no priority masked, all CPUs awake, group 1 taken; `ID` in group 1, enabled at priority 0x80 for
+    /// Both groups forwarded, no priority masked, group 1 taken; `ID` in group 1, enabled at priority 0x80 for
     /// CPU 0.
     fn ready(cpus: u32) -> Bench {
         let b = Bench::new(cpus);
         b.set(Reg::GICD_CTLR, 0, 3);
         for cpu in 0..cpus as usize {
-            b.set_of(cpu, Reg::GICR_WAKER, 0, 0);
             b.icc_set(cpu, Icc::Pmr, 0xff);
             b.icc_set(cpu, Icc::Igrpen1, 1);
         }
@@ -389,7 +388,6 @@ fn an_sgi_goes_to_the_cpus_it_lists() {
     let b = Bench::of(&[0x0000, 0x0001, 0x0011, 0x0100, 0x0001_0000, 0x0100_0000]);
     b.set(Reg::GICD_CTLR, 0, 3);
     for cpu in 0..6 {
-        b.set_of(cpu, Reg::GICR_WAKER, 0, 0);
         b.icc_set(cpu, Icc::Pmr, 0xff);
         b.icc_set(cpu, Icc::Igrpen1, 1);
         b.enable_private(cpu, 5, 0x40);
@@ -454,7 +452,6 @@ fn an_spi_goes_where_its_route_says() {
     let b = Bench::of(&[0, 1, 0x0200_0100]);
     b.set(Reg::GICD_CTLR, 0, 2);
     for cpu in 0..3 {
-        b.set_of(cpu, Reg::GICR_WAKER, 0, 0);
         b.icc_set(cpu, Icc::Pmr, 0xff);
         b.icc_set(cpu, Icc::Igrpen1, 1);
     }
@@ -504,9 +501,11 @@ fn an_spi_for_any_cpu_goes_to_one_that_takes_part() {
 }
 
 #[test]
-fn a_redistributor_sleeps_until_it_is_woken() {
+fn a_redistributor_is_awake_until_it_is_put_to_sleep() {
     let b = Bench::new(1);
 
+    assert_eq!(b.get(Reg::GICR_WAKER, 0), 0);
+    b.set(Reg::GICR_WAKER, 0, !0);
     assert_eq!(b.get(Reg::GICR_WAKER, 0), 6);
     b.set(Reg::GICR_WAKER, 0, 0);
     assert_eq!(b.get(Reg::GICR_WAKER, 0), 0);
@@ -540,7 +539,7 @@ fn interrupts_survive_save_reset_load() {
 
     b.gic.reset();
     assert!(!b.irq(0));
-    assert_eq!(b.get(Reg::GICR_WAKER, 0), 6);
+    assert_eq!(b.icc(0, Icc::Igrpen1), 0);
     b.gic.load(&saved).unwrap();
 
     assert!(b.irq(0));
