@@ -275,7 +275,7 @@ fn every_model_of_aarch64_boots() {
 /// Without a console it can say nothing: it is heard of by its power-off.
 #[test]
 fn linux_needs_no_device_that_can_be_left_out() {
-    let all = "pflash,pl011,pl031,fw_cfg,pl061,virtio-mmio,virtio-rng,virtio-console";
+    let all = "gicv2m,pflash,pl011,pl031,fw_cfg,pl061,virtio-mmio,virtio-rng,virtio-console";
     let init = "#!/bin/sh\npoweroff -f\n";
     let test = "linux_needs_no_device_that_can_be_left_out";
     let Some(emu) = boot(test, init, &["--no-device", all]) else {
@@ -340,6 +340,44 @@ fn boots_interpreted(test: &str, debian: &Debian) {
     assert_eq!(status.code(), Some(0), "{output}");
     let line = format!("BOOTED {}", debian.machine);
     assert!(output.contains(&line), "{output}");
+}
+
+/// The kernel's words about its interrupt controller, and whether it takes its interrupts from it, on every CPU.
+#[test]
+fn linux_takes_its_interrupts_from_a_gicv3() {
+    let init = "#!/bin/sh\nmount -t proc proc /proc; dmesg | grep -E 'GICv3|ITS'\n\
+                echo CPUS $(grep -c ^processor /proc/cpuinfo); cat /proc/interrupts; poweroff -f\n";
+    let cases: [(&Debian, &[&str], u32); 5] = [
+        (&AARCH64, &["--gic", "3"], 1),
+        (&AARCH64, &["--gic", "3", "--smp", "4"], 4),
+        (&AARCH64, &["--smp", "9"], 9),
+        (&ARM, &["--gic", "3"], 1),
+        (&ARM, &["--gic", "3", "--smp", "4"], 4),
+    ];
+    for (debian, options, cpus) in cases {
+        let more = [options, &["--memory", "512M"]].concat();
+        let Some(emu) = debian.boot("linux_takes_its_interrupts_from_a_gicv3", init, &more) else {
+            continue;
+        };
+
+        let (status, output, _) = emu.end(BOOT);
+
+        assert_eq!(status.code(), Some(0), "{options:?}: {output}");
+        assert!(output.contains("GICv3: 256 SPIs implemented"), "{options:?}: {output}");
+        let its = "ITS@0x0000000008080000: allocated 8192 Devices";
+        assert!(debian.arch == "arm" || output.contains(its), "{options:?}: {output}");
+        assert!(output.contains(&format!("CPUS {cpus}")), "{options:?}: {output}");
+        let timer = output.lines().find(|line| line.contains("arch_timer"));
+        let timer = timer.unwrap_or_else(|| panic!("{options:?}: no timer: {output}"));
+        assert!(timer.contains("GICv3"), "{options:?}: {timer}");
+        let counts: Vec<u32> = timer
+            .split_whitespace()
+            .skip(1)
+            .map_while(|word| word.parse().ok())
+            .collect();
+        assert_eq!(counts.len(), cpus as usize, "{options:?}: {timer}");
+        assert!(counts.iter().all(|count| *count > 0), "{options:?}: {timer}");
+    }
 }
 
 #[test]
@@ -477,4 +515,20 @@ fn edk2_starts_the_kernel_that_it_is_handed() {
     let test = "edk2_starts_the_kernel_that_it_is_handed";
     firmware_starts_linux(&ARM, test, "qemu-efi-arm", "usr/share/AAVMF/AAVMF32_CODE.fd");
     firmware_starts_linux(&AARCH64, test, "qemu-efi-aarch64", "usr/share/AAVMF/AAVMF_CODE.fd");
+}
+
+/// Its shell counts seconds, by a timer whose interrupts it takes from an interrupt controller as it finds it.
+#[test]
+fn edk2_reaches_its_shell_with_a_gicv3() {
+    let test = "edk2_reaches_its_shell_with_a_gicv3";
+    let image = match from_package("qemu-efi-aarch64", "usr/share/AAVMF/AAVMF_CODE.fd") {
+        Ok(image) => image,
+        Err(reason) => return skipped(test, &reason),
+    };
+    let mut emu = Emu::start(&["--arch", "aarch64", "--gic", "3", "--firmware", image.to_str().unwrap()]);
+
+    emu.expect("Shell> ", BOOT);
+
+    emu.signal(Signal::TERM);
+    assert_eq!(emu.end(SOON).0.code(), Some(143));
 }

@@ -261,6 +261,8 @@ fn bad_values_are_named_with_the_reason() {
         ("--arch vax", "unknown architecture"),
         ("--accel magic", "unknown accelerator"),
         ("--smp 0", "a machine needs a CPU"),
+        ("--smp 124", "board virt has at most 123 CPUs"),
+        ("--gic 4", "not a version of the interrupt controller"),
         ("--escape shift", "not a key"),
         ("--serial tcp:1", "not one of stdio, pty, unix:PATH, file:PATH, null"),
         ("--serial unix:", "a path is missing"),

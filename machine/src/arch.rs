@@ -75,6 +75,8 @@ pub struct CpuWiring<'a> {
     pub clock: &'a Clock,
     /// The interrupt controller's line for a private interrupt of this CPU, by number.
     pub private: &'a dyn Fn(u32) -> Irq,
+    /// The interrupt controller, where the CPU is to have registers of it.
+    pub controller: Option<&'a dyn Interrupts>,
     /// Physical memory.
     pub bus: CpuBus,
     /// What it translates.
@@ -102,8 +104,8 @@ pub trait Architecture: Sync {
     fn check_features(&self, model: &str) -> Result<(), String>;
     /// The bit that an interrupt input has in a CPU's word of pending lines; 0 for one that its CPUs have not.
     fn line_bit(&self, line: CpuLine) -> u32;
-    /// The interrupt controller of its boards, with its outputs connected to the CPUs.
-    fn interrupts(&self, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts>;
+    /// The interrupt controller of a board, with its outputs connected to the CPUs.
+    fn interrupts(&self, board: &Board, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts>;
     /// A CPU that the engine runs.
     ///
     /// # Errors

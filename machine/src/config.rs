@@ -13,7 +13,7 @@ use std::str::FromStr;
 
 use crate::arch::Architecture;
 use crate::arm::{Aarch64, Arm32};
-use crate::board::{Board, Chip, VIRT};
+use crate::board::{Board, Chip, Gic, VIRT};
 use crate::error::Error;
 use crate::gdb::address::Address;
 use crate::semihosting::SemihostingConfig;
@@ -40,6 +40,8 @@ pub struct Config {
     pub memory: u64,
     /// Number of virtual CPUs.
     pub cpus: u32,
+    /// The interrupt controller, if not the first one of the board that serves so many CPUs.
+    pub gic: Option<Gic>,
     /// What executes guest code.
     pub accel: Accel,
     /// Bytes for translated code and all that is known about it: from 8 MiB to 4 GiB.
@@ -71,9 +73,15 @@ pub struct Config {
 }
 
 impl Config {
-    /// The board's table without what is left out.
+    /// The board's table with the interrupt controller that is asked for or needed.
+    pub fn whole_board(&self) -> Board {
+        let board = self.board.board();
+        board.with_gic(self.gic.unwrap_or_else(|| board.gic_for(self.cpus)))
+    }
+
+    /// The same without what is left out.
     pub fn fitted(&self) -> Board {
-        self.board.board().without(&self.left_out)
+        self.whole_board().without(&self.left_out)
     }
 
     /// Whether something speaks by the serial port's place on the host: the port, or programs by semihosting.
@@ -243,9 +251,9 @@ impl BoardName {
         self.board().flash().first().map_or(0, |bank| bank.size)
     }
 
-    /// Most virtual CPUs that the board's interrupt controller serves.
+    /// Most virtual CPUs that an interrupt controller of the board's serves.
     pub fn max_cpus(self) -> u32 {
-        self.board().max_cpus
+        self.board().max_cpus()
     }
 }
 

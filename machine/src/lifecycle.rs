@@ -250,7 +250,7 @@ impl<'a> Plan<'a> {
         let around = Surroundings {
             memory: self.config.memory,
             cpus: cpus.clone(),
-            interrupts: arch.interrupts(&wiring, &cpus),
+            interrupts: arch.interrupts(&self.board, &wiring, &cpus),
             wiring,
             clock: clock.clone(),
             threads: helpers.clone(),
@@ -354,6 +354,7 @@ impl Machine<'_> {
             cpus: &self.cpus,
             clock: &self.clock,
             private: &|n| self.devices.private_line(cpu, n),
+            controller: Some(self.devices.controller()),
             bus: self.devices.space.view(cpu),
             code,
             log: logs.writer(&events),

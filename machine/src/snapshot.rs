@@ -8,7 +8,7 @@ use std::io::{self, Read, Write};
 use emu_devices::bus::{Clock, Format, LoadError, Saved};
 use emu_devices::misc::gpio_key::GpioKey;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::board::build::Devices;
 use crate::config::ByteSize;
@@ -16,11 +16,12 @@ use crate::cpus::{Cpus, Order, Power};
 use crate::semihosting::Semihosting;
 use crate::space::AddressSpace;
 
-/// How a machine's state is written. Version 1 called virtio devices by their transport, 2 knew of no semihosting.
+/// How a machine's state is written. Version 1 called virtio devices by their transport, 2 knew of no semihosting, 3 of no
+/// frame for messages.
 const MACHINE: Format = Format {
     model: "machine",
-    version: 3,
-    older: &[(1, virtio_by_model), (2, no_semihosting)],
+    version: 4,
+    older: &[(1, virtio_by_model), (2, no_semihosting), (3, message_frame)],
 };
 /// Bytes of RAM that are saved or left out together.
 const PAGE: usize = 0x1000;
@@ -114,6 +115,17 @@ fn virtio_by_model(mut state: Value) -> Result<Value, String> {
 fn no_semihosting(mut state: Value) -> Result<Value, String> {
     let fields = state.as_object_mut().ok_or("it is no object")?;
     fields.insert("semihosting".into(), Value::Null);
+    Ok(state)
+}
+
+/// Version 3 to 4: the GICv2, the only interrupt controller there was, has a frame for messages, which has no state.
+fn message_frame(mut state: Value) -> Result<Value, String> {
+    let devices = state.get_mut("devices").and_then(Value::as_object_mut);
+    let frame = Saved::new(&Format::first("gicv2m"), &Value::Object(Map::new()));
+    let frame = serde_json::to_value(frame).map_err(|e| e.to_string())?;
+    devices
+        .ok_or("it has no devices")?
+        .insert("gicv2m@8020000".into(), frame);
     Ok(state)
 }
 

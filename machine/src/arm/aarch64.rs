@@ -10,9 +10,11 @@ use emu_frontend_arm::a64::features::{Feature, NAMES};
 use emu_frontend_arm::a64::model::{self, MODELS};
 use emu_frontend_arm::a64::sys::program_all;
 use emu_frontend_arm::a64::{A64, Cpu};
+use emu_frontend_arm::platform::Platform;
 use emu_jit::engine::Vcpu;
 
 use super::disassembly::A64Disassembler;
+use super::gic;
 use super::language::A64Language;
 use super::platform::ArmPlatform;
 use super::trace::ArmTracer;
@@ -59,15 +61,20 @@ impl Architecture for Aarch64 {
         super::line_bit(line)
     }
 
-    fn interrupts(&self, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
-        super::interrupts(wiring, cpus)
+    fn interrupts(&self, board: &Board, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
+        gic::interrupts(board, wiring, cpus)
     }
 
     fn processor(&self, model: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
         let unknown = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
+        let platform = ArmPlatform::new(&around);
+        let mut model = model::find(model).map_err(unknown)?;
+        if platform.gic().is_some() {
+            model.features = model.features.with(&[Feature::Gic]);
+        }
         let guest = A64 {
-            model: model::find(model).map_err(unknown)?,
-            platform: Box::new(ArmPlatform::new(&around)),
+            model,
+            platform: Box::new(platform),
             semihosting: around.semihosting.is_some(),
         };
         let mut vcpu = Vcpu::sharing(&around.code.of()?, guest, Cpu::reset(), Box::new(around.bus));
@@ -132,7 +139,7 @@ impl Core for A64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::board::VIRT;
+    use crate::board::{Gic, VIRT};
     use emu_firmware::fdt::Blob;
 
     fn blob(model: &str) -> Vec<u8> {
@@ -161,6 +168,33 @@ mod tests {
         assert!(timer.starts_with(b"arm,armv8-timer\0"));
         let memory = tree("max", "/memory@40000000", "reg").unwrap();
         assert_eq!(memory[8..], [0, 0, 0, 2, 0, 0, 0, 0], "8 GiB");
+    }
+
+    #[test]
+    fn the_tree_of_a_gicv3_names_no_cpus_in_interrupts_and_all_by_their_affinities() {
+        let fitting = Fitting {
+            memory: 1 << 30,
+            cpus: 20,
+            model: "max",
+        };
+        let blob = |gic| {
+            Aarch64
+                .tree(&VIRT.with_gic(gic), fitting, Chosen::default())
+                .to_blob()
+                .unwrap()
+        };
+        let (v2, v3) = (blob(Gic::V2), blob(Gic::V3));
+        let (v2, v3) = (Blob::parse(&v2).unwrap(), Blob::parse(&v3).unwrap());
+        let flags = |blob: &Blob| blob.property("/timer", "interrupts").unwrap()[8..12].to_vec();
+
+        assert_eq!((flags(&v2), flags(&v3)), (vec![0, 0, 0xff, 4], vec![0, 0, 0, 4]));
+        let places = v3.property("/intc@8000000", "reg").unwrap();
+        assert_eq!(places[16..], [0, 0, 0, 0, 8, 0xa, 0, 0, 0, 0, 0, 0, 0, 0xf6, 0, 0]);
+        let (its, frame) = ("/intc@8000000/its@8080000", "/intc@8000000/v2m@8020000");
+        assert!(v3.property(its, "msi-controller").is_some() && v3.property(frame, "reg").is_none());
+        assert!(v2.property(frame, "msi-controller").is_some() && v2.property(its, "reg").is_none());
+        assert_eq!(v3.property("/cpus/cpu@103", "reg"), Some([0, 0, 1, 3].as_slice()));
+        assert_eq!(v3.property("/cpus/cpu@10", "reg"), None);
     }
 
     #[test]

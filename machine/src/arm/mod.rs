@@ -1,4 +1,4 @@
-//! ARM in the machine: 32-bit and 64-bit CPUs, the GICv2, firmware calls, device trees, instructions as text.
+//! ARM in the machine: 32-bit and 64-bit CPUs, the GIC, firmware calls, device trees, instructions as text.
 
 mod aarch64;
 mod assembler;
@@ -16,7 +16,6 @@ use std::io;
 use std::sync::Arc;
 
 use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
-use emu_devices::irq::gicv2::GicV2;
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::Isa;
 use emu_frontend_arm::platform::{FIQ, IRQ};
@@ -51,10 +50,6 @@ fn line_bit(line: CpuLine) -> u32 {
     }
 }
 
-fn interrupts(wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
-    Box::new(GicV2::new(wiring, cpus.count(), cpus.clone()))
-}
-
 impl Architecture for Arm32 {
     fn isa(&self) -> Isa {
         Isa::Arm
@@ -86,8 +81,8 @@ impl Architecture for Arm32 {
         line_bit(line)
     }
 
-    fn interrupts(&self, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
-        interrupts(wiring, cpus)
+    fn interrupts(&self, board: &Board, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
+        gic::interrupts(board, wiring, cpus)
     }
 
     fn processor(&self, model: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {

@@ -4,10 +4,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use emu_devices::bus::misuse::{self, Misuse};
 use emu_devices::bus::{self, Clock, Irq};
-use emu_frontend_arm::platform::{Conduit, FirmwareResult, Platform, SemihostingResult, Timer, TimerOutput};
+use emu_frontend_arm::platform::{
+    Conduit, FirmwareResult, GicInterface, Platform, SemihostingResult, Timer, TimerOutput,
+};
 
 use emu_ir::Stop;
 
+use super::gic::Interface;
 use super::private;
 use super::psci::{Answer, Call, Psci};
 use crate::arch::CpuWiring;
@@ -21,6 +24,7 @@ pub struct ArmPlatform {
     clock: Clock,
     psci: Psci,
     semihosting: Option<Arc<Semihosting>>,
+    gic: Option<Interface>,
     physical: TimerLine,
     virt: TimerLine,
     pmu: TimerLine,
@@ -36,6 +40,7 @@ impl ArmPlatform {
             clock: around.clock.clone(),
             psci: Psci::new(around.cpus.clone(), around.cpu),
             semihosting: around.semihosting.clone(),
+            gic: Interface::of(around),
             physical: timer(private::PHYSICAL_TIMER),
             virt: timer(private::VIRTUAL_TIMER),
             pmu: timer(private::PMU),
@@ -61,10 +66,19 @@ impl Platform for ArmPlatform {
         self.cpus.get(self.cpu).map_or(0, |port| port.lines())
     }
 
+    fn gic(&self) -> Option<&dyn GicInterface> {
+        self.gic.as_ref().map(|gic| gic as &dyn GicInterface)
+    }
+
     fn firmware_call(&mut self, _: Conduit, args: [u64; 4], wide: bool) -> FirmwareResult {
         match self.psci.call(Call::new(args, wide)) {
             Answer::Return(result) => FirmwareResult::Return([result, args[1], args[2], args[3]]),
-            Answer::Stop(why) => FirmwareResult::Stop(why),
+            Answer::Stop(why) => {
+                if why == Stop::CpuOff {
+                    self.gic.iter().for_each(Interface::switch_off);
+                }
+                FirmwareResult::Stop(why)
+            }
         }
     }
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use emu_frontend_arm::platform::numbered;
 use emu_ir::Stop;
 
-use crate::cpus::{Cpus, Power};
+use crate::cpus::{Cpus, Port, Power};
 use crate::processor::Start;
 
 /// PSCI_VERSION: 1.0.
@@ -142,9 +143,14 @@ impl Psci {
         code::SUCCESS
     }
 
+    /// The CPU with these affinities.
+    fn target(&self, affinity: u64) -> Option<&Port> {
+        self.cpus.get(numbered(affinity)? as usize)
+    }
+
     /// CPU_ON (5.6): the CPU starts at `entry` with `context` in its first register.
     fn cpu_on(&self, target: u64, entry: u64, context: u64) -> u64 {
-        let Some(port) = self.cpus.get(target as usize) else {
+        let Some(port) = self.target(target) else {
             return code::INVALID_PARAMETERS;
         };
         let start = Start::At {
@@ -160,7 +166,7 @@ impl Psci {
 
     /// AFFINITY_INFO (5.7). A cluster is on as long as the machine is.
     fn affinity_info(&self, target: u64, lowest_level: u64) -> u64 {
-        match (lowest_level, self.cpus.get(target as usize)) {
+        match (lowest_level, self.target(target)) {
             (0, Some(port)) => port.power() as u64,
             (1..=3, _) => Power::On as u64,
             _ => code::INVALID_PARAMETERS,
@@ -261,6 +267,19 @@ mod tests {
         assert_eq!(result(&psci, [0x8400_0003, 2, 0, 0]), -2);
         assert_eq!(result(&psci, [0x8400_0004, 2, 0, 0]), -2);
         assert_eq!(result(&psci, [0x8400_0004, 2, 4, 0]), -2);
+    }
+
+    #[test]
+    fn cpus_go_by_their_affinities() {
+        let cpus = Arc::new(Cpus::new(20, |_| 1));
+        cpus.get(16).unwrap().set_power(Power::On);
+        let psci = Psci::new(cpus, 16);
+
+        assert_eq!(result(&psci, [0x8400_0004, 0x100, 0, 0]), 0, "number 16");
+        assert_eq!(result(&psci, [0x8400_0004, 16, 0, 0]), -2);
+        assert_eq!(result(&psci, [0x8400_0003, 0x103, 0x8000, 0]), 0);
+        assert_eq!(psci.cpus.get(19).unwrap().power(), Power::Starting);
+        assert_eq!(result(&psci, [0x8400_0003, 0x104, 0x8000, 0]), -2);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The device tree of a board with ARM CPUs, from its table.
 
+use emu_devices::irq::{gicv2, gicv3};
 use emu_firmware::fdt::arm::{self, Conduit, Interrupt, Platform};
 use emu_firmware::fdt::{Chosen, Node, Region};
+use emu_frontend_arm::platform::affinity;
 
 use super::private;
 use crate::arch::Fitting;
-use crate::board::{Board, Chip, Fitted, Trigger};
+use crate::board::{Board, Chip, Fitted, Gic, Trigger};
 
 fn sampled(trigger: Trigger) -> arm::Trigger {
     match trigger {
@@ -19,15 +21,26 @@ fn interrupt(fitted: &Fitted, n: u32) -> Interrupt {
     Interrupt::Spi(first + n, sampled(trigger))
 }
 
-/// The GICv2's node, which the distributor's row stands for: its registers come first.
+/// The GIC's node, which the distributor's row stands for: its registers come first.
 fn gic(board: &Board, offset: u64, distributor: Region) -> Vec<Node> {
-    let is_interface = |fitted: &&Fitted| matches!(fitted.chip, Chip::Interrupts { offset: 1.., .. });
-    let interface = board.devices.iter().find(is_interface);
-    let interface = interface.map_or(Region::new(0, 0), |other| other.region(0));
-    match offset {
-        0 => vec![arm::gic_v2(distributor, interface)],
-        _ => vec![],
-    }
+    let is_at = |fitted: &&Fitted, at| matches!(fitted.chip, Chip::Interrupts { offset, .. } if offset == at);
+    let part = |at| {
+        let row = board.devices.iter().find(|fitted| is_at(fitted, at));
+        row.map_or(Region::new(0, 0), |row| row.region(0))
+    };
+    let frame = board.devices.iter().find(|row| matches!(row.chip, Chip::GicV2m { .. }));
+    let (gic, messages) = match board.gic {
+        _ if offset != 0 => return vec![],
+        Gic::V2 => (
+            arm::gic_v2(distributor, part(gicv2::CPU_INTERFACE)),
+            frame.map(|row| arm::gic_v2m(row.region(0))),
+        ),
+        Gic::V3 => (
+            arm::gic_v3(distributor, part(gicv3::REDISTRIBUTORS)),
+            Some(arm::gic_v3_its(part(gicv3::ITS))),
+        ),
+    };
+    vec![messages.into_iter().fold(gic, Node::child)]
 }
 
 /// The nodes of a row.
@@ -38,6 +51,8 @@ fn nodes(fitted: &Fitted, board: &Board) -> Vec<Node> {
     match fitted.chip {
         Chip::Flash => vec![arm::flash(&all.map(|n| fitted.region(n)).collect::<Vec<_>>())],
         Chip::Interrupts { offset, .. } => gic(board, offset, place),
+        // The GIC's node has it.
+        Chip::GicV2m { .. } => vec![],
         Chip::Pl011 => vec![arm::pl011(place, line)],
         Chip::Pl031 => vec![arm::pl031(place, line)],
         Chip::FwCfg => vec![arm::fw_cfg(place)],
@@ -68,7 +83,10 @@ pub struct CpuKind<'a> {
 
 /// The device tree, with what the boot loader says.
 pub fn tree(board: &Board, fitting: Fitting, kind: &CpuKind, chosen: Chosen) -> Node {
-    let cpus = fitting.cpus;
+    let cpus = match board.gic {
+        Gic::V2 => fitting.cpus,
+        Gic::V3 => 0,
+    };
     let ppi = |n| Interrupt::Ppi {
         n,
         trigger: arm::Trigger::LevelHigh,
@@ -83,7 +101,7 @@ pub fn tree(board: &Board, fitting: Fitting, kind: &CpuKind, chosen: Chosen) -> 
     let mut devices = vec![arm::timer(kind.timer, timers, cpus)];
     devices.extend(kind.pmu.map(|compatible| arm::pmu(compatible, ppi(private::PMU))));
     devices.extend(board.devices.iter().flat_map(|fitted| nodes(fitted, board)));
-    let affinities: Vec<u32> = (0..cpus).collect();
+    let affinities: Vec<u32> = (0..fitting.cpus).map(affinity).collect();
     let serial0 = console(board);
     let platform = Platform {
         name: board.compatible,

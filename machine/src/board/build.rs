@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use emu_devices::backend::CharBackend;
 use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, Shared, Threads, Wiring, Works};
 use emu_devices::char::pl011::Pl011;
+use emu_devices::irq::gicv2m::GicV2m;
 use emu_devices::misc::fw_cfg::{self, FwCfg};
 use emu_devices::misc::gpio_key::GpioKey;
 use emu_devices::misc::pl061::Pl061;
@@ -17,11 +18,13 @@ use emu_devices::virtio::rng::Rng;
 use emu_firmware::fdt::Region;
 
 use super::interrupts::Interrupts;
-use super::table::{Board, Chip, Fitted, Virtio};
+use super::table::{Board, Chip, Fitted, Trigger, Virtio};
 use crate::cpus::Cpus;
 use crate::error::Error;
 use crate::space::{AddressSpace, Overlap, SystemMemory, What};
 
+/// Number of the first shared interrupt, as a GIC counts.
+const FIRST_SPI: u32 = 32;
 /// UARTFR, the UART's flags (PL011 TRM 3.3.3).
 const UARTFR: u64 = 0x18;
 /// UARTFR.BUSY: there is something left to send.
@@ -80,10 +83,13 @@ impl Devices {
         };
         space.map(board.ram(around.memory), what).map_err(overlap)?;
         around.wiring.connect(vec![around.interrupts.controller()]);
+        let memory = SystemMemory::new(space.clone(), around.cpus.clone(), around.cpus.count());
+        let attached = around.interrupts.attach(Arc::new(memory.clone()), &around.threads);
+        attached.map_err(|e| Error::host("cannot start a device's thread", e))?;
         let mut assembly = Assembly {
             around: &around,
             board,
-            memory: SystemMemory::new(space.clone(), around.cpus.clone(), around.cpus.count()),
+            memory,
             space,
             all: Vec::new(),
             uart: None,
@@ -126,6 +132,11 @@ impl Devices {
     /// The interrupt controller.
     pub fn interrupts(&self) -> Shared<dyn Device> {
         self.interrupts.device()
+    }
+
+    /// The same, for what of it is a CPU's.
+    pub fn controller(&self) -> &dyn Interrupts {
+        &*self.interrupts
     }
 
     /// The line of a private interrupt of CPU number `cpu`.
@@ -174,6 +185,11 @@ impl Assembly<'_> {
             Chip::Flash => return self.flash(fitted, n),
             Chip::Interrupts { offset, .. } => {
                 return self.map(fitted, n, offset, self.around.interrupts.device());
+            }
+            Chip::GicV2m { spis } => {
+                let (first, _) = fitted.lines.unwrap_or((0, Trigger::EdgeRising));
+                let lines = (first..first + spis).map(|n| self.irq(Some(n))).collect();
+                GicV2m::new(&wiring, FIRST_SPI + first, lines).erase()
             }
             Chip::Pl011 => {
                 let uart = Pl011::new(&wiring, clock, irq, serial.clone());

@@ -1,11 +1,21 @@
 //! A board's interrupt controller as the rest of the machine sees it.
 
-use std::sync::{Mutex, Weak};
+use std::any::Any;
+use std::io;
+use std::sync::{Arc, Mutex, Weak};
 
-use emu_devices::bus::{Controller, Device, Irq, Shared};
+use emu_devices::bus::{Controller, Device, GuestMemory, Irq, Shared, Threads};
 
-/// An interrupt controller with its outputs connected to the CPUs.
-pub trait Interrupts {
+/// An interrupt controller with its outputs connected to the CPUs. What of it a CPU has as registers of its own, the CPU's
+/// architecture finds by its type.
+pub trait Interrupts: Any {
+    /// Connects what it works with: guest memory, and threads where it does what takes time. Once, before anything runs.
+    ///
+    /// # Errors
+    /// The host refuses a thread.
+    fn attach(&self, _memory: Arc<dyn GuestMemory>, _threads: &Threads) -> io::Result<()> {
+        Ok(())
+    }
     /// Its registers.
     fn device(&self) -> Shared<dyn Device>;
     /// What takes in the lines.

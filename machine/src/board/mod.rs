@@ -9,7 +9,7 @@ mod table;
 mod virt;
 
 pub use interrupts::Interrupts;
-pub use table::{Board, Chip, Fitted, Trigger, Virtio};
+pub use table::{Board, Chip, Fitted, Gic, Trigger, Virtio};
 pub use virt::VIRT;
 
 #[cfg(test)]
@@ -19,6 +19,33 @@ mod tests {
     #[test]
     fn memory_map_of_virt() {
         insta::assert_snapshot!(VIRT.listing(1 << 30));
+    }
+
+    /// What is at which address but for the devices that are the same with both.
+    #[test]
+    fn memory_map_of_the_gicv3_of_virt() {
+        let (v2, v3) = (VIRT.listing(1 << 30), VIRT.with_gic(Gic::V3).listing(1 << 30));
+        let only = |one: &str, other: &str| {
+            let lines = one.lines().filter(|line| !other.lines().any(|also| also == *line));
+            lines.map(str::to_owned).collect::<Vec<_>>()
+        };
+
+        let expected = [
+            "0008000000-000800ffff  gicv3-distributor",
+            "0008080000-000809ffff  gicv3-its",
+            "00080a0000-0008ffffff  gicv3-redistributors",
+        ];
+        assert_eq!(only(&v3, &v2), expected);
+        assert_eq!(only(&v2, &v3).len(), 3);
+    }
+
+    #[test]
+    fn the_first_interrupt_controller_that_serves_all_cpus() {
+        assert_eq!(
+            [1, 8, 9, 123].map(|cpus| VIRT.gic_for(cpus)),
+            [Gic::V2, Gic::V2, Gic::V3, Gic::V3]
+        );
+        assert_eq!((VIRT.served(Gic::V2), VIRT.max_cpus()), (8, 123));
     }
 
     /// What `names` leave of the rows of the listing that are no empty transports.

@@ -1,10 +1,53 @@
 //! What a board's table says.
 
 use std::borrow::Cow;
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use emu_firmware::fdt::Region;
+use serde::{Deserialize, Serialize};
+
+/// A version of Arm's Generic Interrupt Controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Gic {
+    /// GICv2, with the GICv2m extension.
+    V2,
+    /// GICv3, with an Interrupt Translation Service.
+    V3,
+}
+
+impl fmt::Display for Gic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Gic::V2 => "2",
+            Gic::V3 => "3",
+        })
+    }
+}
+
+impl FromStr for Gic {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Gic, String> {
+        match text {
+            "2" => Ok(Gic::V2),
+            "3" => Ok(Gic::V3),
+            _ => Err("not a version of the interrupt controller; emu has: 2, 3".into()),
+        }
+    }
+}
+
+/// An interrupt controller that a board can have.
+#[derive(Debug)]
+pub struct Controller {
+    /// Its version.
+    pub gic: Gic,
+    /// Most CPUs that it serves.
+    pub max_cpus: u32,
+    /// The rows of the board that are its own.
+    pub devices: &'static [Fitted],
+}
 
 /// A board.
 #[derive(Clone, Debug)]
@@ -17,9 +60,13 @@ pub struct Board {
     pub ram: u64,
     /// Sizes of RAM that it can have, in bytes.
     pub memory: RangeInclusive<u64>,
-    /// Most CPUs.
-    pub max_cpus: u32,
-    /// The devices. Interrupt controllers come first.
+    /// The interrupt controllers that it can have; those for fewer CPUs come first.
+    pub controllers: &'static [Controller],
+    /// The interrupt controller that it has.
+    pub gic: Gic,
+    /// The devices, but for the interrupt controller's.
+    pub others: &'static [Fitted],
+    /// The devices, the interrupt controller's first.
     pub devices: Cow<'static, [Fitted]>,
     /// What is behind which virtio transport, by its number; the others are empty.
     pub virtio: Cow<'static, [(u32, Virtio)]>,
@@ -61,6 +108,11 @@ pub enum Chip {
         /// Where they are among all of its registers, in bytes.
         offset: u64,
     },
+    /// The frame of a GICv2m; its lines are the SPIs that it makes of messages.
+    GicV2m {
+        /// How many.
+        spis: u32,
+    },
     /// UART: the console.
     Pl011,
     /// Real-time clock.
@@ -91,6 +143,7 @@ impl Chip {
         match self {
             Chip::Flash => "pflash",
             Chip::Interrupts { name, .. } => name,
+            Chip::GicV2m { .. } => "gicv2m",
             Chip::Pl011 => "pl011",
             Chip::Pl031 => "pl031",
             Chip::FwCfg => "fw_cfg",
@@ -104,6 +157,7 @@ impl Chip {
         match self {
             Chip::Flash => Some("the flash that firmware runs from"),
             Chip::Interrupts { .. } => None,
+            Chip::GicV2m { .. } => Some("what makes interrupts of messages, of --gic 2"),
             Chip::Pl011 => Some("the serial port (ttyAMA0)"),
             Chip::Pl031 => Some("the real-time clock"),
             Chip::FwCfg => Some("what hands firmware its kernel"),
@@ -177,6 +231,39 @@ impl Board {
     /// Where `size` bytes of RAM are.
     pub fn ram(&self, size: u64) -> Region {
         Region::new(self.ram, size)
+    }
+
+    /// The same board with another interrupt controller, and all its devices; as it is, if it cannot have that.
+    pub fn with_gic(&self, gic: Gic) -> Board {
+        let Some(controller) = self.controllers.iter().find(|controller| controller.gic == gic) else {
+            return self.clone();
+        };
+        Board {
+            gic,
+            devices: controller.devices.iter().chain(self.others).copied().collect(),
+            ..self.clone()
+        }
+    }
+
+    /// Most CPUs that an interrupt controller of it serves; 0 if it cannot have that.
+    pub fn served(&self, gic: Gic) -> u32 {
+        let controller = self.controllers.iter().find(|controller| controller.gic == gic);
+        controller.map_or(0, |controller| controller.max_cpus)
+    }
+
+    /// Most CPUs.
+    pub fn max_cpus(&self) -> u32 {
+        self.controllers
+            .iter()
+            .map(|controller| controller.max_cpus)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The first interrupt controller that serves so many CPUs.
+    pub fn gic_for(&self, cpus: u32) -> Gic {
+        let enough = self.controllers.iter().find(|controller| cpus <= controller.max_cpus);
+        enough.map_or(self.gic, |controller| controller.gic)
     }
 
     /// What it can be made without, each with what it is then without.

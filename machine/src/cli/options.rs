@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Parser};
 
+use crate::board::Gic;
 use crate::config::{Accel, Arch, BoardName, Boot, ByteSize, Config, ConsoleHost, EscapeKey, Handed};
 use crate::error::Error;
 use crate::gdb::address::Address;
@@ -93,7 +94,7 @@ pub struct Cli {
     )]
     memory: ByteSize,
 
-    /// Number of virtual CPUs; one at present
+    /// Number of virtual CPUs
     #[arg(
         long,
         value_name = "N",
@@ -103,6 +104,13 @@ pub struct Cli {
         help_heading = "Machine"
     )]
     smp: u32,
+
+    /// The interrupt controller: 2 for a GICv2 (up to 8 CPUs), 3 for a GICv3 (up to 123)
+    ///
+    /// If not given, it is a GICv2 for up to 8 CPUs and a GICv3 for more. Messages in the place of interrupt lines (MSI) go to
+    /// a GICv2m frame with the one, to an Interrupt Translation Service with the other.
+    #[arg(long, value_name = "VERSION", help_heading = "Machine")]
+    gic: Option<Gic>,
 
     /// What executes guest code: jit translates it to host code, interp interprets it (slow, for comparison)
     #[arg(long, value_name = "HOW", default_value = "jit", help_heading = "Machine")]
@@ -266,6 +274,7 @@ impl Cli {
             cpu: self.cpu.unwrap_or_else(|| self.arch.default_cpu().to_owned()),
             memory: self.memory.0,
             cpus: self.smp,
+            gic: self.gic,
             accel: self.accel,
             code_cache: self.code_cache.0,
             boot,

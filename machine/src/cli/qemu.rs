@@ -147,9 +147,8 @@ fn rewritten(
 fn machine(value: &str) -> Result<Vec<String>, String> {
     const ALREADY: &[&str] = &[
         "accel=tcg",
-        "gic-version=2",
-        "gic-version=max",
         "highmem=off",
+        "its=on",
         "secure=off",
         "usb=off",
         "virtualization=off",
@@ -160,6 +159,8 @@ fn machine(value: &str) -> Result<Vec<String>, String> {
             None => words.insert(0, property.to_owned()),
             Some(("type", board)) => words.insert(0, board.to_owned()),
             Some(("dumpdtb", file)) => words.extend(["--dump-dtb".to_owned(), file.to_owned()]),
+            Some(("gic-version", version @ ("2" | "3"))) => words.extend(["--gic".to_owned(), version.to_owned()]),
+            Some(("gic-version", "max")) => words.extend(["--gic".to_owned(), "3".to_owned()]),
             Some(_) if ALREADY.contains(&property) => {}
             Some(_) => return Err(format!("{property}: a property of QEMU's that emu's boards have not")),
         }

@@ -102,7 +102,11 @@ fn qemus_spellings_mean_the_same() {
             "-M virt -m 256M -smp 1 -nographic",
             "--board virt --memory 256M --smp 1",
         ),
-        ("--machine virt,highmem=off,gic-version=2 -m size=1G", "--memory 1G"),
+        (
+            "--machine virt,highmem=off,gic-version=2 -m size=1G",
+            "--gic 2 --memory 1G",
+        ),
+        ("-M virt,gic-version=max,its=on -smp 9", "--gic 3 --smp 9"),
         ("-machine dumpdtb=f,type=virt", "--dump-dtb f"),
         (
             "-cpu cortex-a7 -bios f -no-reboot -dtb d",
@@ -123,7 +127,7 @@ fn qemus_spellings_mean_the_same() {
     for (qemus, ours) in &pairs[..pairs.len() - 1] {
         assert_eq!(config(qemus), config(ours), "{qemus}");
     }
-    assert_eq!(error(pairs[11].0), "--append: given more than once");
+    assert_eq!(error(pairs[12].0), "--append: given more than once");
 }
 
 #[test]
@@ -193,7 +197,15 @@ fn complaints_name_the_option_and_the_reason_in_one_line() {
             "--code-cache -1: not a size; write a whole number with K, M, G or T, such as 1024M",
         ),
         ("--smp 0", "--smp 0: a machine needs a CPU"),
-        ("--smp 9", "--smp 9: board virt has at most 8 CPUs"),
+        ("--smp 124", "--smp 124: board virt has at most 123 CPUs"),
+        (
+            "--gic 4",
+            "--gic 4: not a version of the interrupt controller; emu has: 2, 3",
+        ),
+        (
+            "--gic 2 --smp 9",
+            "--gic 2: serves at most 8 CPUs, not the 9 of --smp; --gic 3 does",
+        ),
         ("--smp -1", "--smp -1: not a number of CPUs"),
         (
             "--escape x",

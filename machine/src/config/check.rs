@@ -1,7 +1,7 @@
 //! What a [`Config`] may say, whoever made it: ranges, names, and what goes together.
 
 use super::{BoardName, Boot, ByteSize, Config, ConsoleHost, GIB, MIB};
-use crate::board::{Chip, Virtio};
+use crate::board::{Board, Chip, Gic, Virtio};
 use crate::error::Error;
 
 impl Config {
@@ -18,6 +18,7 @@ impl Config {
         self.check_left_out()?;
         self.arch.check_cpu(&self.cpu)?;
         check_cpus(self.board, self.cpus).map_err(|reason| Error::input("--smp", self.cpus, reason))?;
+        self.check_gic()?;
         size("--code-cache", self.code_cache, check_code_cache(self.code_cache))?;
         if (&self.serial, &self.virtio_console) == (&ConsoleHost::Stdio, &ConsoleHost::Stdio) {
             let reason = "the serial port has standard input and output; give it another place by --serial";
@@ -37,10 +38,27 @@ impl Config {
         Ok(())
     }
 
+    /// The interrupt controller that is asked for serves all CPUs.
+    fn check_gic(&self) -> Result<(), Error> {
+        let board = self.board.board();
+        let too_few = |gic: &Gic| board.served(*gic) < self.cpus;
+        match self.gic.filter(too_few) {
+            None => Ok(()),
+            Some(gic) => {
+                let (most, other) = (board.served(gic), board.gic_for(self.cpus));
+                let reason = format!(
+                    "serves at most {most} CPUs, not the {} of --smp; --gic {other} does",
+                    self.cpus
+                );
+                Err(Error::input("--gic", gic, reason))
+            }
+        }
+    }
+
     /// What is left out is there to be left out, and nothing else that is asked for needs it.
     fn check_left_out(&self) -> Result<(), Error> {
         for name in &self.left_out {
-            check_optional(self.board, name).map_err(|reason| Error::input("--no-device", name, reason))?;
+            check_optional(&self.whole_board(), name).map_err(|reason| Error::input("--no-device", name, reason))?;
         }
         let board = self.fitted();
         let missing = |chip: Chip| board.find(chip).is_none().then(|| chip.name());
@@ -73,8 +91,8 @@ impl Config {
     }
 }
 
-fn check_optional(board: BoardName, name: &str) -> Result<(), String> {
-    let table = board.board();
+fn check_optional(table: &Board, name: &str) -> Result<(), String> {
+    let board = table.name;
     if table.optional().any(|(optional, _)| optional == name) {
         return Ok(());
     }
@@ -157,11 +175,33 @@ mod tests {
     fn cpus_that_there_are_not() {
         let expected = "--cpu z80: unknown CPU model; --arch arm has: cortex-a15, cortex-a7";
         assert_eq!(refusal(|config| config.cpu = "z80".into()).as_deref(), Some(expected));
-        for count in [0, 9, u32::MAX] {
+        for count in [0, 124, u32::MAX] {
             let refusal = refusal(|config| config.cpus = count);
             let option = format!("--smp {count}: ");
             assert!(refusal.is_some_and(|text| text.starts_with(&option)), "{count}");
         }
+    }
+
+    #[test]
+    fn an_interrupt_controller_that_does_not_serve_all_cpus() {
+        let refusal = |gic, cpus| {
+            refusal(|config| {
+                (config.gic, config.cpus) = (gic, cpus);
+            })
+        };
+        let expected = "--gic 2: serves at most 8 CPUs, not the 9 of --smp; --gic 3 does";
+
+        assert_eq!(refusal(Some(Gic::V2), 9).as_deref(), Some(expected));
+        for (gic, cpus) in [
+            (None, 9),
+            (None, 123),
+            (Some(Gic::V2), 8),
+            (Some(Gic::V3), 1),
+            (Some(Gic::V3), 123),
+        ] {
+            assert_eq!(refusal(gic, cpus), None, "{gic:?} {cpus}");
+        }
+        assert!(refusal(Some(Gic::V3), 124).is_some_and(|text| text.starts_with("--smp 124: ")));
     }
 
     #[test]
@@ -179,7 +219,7 @@ mod tests {
 
     #[test]
     fn devices_that_no_machine_can_be_without() {
-        let all = "pflash, pl011, pl031, fw_cfg, pl061, virtio-mmio, virtio-rng, virtio-console";
+        let all = "gicv2m, pflash, pl011, pl031, fw_cfg, pl061, virtio-mmio, virtio-rng, virtio-console";
         for (name, expected) in [
             ("gicv2-distributor", "board virt does not work without it".to_owned()),
             ("floppy", format!("unknown device; board virt can do without: {all}")),

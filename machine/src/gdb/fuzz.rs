@@ -117,6 +117,7 @@ fn start(machine: &Machine, code: &MachineCode, clock: &Clock, cpu: usize) -> st
         cpus: &cpus,
         clock,
         private: &|_| Irq::unconnected(),
+        controller: None,
         bus: machine.space.view(cpu),
         code,
         log: None,

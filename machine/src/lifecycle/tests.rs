@@ -47,11 +47,11 @@ fn firmware(words: &[u32]) -> Images {
 #[test]
 fn no_machine_comes_of_a_configuration_that_is_refused() {
     let (mut config, images) = (config(&[]), firmware(&[]));
-    config.cpus = 9;
+    config.cpus = 124;
 
     let refusal = Plan::new(&config, &images).err().map(|error| error.to_string());
 
-    assert_eq!(refusal.as_deref(), Some("--smp 9: board virt has at most 8 CPUs"));
+    assert_eq!(refusal.as_deref(), Some("--smp 124: board virt has at most 123 CPUs"));
 }
 
 /// What an operator does with a machine that runs `words` as firmware; it is ended then.
@@ -421,6 +421,28 @@ fn a_state_that_is_not_of_the_machine_changes_nothing() {
     });
 }
 
+/// Four CPUs, of which one runs, and their interrupt controller there and back.
+#[test]
+fn a_machine_with_a_gicv3_is_saved_and_loaded() {
+    let options = ["--arch", "aarch64", "--gic", "3", "--smp", "4"];
+    let (state, memory) = operated(&COUNT_64, &options, |handle| {
+        wait_for_more(handle, 1_000);
+        handle.ask(there_and_back).unwrap()
+    });
+    let load = |more: &[&str]| {
+        let (state, memory) = (state.clone(), memory.clone());
+        let refusal = move |machine: &mut dyn Control| machine.load(&state, &mut memory.as_slice()).err();
+        operated(&COUNT_64, more, |handle| {
+            handle.ask(refusal).unwrap().map(|error| error.to_string())
+        })
+    };
+
+    assert!(text(&state).contains("\"model\":\"gicv3\""));
+    assert_eq!(load(&options), None);
+    let other = load(&["--arch", "aarch64", "--gic", "2", "--smp", "4"]).unwrap();
+    assert!(other.ends_with("it is of a machine without gicv2m@8020000"), "{other}");
+}
+
 #[test]
 fn a_state_needs_the_devices_that_it_has_a_state_of() {
     let save = |handle: &Handle| handle.ask(|machine| machine.save().unwrap()).unwrap();
@@ -457,13 +479,13 @@ fn a_state_needs_the_devices_that_it_has_a_state_of() {
 }
 
 #[test]
-fn a_state_of_the_first_version_calls_virtio_devices_by_their_transport() {
+fn a_state_of_the_first_version_is_taken_over() {
     let (new, again) = operated(&COUNT, &[], |handle| {
         let job = |machine: &mut dyn Control| {
             machine.hold(Holder::Snapshot);
             let (new, memory) = (machine.save().unwrap(), ram(machine));
             let mut old = text(&new).replacen(
-                "\"model\":\"machine\",\"version\":3",
+                "\"model\":\"machine\",\"version\":4",
                 "\"model\":\"machine\",\"version\":1",
                 1,
             );
@@ -472,7 +494,13 @@ fn a_state_of_the_first_version_calls_virtio_devices_by_their_transport() {
                 old = old.replace(name, &name.replace("rng", "mmio").replace("console", "mmio"));
             }
             let old = old.replace("\"semihosting\":null,", "");
-            let old = serde_json::from_str(&old).unwrap();
+            let mut old: serde_json::Value = serde_json::from_str(&old).unwrap();
+            let frame = old["state"]["devices"]
+                .as_object_mut()
+                .unwrap()
+                .remove("gicv2m@8020000");
+            assert!(frame.is_some());
+            let old = serde_json::from_value(old).unwrap();
             machine.load(&old, &mut memory.as_slice()).unwrap();
             (new, machine.save().unwrap())
         };

@@ -107,7 +107,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
     let around = Surroundings {
         memory: 2 << 20,
         cpus: cpus.clone(),
-        interrupts: arch.interrupts(&wiring, &cpus),
+        interrupts: arch.interrupts(&VIRT, &wiring, &cpus),
         wiring,
         threads: Threads::default(),
         clock: clock.clone(),
@@ -132,6 +132,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         cpus: &cpus,
         clock: &clock,
         private: &|n| devices.private_line(0, n),
+        controller: Some(devices.controller()),
         bus: devices.space.view(0),
         code: &MachineCode::new(accel, 1, emu_jit::engine::CODE_CACHE),
         log: None,

@@ -8,6 +8,7 @@ use emu_devices::bus::{
 };
 use emu_devices::char::pl011::Pl011;
 use emu_devices::irq::gicv2::GicV2;
+use emu_devices::irq::gicv3::{GicV3, Icc};
 use emu_devices::misc::fw_cfg::FwCfg;
 use emu_devices::misc::pl061::Pl061;
 use emu_devices::storage::pflash::Pflash;
@@ -168,6 +169,42 @@ pub fn gicv2(data: &[u8]) {
             .drive(levels >> (32 + line) & 1 != 0);
     }
     world.drive(&gic.erase(), 0x2_1000, input.take(usize::MAX));
+}
+
+/// The same of version 3: with its ITS, and with CPU interfaces that are no registers on the bus.
+pub fn gicv3(data: &[u8]) {
+    const ICC: [Icc; 12] = [
+        Icc::Iar0,
+        Icc::Iar1,
+        Icc::Eoir0,
+        Icc::Eoir1,
+        Icc::Dir,
+        Icc::Pmr,
+        Icc::Bpr1,
+        Icc::Ap1r,
+        Icc::Ctlr,
+        Icc::Igrpen0,
+        Icc::Igrpen1,
+        Icc::Sgi1r,
+    ];
+    let world = World::new();
+    let mut input = Input::new(data);
+    let (cpus, levels) = (1 + u32::from(input.u8() % 123), input.u64());
+    let affinities: Vec<u32> = (0..cpus).map(|cpu| cpu % 16 | cpu / 16 << 8).collect();
+    let gic = GicV3::new(&world.wiring, &affinities, Arc::new(Unconnected));
+    gic.with(|gic| gic.attach(world.memory.clone()));
+    for line in (0..32).filter(|line| levels >> line & 1 != 0) {
+        gic.with(|gic| gic.spi(line)).drive(true);
+        gic.with(|gic| gic.ppi(line, 16 + line % 16))
+            .drive(levels >> (32 + line) & 1 != 0);
+    }
+    for _ in 0..input.u8() {
+        let (cpu, reg, value) = (usize::from(input.u8()), ICC[usize::from(input.u8()) % ICC.len()], input.u64());
+        gic.with(|gic| gic.icc_write(cpu, reg, value));
+        gic.with(|gic| gic.icc_read(cpu, reg));
+        gic.with(|gic| gic.message(value as u32, (value >> 32) as u32));
+    }
+    world.drive_working(&gic.erase(), || gic.work(), 0x10_0000, false, input.take(usize::MAX));
 }
 
 /// PrimeCell real-time clock.
