@@ -113,3 +113,107 @@ fn device(reg: Icc) -> gicv3::Icc {
         Icc::Igrpen1 => gicv3::Icc::Igrpen1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::VIRT;
+    use crate::board::build::{Devices, Surroundings};
+    use emu_devices::backend::NullChar;
+    use emu_devices::bus::{Access, Clock};
+    use emu_ir::Bus;
+
+    /// The board's devices, with this interrupt controller and so many CPUs.
+    fn devices(gic: Gic, cpus: usize) -> Devices {
+        let board = VIRT.with_gic(gic);
+        let cpus = Arc::new(Cpus::new(cpus, super::super::line_bit));
+        let wiring = Wiring::new();
+        let around = Surroundings {
+            memory: 4 << 20,
+            interrupts: interrupts(&board, &wiring, &cpus),
+            cpus,
+            wiring,
+            threads: Threads::default(),
+            clock: Clock::manual(0),
+            serial: Arc::new(NullChar),
+            virtio_console: Arc::new(NullChar),
+            flash: Vec::new(),
+            handed: Vec::new(),
+        };
+        let devices = Devices::new(&board, around).unwrap();
+        devices.reset();
+        devices
+    }
+
+    fn interface(devices: &Devices, cpu: usize) -> Interface {
+        let controller: &dyn Any = devices.controller();
+        let gic = controller.downcast_ref::<Shared<GicV3>>().unwrap().clone();
+        Interface { gic, cpu }
+    }
+
+    #[test]
+    fn a_message_to_the_frame_is_an_spi_of_the_gicv2() {
+        let devices = devices(Gic::V2, 1);
+        let mut bus = devices.space.view(0);
+        bus.store(0x0800_0c14, 4, 0xaaaa_aaaa).unwrap();
+        assert_eq!(bus.load(0x0802_0008, 4), Some(80 << 16 | 64));
+
+        bus.store(0x0802_0040, 4, 83).unwrap();
+
+        assert_eq!(bus.load(0x0800_0208, 4), Some(1 << (83 - 64)));
+    }
+
+    #[test]
+    fn every_cpu_has_a_redistributor_at_its_place() {
+        let devices = devices(Gic::V3, 123);
+        let mut bus = devices.space.view(0);
+        let mut typer = |cpu: u64| bus.load(0x080a_0000 + 0x2_0000 * cpu + 8, 8);
+
+        assert_eq!(typer(0), Some(0x21));
+        assert_eq!(typer(20), Some(0x104 << 32 | 20 << 8 | 0x21));
+        assert_eq!(typer(122), Some(0x70a << 32 | 122 << 8 | 0x31));
+        assert_eq!(bus.load(0x0800_ffe8, 4), Some(0x3b));
+    }
+
+    #[test]
+    fn a_message_to_the_its_is_an_lpi_of_the_gicv3() {
+        const RAM: u64 = 0x4000_0000;
+        const VALID: u64 = 1 << 63;
+        let devices = devices(Gic::V3, 2);
+        let mut bus = devices.space.view(0);
+        let mut put = |at: u64, value: u64| bus.store(at, 8, value).unwrap();
+        // CPU 1 takes LPIs; LPI 8192 is enabled.
+        put(RAM + 0x10_0000, 0x81);
+        put(0x080c_0070, (RAM + 0x10_0000) | 15);
+        put(0x080c_0078, (RAM + 0x12_0000) | 1 << 62);
+        put(0x080c_0000, 1);
+        // Device 0's event 5 is LPI 8192, in collection 0, at CPU 1.
+        put(0x0808_0100, VALID | (RAM + 0x14_0000) | 15);
+        put(0x0808_0108, VALID | (RAM + 0x16_0000) | 15);
+        put(0x0808_0080, VALID | (RAM + 0x18_0000));
+        put(0x0808_0000, 1);
+        let commands = [
+            [0x08, 4, VALID | (RAM + 0x1a_0000), 0],
+            [0x09, 0, VALID | 1 << 16, 0],
+            [0x0a, 8192 << 32 | 5, 0, 0],
+        ];
+        for (word, at) in commands.as_flattened().iter().zip((RAM + 0x18_0000..).step_by(8)) {
+            put(at, *word);
+        }
+        put(0x0808_0088, 0x60);
+        put(0x0800_0000, 2);
+        let cpu = interface(&devices, 1);
+        cpu.write(Icc::Igrpen1, 1);
+        cpu.write(Icc::Pmr, 0xf8);
+
+        bus.store(0x0809_0040, 4, 5).unwrap();
+
+        assert_eq!(
+            (cpu.read(Icc::Iar1), interface(&devices, 0).read(Icc::Iar1)),
+            (8192, 1023)
+        );
+        assert_eq!(devices.interrupts().read(Access::new(0, 4)), 0x52);
+        cpu.switch_off();
+        assert_eq!((cpu.read(Icc::Rpr), cpu.read(Icc::Pmr)), (0xff, 0));
+    }
+}

@@ -1,3 +1,5 @@
+mod gic;
+
 use super::*;
 use crate::cli::{self, Request};
 use crate::events::Control;
@@ -419,28 +421,6 @@ fn a_state_that_is_not_of_the_machine_changes_nothing() {
         let here = handle.ask(|machine| count(&ram(machine))).unwrap();
         wait_for_more(handle, here);
     });
-}
-
-/// Four CPUs, of which one runs, and their interrupt controller there and back.
-#[test]
-fn a_machine_with_a_gicv3_is_saved_and_loaded() {
-    let options = ["--arch", "aarch64", "--gic", "3", "--smp", "4"];
-    let (state, memory) = operated(&COUNT_64, &options, |handle| {
-        wait_for_more(handle, 1_000);
-        handle.ask(there_and_back).unwrap()
-    });
-    let load = |more: &[&str]| {
-        let (state, memory) = (state.clone(), memory.clone());
-        let refusal = move |machine: &mut dyn Control| machine.load(&state, &mut memory.as_slice()).err();
-        operated(&COUNT_64, more, |handle| {
-            handle.ask(refusal).unwrap().map(|error| error.to_string())
-        })
-    };
-
-    assert!(text(&state).contains("\"model\":\"gicv3\""));
-    assert_eq!(load(&options), None);
-    let other = load(&["--arch", "aarch64", "--gic", "2", "--smp", "4"]).unwrap();
-    assert!(other.ends_with("it is of a machine without gicv2m@8020000"), "{other}");
 }
 
 #[test]

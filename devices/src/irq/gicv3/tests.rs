@@ -552,7 +552,7 @@ fn interrupts_survive_save_reset_load() {
 fn a_state_that_cannot_be_is_refused() {
     let b = Bench::new(2);
     let format = crate::bus::Format::first("gicv3");
-    let mut states = vec![State::of(1), State::of(3), State::of(2), State::of(2)];
+    let mut states = [State::of(1), State::of(3), State::of(2), State::of(2)];
     states[2].cpus[1].interface = serde_json::from_value(serde_json::json!({
         "pmr": 0, "bpr0": 1, "bpr1": 3, "ap0r": 0, "ap1r": 0, "ctlr": 0, "groups": 0
     }))

@@ -30,7 +30,7 @@ impl Messages {
         let b = Bench::ready(cpus);
         for cpu in 0..cpus as usize {
             b.set_long(cpu, Reg::GICR_PROPBASER, 0, CONFIG | 15);
-            b.set_long(cpu, Reg::GICR_PENDBASER, 0, PENDING + 0x1_0000 * cpu as u64 | 1 << 62);
+            b.set_long(cpu, Reg::GICR_PENDBASER, 0, (PENDING + 0x1_0000 * cpu as u64) | 1 << 62);
             b.set_of(cpu, Reg::GICR_CTLR, 0, 1);
         }
         b.set_long(0, Reg::GITS_BASER, 0, VALID | DEVICES | 127);
@@ -116,7 +116,7 @@ fn a_message_becomes_an_lpi_that_is_never_active() {
 fn a_write_by_the_bus_is_device_0s() {
     let m = Messages::ready(1);
     m.configure(8200, 0x41);
-    m.command([0x08, 4, VALID | ITT + 0x1000, 0]);
+    m.command([0x08, 4, VALID | (ITT + 0x1000), 0]);
     m.command([0x0a, 8200 << 32 | 9, 1, 0]);
 
     m.set(Reg::GITS_TRANSLATER, 0, 9);
@@ -432,7 +432,8 @@ fn any_commands_are_survived() {
                 let device = if random.below(2) == 0 { 7 } else { random.below(40) };
                 command[0] = device << 32 | random.below(16);
                 command[1] = random.below(20) | (8192 + random.below(30)) << 32;
-                command[2] = VALID * random.below(2) | random.below(3) << 16 | random.below(4) | ITT * random.below(2);
+                command[2] =
+                    (random.below(2) << 63) | random.below(3) << 16 | random.below(4) | (ITT * random.below(2));
             }
             m.queue(command);
             m.give();
