@@ -158,7 +158,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("MPIDR_EL1", (3, 0, 0, 0, 5), RO, read(mpidr)),
     reg("REVIDR_EL1", (3, 0, 0, 0, 6), RO, model(|m| m.revidr.into())),
     reg("ID_PFR0_EL1", (3, 0, 0, 1, 0), RO, Act::Const(AARCH32.id_pfr[0] as u64)),
-    reg("ID_PFR1_EL1", (3, 0, 0, 1, 1), RO, Act::Const(AARCH32.id_pfr[1] as u64)),
+    reg("ID_PFR1_EL1", (3, 0, 0, 1, 1), RO, read(id_pfr1)),
     reg("ID_DFR0_EL1", (3, 0, 0, 1, 2), RO, Act::Const(AARCH32.id_dfr0 as u64)),
     reg("ID_AFR0_EL1", (3, 0, 0, 1, 3), RO, Act::Const(AARCH32.id_afr0 as u64)),
     reg("ID_MMFR0_EL1", (3, 0, 0, 1, 4), RO, Act::Const(AARCH32.id_mmfr[0] as u64)),
@@ -358,6 +358,12 @@ pub(super) const ROWS: &[Reg] = &[
 /// The affinities; bit 31 is always set.
 fn mpidr(io: &mut Io) -> u64 {
     u64::from(affinity(io.guest.platform.cpu_index())) | 1 << 31
+}
+
+/// Where AArch32 says that there is a GICv3's CPU interface: in the highest bits.
+fn id_pfr1(io: &mut Io) -> u64 {
+    let [_, of_model] = AARCH32.id_pfr;
+    u64::from(of_model) | u64::from(io.has(Feature::Gic)) << 28
 }
 
 /// The cache that CSSELR_EL1 selects: level 1 data, level 1 instruction, level 2.

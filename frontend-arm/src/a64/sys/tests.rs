@@ -632,6 +632,7 @@ mod gic {
             1,
             "ID_AA64PFR0_EL1.GIC"
         );
+        assert_eq!(bench.read((3, 0, 0, 1, 1)).unwrap() >> 28, 1, "ID_PFR1_EL1.GIC");
     }
 
     #[test]
