@@ -3,6 +3,7 @@
 use super::checksum;
 use super::fault::{AGAIN, ALIGNMENT, UNDEFINED as UNDEFINED_FAULT, abort, class, exception};
 use super::model::A64;
+use super::pauth::field::{self, Which};
 use super::state::Cpu;
 use super::{aarch32, mmu, sys};
 use crate::guest::concat;
@@ -35,6 +36,14 @@ calls! {
     SP_ALIGNMENT State |_, _, _, _| Err(exception(class::SP_ALIGNMENT, 0));
     /// Returns from an exception; Undefined at EL0.
     ERET State eret;
+    /// ERETAA and ERETAB: arguments SP, the key, 2 where it is off.
+    ERETA State ereta;
+    /// Adds an authentication code: arguments pointer, modifier, key; the pointer.
+    PAC State |g: &mut A64, s: &mut Cpu, _, a| Ok(field::add(s, g.model.features, a[0] as u64, a[1] as u64, Which(a[2] as u32)).into());
+    /// Checks one: arguments pointer, modifier, key, with bit 2 set in a combined instruction; the pointer.
+    AUTH State auth;
+    /// PACGA: arguments data, modifier.
+    PACGA State |g: &mut A64, s: &mut Cpu, _, a| Ok(field::generic(s, g.model.features, a[0] as u64, a[1] as u64).into());
     /// MRS: argument the instruction; the value.
     SYS_READ State |g: &mut A64, s: &mut Cpu, env, a| sys::read(g, s, env, a[0] as u32).map(u128::from);
     /// MSR and SYS: arguments the instruction, the value.
@@ -151,10 +160,32 @@ fn eret(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, _: &[u128; 4]) -> Answer {
     if s.el() == 0 {
         return Err(UNDEFINED_FAULT);
     }
-    s.exception_return(g.model.features);
+    let to = s.sys.elr;
+    Ok(returned(g, s, env, to))
+}
+
+fn returned(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, to: u64) -> u128 {
+    s.exception_return(g.model.features, to);
     pmu::returned(g, s, false);
     env.context_changed();
-    Ok(0)
+    0
+}
+
+fn ereta(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    if s.el() == 0 {
+        return Err(UNDEFINED_FAULT);
+    }
+    let (mut to, sp, key) = (s.sys.elr, a[0] as u64, a[1] as u32);
+    if key < 2 {
+        to = field::auth(s, g.model.features, to, sp, Which(key), true)?;
+    }
+    Ok(returned(g, s, env, to))
+}
+
+fn auth(g: &mut A64, s: &mut Cpu, _: &mut dyn Env, a: &[u128; 4]) -> Answer {
+    let ([pointer, modifier], how) = ([a[0], a[1]].map(|v| v as u64), a[2] as u32);
+    let (which, combined) = (Which(how & 3), how & 4 != 0);
+    field::auth(s, g.model.features, pointer, modifier, which, combined).map(u128::from)
 }
 
 fn pstate_write(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {

@@ -3,7 +3,7 @@
 use super::aarch32::pstate::USER;
 use super::fault::{AGAIN, CLEAN_PC, ISS, READ_FAILS, WNR, class, syndrome};
 use super::features::{Feature, Features};
-use super::mmu::canonical;
+use super::mmu::canonical_code;
 use super::state::{Cpu, psr, sctlr, stepped};
 use crate::platform::{FIQ, IRQ};
 use emu_ir::Fault;
@@ -40,7 +40,7 @@ impl Cpu {
 
     /// Take the exception of a fault of the instruction at the pc.
     pub fn raise(&mut self, features: Features, fault: Fault) {
-        self.pc = canonical(self, self.pc);
+        self.pc = canonical_code(self, self.pc);
         let of = self.stepped;
         self.stepped &= !stepped::FAULT;
         if matches!(fault, CLEAN_PC | AGAIN) {
@@ -48,7 +48,7 @@ impl Cpu {
         }
         let (mut ec, mut iss, addr) = syndrome(fault);
         match ec {
-            class::INSTRUCTION_ABORT => self.sys.far = canonical(self, addr),
+            class::INSTRUCTION_ABORT => self.sys.far = canonical_code(self, addr),
             class::PC_ALIGNMENT => self.sys.far = self.pc,
             class::DATA_ABORT | class::WATCHPOINT => self.sys.far = addr,
             _ => {}
@@ -93,12 +93,12 @@ impl Cpu {
             p if p & IRQ != 0 && self.psr & psr::I == 0 => IRQ_VECTOR,
             _ => return false,
         };
-        self.enter(features, vector, canonical(self, self.pc));
+        self.enter(features, vector, canonical_code(self, self.pc));
         true
     }
 
-    /// ERET: to where ELR_EL1 and SPSR_EL1 say. An illegal return (D1.3.4) sets PSTATE.IL and stays at its exception level.
-    pub fn exception_return(&mut self, features: Features) {
+    /// ERET: to an address (ELR_EL1's, or what that authenticates as), as SPSR_EL1 says. An illegal return (D1.3.4) sets PSTATE.IL and stays at its exception level.
+    pub fn exception_return(&mut self, features: Features, to: u64) {
         let saved = self.sys.spsr as u32;
         let steps_here = self.steps_now();
         self.excl_armed = 0;
@@ -108,7 +108,7 @@ impl Cpu {
             self.enter_aarch32(saved);
             self.settle_step(steps_here);
             let aligned = if self.call_size() == 2 { !1 } else { !3 };
-            self.pc = self.sys.elr & 0xffff_ffff & aligned;
+            self.pc = to & 0xffff_ffff & aligned;
             return;
         }
         let legal = matches!(saved & psr::M, 0b00000 | 0b00100 | 0b00101);
@@ -122,7 +122,7 @@ impl Cpu {
         };
         self.set_psr(new);
         self.settle_step(steps_here);
-        self.pc = canonical(self, self.sys.elr);
+        self.pc = canonical_code(self, to);
     }
     /// DebugExceptionReturnSS: PSTATE.SS is 0 where step is not on where a return goes, or was on before.
     fn settle_step(&mut self, was_on: bool) {
@@ -204,7 +204,7 @@ mod tests {
         cpu.excl_armed = 3;
         cpu.raise(Features::ALL, exception(class::BRK, 0));
 
-        cpu.exception_return(Features::ALL);
+        cpu.exception_return(Features::ALL, cpu.sys.elr);
 
         assert_eq!(
             (cpu.pc, cpu.psr, cpu.nzcv(), cpu.x),
@@ -218,7 +218,7 @@ mod tests {
         let mut cpu = Cpu::reset();
         (cpu.sys.elr, cpu.sys.spsr) = (0x2000, 0b01001); // to EL2
 
-        cpu.exception_return(Features::ALL);
+        cpu.exception_return(Features::ALL, cpu.sys.elr);
 
         assert_eq!((cpu.el(), cpu.psr & psr::IL, cpu.pc), (1, psr::IL, 0x2000));
     }

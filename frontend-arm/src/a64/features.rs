@@ -39,7 +39,7 @@ features! {
     Fcma "fcma" "FEAT_FCMA.";
     JsCvt "jscvt" "FEAT_JSCVT.";
     Lrcpc "lrcpc" "FEAT_LRCPC.";
-    PAuth "pauth" "FEAT_PAuth.";
+    PAuth "pauth" "FEAT_PAuth, by an IMPLEMENTATION DEFINED algorithm if not by another.";
     Lrcpc2 "lrcpc2" "FEAT_LRCPC2.";
     FlagM "flagm" "FEAT_FlagM.";
     Dit "dit" "FEAT_DIT.";
@@ -53,6 +53,10 @@ features! {
     Bf16 "bf16" "FEAT_BF16.";
     I8mm "i8mm" "FEAT_I8MM.";
     Pmu "pmu" "FEAT_PMUv3.";
+    PAuth2 "pauth2" "FEAT_PAuth2: an authentication code is combined with what is in its place.";
+    Fpac "fpac" "FEAT_FPAC: a wrong authentication code is an exception.";
+    FpacCombine "fpaccombine" "FEAT_FPACCOMBINE: in instructions that do something else besides too.";
+    Qarma5 "qarma5" "FEAT_PACQARMA5: the architected algorithm of pointer authentication.";
     Pan2 "pan2" "FEAT_PAN2: address translation instructions that heed PSTATE.PAN.";
     Pan3 "pan3" "FEAT_PAN3: SCTLR_EL1.EPAN.";
     Haf "haf" "FEAT_HAFDBS's first half: hardware sets the Access flag.";
@@ -125,6 +129,10 @@ const NEEDS: &[(Feature, Feature)] = &[
     (Feature::Pan3, Feature::Pan2),
     (Feature::Hafdbs, Feature::Haf),
     (Feature::TlbiRange, Feature::TlbiOs),
+    (Feature::PAuth2, Feature::PAuth),
+    (Feature::Fpac, Feature::PAuth2),
+    (Feature::FpacCombine, Feature::Fpac),
+    (Feature::Qarma5, Feature::PAuth),
 ];
 
 impl Features {

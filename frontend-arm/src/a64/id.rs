@@ -54,12 +54,15 @@ const FIELDS: &[(Id, u32, u64, Feature)] = &[
     (Id::Isar0, 60, 1, Feature::Rng),
     (Id::Isar1, 0, 1, Feature::Dpb),
     (Id::Isar1, 0, 2, Feature::Dpb2),
-    (Id::Isar1, 4, 1, Feature::PAuth), // APA: QARMA5
+    (Id::Isar1, API, 1, Feature::PAuth),
+    (Id::Isar1, API, 3, Feature::PAuth2),
+    (Id::Isar1, API, 4, Feature::Fpac),
+    (Id::Isar1, API, 5, Feature::FpacCombine),
     (Id::Isar1, 12, 1, Feature::JsCvt),
     (Id::Isar1, 16, 1, Feature::Fcma),
     (Id::Isar1, 20, 1, Feature::Lrcpc),
     (Id::Isar1, 20, 2, Feature::Lrcpc2),
-    (Id::Isar1, 24, 1, Feature::PAuth), // GPA
+    (Id::Isar1, GPI, 1, Feature::PAuth),
     (Id::Isar1, 32, 1, Feature::FrintTs),
     (Id::Isar1, 36, 1, Feature::Sb),
     (Id::Isar1, 44, 1, Feature::Bf16),
@@ -84,6 +87,10 @@ const FIELDS: &[(Id, u32, u64, Feature)] = &[
     (Id::Mmfr2, 60, 1, Feature::E0pd),
 ];
 
+/// ID_AA64ISAR1_EL1.API and GPI. The fields of the architected algorithm, APA and GPA, are right below them.
+const API: u32 = 8;
+const GPI: u32 = 28;
+
 /// PARange: bits of a physical address by the field's value.
 pub const PA_BITS: [u8; 7] = [32, 36, 40, 42, 44, 48, 52];
 
@@ -100,6 +107,10 @@ pub fn value(id: Id, model: &Model) -> u64 {
             let bits = model.address_bits();
             let range = PA_BITS.iter().position(|&b| b == bits).unwrap_or(0);
             fields | range as u64
+        }
+        Id::Isar1 if model.features.has(Feature::Qarma5) => {
+            let architected = 15 << API | 15 << GPI;
+            fields & !architected | (fields & architected) >> 4
         }
         _ => fields,
     }
@@ -119,6 +130,11 @@ mod tests {
         assert_eq!(id("max", Id::Mmfr1) >> 20 & 15, 3);
         assert_eq!(id("max,pan3=off", Id::Mmfr1) >> 20 & 15, 2);
         assert_eq!(id("cortex-a72", Id::Mmfr1) >> 20 & 15, 0);
+        let authentication = |text: &str| id(text, Id::Isar1) & 0xff00_0ff0;
+        assert_eq!(authentication("max"), 5 << API | 1 << GPI);
+        assert_eq!(authentication("max,pauth=architected"), 5 << 4 | 1 << 24);
+        assert_eq!(authentication("max,pauth2=off"), 1 << API | 1 << GPI);
+        assert_eq!(authentication("max,pauth=off"), 0);
     }
 
     #[test]

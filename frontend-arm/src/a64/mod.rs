@@ -32,6 +32,7 @@ pub mod mmu;
 pub mod model;
 pub mod names;
 pub mod pair;
+pub mod pauth;
 pub mod pstate;
 pub mod register;
 pub mod simd;
@@ -101,14 +102,27 @@ pub const MEMORY: &[Table] = &[
     atomic::MODIFY,
 ];
 
+/// Pointer authentication.
+pub const POINTERS: &[Table] = &[pauth::HINTS, pauth::DATA, pauth::BRANCHES, pauth::LOADS];
+
 /// All tables, by group.
-pub const TABLES: &[&[Table]] = &[DATA, CONTROL, MEMORY, fp::TABLES, fp::HALVES, simd::MEMORY, simd::DATA];
+pub const TABLES: &[&[Table]] = &[
+    DATA,
+    CONTROL,
+    MEMORY,
+    POINTERS,
+    fp::TABLES,
+    fp::HALVES,
+    simd::MEMORY,
+    simd::DATA,
+];
 
 #[allow(long_running_const_eval)]
 const _: () = {
     assert_unambiguous(DATA);
     assert_unambiguous(CONTROL);
     assert_unambiguous(MEMORY);
+    assert_unambiguous(POINTERS);
     assert_unambiguous(fp::TABLES);
     assert_unambiguous(fp::HALVES);
     assert_unambiguous(simd::MEMORY);

@@ -100,7 +100,14 @@ const MAX: Features = N1.with(&[
     Feature::Ttl,
     Feature::Bbm,
     Feature::Idst,
+    Feature::PAuth,
+    Feature::PAuth2,
+    Feature::Fpac,
+    Feature::FpacCombine,
 ]);
+
+/// What a model can have.
+const POSSIBLE: Features = MAX.with(&[Feature::Qarma5]);
 
 /// All events that are counted.
 const EVENTS: [u8; 17] = [
@@ -208,16 +215,20 @@ pub fn find(text: &str) -> Result<Model, String> {
     for switch in switches.iter().flat_map(|all| all.split(',')) {
         let (name, on) = switch.split_once('=').unwrap_or((switch, "on"));
         let feature = NAMES.iter().find(|row| row.1 == name);
-        let (feature, _) = feature.ok_or_else(|| format!("no CPU feature {name}"))?;
-        let on = match on {
-            "on" => true,
-            "off" => false,
+        let (feature, _) = *feature.ok_or_else(|| format!("no CPU feature {name}"))?;
+        let (feature, on) = match on {
+            "on" => (feature, true),
+            "off" => (feature, false),
+            "architected" if feature == Feature::PAuth => (Feature::Qarma5, true),
+            other if feature == Feature::PAuth => {
+                return Err(format!("{name} is on, architected or off, not {other}"));
+            }
             other => return Err(format!("{name} is on or off, not {other}")),
         };
-        if on && !MAX.has(*feature) {
+        if on && !POSSIBLE.has(feature) {
             return Err(format!("no model has {name}"));
         }
-        model.features = model.features.switched(*feature, on);
+        model.features = model.features.switched(feature, on);
     }
     Ok(model)
 }
@@ -277,6 +288,7 @@ mod tests {
             ("arm926", "no CPU model arm926"),
             ("max,flux=off", "no CPU feature flux"),
             ("max,lse=maybe", "lse is on or off, not maybe"),
+            ("max,pauth=maybe", "pauth is on, architected or off, not maybe"),
             ("max,", "no CPU feature "),
             ("max,bti=on", "no model has bti"),
         ] {

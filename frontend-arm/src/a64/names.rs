@@ -35,6 +35,7 @@ fn class_name(ec: u32) -> &'static str {
         class::UNKNOWN => "undefined",
         class::WFX => "trapped-wait",
         class::FP_ACCESS => "fp-access",
+        class::PAC_FAIL => "pointer-authentication",
         class::BTI => "branch-target",
         class::ILLEGAL_STATE => "illegal-state",
         class::SVC | class::SVC_32 => "supervisor-call",
@@ -122,7 +123,7 @@ fn mode_words(word: u32) -> String {
     if word & mode::AARCH32 != 0 {
         return format!("AArch32, {}", names::mode_words(word & !aarch32::UPPER));
     }
-    const WORDS: [(u32, &str); 14] = [
+    const WORDS: [(u32, &str); 18] = [
         (mode::E, "big-endian data"),
         (mode::ALIGN, "aligned data"),
         (mode::SP_ALIGN, "aligned stack"),
@@ -137,6 +138,10 @@ fn mode_words(word: u32) -> String {
         (mode::STEP, "software step"),
         (mode::DEVICE, "all is Device memory"),
         (mode::COUNT, "counted"),
+        (mode::IA, "key IA on"),
+        (mode::IB, "key IB on"),
+        (mode::DA, "key DA on"),
+        (mode::DB, "key DB on"),
     ];
     let set = WORDS.iter().filter(|(bit, _)| word & bit != 0).map(|(_, name)| *name);
     set.collect::<Vec<_>>().join(", ")

@@ -1,6 +1,7 @@
 //! PSTATE, FPCR and FPSR, and the mode word that follows from them (Arm ARM DDI 0487, D1.4, A1.5, C5.2).
 
 use super::aarch32::pstate::USER;
+use super::pauth::field::{by_bit_55, layout};
 use super::state::{Cpu, mode, psr, sctlr};
 use crate::fpstatus::{FLAGS, round};
 use crate::pmu::LC;
@@ -28,6 +29,7 @@ impl Cpu {
         cpu.sys.cntfrq = FREQUENCY.into();
         cpu.sys.oslock = 1;
         cpu.sys.pmu.pmcr = LC;
+        cpu.update_layout();
         cpu.update_mode();
         cpu
     }
@@ -134,8 +136,14 @@ impl Cpu {
             self.psr = self.psr & !psr::M | 0b00101;
         }
         self.reserved2 = [0; Cpu::TAIL];
+        self.update_layout();
         self.update_mode();
         self
+    }
+
+    /// Brings up to date what follows from TCR_EL1, but for the mode word.
+    pub fn update_layout(&mut self) {
+        self.sys.pac = layout(self.sys.tcr);
     }
 
     /// Brings the mode word up to date: see [`mode`].
@@ -164,6 +172,11 @@ impl Cpu {
             | when(self.psr & psr::SP != 0, mode::SPX)
             | when(self.psr & psr::IL != 0, mode::IL)
             | when(self.steps(), mode::STEP)
+            | when(control & sctlr::ENIA != 0, mode::IA)
+            | when(control & sctlr::ENIB != 0, mode::IB)
+            | when(control & sctlr::ENDA != 0, mode::DA)
+            | when(control & sctlr::ENDB != 0, mode::DB)
+            | when(by_bit_55(self.sys.tcr), mode::BIT_55)
             | when(self.sys.pmu.counts(el == 0), mode::COUNT);
     }
 }

@@ -43,6 +43,18 @@ pub mod mode {
     pub const COUNT: u32 = 1 << 14;
     /// AArch32 state: the other bits are those of [`crate::state::mode`] and [`crate::a64::aarch32::mode`].
     pub const AARCH32: u32 = 1 << 31;
+    /// SCTLR_EL1.EnIA: the key APIA is on.
+    pub const IA: u32 = 1 << 16;
+    /// EnIB.
+    pub const IB: u32 = 1 << 17;
+    /// EnDA.
+    pub const DA: u32 = 1 << 18;
+    /// EnDB.
+    pub const DB: u32 = 1 << 19;
+    /// TCR_EL1 has the top byte of some addresses, of code too, ignored: bit 55 of a pointer tells its half.
+    pub const BIT_55: u32 = 1 << 20;
+    /// What only instructions of pointer authentication depend on.
+    pub const PAUTH: u32 = IA | IB | DA | DB | BIT_55;
     /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
     /// and a block without such an instruction is the same under all of them.
     pub const FLOATING: u32 = FP | FZ | FZ16 | DN | AHP;
@@ -120,6 +132,14 @@ pub mod sctlr {
     pub const E0E: u64 = 1 << 24;
     /// EL1's data is big-endian.
     pub const EE: u64 = 1 << 25;
+    /// The key APDB is on.
+    pub const ENDB: u64 = 1 << 13;
+    /// The key APDA is on.
+    pub const ENDA: u64 = 1 << 27;
+    /// The key APIB is on.
+    pub const ENIB: u64 = 1 << 30;
+    /// The key APIA is on.
+    pub const ENIA: u64 = 1 << 31;
     /// EL0 may maintain caches.
     pub const UCI: u64 = 1 << 26;
     /// PSTATE.SSBS after an exception.
@@ -154,12 +174,16 @@ pub mod tcr {
     pub const HPD0: u64 = 1 << 41;
     /// The same for TTBR1_EL1.
     pub const HPD1: u64 = 1 << 42;
+    /// Where TBI0 is 1, the top byte of addresses of instructions is not ignored.
+    pub const TBID0: u64 = 1 << 51;
+    /// The same for TBI1.
+    pub const TBID1: u64 = 1 << 52;
     /// No access at EL0 through TTBR0_EL1.
     pub const E0PD0: u64 = 1 << 55;
     /// The same for TTBR1_EL1.
     pub const E0PD1: u64 = 1 << 56;
     /// What every CPU has.
-    pub const WRITABLE: u64 = 0x5f_ffff_ffbf & !(HA | HD | HPD0 | HPD1) & !(1 << 35);
+    pub const WRITABLE: u64 = 0x07_ffff_ffbf & !(HA | HD | HPD0 | HPD1) & !(1 << 35);
 }
 
 /// System registers, those of EL1 by their names without the suffix.
@@ -213,6 +237,9 @@ pub struct Sys {
     pub tpidr: u64,
     /// The keys of pointer authentication, low half first: APIA, APIB, APDA, APDB, APGA.
     pub keys: [[u64; 2]; 5],
+    /// Which bits of pointers authentication codes are in, as TCR_EL1 has it: see [`pac`].
+    #[serde(skip)]
+    pub pac: [u64; 4],
     /// The performance monitors.
     pub pmu: Pmu,
 }
@@ -229,6 +256,16 @@ pub struct Aarch32 {
     pub fp_nzcv: [u8; 4],
     /// Zero: no padding.
     pub reserved: [u8; 10],
+}
+
+/// What is where in [`Sys::pac`].
+pub mod pac {
+    /// Pointers to code: first the bits for the low half of the address space.
+    pub const CODE: usize = 0;
+    /// Pointers to data: the same.
+    pub const DATA: usize = 2;
+    /// So far behind these: in which bits those for the high half differ.
+    pub const DIFFERS: usize = 1;
 }
 
 /// Bits of [`Cpu::stepped`].
@@ -293,6 +330,7 @@ pub struct Cpu {
     /// System registers.
     pub sys: Sys,
     /// Zero: no padding.
+    #[serde(skip)]
     pub reserved2: [u64; Cpu::TAIL],
 }
 

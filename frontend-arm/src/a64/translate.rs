@@ -62,7 +62,7 @@ pub(super) fn translate_hosted(
             break;
         }
     }
-    let ignored: u32 = if t.floating { 0 } else { mode::FLOATING };
+    let ignored = (mode::FLOATING | mode::PAUTH) & !t.depends;
     t.b.block.mode_ignored = u64::from(ignored);
     let bytes = t.next() - offset;
     b.block.guest_bytes = bytes;
@@ -104,7 +104,9 @@ const SEMIHOSTING: u32 = 0xd45e_0000;
 
 fn insn(t: &mut Tx, at: u32, word: u32, semihosting: bool) {
     (t.offset, t.word) = (at, word);
-    t.floating |= is_simd(word);
+    if is_simd(word) {
+        t.depends |= mode::FLOATING;
+    }
     let row = decoder().find(word).filter(|row| t.features.allows(row.needs));
     t.b.insn(at as u16, of_faults(word, row.map(|row| row.needs)));
     if t.counts() {
@@ -228,8 +230,9 @@ mod tests {
         let (add, fadd, ldr_q) = (0x8b02_0020, 0x1e22_2820, 0x3dc0_0020);
         let ignored = |words: &[u32]| block(Features::ALL, 0, 0, words).unwrap().block.mode_ignored;
 
-        assert_eq!(ignored(&[add, RET]), u64::from(mode::FLOATING));
-        assert_eq!([ignored(&[add, fadd, RET]), ignored(&[ldr_q, RET])], [0; 2]);
+        let [floating, pauth] = [mode::FLOATING, mode::PAUTH].map(u64::from);
+        assert_eq!(ignored(&[add, RET]), floating | pauth);
+        assert_eq!([ignored(&[add, fadd, RET]), ignored(&[ldr_q, RET])], [pauth; 2]);
     }
 
     #[test]

@@ -22,8 +22,8 @@ pub struct Tx<'a> {
     pub ended: bool,
     /// No instruction shall follow the current one in the block, though a path may lead there.
     pub stop: bool,
-    /// The block depends on [`mode::FLOATING`].
-    pub floating: bool,
+    /// Of [`mode::FLOATING`] and [`mode::PAUTH`], what the block depends on.
+    pub depends: u32,
     /// What the CPU has.
     pub features: Features,
     /// There are other CPUs.
@@ -43,7 +43,7 @@ impl<'a> Tx<'a> {
             flags: Flags::new(state::NZCV),
             ended: false,
             stop: false,
-            floating: false,
+            depends: 0,
             features,
             several: false,
             sp_aligned: mode & mode::SP_ALIGN == 0,

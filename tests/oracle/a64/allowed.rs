@@ -15,7 +15,7 @@ pub const NOT_RUN: &[(&str, &str)] = &[
 pub const REFUSED: &[(&[&str], &str)] = &[
     (
         &[
-            "hvc", "smc", "eret", "drps", "dcps1", "dcps2", "dcps3", "hlt", "udf", "sysl",
+            "hvc", "smc", "eret", "eretaa", "drps", "dcps1", "dcps2", "dcps3", "hlt", "udf", "sysl",
         ],
         "Undefined at EL0: exceptions are tested in frontend-arm/src/a64",
     ),

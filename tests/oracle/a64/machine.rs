@@ -3,8 +3,8 @@
 use super::record::{CODE, DATA, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code, initial_data};
 use emu_devices::bus;
 use emu_frontend_arm::a64::fault::{ALIGNMENT, class};
-use emu_frontend_arm::a64::state::{mode, psr, sctlr};
-use emu_frontend_arm::a64::{A64, Cpu, Features};
+use emu_frontend_arm::a64::state::{mode, psr, sctlr, tcr};
+use emu_frontend_arm::a64::{A64, Cpu, Feature, Features};
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
@@ -12,10 +12,24 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// A CPU with every feature.
-pub fn a64() -> A64 {
-    A64::with(Features::ALL)
+/// What the oracle's CPU has: not the later versions of pointer authentication.
+pub fn features() -> Features {
+    Features::ALL.switched(Feature::PAuth2, false)
 }
+
+/// A CPU like the oracle's.
+pub fn a64() -> A64 {
+    A64::with(features())
+}
+
+/// The keys that the oracle makes of its seed.
+const KEYS: [[u64; 2]; 5] = [
+    [0x1027_c4d1_c386_bbc4, 0x1e2f_eb89_414c_343c],
+    [0xc2ce_6f44_7ed4_d57b, 0x78e5_1061_7311_d8a3],
+    [0x612e_7696_a6ce_cc1b, 0x35bf_992d_c9e9_c616],
+    [0x7ce4_2c82_1807_2e8c, 0xe4b0_6ce6_0741_c7a8],
+    [0x63ca_828d_d5f4_b3b2, 0x9b81_0e76_6ec9_d286],
+];
 
 /// Exception vectors, each of which waits for an interrupt that does not come.
 const VECTORS: u64 = 0x7fff_0000_0000;
@@ -186,6 +200,9 @@ pub fn state_of(r: &Record) -> Cpu {
     cpu.sys.vbar = VECTORS;
     cpu.sys.cpacr = 3 << 20;
     cpu.sys.sctlr = sctlr::UCI | sctlr::UCT | sctlr::DZE | sctlr::NTWI | sctlr::NTWE;
+    cpu.sys.sctlr |= sctlr::ENIA | sctlr::ENIB | sctlr::ENDA | sctlr::ENDB;
+    (cpu.sys.tcr, cpu.sys.keys) = (16 | 16 << 16 | tcr::TBI0, KEYS);
+    cpu.update_layout();
     cpu.fpcr_write(r.fpcr);
     cpu.set_fpsr(r.fpsr);
     cpu.set_psr(0);

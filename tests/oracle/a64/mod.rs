@@ -19,8 +19,10 @@ use std::process::{Command, Stdio};
 /// A64.
 pub struct A64;
 
-/// The oracle's CPU: all features but those that no CPU model here has.
-const CPU: &str = "max,sve=off,sme=off,pauth=off";
+/// The oracle's CPU: all features but those that no CPU model here has; the architected algorithm of pointer authentication.
+const CPU: &str = "max,sve=off,sme=off,pauth-impdef=off";
+/// What its random numbers, and so [`machine::KEYS`], come from.
+const SEED: &str = "1";
 
 impl Isa for A64 {
     const NAME: &'static str = "a64";
@@ -35,6 +37,7 @@ impl Isa for A64 {
             ("data", a64::DATA),
             ("control", a64::CONTROL),
             ("memory", a64::MEMORY),
+            ("pauth", a64::POINTERS),
             ("fp", a64::fp::TABLES),
             ("simd-memory", a64::simd::MEMORY),
             ("simd-int", a64::simd::INTEGER),
@@ -77,7 +80,7 @@ impl Isa for A64 {
         let version = Command::new("qemu-aarch64-static").arg("--version").output();
         let version = version.map_err(|_| missing)?.stdout;
         let version = String::from_utf8_lossy(&version);
-        let command = ["qemu-aarch64-static", "-cpu", CPU].map(OsString::from);
+        let command = ["qemu-aarch64-static", "-cpu", CPU, "-seed", SEED].map(OsString::from);
         Ok(Oracle {
             about: format!("{}, -cpu {CPU}", version.lines().next().unwrap_or("qemu-aarch64")),
             command: command.into_iter().chain([program]).collect(),

@@ -2,8 +2,10 @@
 
 use super::super::arm::states::{HARD32, doubleword};
 use super::super::{Random, Row};
+use super::machine::{features, state_of};
 use super::record::{CODE, CODE_SIZE, DATA, DATA_SIZE, Record, initial_data};
 use super::words::{Fields, touches_memory};
+use emu_frontend_arm::a64::pauth::field::{Which, add};
 use std::sync::LazyLock;
 
 /// What memory holds.
@@ -94,7 +96,7 @@ fn index(random: &mut Random) -> u64 {
 /// The general-purpose registers, by what the row does with them.
 fn registers(row: &Row, r: &mut Record, random: &mut Random) {
     let (fields, word) = (Fields::of(row), r.word);
-    let branches = matches!(row.name.as_str(), "br" | "blr" | "ret");
+    let branches = ["br", "blr", "ret"].iter().any(|start| row.name.starts_with(start)) && !row.name.starts_with("brk");
     let memory = touches_memory(&row.name) || matches!(row.name.as_str(), "sys" | "dc_zva");
     for v in &mut r.x {
         *v = match random.below(4) {
@@ -165,6 +167,37 @@ fn data(row: &Row, r: &mut Record, random: &mut Random) {
     }
 }
 
+/// What the row checks the authentication code of: a register, the key, and the modifier.
+fn checked(row: &Row, r: &Record) -> Option<(usize, Which, u64)> {
+    let (fields, word) = (Fields::of(row), r.word);
+    let get = |field| fields.value(field, word).unwrap_or(0);
+    let (b, x) = (get('b'), |n: u32| r.x[n as usize]);
+    if fields.mask('a') != 0 && get('a') == 0 {
+        return None;
+    }
+    Some(match row.name.as_str() {
+        "pac" => (get('d') as usize, Which(get('k')), x(get('n'))),
+        "pac_zero" => (get('d') as usize, Which(get('k')), 0),
+        "pac_1716" => (17, Which(b), x(16)),
+        "pac_x30" => (30, Which(b), if get('s') == 1 { x(31) } else { 0 }),
+        "braa" | "blraa" => (get('n') as usize, Which(b), x(get('m'))),
+        "braaz" | "blraaz" => (get('n') as usize, Which(b), 0),
+        "retaa" => (30, Which(b), x(31)),
+        "ldraa" => (get('n') as usize, Which(2 | b), 0),
+        _ => return None,
+    })
+}
+
+/// Most of what is checked is right.
+fn sign(row: &Row, r: &mut Record, random: &mut Random) {
+    let Some((register, which, modifier)) = checked(row, r) else {
+        return;
+    };
+    if random.below(8) != 0 {
+        r.x[register] = add(&state_of(r), features(), r.x[register], modifier, which);
+    }
+}
+
 /// Numbers of half precision at the edges of their classes, and of the integers.
 const HARD16: &[u64] = &[
     0, 0x8000, 1, 0x8001, 0x3ff, 0x83ff, 0x400, 0x8400, 0x401, 0x3bff, 0x3c00, 0xbc00, 0x3c01, 0x3e00, 0x4000, 0xc000,
@@ -191,6 +224,9 @@ pub fn state(row: &Row, r: &mut Record, random: &mut Random) {
         r.fpsr = random.word() & 0x0800_009f;
     }
     registers(row, r, random);
+    if row.file == "pauth" {
+        sign(row, r, random);
+    }
     r.v = std::array::from_fn(|_| [doubleword(random), doubleword(random)]);
     if row.file == "half" {
         r.fpcr |= random.word() & 1 << 19;

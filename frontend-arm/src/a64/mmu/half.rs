@@ -42,6 +42,16 @@ pub fn canonical(s: &Cpu, va: u64) -> u64 {
     }
 }
 
+/// The same of an instruction's address (TBID0, TBID1).
+pub fn canonical_code(s: &Cpu, va: u64) -> u64 {
+    let but_code = if is_high(va) { tcr::TBID1 } else { tcr::TBID0 };
+    if s.sys.tcr & but_code != 0 {
+        va
+    } else {
+        canonical(s, va)
+    }
+}
+
 /// log2 of a granule's bytes by TCR_EL1.TG0, and by TG1; values that are reserved, or not there, are taken as 4 KiB.
 fn granule(model: &Model, field: u64, high: bool) -> u32 {
     let (of_64k, of_16k) = if high { (3, 1) } else { (1, 2) };

@@ -8,7 +8,7 @@ mod lookup;
 #[cfg(test)]
 mod tests;
 
-pub use half::{canonical, ignored};
+pub use half::{canonical, canonical_code, ignored};
 
 use super::fault::{CLEAN_PC, READ_FAILS, abort};
 use super::features::Feature;
@@ -60,7 +60,7 @@ pub struct Request {
 /// # Errors
 /// The fault status code.
 pub fn translate(model: &Model, s: &Cpu, bus: &mut dyn Bus, r: Request) -> Result<Translation, u32> {
-    let va = canonical(s, r.va);
+    let va = of_kind(s, r.va, r.access);
     if s.sys.sctlr & sctlr::M == 0 {
         return flat(model, va);
     }
@@ -86,6 +86,15 @@ pub fn translate(model: &Model, s: &Cpu, bus: &mut dyn Bus, r: Request) -> Resul
 /// How often a descriptor is looked at anew that changed before hardware's flags were noted in it. Memory does not change
 /// as often meanwhile: a device's registers may.
 const TRIES: usize = 1000;
+
+/// The address of an access without its tag, if it has one.
+fn of_kind(s: &Cpu, va: u64, access: Access) -> u64 {
+    if access == Access::Execute {
+        canonical_code(s, va)
+    } else {
+        canonical(s, va)
+    }
+}
 
 /// With the MMU off, addresses are physical and data is Device memory (D8.2.10).
 fn flat(model: &Model, va: u64) -> Result<Translation, u32> {
@@ -207,7 +216,7 @@ fn is_user(s: &Cpu, idx: u8) -> bool {
 /// # Errors
 /// The abort to take.
 pub fn walk(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
-    let tagged = canonical(s, va) != va;
+    let tagged = of_kind(s, va, access) != va;
     if tagged && access == Access::Execute {
         return Err(CLEAN_PC);
     }
@@ -259,10 +268,11 @@ pub fn probe(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Option<u64> 
 /// privilege and PSTATE.PAN, and MAIR; HCR and VTTBR are to come.
 pub fn context(s: &Cpu, idx: u8) -> Context {
     let c = &s.sys;
+    const TAGS: u64 = tcr::TBI0 | tcr::TBI1 | tcr::TBID0 | tcr::TBID1;
     if c.sctlr & sctlr::M == 0 {
         return Context {
             regime: EL1_0,
-            rest: [0, 0, c.tcr & (tcr::TBI0 | tcr::TBI1), 0, 0, 0],
+            rest: [0, 0, c.tcr & TAGS, 0, 0, 0],
             ..Context::default()
         };
     }

@@ -175,7 +175,10 @@ fn settle(io: &mut Io, after: After) {
     match after {
         After::Nothing => {}
         After::Context => io.env.context_changed(),
-        After::Mode => {
+        After::Mode | After::Layout => {
+            if after == After::Layout {
+                io.cpu.update_layout();
+            }
             io.cpu.update_mode();
             io.env.context_changed();
         }

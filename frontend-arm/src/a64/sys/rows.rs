@@ -98,6 +98,14 @@ macro_rules! field {
         }
     };
 }
+/// Half of a key of pointer authentication.
+const fn key(which: usize, half: usize) -> Act {
+    Act::Field {
+        slot: state::sys(offset_of!(Sys, keys) + 16 * which + 8 * half),
+        mask: |_| u64::MAX,
+        after: After::Nothing,
+    }
+}
 const fn both(get: fn(&mut Io) -> u64, put: fn(&mut Io, u64)) -> Act {
     Act::Fn { get, put }
 }
@@ -136,6 +144,7 @@ fn sctlr_mask(features: Features) -> u64 {
         (Feature::Pan, sctlr::SPAN),
         (Feature::Pan3, sctlr::EPAN),
         (Feature::Ssbs, sctlr::DSSBS),
+        (Feature::PAuth, sctlr::ENIA | sctlr::ENIB | sctlr::ENDA | sctlr::ENDB),
     ];
     with(features, sctlr::WRITABLE, &more)
 }
@@ -146,6 +155,7 @@ fn tcr_mask(features: Features) -> u64 {
         (Feature::Hafdbs, tcr::HD),
         (Feature::Hpds, tcr::HPD0 | tcr::HPD1),
         (Feature::E0pd, tcr::E0PD0 | tcr::E0PD1),
+        (Feature::PAuth, tcr::TBID0 | tcr::TBID1),
     ];
     with(features, tcr::WRITABLE, &more)
 }
@@ -199,7 +209,7 @@ pub(super) const ROWS: &[Reg] = &[
     reg("CPACR_EL1", (3, 0, 1, 0, 2), RW, field!(cpacr, |_| 3 << 20, Mode)),
     reg("TTBR0_EL1", (3, 0, 2, 0, 0), RW, field!(ttbr0, |_| u64::MAX, Context)).counted(Source::Tables),
     reg("TTBR1_EL1", (3, 0, 2, 0, 1), RW, field!(ttbr1, |_| u64::MAX, Context)).counted(Source::Tables),
-    reg("TCR_EL1", (3, 0, 2, 0, 2), RW, field!(tcr, tcr_mask, Context)),
+    reg("TCR_EL1", (3, 0, 2, 0, 2), RW, field!(tcr, tcr_mask, Layout)),
     reg("MAIR_EL1", (3, 0, 10, 2, 0), RW, field!(mair, |_| u64::MAX, Context)),
     reg("AMAIR_EL1", (3, 0, 10, 3, 0), RW, long!(amair)),
     reg("LORSA_EL1", (3, 0, 10, 4, 0), RW, NOTHING).needs(Feature::Lor),
@@ -208,6 +218,17 @@ pub(super) const ROWS: &[Reg] = &[
     reg("LORC_EL1", (3, 0, 10, 4, 3), RW, NOTHING).needs(Feature::Lor),
     reg("LORID_EL1", (3, 0, 10, 4, 7), RO, NOTHING).needs(Feature::Lor),
     reg("CONTEXTIDR_EL1", (3, 0, 13, 0, 1), RW, long!(contextidr, 0xffff_ffff)).counted(Source::ContextIds),
+    // ---- keys of pointer authentication
+    reg("APIAKeyLo_EL1", (3, 0, 2, 1, 0), RW, key(0, 0)).needs(Feature::PAuth),
+    reg("APIAKeyHi_EL1", (3, 0, 2, 1, 1), RW, key(0, 1)).needs(Feature::PAuth),
+    reg("APIBKeyLo_EL1", (3, 0, 2, 1, 2), RW, key(1, 0)).needs(Feature::PAuth),
+    reg("APIBKeyHi_EL1", (3, 0, 2, 1, 3), RW, key(1, 1)).needs(Feature::PAuth),
+    reg("APDAKeyLo_EL1", (3, 0, 2, 2, 0), RW, key(2, 0)).needs(Feature::PAuth),
+    reg("APDAKeyHi_EL1", (3, 0, 2, 2, 1), RW, key(2, 1)).needs(Feature::PAuth),
+    reg("APDBKeyLo_EL1", (3, 0, 2, 2, 2), RW, key(3, 0)).needs(Feature::PAuth),
+    reg("APDBKeyHi_EL1", (3, 0, 2, 2, 3), RW, key(3, 1)).needs(Feature::PAuth),
+    reg("APGAKeyLo_EL1", (3, 0, 2, 3, 0), RW, key(4, 0)).needs(Feature::PAuth),
+    reg("APGAKeyHi_EL1", (3, 0, 2, 3, 1), RW, key(4, 1)).needs(Feature::PAuth),
     // ---- exceptions
     reg("SPSR_EL1", (3, 0, 4, 0, 0), RW, long!(spsr)),
     reg("ELR_EL1", (3, 0, 4, 0, 1), RW, long!(elr)),

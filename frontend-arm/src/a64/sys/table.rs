@@ -64,6 +64,8 @@ pub enum After {
     Context,
     /// The mode word may be another, and the translation context.
     Mode,
+    /// As the same, and where in pointers authentication codes are.
+    Layout,
     /// Other instructions or accesses may be debug events, and the mode word another.
     Traps,
 }

@@ -138,8 +138,12 @@ fn bits_of_features_that_are_not_there_are_zero() {
         bench.read(at).unwrap()
     };
     assert_eq!(all("cortex-a57", TCR) >> 39, 0);
-    assert_eq!(all("max", TCR) >> 39, 0b11 << 16 | 0b1111);
-    assert_eq!(all("max", SCTLR) ^ all("cortex-a57", SCTLR), sctlr::EPAN | sctlr::DSSBS);
+    assert_eq!(all("max", TCR) >> 39, 0b11 << 16 | 0b11 << 12 | 0b1111);
+    let keys = sctlr::ENIA | sctlr::ENIB | sctlr::ENDA | sctlr::ENDB;
+    assert_eq!(
+        all("max", SCTLR) ^ all("cortex-a57", SCTLR),
+        sctlr::EPAN | sctlr::DSSBS | keys
+    );
     let mut bench = Bench::of("cortex-a57");
     bench.write(SCTLR, 0).unwrap();
     assert_eq!(bench.read(SCTLR), Ok(sctlr::ONES | sctlr::SPAN));
