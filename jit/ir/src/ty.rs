@@ -239,6 +239,12 @@ impl Mem {
     pub const fn bytes(self) -> u32 {
         1 << self.size
     }
+    /// Whether an address is as aligned as the instruction demands.
+    #[inline]
+    pub const fn allows(self, addr: u64) -> bool {
+        let whole = self.pieces.is_lenient() && (addr & 15) + self.bytes() as u64 <= 16;
+        addr & ((1 << self.align) - 1) == 0 || whole
+    }
     /// log2 of the alignment that memory with [`Page::strict`](crate::Page) demands: what the instruction does, else that
     /// of each piece.
     #[inline]
@@ -258,6 +264,7 @@ pub struct Pieces(u8);
 
 impl Pieces {
     const BIG: u8 = 0x80;
+    const LENIENT: u8 = 0x40;
     /// Of `1 << log2` bytes (0 to 4), the lowest first.
     #[inline]
     pub const fn little(log2: u8) -> Pieces {
@@ -268,10 +275,26 @@ impl Pieces {
     pub const fn big(log2: u8) -> Pieces {
         Pieces(log2 | Pieces::BIG)
     }
+    /// The same of an access that need not be aligned as [`Mem::align`] says if it lies within an aligned 16 bytes, and is
+    /// made at once then. Memory with strict alignment does not allow it.
+    #[inline]
+    pub const fn lenient(self) -> Pieces {
+        Pieces(self.0 | Pieces::LENIENT)
+    }
+    /// Whether it is one.
+    #[inline]
+    pub const fn is_lenient(self) -> bool {
+        self.0 & Pieces::LENIENT != 0
+    }
+    /// The same, the lowest byte of each first.
+    #[inline]
+    pub const fn unswapped(self) -> Pieces {
+        Pieces(self.0 & !Pieces::BIG)
+    }
     /// log2 of the bytes of each.
     #[inline]
     pub const fn log2(self) -> u8 {
-        self.0 & !Pieces::BIG
+        self.0 & !(Pieces::BIG | Pieces::LENIENT)
     }
     /// log2 of the bytes of each group whose bytes are reversed in memory; 0: none are.
     #[inline]
@@ -290,6 +313,9 @@ impl std::fmt::Debug for Mem {
             idx,
         } = self;
         write!(f, "Mem {{ size: {size}, signed: {signed}, align: {align}")?;
+        if pieces.is_lenient() {
+            write!(f, " or within 16")?;
+        }
         if pieces.log2() != *size {
             write!(f, ", pieces: {}", pieces.log2())?;
         }

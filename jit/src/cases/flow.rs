@@ -23,8 +23,8 @@ pub(super) fn cases() -> Vec<Case> {
     }
     for ty in [Ty::I8, Ty::I16, Ty::I32, Ty::I64] {
         let (size, kind) = (ty.bytes().trailing_zeros() as u8, Kind::Int(ty));
-        let orders = [Pieces::little(size), Pieces::big(size)];
-        for pieces in orders.into_iter().take(ty.bytes().min(2) as usize) {
+        let orders = [Pieces::little(size), Pieces::little(size).lenient(), Pieces::big(size)];
+        for pieces in orders.into_iter().take(if size == 0 { 1 } else { 3 }) {
             let mem = Mem {
                 align: size,
                 pieces,
@@ -41,7 +41,12 @@ pub(super) fn cases() -> Vec<Case> {
             all.extend(rmw.map(|op| Case::op(op, ty, &[Kind::Address, kind])));
         }
     }
-    for pieces in [Pieces::little(4), Pieces::big(3), Pieces::big(4)] {
+    for pieces in [
+        Pieces::little(4),
+        Pieces::little(4).lenient(),
+        Pieces::big(3),
+        Pieces::big(4),
+    ] {
         let (addr, old, new) = (A, B, C);
         let mem = Mem {
             align: 4,
@@ -68,6 +73,11 @@ fn accesses(ty: Ty, size: u8) -> Vec<Mem> {
         Mem {
             idx: 1,
             align: size,
+            ..plain
+        },
+        Mem {
+            align: size,
+            pieces: plain.pieces.lenient(),
             ..plain
         },
     ];

@@ -12,7 +12,7 @@ use super::trace::{MmuEvent, MmuLog};
 use super::walk::Walking;
 use crate::interp::{Memory, Now};
 use crate::tlb::{CodeEntry, DEVICE, DataEntry, INVALID, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
-use emu_ir::{Access, BlockKey, Bus, Env, Fault, Flush, Guest, Mem, Page, Pieces, Stop};
+use emu_ir::{Access, BlockKey, Bus, Env, Fault, Flush, Guest, Mem, Page, Stop};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -454,10 +454,11 @@ impl Mmu {
         Ok((to, e))
     }
     fn check_alignment(va: u64, mem: Mem, access: Access) -> Result<(), Fault> {
-        if va & ((1 << mem.align) - 1) != 0 {
-            return Err(Fault::Alignment { addr: va, access });
+        if mem.allows(va) {
+            Ok(())
+        } else {
+            Err(Fault::Alignment { addr: va, access })
         }
-        Ok(())
     }
     /// Of an access at `addr`, some of which is in the page that `e` is of.
     fn check_strict(e: &DataEntry, addr: u64, mem: Mem, access: Access) -> Result<(), Fault> {
@@ -672,7 +673,7 @@ impl Mmu {
         }
         Err(trap.unwrap_or(Fault::Bus { addr, access }))
     }
-    /// An atomic access: `ram` on aligned memory; else a load and, if `device` gives a value, a store.
+    /// An atomic access: `ram` on memory where it can be made at once; else a load and, if `device` gives a value, a store.
     fn atomic<G: Guest>(
         &mut self,
         at: Now<G>,
@@ -685,14 +686,14 @@ impl Mmu {
         self.watch::<G>(at, addr, mem, Access::Write)?;
         let len = mem.bytes();
         let plain = Mem {
-            pieces: Pieces::little(mem.pieces.log2()),
+            pieces: mem.pieces.unswapped(),
             ..mem
         };
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
         let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
         if let To::Ram(a) = to
             && writable
-            && addr.is_multiple_of(len as u64)
+            && HostMemory::at_once(a, len)
         {
             let held = ram(&self.host, a, len);
             if e.write & SLOW != 0 && self.stored(e.phys & PAGE | addr & 0xfff, len) {

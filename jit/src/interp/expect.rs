@@ -508,7 +508,7 @@ fn accesses_move_the_bytes_they_name() {
                 &mut Scratch::default(),
             );
             let (at, n) = (vals[0] as usize, mem.bytes() as usize);
-            let bad = at & ((1 << mem.align) - 1) != 0 || at + n > MEMORY as usize;
+            let bad = !mem.allows(at as u64) || at + n > MEMORY as usize;
             assert_eq!(result.is_err(), bad, "{:?} at {at:#x}", case.inst());
             if bad {
                 assert_eq!(after.bytes, before);

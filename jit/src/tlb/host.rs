@@ -1,5 +1,5 @@
 //! Guest RAM by host address. Other vCPUs and devices access the same bytes at the same time: every access here is
-//! atomic where it is aligned and bytewise otherwise, as the guest may expect.
+//! made at once where it lies within an aligned 16 bytes, and bytewise otherwise, as the guest may expect.
 #![allow(unsafe_code)]
 
 use emu_ir::RamPage;
@@ -48,11 +48,18 @@ impl Memory {
         }
         outside(a)
     }
+    /// Whether an access lies within an aligned 16 bytes.
+    pub const fn at_once(a: u64, len: u32) -> bool {
+        a & 15 <= 16 - len as u64
+    }
     /// Load 1 to 16 bytes.
     #[inline]
     pub fn load(&self, a: u64, len: u32) -> u128 {
         let p = self.place(a, len.into());
         match len {
+            // SAFETY: `place` found the bytes, which are accessed by atomics and by guests only.
+            #[cfg(not(miri))]
+            2 | 4 | 8 | 16 if Memory::at_once(a, len) => unsafe { load_at_once(p, len) },
             1 => at!(AtomicU8, p).load(Relaxed) as u128,
             2 if a.is_multiple_of(2) => at!(AtomicU16, p).load(Relaxed) as u128,
             4 if a.is_multiple_of(4) => at!(AtomicU32, p).load(Relaxed) as u128,
@@ -71,6 +78,9 @@ impl Memory {
     pub fn store(&self, a: u64, len: u32, v: u128) {
         let p = self.place(a, len.into());
         match len {
+            // SAFETY: as for loads.
+            #[cfg(not(miri))]
+            2 | 4 | 8 | 16 if Memory::at_once(a, len) => unsafe { store_at_once(p, len, v) },
             1 => at!(AtomicU8, p).store(v as u8, Relaxed),
             2 if a.is_multiple_of(2) => at!(AtomicU16, p).store(v as u16, Relaxed),
             4 if a.is_multiple_of(4) => at!(AtomicU32, p).store(v as u32, Relaxed),
@@ -82,9 +92,14 @@ impl Memory {
             _ => (0..len as usize).for_each(|k| at!(AtomicU8, p.wrapping_add(k)).store((v >> (8 * k)) as u8, Relaxed)),
         }
     }
-    /// Store `new` if memory holds `old`; what it held. 1, 2, 4, 8 or 16 bytes, aligned (else a panic).
+    /// Store `new` if memory holds `old`; what it held. 1, 2, 4, 8 or 16 bytes that lie within an aligned 16 (else a panic).
     pub fn compare_exchange(&self, a: u64, len: u32, old: u128, new: u128) -> u128 {
-        let possible = matches!(len, 1 | 2 | 4 | 8 | 16) && a.is_multiple_of(len.into());
+        let fits = if cfg!(miri) {
+            a.is_multiple_of(len.into())
+        } else {
+            Memory::at_once(a, len)
+        };
+        let possible = matches!(len, 1 | 2 | 4 | 8 | 16) && fits;
         assert!(possible, "an atomic access of {len} bytes at {a:#x}");
         let p = self.place(a, len.into());
         macro_rules! go {
@@ -95,6 +110,11 @@ impl Memory {
             };
         }
         match len {
+            // SAFETY: as for loads.
+            #[cfg(not(miri))]
+            2 | 4 | 8 if !a.is_multiple_of(len.into()) => unsafe {
+                compare_exchange_unaligned(p, len, old as u64, new as u64)
+            },
             1 => go!(AtomicU8, u8),
             2 => go!(AtomicU16, u16),
             4 => go!(AtomicU32, u32),
@@ -115,7 +135,7 @@ impl Memory {
         }
         held
     }
-    /// Store what `f` makes of what memory held; what it held. 1, 2, 4 or 8 bytes, aligned (else a panic).
+    /// Store what `f` makes of what memory held; what it held. 1, 2, 4 or 8 bytes, as for [`Memory::compare_exchange`].
     pub fn update(&self, a: u64, len: u32, f: impl Fn(u128) -> u128) -> u128 {
         let mut held = self.load(a, len);
         loop {
@@ -126,6 +146,102 @@ impl Memory {
             held = now;
         }
     }
+}
+
+/// By one instruction of the host, which is atomic within an aligned 16 bytes: of all lengths but the whole on every host that
+/// is known, of the whole on those that have AVX.
+///
+/// # Safety
+/// `p` is valid for `len` bytes (2, 4, 8 or 16), which are accessed by atomics and by guests only.
+#[cfg(not(miri))]
+#[inline]
+unsafe fn load_at_once(p: *const u8, len: u32) -> u128 {
+    let (v, low, high): (u64, u64, u64);
+    // SAFETY: the caller's promise.
+    unsafe {
+        match len {
+            2 => {
+                std::arch::asm!("movzx {v:e}, word ptr [{p}]", p = in(reg) p, v = out(reg) v, options(nostack, preserves_flags, readonly))
+            }
+            4 => {
+                std::arch::asm!("mov {v:e}, dword ptr [{p}]", p = in(reg) p, v = out(reg) v, options(nostack, preserves_flags, readonly))
+            }
+            8 => {
+                std::arch::asm!("mov {v}, qword ptr [{p}]", p = in(reg) p, v = out(reg) v, options(nostack, preserves_flags, readonly))
+            }
+            _ => {
+                std::arch::asm!(
+                    "movdqa {x}, [{p}]",
+                    "movq {low}, {x}",
+                    "psrldq {x}, 8",
+                    "movq {high}, {x}",
+                    p = in(reg) p,
+                    x = out(xmm_reg) _,
+                    low = out(reg) low,
+                    high = out(reg) high,
+                    options(nostack, preserves_flags, readonly)
+                );
+                return low as u128 | (high as u128) << 64;
+            }
+        }
+    }
+    v.into()
+}
+
+/// # Safety
+/// As for [`load_at_once`].
+#[cfg(not(miri))]
+#[inline]
+unsafe fn store_at_once(p: *mut u8, len: u32, value: u128) {
+    let v = value as u64;
+    // SAFETY: the caller's promise.
+    unsafe {
+        match len {
+            2 => {
+                std::arch::asm!("mov word ptr [{p}], {v:x}", p = in(reg) p, v = in(reg) v, options(nostack, preserves_flags))
+            }
+            4 => {
+                std::arch::asm!("mov dword ptr [{p}], {v:e}", p = in(reg) p, v = in(reg) v, options(nostack, preserves_flags))
+            }
+            8 => {
+                std::arch::asm!("mov qword ptr [{p}], {v}", p = in(reg) p, v = in(reg) v, options(nostack, preserves_flags))
+            }
+            _ => std::arch::asm!(
+                "movq {x}, {low}",
+                "movq {y}, {high}",
+                "punpcklqdq {x}, {y}",
+                "movdqa [{p}], {x}",
+                p = in(reg) p,
+                x = out(xmm_reg) _,
+                y = out(xmm_reg) _,
+                low = in(reg) v,
+                high = in(reg) (value >> 64) as u64,
+                options(nostack, preserves_flags)
+            ),
+        }
+    }
+}
+
+/// # Safety
+/// As for [`load_at_once`]; 2, 4 or 8 bytes within an aligned 16.
+#[cfg(not(miri))]
+unsafe fn compare_exchange_unaligned(p: *mut u8, len: u32, old: u64, new: u64) -> u128 {
+    let mut held = old;
+    // SAFETY: the caller's promise.
+    unsafe {
+        match len {
+            2 => {
+                std::arch::asm!("lock cmpxchg word ptr [{p}], {n:x}", p = in(reg) p, n = in(reg) new, inout("rax") held, options(nostack))
+            }
+            4 => {
+                std::arch::asm!("lock cmpxchg dword ptr [{p}], {n:e}", p = in(reg) p, n = in(reg) new, inout("rax") held, options(nostack))
+            }
+            _ => {
+                std::arch::asm!("lock cmpxchg qword ptr [{p}], {n}", p = in(reg) p, n = in(reg) new, inout("rax") held, options(nostack))
+            }
+        }
+    }
+    u128::from(held) & (u128::MAX >> (128 - 8 * len))
 }
 
 /// # Safety
@@ -252,6 +368,22 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Rust has no unaligned atomics")]
+    fn read_modify_writes_need_not_be_aligned_within_16_bytes() {
+        let (memory, _, at) = pages(1);
+        for len in [2, 4, 8] {
+            for by in 0..=16 - u64::from(len) {
+                memory.store(at, 16, u128::MAX);
+                let held = memory.update(at + by, len, |v| v - 5);
+                let mask = u128::MAX >> (128 - 8 * len);
+                assert_eq!(held, mask);
+                assert_eq!(memory.compare_exchange(at + by, len, 1, 2), mask - 5, "{len} at {by}");
+                assert_eq!(memory.load(at, 16), !(5 << (8 * by)));
+            }
+        }
+    }
+
+    #[test]
     fn nothing_is_accessed_outside_of_the_mappings() {
         let (memory, _, at) = pages(1);
         let panics = |f: &dyn Fn() -> u128| std::panic::catch_unwind(std::panic::AssertUnwindSafe(f)).is_err();
@@ -260,7 +392,7 @@ mod tests {
             assert!(panics(&|| memory.load(a, 2)), "{a:#x}");
             assert!(panics(&|| (memory.store(a, 16, 0), 0).1), "{a:#x}");
         }
-        for a in [at + 1, at + 0x1000, at - 8, 8] {
+        for a in [at + 9, at + 0x1000, at - 8, 8] {
             assert!(panics(&|| memory.update(a, 8, |v| v)), "{a:#x}");
             assert!(panics(&|| memory.compare_exchange(a, 8, 0, 0)), "{a:#x}");
         }
