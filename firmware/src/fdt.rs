@@ -193,8 +193,17 @@ pub struct Chosen {
     pub initrd: Option<Region>,
     /// Path of the node of the console.
     pub stdout_path: Option<String>,
-    /// Random bytes for the kernel's generator; none for runs that shall repeat exactly.
-    pub rng_seed: Option<[u8; 32]>,
+    /// What is random in it; nothing for runs that shall repeat exactly.
+    pub seeds: Option<Seeds>,
+}
+
+/// Random bytes for a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seeds {
+    /// For its generator.
+    pub rng: [u8; 32],
+    /// For the place that it moves itself to, where it does.
+    pub kaslr: Option<[u8; 8]>,
 }
 
 impl Chosen {
@@ -212,8 +221,11 @@ impl Chosen {
                 .with("linux,initrd-start", Value::wide(place.base))
                 .with("linux,initrd-end", Value::wide(place.end()));
         }
-        if let Some(seed) = self.rng_seed {
-            node = node.with("rng-seed", Value::Bytes(seed.to_vec()));
+        if let Some(seeds) = self.seeds {
+            if let Some(place) = seeds.kaslr {
+                node = node.with("kaslr-seed", Value::Bytes(place.to_vec()));
+            }
+            node = node.with("rng-seed", Value::Bytes(seeds.rng.to_vec()));
         }
         node.properties
     }

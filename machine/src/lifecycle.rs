@@ -5,6 +5,17 @@
 //! is given back as it was.
 
 mod control;
+/// Seeds from the host's random numbers, if it has some.
+fn seeds() -> Option<Seeds> {
+    let mut bytes = [0; 40];
+    let got = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty()).ok()?;
+    let (rng, kaslr) = bytes.split_first_chunk::<32>()?;
+    (got == bytes.len()).then_some(Seeds {
+        rng: *rng,
+        kaslr: kaslr.try_into().ok(),
+    })
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +29,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, unbounded};
 use emu_devices::bus::{Clock, GuestMemory, Threads, Wiring};
 use emu_firmware::boot::{Memory, Piece};
-use emu_firmware::fdt::{Chosen, Node};
+use emu_firmware::fdt::{Chosen, Node, Seeds};
 use emu_jit::engine;
 
 use crate::arch::{Architecture, CpuWiring, Fitting, MachineCode};
@@ -101,15 +112,15 @@ impl<'a> Plan<'a> {
         })
     }
 
-    /// What goes where in memory. `rng_seed` is for the kernel's generator.
+    /// What goes where in memory. `seeds` are for the kernel, as far as its architecture has a use for them.
     ///
     /// # Errors
     ///
     /// [`Error::Input`] naming the option whose file does not fit.
-    pub fn place(&self, rng_seed: Option<[u8; 32]>) -> Result<Placed<'a>, Error> {
+    pub fn place(&self, seeds: Option<Seeds>) -> Result<Placed<'a>, Error> {
         let chosen = Chosen {
             stdout_path: self.arch.console(&self.board),
-            rng_seed,
+            seeds,
             ..Chosen::default()
         };
         let memory = Memory {
@@ -383,11 +394,7 @@ impl Machine<'_> {
     fn power_on(&self) -> Result<(), Error> {
         self.devices.reset();
         self.semihosting.iter().for_each(|host| host.reset());
-        let mut seed = [0; 32];
-        let seeded = rustix::rand::getrandom(&mut seed, rustix::rand::GetRandomFlags::empty());
-        let placed = self
-            .plan
-            .place(seeded.is_ok_and(|count| count == seed.len()).then_some(seed))?;
+        let placed = self.plan.place(seeds())?;
         for piece in &placed.pieces {
             self.load(piece)?;
         }

@@ -140,7 +140,7 @@ impl Core for A64 {
 mod tests {
     use super::*;
     use crate::board::{Gic, VIRT};
-    use emu_firmware::fdt::Blob;
+    use emu_firmware::fdt::{Blob, Seeds};
 
     fn blob(model: &str) -> Vec<u8> {
         let fitting = Fitting {
@@ -168,6 +168,33 @@ mod tests {
         assert!(timer.starts_with(b"arm,armv8-timer\0"));
         let memory = tree("max", "/memory@40000000", "reg").unwrap();
         assert_eq!(memory[8..], [0, 0, 0, 2, 0, 0, 0, 0], "8 GiB");
+    }
+
+    /// Of `/chosen`: the seed of the generator for all, of the place for kernels that move.
+    #[test]
+    fn kernels_are_given_seeds() {
+        let seeds = Seeds {
+            rng: [7; 32],
+            kaslr: Some([1, 2, 3, 4, 5, 6, 7, 8]),
+        };
+        let fitting = Fitting {
+            memory: 1 << 30,
+            cpus: 1,
+            model: "",
+        };
+        let given = |arch: &dyn Architecture, seeds| {
+            let chosen = Chosen {
+                seeds,
+                ..Chosen::default()
+            };
+            let blob = arch.tree(&VIRT, fitting, chosen).to_blob().unwrap();
+            let blob = Blob::parse(&blob).unwrap();
+            ["rng-seed", "kaslr-seed"].map(|name| blob.property("/chosen", name).map(<[u8]>::len))
+        };
+
+        assert_eq!(given(&Aarch64, Some(seeds)), [Some(32), Some(8)]);
+        assert_eq!(given(&super::super::Arm32, Some(seeds)), [Some(32), None]);
+        assert_eq!(given(&Aarch64, None), [None, None]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use emu_devices::irq::{gicv2, gicv3};
 use emu_firmware::fdt::arm::{self, Conduit, Interrupt, Platform};
-use emu_firmware::fdt::{Chosen, Node, Region};
+use emu_firmware::fdt::{Chosen, Node, Region, Seeds};
 use emu_frontend_arm::platform::affinity;
 
 use super::private;
@@ -103,6 +103,12 @@ pub fn tree(board: &Board, fitting: Fitting, kind: &CpuKind, chosen: Chosen) -> 
     devices.extend(board.devices.iter().flat_map(|fitted| nodes(fitted, board)));
     let affinities: Vec<u32> = (0..fitting.cpus).map(affinity).collect();
     let serial0 = console(board);
+    // 32-bit kernels stay where they are loaded.
+    let seeds = chosen.seeds.map(|seeds| Seeds {
+        kaslr: seeds.kaslr.filter(|_| kind.wide),
+        ..seeds
+    });
+    let chosen = Chosen { seeds, ..chosen };
     let platform = Platform {
         name: board.compatible,
         memory: board.ram(fitting.memory),
