@@ -99,6 +99,8 @@ pub struct World {
     pub uncounted: Vec<u32>,
     /// Where the board has a GICv3: what was written to its CPU interface. Reads are numbered by how many writes there were.
     pub gic: Option<Vec<(Icc, u64)>>,
+    /// What random numbers there are, the last first.
+    pub random: Vec<u64>,
 }
 
 struct Board(Arc<Mutex<World>>);
@@ -135,6 +137,9 @@ impl Platform for Board {
             .gic
             .is_some()
             .then_some(self as &dyn GicInterface)
+    }
+    fn random(&mut self) -> Option<u64> {
+        self.0.lock().unwrap().random.pop()
     }
     fn cpu_index(&self) -> u32 {
         1

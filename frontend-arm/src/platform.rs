@@ -142,6 +142,10 @@ pub trait Platform: Send {
     fn cpu_index(&self) -> u32;
     /// How many CPUs the cluster has: 1 to 4 in L2CTLR.
     fn cpu_count(&self) -> u32;
+    /// Random bytes for RNDR, if there are some now.
+    fn random(&mut self) -> Option<u64> {
+        None
+    }
     /// The guest has a performance monitor count an event that is not counted: it will read zero, which somebody should
     /// be told.
     fn uncounted(&mut self, event: u32);

@@ -168,7 +168,7 @@ fn aborts_of_atomic_operations_are_writes_only_where_a_read_is_allowed() {
         (0xf822_0020, 0x2_0000, false, 0x9600_0007),
         (0xf822_0020, 0x2000, false, 0x9600_004f),
         (0xf822_0020, 0x4000, true, 0x9200_000f),
-        (0xf822_0020, 0x8001, false, 0x9600_0021),
+        (0xf822_0020, 0x8009, false, 0x9600_0021),
         (0xf900_0022, 0x2_0000, false, 0x9600_0047),
     ] {
         for mut bench in benches(&[word]) {

@@ -2,7 +2,7 @@
 //!
 //! Each is ordered with everything, whatever the acquire and release bits ask for: so is an atomic operation of the host.
 
-use super::exclusive::{mem, of_size};
+use super::exclusive::of_size;
 use super::features::Feature;
 use super::pair::{halves, joined};
 use super::tx::Tx;
@@ -38,7 +38,7 @@ fn compare(t: &mut Tx, size: u8, [s, n, r]: [u32; 3]) {
         let v = t.x(r);
         t.b.trunc(ty, v)
     });
-    let found = t.b.cas(addr, old, new, mem(t, size, size));
+    let found = t.b.cas(addr, old, new, t.mem_atomic(size, size));
     t.set(s, found);
 }
 /// CASB.
@@ -59,7 +59,7 @@ fn casp(t: &mut Tx, z: u32, s: u32, n: u32, r: u32) {
         return t.undefined();
     }
     let (addr, piece) = (t.base(n), 2 + z as u8);
-    let how = mem(t, piece + 1, piece);
+    let how = t.mem_atomic(piece + 1, piece);
     let [old, new] = [s, r].map(|r| {
         // In memory the first register's piece comes first, whatever the order of bytes in each.
         let pair = [t.r(z, r), t.r(z, r + 1)];
@@ -75,7 +75,7 @@ fn casp(t: &mut Tx, z: u32, s: u32, n: u32, r: u32) {
 fn modify(t: &mut Tx, w: u32, [s, n, r]: [u32; 3], op: impl FnOnce(&mut Builder, Val, Val, Mem) -> Val) {
     let (size, addr, v) = (w as u8, t.base(n), t.x(s));
     let v = t.b.trunc(of_size(size), v);
-    let how = mem(t, size, size);
+    let how = t.mem_atomic(size, size);
     let old = op(t.b, addr, v, how);
     t.set(r, old);
 }

@@ -2,6 +2,7 @@
 
 use super::calls;
 use super::fault::class;
+use super::guarded;
 use super::tx::{Tx, signed, width};
 use emu_ir::{Hint, Leave, Ty, Val, insns};
 
@@ -107,12 +108,14 @@ fn tbnz(t: &mut Tx, k: u32, i: u32, r: u32) {
 /// BR.
 fn br(t: &mut Tx, n: u32) {
     let to = t.x(n);
+    guarded::jump(t, to, n);
     t.goto_val(to, Hint::Jump);
 }
 /// BLR.
 fn blr(t: &mut Tx, n: u32) {
     let (to, back) = (t.x(n), t.return_address());
     t.set(30, back);
+    guarded::call(t, to);
     t.goto_val(to, Hint::Call);
 }
 /// RET.

@@ -35,6 +35,7 @@ impl Cpu {
             new |= psr::SSBS;
         }
         self.set_psr(new);
+        self.branch = 0;
         self.pc = (self.sys.vbar & !0x7ff).wrapping_add(from + offset);
     }
 
@@ -47,8 +48,14 @@ impl Cpu {
             return;
         }
         let (mut ec, mut iss, addr) = syndrome(fault);
+        if ec == class::TURNS {
+            return self.turn(iss != 0);
+        }
         match ec {
-            class::INSTRUCTION_ABORT => self.sys.far = canonical_code(self, addr),
+            class::INSTRUCTION_ABORT => {
+                self.note_branch();
+                self.sys.far = canonical_code(self, addr);
+            }
             class::PC_ALIGNMENT => self.sys.far = self.pc,
             class::DATA_ABORT | class::WATCHPOINT => self.sys.far = addr,
             _ => {}
@@ -101,8 +108,7 @@ impl Cpu {
     pub fn exception_return(&mut self, features: Features, to: u64) {
         let saved = self.sys.spsr as u32;
         let steps_here = self.steps_now();
-        self.excl_armed = 0;
-        self.stepped = 0;
+        (self.excl_armed, self.stepped, self.branch) = (0, 0, 0);
         self.set_nzcv(saved);
         if saved & psr::M == USER {
             self.enter_aarch32(saved);
@@ -117,8 +123,8 @@ impl Cpu {
             saved & kept
         } else {
             // What is not changed by an illegal return.
-            let stays = psr::M | psr::SSBS | psr::UAO | psr::DIT | psr::BTYPE;
-            (saved & !stays | self.psr & stays) & kept | psr::IL
+            let stays = psr::M | psr::SSBS | psr::UAO | psr::DIT;
+            (saved & !(stays | psr::BTYPE) | self.psr & stays) & kept | psr::IL
         };
         self.set_psr(new);
         self.settle_step(steps_here);
@@ -227,7 +233,7 @@ mod tests {
     fn at_aarch32() -> Cpu {
         let mut cpu = at_el0();
         (cpu.sys.elr, cpu.sys.spsr) = (0x1_0000_2003, 0xfe0f_1c30);
-        cpu.exception_return(Features::ALL);
+        cpu.exception_return(Features::ALL, cpu.sys.elr);
         cpu
     }
 
@@ -247,7 +253,7 @@ mod tests {
         );
         assert_eq!((cpu.sys.spsr, cpu.sys.esr), (0xfe0f_1c30, 0x9200_0007));
         assert_eq!(cpu.x[14], 0xffff);
-        cpu.exception_return(Features::ALL);
+        cpu.exception_return(Features::ALL, cpu.sys.elr);
         assert_eq!((cpu.pc, cpu.pstate()), (0x2002, 0xfe0f_1c30));
     }
 
@@ -260,7 +266,7 @@ mod tests {
         ] {
             let mut cpu = at_el0();
             (cpu.sys.elr, cpu.sys.spsr) = (pc, spsr);
-            cpu.exception_return(Features::ALL);
+            cpu.exception_return(Features::ALL, cpu.sys.elr);
 
             cpu.raise(Features::ALL, exception(class::SVC_32, 7));
 

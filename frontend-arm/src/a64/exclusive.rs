@@ -5,7 +5,7 @@
 use super::features::Feature;
 use super::state::{EXCL_ADDR, EXCL_ARMED, EXCL_LOW, EXCL_VALUE};
 use super::tx::Tx;
-use emu_ir::{Fence, Mem, Ty, Val, insns};
+use emu_ir::{Fence, Ty, Val, insns};
 
 insns! {
     /// Exclusive accesses; `o` is 1 where they are ordered.
@@ -66,14 +66,6 @@ const fn word(z: u32) -> u8 {
     2 + (z & 1) as u8
 }
 
-/// How `1 << size` bytes in pieces of `1 << piece` are accessed, all at once.
-pub fn mem(t: &Tx, size: u8, piece: u8) -> Mem {
-    Mem {
-        align: size,
-        ..t.mem_of(size, piece)
-    }
-}
-
 /// Ordered with what follows, if so.
 fn acquire(t: &mut Tx, ordered: bool) {
     if ordered {
@@ -84,7 +76,7 @@ fn acquire(t: &mut Tx, ordered: bool) {
 /// Load and arm the monitor; the value, of the access's own type.
 fn load_exclusive(t: &mut Tx, o: u32, size: u8, piece: u8, n: u32) -> Val {
     let addr = t.base(n);
-    let v = t.b.load(of_size(size), addr, mem(t, size, piece));
+    let v = t.b.load(of_size(size), addr, t.mem_atomic(size, piece));
     acquire(t, o == 1);
     if size == 4 {
         t.b.set(EXCL_VALUE, v);
@@ -113,7 +105,7 @@ fn store_exclusive(t: &mut Tx, size: u8, piece: u8, [s, n]: [u32; 2], v: Val) {
         t.b.trunc(of_size(size), read)
     };
     t.b.br_if(lost, fails);
-    let found = t.b.cas(addr, read, v, mem(t, size, piece));
+    let found = t.b.cas(addr, read, v, t.mem_atomic(size, piece));
     let differs = if size == 4 {
         differ(t, found, read)
     } else {
@@ -186,14 +178,14 @@ fn stxp(t: &mut Tx, _ordered: u32, z: u32, s: u32, u: u32, n: u32, r: u32) {
 /// A load that what follows comes after.
 fn load_acquire(t: &mut Tx, size: u8, n: u32, r: u32) {
     let addr = t.base(n);
-    let v = t.b.load(Ty::I64, addr, t.mem_aligned(size));
+    let v = t.b.load(Ty::I64, addr, t.mem_ordered(size));
     acquire(t, true);
     t.set(r, v);
 }
 /// A store that comes after what is before it, and before every later load-acquire.
 fn store_release(t: &mut Tx, size: u8, n: u32, r: u32) {
     let (addr, v) = (t.base(n), t.x(r));
-    t.b.store(addr, v, t.mem_aligned(size));
+    t.b.store(addr, v, t.mem_ordered(size));
     t.b.barrier(Fence::Full);
 }
 

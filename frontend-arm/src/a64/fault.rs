@@ -27,10 +27,12 @@ pub mod class {
     pub const WATCHPOINT: u32 = 0x34;
     pub const BKPT_32: u32 = 0x38;
     pub const BRK: u32 = 0x3c;
-    /// No exception: the tag of the pc is to go.
+    /// No exception, as all that follow: the tag of the pc is to go.
     pub const CLEAN_PC: u32 = 0x100;
-    /// No exception: the instruction is executed again, after a look at what is pending.
+    /// The instruction is executed again, after a look at what is pending.
     pub const AGAIN: u32 = 0x101;
+    /// Pages that are fetched from are guarded from here on, or are not.
+    pub const TURNS: u32 = 0x102;
 }
 
 /// The pc is fetched from without its tag.
@@ -77,6 +79,11 @@ pub const fn abort(va: u64, access: Access, status: u32) -> Fault {
         Access::Write => (class::DATA_ABORT, status | WNR),
     };
     Fault::Guest { class, addr: va, info }
+}
+
+/// Whether a fault is an exception.
+pub const fn is_exception(fault: Fault) -> bool {
+    syndrome(fault).0 < class::CLEAN_PC
 }
 
 /// A fault's exception class, syndrome and address.

@@ -76,6 +76,8 @@ features! {
     Csv2 "csv2" "FEAT_CSV2.";
     Csv3 "csv3" "FEAT_CSV3.";
     Gic "gic" "FEAT_GICv3: the board's to have, no model's.";
+    Lse2 "lse2" "FEAT_LSE2: accesses within an aligned 16 bytes are atomic, and need not be aligned.";
+    Ras "ras" "FEAT_RAS, without a record of errors.";
 }
 
 /// A set of features.

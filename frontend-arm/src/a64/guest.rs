@@ -2,7 +2,7 @@
 
 use super::aarch32;
 use super::calls::{CALLS, name};
-use super::fault::{AGAIN, CLEAN_PC, class, syndrome};
+use super::fault::{class, is_exception, syndrome};
 use super::mmu;
 use super::model::A64;
 use super::state::{self, Cpu, mode, psr, stepped};
@@ -133,7 +133,7 @@ impl Guest for A64 {
     fn raise(&mut self, s: &mut Cpu, fault: Fault) {
         let (was_user, ec) = (s.el() == 0, syndrome(fault).0);
         s.raise(self.model.features, fault);
-        if fault != CLEAN_PC && fault != AGAIN {
+        if is_exception(fault) {
             pmu::exception(self, s, was_user, matches!(ec, class::SVC | class::SVC_32));
         }
     }

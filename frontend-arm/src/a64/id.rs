@@ -27,6 +27,7 @@ const FIELDS: &[(Id, u32, u64, Feature)] = &[
     (Id::Pfr0, 16, 1, Feature::Fp16), // FP
     (Id::Pfr0, 20, 1, Feature::Fp16), // AdvSIMD
     (Id::Pfr0, 24, 1, Feature::Gic),
+    (Id::Pfr0, 28, 1, Feature::Ras),
     (Id::Pfr0, 48, 1, Feature::Dit),
     (Id::Pfr0, 56, 1, Feature::Csv2),
     (Id::Pfr0, 60, 1, Feature::Csv3),
@@ -81,6 +82,7 @@ const FIELDS: &[(Id, u32, u64, Feature)] = &[
     (Id::Mmfr2, 4, 1, Feature::Uao),
     (Id::Mmfr2, 16, 1, Feature::Lva),
     (Id::Mmfr2, 28, 1, Feature::Ttst),
+    (Id::Mmfr2, 32, 1, Feature::Lse2), // AT
     (Id::Mmfr2, 36, 1, Feature::Idst),
     (Id::Mmfr2, 48, 1, Feature::Ttl),
     (Id::Mmfr2, 52, 2, Feature::Bbm),

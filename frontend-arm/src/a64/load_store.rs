@@ -305,7 +305,7 @@ macro_rules! ordered {
         fn $name(t: &mut Tx, z: u32, i: u32, n: u32, r: u32) {
             let kind = Kind { z, size: $size(z), signed: $signed };
             let base = t.base(n);
-            let (addr, mem) = (t.plus(base, signed(i, 9).into()), t.mem_aligned(kind.size));
+            let (addr, mem) = (t.plus(base, signed(i, 9).into()), t.mem_ordered(kind.size));
             $how(t, kind, addr, mem, r);
         }
     )* };

@@ -24,6 +24,7 @@ pub mod fault;
 pub mod features;
 pub mod flagm;
 pub mod fp;
+pub mod guarded;
 pub mod guest;
 pub mod id;
 pub mod immediate;

@@ -70,6 +70,7 @@ const N1: Features = V8_0.with(&[
     Feature::Gran16,
     Feature::Csv2,
     Feature::Csv3,
+    Feature::Ras,
 ]);
 
 /// Everything.
@@ -104,6 +105,9 @@ const MAX: Features = N1.with(&[
     Feature::PAuth2,
     Feature::Fpac,
     Feature::FpacCombine,
+    Feature::Bti,
+    Feature::Rng,
+    Feature::Lse2,
 ]);
 
 /// What a model can have.
@@ -290,7 +294,6 @@ mod tests {
             ("max,lse=maybe", "lse is on or off, not maybe"),
             ("max,pauth=maybe", "pauth is on, architected or off, not maybe"),
             ("max,", "no CPU feature "),
-            ("max,bti=on", "no model has bti"),
         ] {
             assert_eq!(find(text).err().as_deref(), Some(why), "{text}");
         }
@@ -308,6 +311,8 @@ mod tests {
             Feature::Dpb2,
             Feature::Dit,
             Feature::Ssbs,
+            Feature::Bti,
+            Feature::Rng,
         ];
         for feature in of_instructions.filter(|f| MAX.has(*f) && !elsewhere.contains(f)) {
             assert!(rows().any(|row| row.needs == feature as u8), "{feature:?}");

@@ -55,7 +55,11 @@ impl Cpu {
         if self.is_aarch32() {
             return self.pstate_32();
         }
-        self.psr | self.nzcv()
+        self.psr | self.nzcv() | self.btype() << psr::BTYPE_SHIFT
+    }
+    /// PSTATE.BTYPE.
+    pub fn btype(&self) -> u32 {
+        (self.mode & mode::BTYPE) >> mode::BTYPE_SHIFT
     }
     /// Sets PSTATE but for the condition flags, with what follows: stack pointer and mode word.
     pub fn set_psr(&mut self, value: u32) {
@@ -67,7 +71,11 @@ impl Cpu {
             }
             self.x[31] = self.sp.get(new).copied().unwrap_or(current);
         }
-        self.psr = value;
+        self.psr = value & !psr::BTYPE;
+        if value & psr::M != USER {
+            let btype = (value & psr::BTYPE) >> psr::BTYPE_SHIFT;
+            self.mode = self.mode & !mode::BTYPE | btype << mode::BTYPE_SHIFT;
+        }
         self.update_mode();
     }
     /// SP_EL0.
@@ -159,6 +167,8 @@ impl Cpu {
         };
         let when = |set: bool, bit: u32| if set { bit } else { 0 };
         self.mode = el
+            | self.mode & mode::BTYPE
+            | self.guard_bits()
             | when(control & endian != 0, mode::E)
             | when(control & sctlr::A != 0 || control & sctlr::M == 0, mode::ALIGN)
             | when(control & sctlr::M == 0, mode::DEVICE)
@@ -172,6 +182,7 @@ impl Cpu {
             | when(self.psr & psr::SP != 0, mode::SPX)
             | when(self.psr & psr::IL != 0, mode::IL)
             | when(self.steps(), mode::STEP)
+            | when(control & sctlr::NAA != 0, mode::UNALIGNED_ORDERED)
             | when(control & sctlr::ENIA != 0, mode::IA)
             | when(control & sctlr::ENIB != 0, mode::IB)
             | when(control & sctlr::ENDA != 0, mode::DA)

@@ -53,6 +53,20 @@ pub mod mode {
     pub const DB: u32 = 1 << 19;
     /// TCR_EL1 has the top byte of some addresses, of code too, ignored: bit 55 of a pointer tells its half.
     pub const BIT_55: u32 = 1 << 20;
+    /// PSTATE.BTYPE. What indirect branches set it to is here, not in [`super::Cpu::psr`].
+    pub const BTYPE: u32 = 3 << BTYPE_SHIFT;
+    /// Where it is.
+    pub const BTYPE_SHIFT: u32 = 21;
+    /// Code is fetched from guarded pages: see [`super::super::guarded`].
+    pub const GUARDED: u32 = 1 << 23;
+    /// This exception level has met guarded pages.
+    pub const CHECKED: u32 = 1 << 24;
+    /// SCTLR_EL1.BT0 or BT1: PACIASP is not where a BR may go.
+    pub const STRICT_PADS: u32 = 1 << 25;
+    /// SCTLR_ELx.nAA: ordered accesses need not be aligned.
+    pub const UNALIGNED_ORDERED: u32 = 1 << 26;
+    /// What only indirect branches, and what they go to, depend on.
+    pub const GUARD: u32 = GUARDED | CHECKED | STRICT_PADS;
     /// What only instructions of pointer authentication depend on.
     pub const PAUTH: u32 = IA | IB | DA | DB | BIT_55;
     /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
@@ -80,8 +94,10 @@ pub mod psr {
     pub const D: u32 = 1 << 9;
     /// PSTATE.D, A, I and F.
     pub const DAIF: u32 = D | A | I | F;
-    /// PSTATE.BTYPE.
-    pub const BTYPE: u32 = 3 << 10;
+    /// PSTATE.BTYPE, which is kept in the mode word.
+    pub const BTYPE: u32 = 3 << BTYPE_SHIFT;
+    /// Where it is.
+    pub const BTYPE_SHIFT: u32 = 10;
     /// PSTATE.SSBS.
     pub const SSBS: u32 = 1 << 12;
     /// PSTATE.IL.
@@ -94,8 +110,8 @@ pub mod psr {
     pub const UAO: u32 = 1 << 23;
     /// PSTATE.DIT.
     pub const DIT: u32 = 1 << 24;
-    /// All of these.
-    pub const ALL: u32 = M | DAIF | BTYPE | SSBS | IL | SS | PAN | UAO | DIT;
+    /// All of these but BTYPE.
+    pub const ALL: u32 = M | DAIF | SSBS | IL | SS | PAN | UAO | DIT;
     /// Where PSTATE.V, the lowest of the condition flags, is.
     pub const V_SHIFT: u32 = 28;
 }
@@ -112,6 +128,8 @@ pub mod sctlr {
     pub const SA0: u64 = 1 << 4;
     /// Data accesses are cacheable.
     pub const C: u64 = 1 << 2;
+    /// Ordered accesses need not be aligned.
+    pub const NAA: u64 = 1 << 6;
     /// EL0 may mask interrupts.
     pub const UMA: u64 = 1 << 9;
     /// Instruction accesses are cacheable.
@@ -140,6 +158,10 @@ pub mod sctlr {
     pub const ENIB: u64 = 1 << 30;
     /// The key APIA is on.
     pub const ENIA: u64 = 1 << 31;
+    /// PACIASP is not compatible with every PSTATE.BTYPE at EL0.
+    pub const BT0: u64 = 1 << 35;
+    /// At EL1.
+    pub const BT1: u64 = 1 << 36;
     /// EL0 may maintain caches.
     pub const UCI: u64 = 1 << 26;
     /// PSTATE.SSBS after an exception.
@@ -183,7 +205,7 @@ pub mod tcr {
     /// The same for TTBR1_EL1.
     pub const E0PD1: u64 = 1 << 56;
     /// What every CPU has.
-    pub const WRITABLE: u64 = 0x07_ffff_ffbf & !(HA | HD | HPD0 | HPD1) & !(1 << 35);
+    pub const WRITABLE: u64 = 0x7f_ffff_ffbf & !(HA | HD | HPD0 | HPD1) & !(1 << 35);
 }
 
 /// System registers, those of EL1 by their names without the suffix.
@@ -237,6 +259,9 @@ pub struct Sys {
     pub tpidr: u64,
     /// The keys of pointer authentication, low half first: APIA, APIB, APDA, APDB, APGA.
     pub keys: [[u64; 2]; 5],
+    /// DISR_EL1: what ESB deferred, which is nothing.
+    #[serde(default)]
+    pub disr: u64,
     /// Which bits of pointers authentication codes are in, as TCR_EL1 has it: see [`pac`].
     #[serde(skip)]
     pub pac: [u64; 4],
@@ -292,7 +317,7 @@ pub struct Cpu {
     pub pc: u64,
     /// The mode word: see [`mode`].
     pub mode: u32,
-    /// PSTATE but for the condition flags: see [`psr`].
+    /// PSTATE but for the condition flags and BTYPE: see [`psr`].
     pub psr: u32,
     /// PSTATE.N, 0 or 1.
     pub n: u8,
@@ -329,6 +354,13 @@ pub struct Cpu {
     pub aarch32: Aarch32,
     /// System registers.
     pub sys: Sys,
+    /// Where the last indirect branch went, plus the PSTATE.BTYPE that it was of, since the last exception, exception
+    /// return or change of a system register; not kept under [`mode::CHECKED`].
+    #[serde(default)]
+    pub branch: u64,
+    /// Which exception levels have met guarded pages, and which fetch from them now: see [`super::guarded`].
+    #[serde(default)]
+    pub guarded: u64,
     /// Zero: no padding.
     #[serde(skip)]
     pub reserved2: [u64; Cpu::TAIL],
@@ -398,6 +430,8 @@ pub const fn sys(off: usize) -> Slot {
 pub const SP_EL0: Slot = long(offset_of!(Cpu, sp));
 /// What software step has stepped.
 pub const STEPPED: Slot = word(offset_of!(Cpu, stepped));
+/// Where the last indirect branch went.
+pub const BRANCH: Slot = long(offset_of!(Cpu, branch));
 /// TPIDR_EL0, which programs reach thread-local data by.
 pub const TPIDR_EL0: Slot = sys(offset_of!(Sys, tpidr_el0));
 /// TPIDRRO_EL0.
@@ -431,7 +465,7 @@ pub const fn v_high(n: u32) -> Slot {
 }
 
 /// Names of the slots other than X0 to X30, SP and the vector registers, for listings.
-pub const NAMES: [(Slot, &str); 31] = [
+pub const NAMES: [(Slot, &str); 32] = [
     (PC, "pc"),
     (NZCV[0], "n"),
     (NZCV[1], "z"),
@@ -449,6 +483,7 @@ pub const NAMES: [(Slot, &str); 31] = [
     (QC, "qc"),
     (SP_EL0, "sp_el0"),
     (STEPPED, "stepped"),
+    (BRANCH, "branch"),
     (PMU_SLACK, "pmu_slack"),
     (PMU_READS, "pmu_reads"),
     (PMU_WRITES, "pmu_writes"),

@@ -5,6 +5,7 @@ use super::features::Feature;
 use super::state::{EXCL_ARMED, PSR, SP_EL0, mode, psr};
 use super::sys::{self, at, encoding};
 use super::tx::Tx;
+use crate::flags::FlagSource;
 use emu_ir::{Fence, Leave, Mem, Slot, Ty, Val, insns};
 
 insns! {
@@ -17,6 +18,7 @@ insns! {
     "1101010100 0 00 011 0010 0000 011 11111" => wfi()
     "1101010100 0 00 011 0010 0000 100 11111" => sev()
     "1101010100 0 00 011 0010 0000 101 11111" => sevl()
+    "1101010100 0 00 011 0010 0010 000 11111" => esb()
     "1101010100 0 00 011 0010 0010 100 11111" => csdb()
     "1101010100 0 00 011 0010 0100 ii0 11111" => bti(i)
 }
@@ -55,9 +57,11 @@ fn nop(_: &mut Tx) {}
 fn sev(_: &mut Tx) {}
 /// SEVL: as SEV.
 fn sevl(_: &mut Tx) {}
+/// ESB: no SError is ever pending, so that none is deferred.
+fn esb(_: &mut Tx) {}
 /// CSDB: nothing is speculated.
 fn csdb(_: &mut Tx) {}
-/// BTI: a landing pad where FEAT_BTI is, else nothing.
+/// BTI: a landing pad, see [`super::guarded`].
 fn bti(_: &mut Tx, _kind: u32) {}
 /// YIELD.
 fn yield_(t: &mut Tx) {
@@ -122,7 +126,11 @@ fn mrs(t: &mut Tx, r: u32) {
         t.b.and(all, masks)
     } else {
         let word = t.b.i32(t.word);
-        t.b.call(Ty::I64, calls::SYS_READ, &[word])
+        let v = t.b.call(Ty::I64, calls::SYS_READ, &[word]);
+        if matches!(encoding(t.word), at::RNDR | at::RNDRRS) {
+            t.flags.written(FlagSource::Slots);
+        }
+        v
     };
     t.set(r, v);
 }

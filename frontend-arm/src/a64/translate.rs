@@ -4,6 +4,7 @@ use super::branch;
 use super::decoder;
 use super::fault::{FP_TRAP, class, exception};
 use super::features::{Feature, Features};
+use super::guarded;
 use super::state::{PSR, STEPPED, mode, psr, stepped};
 use super::tx::Tx;
 use crate::translate::Around;
@@ -62,7 +63,11 @@ pub(super) fn translate_hosted(
             break;
         }
     }
-    let ignored = (mode::FLOATING | mode::PAUTH) & !t.depends;
+    // With nothing ignored the mode is compared at once: where floating point's is not, the others are not worth it.
+    let ignored = match t.depends & mode::FLOATING {
+        0 => (mode::FLOATING | mode::PAUTH | mode::GUARD) & !t.depends,
+        _ => 0,
+    };
     t.b.block.mode_ignored = u64::from(ignored);
     let bytes = t.next() - offset;
     b.block.guest_bytes = bytes;
@@ -118,6 +123,7 @@ fn insn(t: &mut Tx, at: u32, word: u32, semihosting: bool) {
     let first = t.b.len();
     match row {
         _ if t.mode & mode::IL != 0 => t.exception(class::ILLEGAL_STATE, 0),
+        _ if guarded::arrive(t, word) => {}
         Some(_) if is_simd(word) && t.mode & mode::FP == 0 => t.exception(class::FP_ACCESS, FP_TRAP),
         _ if semihosting && word == SEMIHOSTING => branch::semihosting(t),
         Some(row) => (row.run)(t, word),
@@ -230,9 +236,9 @@ mod tests {
         let (add, fadd, ldr_q) = (0x8b02_0020, 0x1e22_2820, 0x3dc0_0020);
         let ignored = |words: &[u32]| block(Features::ALL, 0, 0, words).unwrap().block.mode_ignored;
 
-        let [floating, pauth] = [mode::FLOATING, mode::PAUTH].map(u64::from);
+        let [floating, pauth] = [mode::FLOATING, mode::PAUTH | mode::GUARD].map(u64::from);
         assert_eq!(ignored(&[add, RET]), floating | pauth);
-        assert_eq!([ignored(&[add, fadd, RET]), ignored(&[ldr_q, RET])], [pauth; 2]);
+        assert_eq!([ignored(&[add, fadd, RET]), ignored(&[ldr_q, RET])], [0; 2]);
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub struct Tx<'a> {
     pub ended: bool,
     /// No instruction shall follow the current one in the block, though a path may lead there.
     pub stop: bool,
-    /// Of [`mode::FLOATING`] and [`mode::PAUTH`], what the block depends on.
+    /// Of [`mode::FLOATING`], [`mode::PAUTH`] and [`mode::GUARD`], what the block depends on.
     pub depends: u32,
     /// What the CPU has.
     pub features: Features,
@@ -183,11 +183,26 @@ impl Tx<'_> {
             ..Mem::new(size, 0)
         }
     }
-    /// How an access goes that must be aligned to its size whatever the mode.
-    pub fn mem_aligned(&self, size: u8) -> Mem {
+    /// How an exclusive or atomic access of `1 << size` bytes in pieces of `1 << piece` goes: it must be aligned to its size, or
+    /// with FEAT_LSE2 lie within an aligned 16 bytes (shared pseudocode, AArch64.UnalignedAccessFaults).
+    pub fn mem_atomic(&self, size: u8, piece: u8) -> Mem {
+        let (mem, lenient) = (
+            self.mem_of(size, piece),
+            self.has(Feature::Lse2) && self.mode & mode::ALIGN == 0,
+        );
         Mem {
             align: size,
-            ..self.mem(size)
+            pieces: if lenient { mem.pieces.lenient() } else { mem.pieces },
+            ..mem
+        }
+    }
+    /// How an ordered access goes: as an atomic one, if SCTLR_ELx.nAA does not let it be anywhere.
+    pub fn mem_ordered(&self, size: u8) -> Mem {
+        let anywhere = self.has(Feature::Lse2) && self.mode & mode::UNALIGNED_ORDERED != 0;
+        if anywhere {
+            self.mem(size)
+        } else {
+            self.mem_atomic(size, size)
         }
     }
     /// The environment of floating-point operations: FPCR's.

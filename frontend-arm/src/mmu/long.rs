@@ -99,6 +99,7 @@ fn leaf(s: &Cpu, d: u64, va: u32, level: u32, above: &Inherited, user: bool) -> 
         write,
         exec,
         global: d >> 11 & 1 == 0,
+        guarded: false,
         size: 39 - 9 * level as u8,
         attributes: Attributes::long(s, (d >> 2 & 7) as u32, (d >> 8 & 3) as u32),
     };

@@ -71,6 +71,7 @@ fn flat(va: u32) -> Translation {
         write: true,
         exec: true,
         global: true,
+        guarded: false,
         size: 12,
         attributes: Attributes::STRONGLY_ORDERED,
     }

@@ -66,6 +66,7 @@ pub(super) fn lookup(s: &Cpu, bus: &mut dyn Bus, va: u32, user: bool) -> Result<
         write,
         exec,
         global: leaf.global,
+        guarded: false,
         size: leaf.size,
         attributes: Attributes::short(s, leaf.tex_cb, leaf.shareable),
     };

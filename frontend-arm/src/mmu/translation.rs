@@ -19,6 +19,8 @@ pub struct Translation {
     pub exec: bool,
     /// Not tagged by ASID.
     pub global: bool,
+    /// Branches to code there are looked at (AArch64's FEAT_BTI).
+    pub guarded: bool,
     /// log2 of the bytes that the descriptor maps: 12 to 30; 24 is a supersection.
     pub size: u8,
     /// The memory's type, cacheability and shareability.

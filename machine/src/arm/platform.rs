@@ -9,6 +9,7 @@ use emu_frontend_arm::platform::{
 };
 
 use emu_ir::Stop;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::gic::Interface;
 use super::private;
@@ -109,6 +110,12 @@ impl Platform for ArmPlatform {
 
     fn cpu_count(&self) -> u32 {
         self.cpus.count() as u32
+    }
+
+    fn random(&mut self) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let got = getrandom(&mut bytes, GetRandomFlags::NONBLOCK).ok()?;
+        (got == bytes.len()).then_some(u64::from_le_bytes(bytes))
     }
 
     fn uncounted(&mut self, event: u32) {

@@ -46,6 +46,10 @@ pub trait Traced: Guest {
     fn syndrome(at_vector: &Self::State) -> Vec<(&'static str, u64)>;
     /// What is wrong, in words; nothing for an exception that says it all.
     fn fault(fault: Fault) -> String;
+    /// Whether a fault is an exception, and not only for the CPU to go on otherwise.
+    fn is_exception(_: Fault) -> bool {
+        true
+    }
     /// What an address space is made of.
     fn space(context: &Context) -> String;
 }
@@ -154,6 +158,9 @@ impl<G: Traced> Tracer<G> for ArmTracer<G> {
     }
 
     fn exception(&mut self, before: &G::State, after: &G::State, cause: Cause) {
+        if matches!(cause, Cause::Fault(fault) if !G::is_exception(fault)) {
+            return;
+        }
         let name = G::exception(after);
         let mut line = format!(
             "exception {name} pc={} mode={}",

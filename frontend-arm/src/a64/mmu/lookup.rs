@@ -12,6 +12,8 @@ pub(super) const ACCESS_FLAG: u64 = 1 << 10;
 pub(super) const READ_ONLY: u64 = 1 << 7;
 /// AP\[1\]: EL0 has access.
 pub(super) const EL0: u64 = 1 << 6;
+/// GP: a guarded page.
+pub(super) const GUARDED: u64 = 1 << 50;
 /// The contiguous hint.
 const CONTIGUOUS: u64 = 1 << 52;
 

@@ -12,6 +12,7 @@ pub use half::{canonical, canonical_code, ignored};
 
 use super::fault::{CLEAN_PC, READ_FAILS, abort};
 use super::features::Feature;
+use super::guarded::turns;
 use super::model::Model;
 use super::state::{Cpu, psr, sctlr, tcr};
 use crate::mmu::{Attributes, Translation};
@@ -108,6 +109,7 @@ fn flat(model: &Model, va: u64) -> Result<Translation, u32> {
         exec: true,
         global: true,
         size: 12,
+        guarded: false,
         attributes: Attributes { mair: 0, sh: 2 },
     })
 }
@@ -199,6 +201,7 @@ fn translation(model: &Model, s: &Cpu, leaf: &Leaf, r: Request, va: u64) -> Tran
         exec: rights.exec,
         global: d >> 11 & 1 == 0,
         size: leaf.covers,
+        guarded: d & lookup::GUARDED != 0 && model.features.has(Feature::Bti),
         attributes: Attributes {
             mair: (s.sys.mair >> (8 * (d >> 2 & 7))) as u8,
             sh: (d >> 8 & 3) as u8,
@@ -228,6 +231,9 @@ pub fn walk(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, 
         made: true,
     };
     let t = translate(model, s, bus, r).map_err(|status| failed(model, s, bus, r, status))?;
+    if access == Access::Execute && s.fetches_guarded().is_some_and(|guarded| guarded != t.guarded) {
+        return Err(turns(t.guarded));
+    }
     Ok(Page {
         phys: t.phys & !0xfff,
         read: t.read,
@@ -265,14 +271,18 @@ pub fn probe(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Option<u64> 
 }
 
 /// [`emu_ir::Guest::context`]: all that a walk depends on besides the tables. The words are TTBR0, TTBR1, TCR, SCTLR with the
-/// privilege and PSTATE.PAN, and MAIR; HCR and VTTBR are to come.
+/// privilege, PSTATE.PAN and whether code is guarded, and MAIR; HCR and VTTBR are to come.
 pub fn context(s: &Cpu, idx: u8) -> Context {
     let c = &s.sys;
+    let guarded = match s.fetches_guarded() {
+        None => 1 << 35,
+        Some(guarded) => u64::from(guarded) << 34,
+    };
     const TAGS: u64 = tcr::TBI0 | tcr::TBI1 | tcr::TBID0 | tcr::TBID1;
     if c.sctlr & sctlr::M == 0 {
         return Context {
             regime: EL1_0,
-            rest: [0, 0, c.tcr & TAGS, 0, 0, 0],
+            rest: [0, 0, c.tcr & TAGS, guarded, 0, 0],
             ..Context::default()
         };
     }
@@ -280,7 +290,7 @@ pub fn context(s: &Cpu, idx: u8) -> Context {
     let user = is_user(s, idx);
     let pan = !user && s.psr & psr::PAN != 0;
     let control = c.sctlr & (sctlr::M | sctlr::WXN | sctlr::EE | sctlr::EPAN);
-    let control = control | u64::from(user) << 32 | u64::from(pan) << 33;
+    let control = control | u64::from(user) << 32 | u64::from(pan) << 33 | guarded;
     Context {
         asid: asid(s),
         regime: EL1_0,

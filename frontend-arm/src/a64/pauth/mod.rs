@@ -11,6 +11,7 @@ mod tests;
 use super::calls;
 use super::fault::class;
 use super::features::Feature;
+use super::guarded;
 use super::state::{self, Sys, mode, pac};
 use super::tx::{Tx, signed};
 use emu_ir::{Hint, Slot, Ty, Val, insns};
@@ -84,9 +85,7 @@ impl Parts {
 fn code(t: &mut Tx, which: Which, parts: &Parts, modifier: Val) -> Val {
     let [low, high] = [0, 1].map(|half| t.b.get(key(which, half)));
     let (data, modifier) = (t.b.xor(parts.rest, low), t.b.xor(modifier, high));
-    let (by_data, by_modifier) = (t.i64(cipher::OF_ADDRESS), t.i64(cipher::OF_MODIFIER));
-    let (data, modifier) = (t.b.mul(data, by_data), t.b.mul(modifier, by_modifier));
-    let code = t.b.add(data, modifier);
+    let code = t.b.mul(data, modifier);
     t.b.and(code, parts.mask)
 }
 
@@ -219,6 +218,7 @@ fn braa(t: &mut Tx, b: u32, n: u32, m: u32) {
 fn branch(t: &mut Tx, b: u32, n: u32, modifier: Val) {
     let address = t.x(n);
     let to = auth(t, Which(b), address, modifier, true);
+    guarded::jump(t, to, n);
     t.goto_val(to, Hint::Jump);
 }
 /// BLRAAZ and BLRABZ.
@@ -236,6 +236,7 @@ fn call(t: &mut Tx, b: u32, n: u32, modifier: Val) {
     let to = auth(t, Which(b), address, modifier, true);
     let back = t.return_address();
     t.set(30, back);
+    guarded::call(t, to);
     t.goto_val(to, Hint::Call);
 }
 /// RETAA and RETAB.

@@ -42,6 +42,10 @@ pub mod at {
     pub const NZCV: u32 = of(3, 3, 4, 2, 0);
     /// DAIF.
     pub const DAIF: u32 = of(3, 3, 4, 2, 1);
+    /// RNDR.
+    pub const RNDR: u32 = of(3, 3, 2, 4, 0);
+    /// RNDRRS.
+    pub const RNDRRS: u32 = of(3, 3, 2, 4, 1);
     /// SP_EL0.
     pub const SP_EL0: u32 = of(3, 0, 4, 1, 0);
 }
@@ -130,6 +134,7 @@ pub fn write(guest: &mut A64, cpu: &mut Cpu, env: &mut dyn Env, word: u32, value
         word,
         fault,
     };
+    io.cpu.branch = 0;
     put(&mut io, row, value);
     io.fault.map_or(Ok(()), Err)
 }
@@ -210,8 +215,8 @@ pub(super) fn shown() -> impl Iterator<Item = &'static Reg> {
         let single = r.at.crm.0 == r.at.crm.1 && r.at.op2.0 == r.at.op2.1;
         let changes = matches!(r.act, Act::Icc(Icc::Iar0 | Icc::Iar1));
         let holds = r.kernel & table::R != 0 && !matches!(r.act, Act::Const(_)) && !changes;
-        // PSTATE and what GDB has elsewhere.
-        single && holds && !(r.at.op1 == 3 && r.at.crn == 4)
+        // PSTATE and what GDB has elsewhere; random numbers.
+        single && holds && !(r.at.op1 == 3 && matches!(r.at.crn, 2 | 4))
     })
 }
 

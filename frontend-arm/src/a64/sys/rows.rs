@@ -144,6 +144,8 @@ fn sctlr_mask(features: Features) -> u64 {
         (Feature::Pan, sctlr::SPAN),
         (Feature::Pan3, sctlr::EPAN),
         (Feature::Ssbs, sctlr::DSSBS),
+        (Feature::Lse2, sctlr::NAA),
+        (Feature::Bti, sctlr::BT0 | sctlr::BT1),
         (Feature::PAuth, sctlr::ENIA | sctlr::ENIB | sctlr::ENDA | sctlr::ENDB),
     ];
     with(features, sctlr::WRITABLE, &more)
@@ -251,6 +253,19 @@ pub(super) const ROWS: &[Reg] = &[
     reg("SSBS", (3, 3, 4, 2, 6), URW, pstate!(psr::SSBS)).needs(Feature::Ssbs),
     reg("FPCR", (3, 3, 4, 4, 0), URW, both(|io| io.cpu.fpcr_read().into(), |io, v| io.cpu.fpcr_write(v as u32))).when(Gate::Fp),
     reg("FPSR", (3, 3, 4, 4, 1), URW, both(|io| io.cpu.fpsr().into(), |io, v| io.cpu.set_fpsr(v as u32))).when(Gate::Fp),
+    // ---- reliability: there are no records of errors
+    reg("ERRIDR_EL1", (3, 0, 5, 3, 0), RO, NOTHING).needs(Feature::Ras),
+    reg("ERRSELR_EL1", (3, 0, 5, 3, 1), RW, NOTHING).needs(Feature::Ras),
+    reg("ERXFR_EL1", (3, 0, 5, 4, 0), RO, NOTHING).needs(Feature::Ras),
+    reg("ERXCTLR_EL1", (3, 0, 5, 4, 1), RW, NOTHING).needs(Feature::Ras),
+    reg("ERXSTATUS_EL1", (3, 0, 5, 4, 2), RW, NOTHING).needs(Feature::Ras),
+    reg("ERXADDR_EL1", (3, 0, 5, 4, 3), RW, NOTHING).needs(Feature::Ras),
+    reg("ERXMISC0_EL1", (3, 0, 5, 5, 0), RW, NOTHING).needs(Feature::Ras),
+    reg("ERXMISC1_EL1", (3, 0, 5, 5, 1), RW, NOTHING).needs(Feature::Ras),
+    reg("DISR_EL1", (3, 0, 12, 1, 1), RW, long!(disr, 0x81ff_ffff)).needs(Feature::Ras),
+    // ---- random numbers
+    reg("RNDR", (3, 3, 2, 4, 0), URO, read(rndr)).needs(Feature::Rng),
+    reg("RNDRRS", (3, 3, 2, 4, 1), URO, read(rndr)).needs(Feature::Rng),
     // ---- threads
     reg("TPIDR_EL1", (3, 0, 13, 0, 4), RW, long!(tpidr)),
     reg("TPIDR_EL0", (3, 3, 13, 0, 2), URW, long!(tpidr_el0)),
@@ -391,6 +406,14 @@ fn id_pfr1(io: &mut Io) -> u64 {
 fn ccsidr(io: &mut Io) -> u64 {
     let caches = &io.guest.model.ccsidr;
     caches.get(io.cpu.sys.csselr as usize).copied().unwrap_or(0).into()
+}
+
+/// A random number of the host's, which it seeds anew as it likes; the flags say whether there was one.
+fn rndr(io: &mut Io) -> u64 {
+    const Z: u32 = 1 << 30;
+    let number = io.guest.platform.random();
+    io.cpu.set_nzcv(if number.is_some() { 0 } else { Z });
+    number.unwrap_or(0)
 }
 
 /// Blocks of 64 bytes; DZP says that DC ZVA is not allowed.

@@ -137,12 +137,12 @@ fn bits_of_features_that_are_not_there_are_zero() {
         bench.write(at, u64::MAX).unwrap();
         bench.read(at).unwrap()
     };
-    assert_eq!(all("cortex-a57", TCR) >> 39, 0);
+    assert_eq!(all("cortex-a57", TCR), 0x77_ffff_ffbf, "with both of TBI0 and TBI1");
     assert_eq!(all("max", TCR) >> 39, 0b11 << 16 | 0b11 << 12 | 0b1111);
     let keys = sctlr::ENIA | sctlr::ENIB | sctlr::ENDA | sctlr::ENDB;
     assert_eq!(
         all("max", SCTLR) ^ all("cortex-a57", SCTLR),
-        sctlr::EPAN | sctlr::DSSBS | keys
+        sctlr::EPAN | sctlr::DSSBS | sctlr::BT0 | sctlr::BT1 | sctlr::NAA | keys
     );
     let mut bench = Bench::of("cortex-a57");
     bench.write(SCTLR, 0).unwrap();
@@ -253,6 +253,8 @@ fn programs_have_their_own_registers_only() {
         "DIT",
         "SSBS",
         "PMUSERENR_EL0",
+        "RNDR",
+        "RNDRRS",
     ];
     for reg in rows::ROWS.iter().filter(|reg| reg.kernel & table::R != 0) {
         let [op0, op1, crn, crm, op2] = [reg.at.op0, reg.at.op1, reg.at.crn, reg.at.crm.0, reg.at.op2.0].map(u32::from);
@@ -680,5 +682,36 @@ mod gic {
     fn a_debugger_acknowledges_nothing() {
         assert!(shown().any(|row| row.name == "ICC_PMR_EL1"));
         assert!(!shown().any(|row| row.name.starts_with("ICC_IAR")));
+    }
+}
+
+/// RNDR and RNDRRS: NZCV is 0000 with a number, 0100 and zero without; at EL0 too.
+#[test]
+fn random_numbers_say_whether_they_are() {
+    for at in [(3, 3, 2, 4, 0), (3, 3, 2, 4, 1)] {
+        for mut bench in [Bench::new(), Bench::user()] {
+            bench.world.lock().unwrap().random = vec![7];
+            bench.cpu.set_nzcv(0xf000_0000);
+            assert_eq!((bench.read(at), bench.cpu.nzcv()), (Ok(7), 0));
+            assert_eq!((bench.read(at), bench.cpu.nzcv()), (Ok(0), 0x4000_0000));
+            assert_eq!(bench.write(at, 0), Err(UNDEFINED));
+        }
+        assert_eq!(Bench::of("max,rng=off").read(at), Err(UNDEFINED));
+    }
+}
+
+/// FEAT_RAS without records: ERRIDR_EL1.NUM is 0, DISR_EL1 keeps what is written.
+#[test]
+fn there_are_no_records_of_errors() {
+    let (erridr, errselr, erxstatus, disr) = ((3, 0, 5, 3, 0), (3, 0, 5, 3, 1), (3, 0, 5, 4, 2), (3, 0, 12, 1, 1));
+    let mut bench = Bench::new();
+    for at in [errselr, erxstatus, disr] {
+        bench.write(at, u64::MAX).unwrap();
+    }
+    let got = [erridr, errselr, erxstatus, disr].map(|at| bench.read(at));
+    assert_eq!(got, [Ok(0), Ok(0), Ok(0), Ok(0x81ff_ffff)]);
+    assert_eq!(bench.write(erridr, 0), Err(UNDEFINED));
+    for mut without in [Bench::of("max,ras=off"), Bench::of("cortex-a72"), Bench::user()] {
+        assert_eq!([without.read(erridr), without.read(disr)], [Err(UNDEFINED); 2]);
     }
 }

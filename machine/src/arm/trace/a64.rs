@@ -2,7 +2,7 @@
 
 use emu_frontend_arm::Arm;
 use emu_frontend_arm::a64::state::{Sys, mode::AARCH32};
-use emu_frontend_arm::a64::{A64, Cpu, names};
+use emu_frontend_arm::a64::{A64, Cpu, fault, names};
 use emu_frontend_arm::names::instruction_set;
 use emu_ir::{Context, Fault};
 
@@ -62,6 +62,10 @@ impl Traced for A64 {
 
     fn fault(fault: Fault) -> String {
         names::fault(fault)
+    }
+
+    fn is_exception(what: Fault) -> bool {
+        fault::is_exception(what)
     }
 
     fn space(context: &Context) -> String {
