@@ -108,10 +108,6 @@ const UNKNOWN: &[&str] = &[
 
 /// By how the mnemonics start.
 const REASONS: &[(&str, &[&str])] = &[
-    (
-        "pointer authentication: no CPU model has it",
-        &["pac", "aut", "xpac", "bra", "blra", "reta", "ereta", "ldra"],
-    ),
     ("memory copy and set (FEAT_MOPS): Armv8.8", &["cpy", "set"]),
     ("branches with a hint (FEAT_HBC): Armv8.8", &["bc."]),
     (
@@ -163,7 +159,15 @@ const ALIASES: &[(&str, &[&str])] = &[
     ("smsubl", &["smnegl"]),
     ("umaddl", &["umull"]),
     ("umsubl", &["umnegl"]),
-    ("hint", &["esb", "psb", "tsb", "pac", "aut", "xpac", "dgh", "nop"]),
+    ("hint", &["psb", "tsb", "dgh", "nop"]),
+    ("pac", &["aut"]),
+    ("braa", &["brab"]),
+    ("braaz", &["brabz"]),
+    ("blraa", &["blrab"]),
+    ("blraaz", &["blrabz"]),
+    ("retaa", &["retab"]),
+    ("eretaa", &["eretab"]),
+    ("ldraa", &["ldrab"]),
     ("bti", &["hint"]),
     ("csdb", &["hint"]),
     ("dsb", &["ssbb", "pssbb", "dfb"]),

@@ -44,6 +44,9 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
     if row.name == "sys" && got.signal == SIGSEGV && got.address >> 48 != 0 {
         return Some(MAINTAINED);
     }
+    if row.file == "pauth" {
+        return authenticated(&get, before, want, got);
+    }
     if row.name.starts_with("st") && want.signal == SIGSEGV && is_partial(want, got) {
         return Some(ABORTED);
     }
@@ -57,6 +60,34 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
         return Some(EXTENDED);
     }
     (row.name.starts_with("ldapr") && got.signal == SIGBUS).then_some(ORDERED)
+}
+
+/// Of pointer authentication.
+fn authenticated(
+    get: &impl Fn(char) -> Option<u32>,
+    before: &Record,
+    want: &Record,
+    got: &Record,
+) -> Option<&'static str> {
+    let adds = get('a') == Some(0);
+    let d = get('d').unwrap_or(if before.word & 0xf00 == 0x100 { 17 } else { 30 }) as usize;
+    let mut same = *got;
+    same.x[d] = want.x[d];
+    if adds && same == *want && before.x[d] >> 55 & 1 != before.x[d] >> 63 {
+        return Some(HALVES);
+    }
+    let unsaid = Record {
+        address: got.address,
+        ..*want
+    };
+    if want.address == 0 && got.address >> 48 != 0 && unsaid == *got {
+        return Some(NOWHERE);
+    }
+    let signal = Record {
+        signal: SIGBUS,
+        ..*want
+    };
+    (want.signal == SIGSEGV && got.pc & 3 != 0 && signal == *got).then_some(MISALIGNED)
 }
 
 /// Whether two records differ in nothing but the word's upper half above a negative H register.
@@ -116,6 +147,11 @@ const ORDERED: &str =
 const FLUSHED: &str =
     "\"elsif sign == '0' && value == 0.0 && !IsZero(op<51:0>) then Z = '0'\": shared pseudocode, FPToFixedJS";
 const EXTENDED: &str = "a write of an H register zeroes the rest of V, where the oracle extends the sign: C1.2.5";
+const HALVES: &str = "\"if TCR_EL1.TBI1 == '1' || TCR_EL1.TBI0 == '1' then selbit = ptr<55>\", where the oracle looks at the bit of \
+    the pointer's own half: shared pseudocode, AddPAC";
+const NOWHERE: &str = "the oracle does not say of which address a fault is that has too many bits for its host";
+const MISALIGNED: &str =
+    "a misaligned pc comes before an Instruction Abort: D1.3, Synchronous exception prioritization for AArch64 state";
 const PAIR: &str = "\"if t == t2 then Constraint_LDPOVERLAP\": C6.2, LDP, LDNP, LDPSW, LDXP, LDAXP";
 
 /// The code as capstone has it.

@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-/// What the oracle's CPU has: not the later versions of pointer authentication.
+/// What the oracle's CPU has: not the later versions of pointer authentication, and no unaligned atomics.
 pub fn features() -> Features {
-    Features::ALL.switched(Feature::PAuth2, false)
+    Features::ALL.switched(Feature::PAuth2, false).without(Feature::Lse2)
 }
 
 /// A CPU like the oracle's.
