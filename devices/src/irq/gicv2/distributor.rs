@@ -26,7 +26,7 @@ impl GicV2 {
             Reg::GICD_ICFGR => self.row(cpu, n / 2).map_or(0, |row| edges(row.edge, n)),
             Reg::GICD_CPENDSGIR | Reg::GICD_SPENDSGIR => bytes(&self.state.sgi[cpu], n),
             Reg::GICD_ID => ID.get(n).copied().unwrap_or(0).into(),
-            // GICD_NSACR; the CPU interface's registers do not come here.
+            // GICD_NSACR; write-only registers and the CPU interface's do not come here.
             _ => 0,
         }
     }
@@ -45,8 +45,8 @@ impl GicV2 {
             Reg::GICD_ISACTIVER => self.change(cpu, n, |row| row.active |= value),
             Reg::GICD_ICACTIVER => self.change(cpu, n, |row| row.active &= !value),
             Reg::GICD_IPRIORITYR => self.change(cpu, n / 8, |row| set_bytes(&mut row.priority, at, value)),
-            // The targets of private interrupts, and all of them with one CPU, are fixed.
-            Reg::GICD_ITARGETSR if n >= 8 && self.cpus > 1 => {
+            // Those of private interrupts, and all of them with one CPU, are not looked at.
+            Reg::GICD_ITARGETSR => {
                 let there = 0x0101_0101 * ((1u32 << self.cpus) - 1);
                 self.change(cpu, n / 8, |row| set_bytes(&mut row.targets, at, value & there));
             }
@@ -104,8 +104,8 @@ impl GicV2 {
         }
     }
 
-    /// The row, in it the bit, of an interrupt; `None` for ids that are not there or special.
-    pub(super) fn place(id: u32) -> Option<(usize, u32)> {
-        (id < INTERRUPTS as u32).then_some((id as usize / 32, 1 << (id % 32)))
+    /// The row, in it the bit, of an interrupt. There is no such row for ids that are not there or special.
+    pub(super) fn place(id: u32) -> (usize, u32) {
+        (id as usize / 32, 1 << (id % 32))
     }
 }

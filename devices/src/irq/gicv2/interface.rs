@@ -173,17 +173,16 @@ impl GicV2 {
     fn activate(&mut self, cpu: usize, candidate: Candidate) -> u32 {
         let Candidate { id, priority, group1 } = candidate;
         let answer = self.with_sender(cpu, id);
-        if let Some((n, bit)) = GicV2::place(id) {
-            let mut still_sent = 0;
-            if bit & SGIS != 0 && n == 0 {
-                let sources = &mut self.state.sgi[cpu][id as usize];
-                *sources &= sources.wrapping_sub(1);
-                still_sent = if *sources != 0 { bit } else { 0 };
-            }
-            if let Some(row) = self.row(cpu, n) {
-                row.latched = row.latched & !bit | still_sent;
-                row.active |= bit;
-            }
+        let (n, bit) = GicV2::place(id);
+        let mut still_sent = 0;
+        if bit & SGIS != 0 && n == 0 {
+            let sources = &mut self.state.sgi[cpu][id as usize];
+            *sources &= sources.wrapping_sub(1);
+            still_sent = if *sources != 0 { bit } else { 0 };
+        }
+        if let Some(row) = self.row(cpu, n) {
+            row.latched = row.latched & !bit | still_sent;
+            row.active |= bit;
         }
         let interface = &mut self.state.interface[cpu];
         let level = (priority & interface.group_mask(group1)) / 2;
@@ -193,8 +192,7 @@ impl GicV2 {
 
     /// GICC_EOIR and GICC_AEOIR: drops the running priority and, in EOImode 0, deactivates.
     pub(super) fn end_of_interrupt(&mut self, cpu: usize, value: u32) {
-        let id = value & 0x3ff;
-        let Some((n, bit)) = GicV2::place(id) else { return };
+        let (n, bit) = GicV2::place(value & 0x3ff);
         let Some(row) = self.row(cpu, n) else { return };
         let group1 = row.group & bit != 0;
         let interface = &mut self.state.interface[cpu];
@@ -213,9 +211,8 @@ impl GicV2 {
         if self.state.interface[cpu].ctlr & ctlr::EOI_MODE == 0 {
             return;
         }
-        if let Some((n, bit)) = GicV2::place(value & 0x3ff)
-            && let Some(row) = self.row(cpu, n)
-        {
+        let (n, bit) = GicV2::place(value & 0x3ff);
+        if let Some(row) = self.row(cpu, n) {
             row.active &= !bit;
         }
     }

@@ -177,11 +177,7 @@ impl GicV2 {
 
     /// Input of shared peripheral interrupt `n`, counted from 0 (its INTID is 32 + n). Past the last one: unconnected.
     pub fn spi(&self, n: usize) -> Irq {
-        if n < 32 * SPI_ROWS {
-            self.lines.irq(32 * MAX_CPUS + n)
-        } else {
-            Irq::unconnected()
-        }
+        self.lines.irq(n.saturating_add(32 * MAX_CPUS))
     }
 
     /// Input of the private peripheral interrupt with this INTID (16 to 31) at `cpu`. Others: unconnected.
@@ -292,7 +288,6 @@ impl Registers for GicV2 {
             Reg::GICC_APR => self.state.interface[cpu].apr[at.n],
             Reg::GICC_NSAPR => self.state.interface[cpu].nsapr[at.n],
             Reg::GICC_IIDR => interface::IIDR,
-            Reg::GICC_EOIR | Reg::GICC_AEOIR | Reg::GICC_DIR | Reg::GICD_SGIR => 0,
             _ => self.read_distributor(reg, cpu, at.n),
         };
         value.into()

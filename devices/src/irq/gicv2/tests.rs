@@ -107,6 +107,83 @@ fn identification() {
 }
 
 #[test]
+fn registers_keep_their_bits() {
+    let b = Bench::new(2);
+    for (reg, n, written, kept) in [
+        (Reg::GICD_CTLR, 0, !0, 3),
+        (Reg::GICD_IGROUPR, 0, 0x1234_5678, 0x1234_5678),
+        (Reg::GICD_IGROUPR, 8, 0x8765_4321, 0x8765_4321),
+        (Reg::GICD_IGROUPR, 9, !0, 0),
+        (Reg::GICD_ICFGR, 0, 0, 0xaaaa_aaaa),
+        (Reg::GICD_ICFGR, 1, 0x5599_9999, 0x0088_8888),
+        (Reg::GICD_ICFGR, 2, 0x8080_0a0b, 0x8080_0a0a),
+        (Reg::GICD_ICFGR, 3, 0xa0a2_0800, 0xa0a2_0800),
+        (Reg::GICD_ICFGR, 17, 0x0200_0008, 0x0200_0008),
+        (Reg::GICC_CTLR, 0, !0, 0x3ff),
+        (Reg::GICC_PMR, 0, 0x5a5, 0xa5),
+        (Reg::GICC_BPR, 0, !0, 7),
+        (Reg::GICC_ABPR, 0, 0x1d, 5),
+        (Reg::GICC_APR, 2, 0x1234_5678, 0x1234_5678),
+        (Reg::GICC_NSAPR, 3, 0x8765_4321, 0x8765_4321),
+    ] {
+        b.set(0, reg, n, written);
+        assert_eq!(b.get(0, reg, n), kept, "{reg:?}{n}");
+    }
+    assert_eq!(b.get(0, Reg::GICD_ICFGR, 2), 0x8080_0a0a, "its row's other half is not its own");
+    b.set(0, Reg::GICC_ABPR, 0, 0);
+    assert_eq!(b.get(0, Reg::GICC_ABPR, 0), 1, "the lowest there is");
+    assert_eq!(b.get(1, Reg::GICC_PMR, 0), 0, "each CPU's own");
+}
+
+#[test]
+fn what_one_register_sets_another_clears_bit_by_bit() {
+    let b = Bench::new(1);
+    for (set, clear) in [
+        (Reg::GICD_ISENABLER, Reg::GICD_ICENABLER),
+        (Reg::GICD_ISPENDR, Reg::GICD_ICPENDR),
+        (Reg::GICD_ISACTIVER, Reg::GICD_ICACTIVER),
+    ] {
+        for n in 1..=SPI_ROWS {
+            b.set(0, set, n, 0xf000 << n);
+            b.set(0, set, n, 0x1f00 << n);
+            b.set(0, clear, n, 0x0300 << n);
+        }
+        for (n, reg) in (1..=SPI_ROWS).flat_map(|n| [(n, set), (n, clear)]) {
+            assert_eq!(b.get(0, reg, n), 0xfc00 << n, "{reg:?}{n}");
+        }
+    }
+    b.line(32 + 18).drive(true);
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 1), 0x5f800, "latched, high, or both");
+    b.line(32 + 11).drive(true);
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 1), 0x5f800, "latched, high, or both");
+}
+
+#[test]
+fn a_cpu_that_is_not_there_accesses_as_the_first() {
+    let b = Bench::new(2);
+
+    b.set(2, Reg::GICC_PMR, 0, 0x55);
+
+    assert_eq!(b.get(0, Reg::GICC_PMR, 0), 0x55);
+    assert_eq!(b.get(2, Reg::GICC_PMR, 0), 0x55);
+}
+
+#[test]
+fn inputs_are_those_that_there_are() {
+    let b = Bench::new(8);
+    let ends = [32, 287];
+    ends.map(|id| b.line(id).drive(true));
+    let ppi = |cpu, id| b.gic.with(|gic| gic.ppi(cpu, id)).drive(true);
+    [(0, 16), (5, 31), (0, 15), (0, 32), (8, 27)].map(|(cpu, id)| ppi(cpu, id));
+    b.gic.with(|gic| gic.spi(256)).drive(true);
+
+    let pending = |cpu| [0, 1, 8].map(|n| b.get(cpu, Reg::GICD_ISPENDR, n));
+    assert_eq!(pending(0), [1 << 16, 1, 1 << 31]);
+    assert_eq!(pending(5), [1 << 31, 1, 1 << 31]);
+    assert_eq!(pending(1), [0, 1, 1 << 31]);
+}
+
+#[test]
 fn a_level_interrupt_lives_from_line_to_end() {
     let b = Bench::ready(1);
     let line = b.line(ID);
@@ -247,6 +324,25 @@ fn an_sgi_says_who_sent_it() {
 }
 
 #[test]
+fn an_sgi_goes_to_a_list_all_others_or_oneself() {
+    for (sender, to, receivers) in [
+        (1, 0b101 << 16, [true, false, true]),
+        (1, 1 << 24, [true, false, true]),
+        (1, 2 << 24, [false, true, false]),
+        (2, 2 << 24 | 0xff << 16, [false, false, true]),
+        (1, 3 << 24 | 0xff << 16, [false; 3]),
+    ] {
+        let b = Bench::ready(3);
+        b.set(sender, Reg::GICD_SGIR, 0, to | 15);
+
+        assert_eq!([0, 1, 2].map(|cpu| b.irq(cpu)), receivers, "{to:#x}");
+        for cpu in (0..3).filter(|&cpu| receivers[cpu]) {
+            assert_eq!(b.ack(cpu), 15 | (sender as u32) << 10);
+        }
+    }
+}
+
+#[test]
 fn sgis_are_set_and_cleared_byte_by_byte() {
     let b = Bench::ready(2);
 
@@ -254,7 +350,11 @@ fn sgis_are_set_and_cleared_byte_by_byte() {
     assert_eq!(b.get(0, Reg::GICD_CPENDSGIR, 2), 0x0300);
     assert_eq!(b.get(0, Reg::GICD_ISPENDR, 0), 1 << 9);
     b.gic.write(Access::new(0xf10 + 9, 1), 1);
-    assert_eq!(b.ack(0), 9 | 1 << 10);
+    b.gic.write(Access::new(0xf20 + 9, 1), 2);
+    assert_eq!(b.ack(0), 9 | 1 << 10, "pending once, however often it is set");
+    b.set(0, Reg::GICD_SPENDSGIR, 2, 0x0300);
+    b.set(0, Reg::GICD_CPENDSGIR, 2, 0x0300);
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 0), 0);
     b.set(0, Reg::GICD_ISPENDR, 0, 0xffff);
     b.set(0, Reg::GICD_ICENABLER, 0, 0xffff);
     assert_eq!(b.get(0, Reg::GICD_ISPENDR, 0), 0);
@@ -336,6 +436,40 @@ fn groups_choose_the_cpu_input_and_the_register() {
 
     b.set(0, Reg::GICC_CTLR, 0, 3 | interface::ctlr::ACK_CTL);
     assert_eq!(b.ack(0), 43);
+}
+
+#[test]
+fn the_binary_point_is_the_groups_or_common() {
+    use interface::ctlr::{ACK_CTL, CBPR};
+    // Group 0 splits below bit BPR, group 1 one bit lower, or with CBPR where group 0 does (3.3.3).
+    for (group1, ctlr, running) in [
+        (false, 0, 0x70),
+        (false, CBPR, 0x70),
+        (true, 0, 0x60),
+        (true, CBPR, 0x70),
+    ] {
+        let b = Bench::ready(1);
+        b.set(0, Reg::GICD_CTLR, 0, 3);
+        b.set(0, Reg::GICC_CTLR, 0, 3 | ACK_CTL | ctlr);
+        b.set(0, Reg::GICC_BPR, 0, 3);
+        b.set(0, Reg::GICC_ABPR, 0, 5);
+        b.enable(ID, 0x7f, 1);
+        b.set(0, Reg::GICD_IGROUPR, 1, u32::from(group1) << (ID - 32));
+        b.line(ID).drive(true);
+
+        assert_eq!(b.ack(0), ID);
+        assert_eq!(b.get(0, Reg::GICC_RPR, 0), running, "{group1} {ctlr:#x}");
+    }
+}
+
+#[test]
+fn the_running_priority_is_the_highest_of_both_groups() {
+    let b = Bench::new(1);
+    for (apr, nsapr, running) in [(1 << 8, 1 << 8, 0x50), (1 << 9, 1 << 8, 0x50), (1 << 8, 1 << 9, 0x50)] {
+        b.set(0, Reg::GICC_APR, 1, apr);
+        b.set(0, Reg::GICC_NSAPR, 1, nsapr);
+        assert_eq!(b.get(0, Reg::GICC_RPR, 0), running);
+    }
 }
 
 #[test]
@@ -437,15 +571,28 @@ fn edges_from_many_threads_all_arrive() {
 
 #[test]
 fn a_state_that_cannot_be_is_refused() {
-    let b = Bench::new(1);
-    let mut state = State::default();
-    state.private[0].latched = 1;
-
-    assert!(
-        b.gic
-            .load(&crate::bus::Saved::new(&crate::bus::Format::first("gicv2"), &state))
-            .is_err()
-    );
+    type Change = fn(&mut State);
+    let cases: [(bool, Change); 11] = [
+        (true, |s| s.interface[7].bpr = 7),
+        (false, |s| s.interface[7].bpr = 8),
+        (true, |s| s.interface[0].abpr = 7),
+        (false, |s| s.interface[0].abpr = 0),
+        (false, |s| s.interface[0].abpr = 8),
+        (true, |s| s.interface[0].pmr = 0xff),
+        (false, |s| s.interface[0].pmr = 0x100),
+        (false, |s| s.private[0].latched = 1),
+        (false, |s| s.sgi[0][3] = 1),
+        (false, |s| (s.private[0].latched, s.sgi[0][3]) = (1 << 4, 1)),
+        (true, |s| {
+            (s.private[0].latched, s.sgi[0][3], s.sgi[0][14]) = (1 << 20 | 1 << 14 | 1 << 3, 1, 6)
+        }),
+    ];
+    for (n, (can_be, change)) in cases.into_iter().enumerate() {
+        let mut state = State::default();
+        change(&mut state);
+        let saved = crate::bus::Saved::new(&crate::bus::Format::first("gicv2"), &state);
+        assert_eq!(Bench::new(1).gic.load(&saved).is_ok(), can_be, "case {n}");
+    }
 }
 
 #[test]
