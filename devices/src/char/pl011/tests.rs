@@ -61,6 +61,164 @@ fn identification_and_reset_values() {
 }
 
 #[test]
+fn registers_keep_their_bits() {
+    let b = Bench::new();
+    for (offset, there) in [
+        (0x020, 0xff),
+        (0x024, 0xffff),
+        (0x028, 0x3f),
+        (0x02c, 0xff),
+        (0x030, 0xff87),
+        (0x034, 0x3f),
+        (0x038, 0x7ff),
+        (0x048, 7),
+    ] {
+        for value in [0, !0, 0x5a5a_5a5a] {
+            b.set(offset, value);
+            assert_eq!(b.get(offset), value & there, "{offset:#x}");
+        }
+    }
+}
+
+/// UARTLCR_H, the level in UARTIFLS, the characters that this is, for receive and transmit (3.3.9).
+const LEVELS: [(u32, u32, usize, usize); 8] = [
+    (0x70, 0, 2, 2),
+    (0x70, 1, 4, 4),
+    (0x70, 2, 8, 8),
+    (0x70, 3, 12, 12),
+    (0x70, 4, 14, 14),
+    (0x70, 7, 14, 14),
+    (0x10, 2, 8, 8),
+    (0x60, 2, 1, 0),
+];
+
+#[test]
+fn the_transmit_level_interrupts_when_the_fifo_falls_to_it() {
+    for (lcr, select, _, level) in LEVELS {
+        let b = Bench::enabled();
+        b.set(0x02c, lcr);
+        b.set(0x034, select | 5 << 3);
+        b.set(0, 0);
+        let sent = b.host.take_output().len();
+        let due = || b.get(0x03c) & int::TX != 0;
+        assert!(due(), "{lcr:#x} {select}: sent");
+
+        b.host.set_limit(Some(0));
+        let depth = if lcr & lcr::FEN != 0 { FIFO } else { 1 };
+        for n in 1..=depth + 1 {
+            b.set(0, n as u32);
+            assert_eq!(due(), n <= level, "{lcr:#x} {select}: {n} wait");
+            assert_eq!(b.get(0x018) & fr::TXFF != 0, n >= depth);
+        }
+        b.host.set_limit(Some(depth - level - 1));
+        assert!(!due(), "{lcr:#x} {select}: one too many waits");
+        b.host.set_limit(Some(depth - level));
+        assert!(due(), "{lcr:#x} {select}: few enough wait");
+        b.host.set_limit(None);
+
+        assert_eq!(sent, 1);
+        let all: Vec<u8> = (1..=depth as u8).collect();
+        assert_eq!(b.host.take_output(), all, "what a full FIFO is given is lost");
+    }
+}
+
+#[test]
+fn the_receive_level_interrupts_until_the_fifo_is_below_it() {
+    for (lcr, select, level, _) in LEVELS {
+        let b = Bench::enabled();
+        b.set(0x02c, lcr);
+        b.set(0x034, select << 3 | 5);
+        let due = || b.get(0x03c) & int::RX != 0;
+
+        for n in 1..=level {
+            assert!(!due(), "{lcr:#x} {select}: {n} - 1 received");
+            b.host.feed(b"x");
+        }
+        assert!(due(), "{lcr:#x} {select}");
+        b.host.feed(b"x");
+        let room = usize::from(lcr & lcr::FEN != 0);
+        assert_eq!(b.host.pending_input(), 1 - room);
+        b.get(0);
+        assert!(due(), "{lcr:#x} {select}: as many as interrupt");
+        b.get(0);
+        assert!(!due(), "{lcr:#x} {select}: one fewer");
+    }
+}
+
+#[test]
+fn the_receive_timeout_is_32_bits_of_the_baud_rate() {
+    for (integer, fraction, ns) in [
+        (1, 0, 21_333),
+        (1, 32, 32_000),
+        (3, 8, 66_666),
+        (0, 0, 21_333),
+        (0xffff, 0x3f, 1_398_101_000),
+    ] {
+        let b = Bench::enabled();
+        b.set(0x024, integer);
+        b.set(0x028, fraction);
+        b.host.feed(b"x");
+
+        b.clock.advance(ns - 1);
+        assert_eq!(b.get(0x03c) & int::RT, 0, "{integer}+{fraction}/64");
+        b.clock.advance(1);
+        assert_eq!(b.get(0x03c) & int::RT, int::RT, "{integer}+{fraction}/64");
+    }
+}
+
+#[test]
+fn only_switching_the_fifos_empties_them() {
+    let b = Bench::enabled();
+    b.host.feed(&[b'x'; 10]);
+    b.clock.advance(SETTLE);
+    b.set(0, 0);
+    assert_eq!(b.get(0x03c), int::RX | int::RT | int::TX);
+
+    b.set(0x02c, 0x70);
+    b.set(0x02c, 0x1e);
+    assert_eq!(b.get(0x018) & fr::RXFE, 0, "FIFOs on as before");
+    b.set(0x02c, 0x0e);
+    assert_eq!(b.get(0x018) & fr::RXFE, fr::RXFE);
+    assert_eq!(b.get(0x03c), int::TX);
+}
+
+#[test]
+fn characters_wait_for_clear_to_send_where_it_counts() {
+    let b = Bench::enabled();
+    b.set(0x030, ON | cr::CTSEN);
+    b.set(0, 0);
+    assert_eq!(b.host.take_output(), [0], "a terminal is ready");
+
+    b.set(0x030, ON | cr::LBE);
+    b.set(0, 1);
+    b.set(0x030, ON | cr::LBE | cr::CTSEN);
+    b.set(0, 2);
+    assert_eq!(b.get(0), 1, "sent whether clear or not");
+    assert_eq!(b.get(0x018) & (fr::BUSY | fr::RXFE), fr::BUSY | fr::RXFE);
+    b.set(0x030, ON | cr::LBE | cr::CTSEN | cr::RTS);
+    assert_eq!(b.get(0), 2);
+}
+
+#[test]
+fn a_break_is_received_once_and_in_loopback_only() {
+    let b = Bench::enabled();
+    b.set(0x02c, 0x71);
+    b.set(0x030, ON | cr::LBE);
+    b.set(0, 0);
+    for lcr in [0x70, 0x72] {
+        b.set(0x02c, lcr);
+    }
+    assert_eq!((b.get(0), b.get(0x018) & fr::RXFE), (0, fr::RXFE));
+    assert_eq!(b.get(0x03c) & int::BE, 0);
+
+    for lcr in [0x73, 0x71, 0x70] {
+        b.set(0x02c, lcr);
+    }
+    assert_eq!(b.get(0x03c) & int::BE, int::BE);
+    assert_eq!((b.get(0), b.get(0x018) & fr::RXFE), (u32::from(dr::BE), fr::RXFE));
+}
+
+#[test]
 fn characters_go_out_and_interrupt() {
     let b = Bench::enabled();
     b.set(0x038, int::TX);
@@ -287,6 +445,19 @@ fn input_that_waits_outlives_a_driver_that_drains_the_fifo() {
     assert_eq!(b.get(0), u32::from(b'a'));
     b.clock.advance(SETTLE);
     assert!(b.irq());
+}
+
+#[test]
+fn input_that_waits_waits_for_receive_interrupts() {
+    let b = Bench::new();
+    b.host.feed(b"a");
+    b.set(0x030, ON);
+
+    b.set(0x038, int::TX | int::OE);
+    assert_eq!(b.get(0x018) & fr::RXFE, fr::RXFE);
+    b.set(0x038, int::RT);
+
+    assert_eq!(b.get(0), u32::from(b'a'));
 }
 
 #[test]
