@@ -203,6 +203,48 @@ mod tests {
     }
 
     #[test]
+    fn a_long_buffer_goes_out_at_once_if_the_backend_takes_it() {
+        let mut b = Bench::new();
+        let text: Vec<u8> = (0..2 * CHUNK + 1).map(|n| n as u8).collect();
+        b.transmit.memory.write(RAM, &text).unwrap();
+        b.transmit.describe(0, RAM, text.len() as u32, 0, 0);
+        b.transmit.make_available(0);
+
+        b.notify(1);
+
+        assert!(b.host.take_output() == text);
+        assert_eq!(b.transmit.used(), [(0, 0)]);
+    }
+
+    #[test]
+    fn the_longest_buffer_is_a_mebibyte() {
+        for (last, sent) in [(0x1_0000, LONGEST as usize), (0x1_0001, 0)] {
+            let mut b = Bench::new();
+            // Sixteen times all of RAM, or a byte more.
+            b.transmit.describe(0, RAM + 0x3000, 17 * 16, 4, 0);
+            for n in 0..17 {
+                let length = [0x1_0000, last - 0x1_0000][usize::from(n == 16)];
+                b.transmit.describe_at(RAM + 0x3000, n, RAM, length, u16::from(n < 16), n as u16 + 1);
+            }
+            b.transmit.make_available(0);
+
+            b.notify(1);
+
+            assert_eq!(b.host.take_output().len(), sent);
+        }
+    }
+
+    #[test]
+    fn a_state_of_version_1_is_taken_over_between_buffers() {
+        let state = |sent: u64| serde_json::json!({ "queues": [], "device": { "sent": sent } });
+
+        let taken = before_requests(state(0)).unwrap();
+        assert_eq!((&taken["device"], &taken["in_flight"]), (&Value::Null, &Value::Array(vec![])));
+        assert!(before_requests(state(3)).is_err());
+        assert!(before_requests(serde_json::json!({ "queues": [], "device": {} })).is_err());
+    }
+
+    #[test]
     fn input_fills_buffers_as_they_come() {
         let mut b = Bench::new();
         b.receive.describe(0, RAM, 4, 2, 0);
@@ -230,9 +272,12 @@ mod tests {
         let b = Bench::new();
         b.slot.reset();
 
-        b.slot.write(Access::new(0x108, 4), b'!'.into());
+        assert_eq!(b.slot.read(Access::new(0x10, 4)) & EMERG_WRITE, EMERG_WRITE);
+        for (offset, size) in [(0x108, 4), (0x108, 1), (0x109, 1), (0x10a, 2), (0x104, 4), (0x10c, 4)] {
+            b.slot.write(Access::new(offset, size), b'!'.into());
+        }
 
-        assert_eq!(b.host.take_output(), b"!");
+        assert_eq!(b.host.take_output(), b"!!", "the low byte of emerg_wr");
     }
 
     #[test]

@@ -120,6 +120,16 @@ mod tests {
     }
 
     #[test]
+    fn it_has_neither_features_of_its_own_nor_a_configuration() {
+        let memory = RamWindow::new(RAM, Arc::new(Ram::new(RAM_SIZE).unwrap()), None);
+        let slot = Mmio::new(&Wiring::new(), Irq::unconnected(), Arc::new(memory), Rng::new());
+
+        let words = [0x08, 0x10, 0x100, 0x104].map(|offset| slot.read(Access::new(offset, 4)));
+
+        assert_eq!(words, [4, feature::ALL & 0xffff_ffff, 0, 0]);
+    }
+
+    #[test]
     #[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
     fn any_access_and_any_ring_is_survived() {
         crate::virtio::mmio::tests::fuzz_slots(|wiring, memory| {

@@ -26,8 +26,10 @@ impl VirtioDevice for Echo {
         if offset == 4 { *state } else { 0 }
     }
 
-    fn set_config(&mut self, state: &mut u32, _offset: u64, mask: u32, value: u32) {
-        *state = *state & !mask | value;
+    fn set_config(&mut self, state: &mut u32, offset: u64, mask: u32, value: u32) {
+        if offset == 4 {
+            *state = *state & !mask | value;
+        }
     }
 
     fn serve(&mut self, _: &mut u32, _: Request<'_>) -> Result<Step<Infallible>, QueueError> {
@@ -73,7 +75,7 @@ impl Bench {
 fn identification_and_features() {
     let b = Bench::new();
 
-    assert_eq!((b.get(0), b.get(4), b.get(8)), (MAGIC, 2, 0x42));
+    assert_eq!([0, 4, 8, 12].map(|offset| b.get(offset)), [MAGIC, 2, 0x42, VENDOR]);
     assert_eq!(b.get(0x10), 1 << 3 | 3 << 28);
     b.set(0x14, 1);
     assert_eq!(b.get(0x10), 1);
@@ -87,9 +89,9 @@ fn identification_and_features() {
 fn an_empty_slot_has_device_id_0() {
     let slot = Shared::new(&Wiring::new(), EmptySlot::default());
 
-    let words = [0, 4, 8, 0x70].map(|offset| slot.read(Access::new(offset, 4)) as u32);
+    let words = [0, 4, 8, 12, 0x70].map(|offset| slot.read(Access::new(offset, 4)) as u32);
 
-    assert_eq!(words, [MAGIC, 2, 0, 0]);
+    assert_eq!(words, [MAGIC, 2, 0, VENDOR, 0]);
 }
 
 #[test]
@@ -182,6 +184,39 @@ fn a_queue_in_an_impossible_place_is_not_ready() {
 }
 
 #[test]
+fn a_queue_is_ready_by_bit_0() {
+    let b = Bench::new();
+    b.start();
+
+    assert_eq!(b.get(0x44), 1);
+    b.set(0x44, 2);
+    assert_eq!(b.get(0x44), 0);
+}
+
+#[test]
+fn addresses_are_written_in_halves() {
+    let b = Bench::new();
+    let places = || {
+        b.slot.with(|mmio| {
+            let queue = mmio.slot.queue().unwrap();
+            [queue.descriptors, queue.driver, queue.device]
+        })
+    };
+    for (n, offset) in [(0, 0x80), (1, 0x90), (2, 0xa0)] {
+        for (offset, half, address) in [
+            (offset, 0x8765_4320, 0x8765_4320),
+            (offset + 4, 0xfedc_ba98, 0xfedc_ba98_8765_4320),
+            (offset, 0x1234_5678, 0xfedc_ba98_1234_5678),
+            (offset + 4, 1, 0x1_1234_5678),
+        ] {
+            b.set(offset, half);
+            assert_eq!(places()[n], address, "{offset:#x}");
+        }
+    }
+    assert_eq!(places(), [0x1_1234_5678; 3]);
+}
+
+#[test]
 fn configuration_is_accessed_in_bytes() {
     let b = Bench::new();
 
@@ -222,6 +257,8 @@ fn a_state_with_impossible_queues_is_refused() {
 
     assert!(!refused(|_| {}));
     assert!(refused(|state| state.queues[0].ready = true));
+    assert!(!refused(|state| state.queues[0].size = 16));
+    assert!(refused(|state| state.queues[0].size = 17));
     assert!(refused(|state| state.queues.clear()));
 }
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bus::RamWindow;
-use crate::virtio::testing::{Driver, RAM};
+use crate::virtio::testing::{Driver, RAM, RAM_SIZE};
 use std::sync::Mutex;
 
 fn pop(driver: &mut Driver) -> Result<Option<Chain>, QueueError> {
@@ -24,6 +24,9 @@ fn a_chain_is_gathered_and_scattered() {
     let mut out = [0; 8];
     assert_eq!(chain.read(&driver.memory, 1, &mut out), Ok(5));
     assert_eq!(&out[..5], b"bcdef");
+    let mut out = [0; 3];
+    assert_eq!(chain.read(&driver.memory, 1, &mut out), Ok(3));
+    assert_eq!(&out, b"bcd");
     assert_eq!(chain.write(&driver.memory, 2, b"12345"), Ok(4));
     assert_eq!(
         (driver.bytes(RAM + 0x1100, 3), driver.bytes(RAM + 0x1200, 3)),
@@ -82,7 +85,7 @@ fn an_indirect_table_may_be_longer_than_the_queue() {
 #[test]
 fn every_broken_rule_is_an_error() {
     type Case = (&'static str, fn(&mut Driver), fn(&QueueError) -> bool);
-    let cases: [Case; 10] = [
+    let cases: [Case; 11] = [
         (
             "loop",
             |d| d.describe(0, RAM, 1, flag::NEXT, 0),
@@ -130,6 +133,14 @@ fn every_broken_rule_is_an_error() {
                 d.describe_at(RAM + 0x3000, 0, RAM + 0x3000, 16, flag::INDIRECT, 0);
             },
             |e| *e == QueueError::Indirect,
+        ),
+        (
+            "index in a table",
+            |d| {
+                d.describe(0, RAM + 0x3000, 32, flag::INDIRECT, 0);
+                d.describe_at(RAM + 0x3000, 0, RAM, 1, flag::NEXT, 2);
+            },
+            |e| *e == QueueError::Index { index: 2, size: 2 },
         ),
         (
             "order",
@@ -193,6 +204,77 @@ fn impossible_places_do_not_start() {
     assert!(!starts(|q| q.device += 2));
     assert!(!starts(|q| q.descriptors = u64::MAX - 15));
     assert!(!starts(|q| q.device = 0));
+}
+
+#[test]
+fn a_queue_lies_in_ram_as_a_whole() {
+    const END: u64 = RAM + RAM_SIZE;
+    let driver = Driver::new(4);
+    // The last places for the parts of a queue of 4, and the next ones: 64, 14 and 38 bytes (2.7).
+    for (starts, descriptors, available, used) in [
+        (true, END - 64, END - 14, END - 40),
+        (false, END - 48, END - 14, END - 40),
+        (false, END - 64, END - 12, END - 40),
+        (false, END - 64, END - 14, END - 36),
+    ] {
+        let mut queue = driver.queue.clone();
+        (queue.descriptors, queue.driver, queue.device) = (descriptors, available, used);
+        assert_eq!(queue.start(&driver.memory), starts);
+    }
+}
+
+#[test]
+fn notifications_are_asked_for_with_event_indices_only() {
+    for event_idx in [false, true] {
+        let mut driver = Driver::new(4);
+        let memory = driver.memory.clone();
+        let asked = driver.queue.device + 4 + 8 * 4;
+        memory.store_u16(asked, 0x5a5a).unwrap();
+        driver.make_available(0);
+
+        let settled = Ring::new(&mut driver.queue, &memory, event_idx).settle().unwrap();
+
+        let (interrupt, more) = (false, event_idx);
+        assert_eq!(settled, Settled { interrupt, more });
+        assert_eq!(memory.load_u16(asked), Ok(if event_idx { 0 } else { 0x5a5a }));
+    }
+}
+
+/// Memory that has RAM everywhere, as far as anybody asks.
+struct Vast(RamWindow);
+
+impl GuestMemory for Vast {
+    fn read(&self, address: u64, out: &mut [u8]) -> Result<(), OutOfRange> {
+        self.0.read(address, out)
+    }
+    fn write(&self, address: u64, data: &[u8]) -> Result<(), OutOfRange> {
+        self.0.write(address, data)
+    }
+    fn contains(&self, _: u64, _: u64) -> bool {
+        true
+    }
+    fn load_u16(&self, address: u64) -> Result<u16, OutOfRange> {
+        self.0.load_u16(address)
+    }
+    fn store_u16(&self, address: u64, value: u16) -> Result<(), OutOfRange> {
+        self.0.store_u16(address, value)
+    }
+    fn order(&self) {}
+}
+
+#[test]
+fn a_chain_has_4_gib_at_most() {
+    for (last, found) in [(1, Ok(1 << 32)), (2, Err(QueueError::TooLong))] {
+        let mut driver = Driver::new(4);
+        driver.describe(0, RAM, 0x8000_0000, flag::NEXT, 1);
+        driver.describe(1, RAM, 0x7fff_ffff, flag::NEXT, 2);
+        driver.describe(2, RAM, last, 0, 0);
+        let memory = Vast(driver.memory.clone());
+
+        let chain = Ring::new(&mut driver.queue, &memory, false).chain(0);
+
+        assert_eq!(chain.map(|chain| chain.readable()), found);
+    }
 }
 
 /// Memory whose stores nobody else sees before [`order`](GuestMemory::order), as a CPU's store buffer may have it, and a
@@ -305,6 +387,7 @@ fn chains_are_given_back_in_any_order_and_count_as_long_as_they_are_out() {
 
     let mut ring = Ring::new(&mut driver.queue, &memory, false);
     let chains = [0; 4].map(|_| ring.pop().unwrap().unwrap());
+    assert_eq!(ring.outstanding(), 4);
     for n in [2, 0, 3] {
         ring.push(&chains[n], n as u32).unwrap();
     }
