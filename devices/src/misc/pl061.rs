@@ -205,6 +205,70 @@ mod tests {
     }
 
     #[test]
+    fn identification_and_registers() {
+        let b = Bench::new();
+
+        let id: Vec<u64> = (0..8).map(|n| b.get(0xfe0 + 4 * n)).collect();
+        assert_eq!(id, [0x61, 0x10, 0x04, 0x00, 0x0d, 0xf0, 0x05, 0xb1]);
+        for offset in [0x400, 0x404, 0x408, 0x40c, 0x410, 0x420] {
+            assert_eq!(b.get(offset), 0, "{offset:#x}");
+            b.set(offset, 0x1a5);
+            assert_eq!(b.get(offset), 0xa5, "{offset:#x}");
+        }
+    }
+
+    #[test]
+    fn writes_reach_the_selected_pins_only() {
+        let b = Bench::new();
+        b.set(0x400, 0xff);
+
+        b.set(0x3fc, 0x0f);
+        b.set(0x3c << 2, 0x55);
+
+        assert_eq!(b.get(0x3fc), 0x17);
+        assert_eq!(b.lines.level_word(0) >> 1, 0x17);
+    }
+
+    #[test]
+    fn pins_are_those_that_there_are_and_keep_their_level() {
+        let b = Bench::new();
+
+        b.input(7, true);
+        b.input(8, true);
+        b.input(0, true);
+        b.input(0, true);
+        assert_eq!(b.get(0x3fc), 0x81);
+        b.gpio.reset();
+        assert_eq!((b.get(0x3fc), b.get(0x414)), (0x81, 0));
+        b.input(7, false);
+
+        assert_eq!(b.get(0x3fc), 0x01);
+    }
+
+    #[test]
+    fn an_interrupt_is_masked_cleared_and_of_its_kind() {
+        let b = Bench::new();
+        // Pins 0 and 1 on rising edges, 2 and 3 on levels: high and low.
+        b.set(0x40c, 0b0111);
+        b.set(0x404, 0b1100);
+        b.input(0, true);
+        b.input(1, true);
+        b.input(2, true);
+        assert_eq!((b.get(0x414), b.get(0x418), b.irq()), (0b1111, 0, false));
+
+        b.set(0x410, 0b0010);
+        assert_eq!((b.get(0x418), b.irq()), (0b0010, true));
+        b.set(0x41c, 0b0010);
+        assert_eq!((b.get(0x414), b.get(0x418), b.irq()), (0b1101, 0, false));
+        b.input(2, false);
+        b.input(3, true);
+        assert_eq!(b.get(0x414), 0b0001);
+        // What levels did is no edge.
+        b.set(0x404, 0);
+        assert_eq!(b.get(0x414), 0b0001);
+    }
+
+    #[test]
     fn the_address_selects_the_pins() {
         let b = Bench::new();
         b.set(0x400, 0x0f);

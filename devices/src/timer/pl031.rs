@@ -195,6 +195,54 @@ mod tests {
     }
 
     #[test]
+    fn identification_and_registers() {
+        let (rtc, ..) = bench();
+
+        let id: Vec<u64> = (0..8).map(|n| get(&rtc, 0xfe0 + 4 * n)).collect();
+        assert_eq!(id, [0x31, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1]);
+        for (offset, written, kept) in [
+            (0x04, 0x1234_5678, 0x1234_5678),
+            (0x0c, 0, 1),
+            (0x10, 0xffff_fffe, 0),
+            (0x10, 0xffff_ffff, 1),
+            (0x10, 0, 0),
+        ] {
+            set(&rtc, offset, written);
+            assert_eq!(get(&rtc, offset), kept, "{offset:#x}");
+        }
+    }
+
+    #[test]
+    fn the_interrupt_is_masked_and_cleared_by_its_bit() {
+        let (rtc, _, lines) = bench();
+        set(&rtc, 0x04, EPOCH);
+        let now = || (get(&rtc, 0x14), get(&rtc, 0x18), lines.level(0));
+
+        assert_eq!(now(), (1, 0, false));
+        set(&rtc, 0x10, 1);
+        assert_eq!(now(), (1, 1, true));
+        set(&rtc, 0x1c, 2);
+        assert_eq!(now(), (1, 1, true));
+        set(&rtc, 0x1c, 1);
+        assert_eq!(now(), (0, 0, false));
+    }
+
+    #[test]
+    fn an_alarm_that_the_time_is_set_past_waits_for_the_next_round() {
+        let (rtc, clock, lines) = bench();
+        set(&rtc, 0x10, 1);
+        set(&rtc, 0x04, EPOCH + 10);
+
+        set(&rtc, 0x08, EPOCH + 20);
+        clock.advance(100 * SECOND);
+        assert!(!lines.level(0));
+        set(&rtc, 0x08, EPOCH + 9);
+        clock.advance(SECOND);
+
+        assert!(lines.level(0));
+    }
+
+    #[test]
     fn an_alarm_for_now_is_due() {
         let (rtc, _, lines) = bench();
         set(&rtc, 0x10, 1);

@@ -53,12 +53,19 @@ fn query_and_identifier_answer_from_both_chips() {
     set(&mut flash, 0x55 * 4, 0x0098_0098);
     let text: Vec<u32> = (0x10..0x13).map(|word| get(&mut flash, word * 4)).collect();
     assert_eq!(text, [0x0051_0051, 0x0052_0052, 0x0059_0059]);
-    assert_eq!(get(&mut flash, 0x27 * 4), 0x0019_0019);
-    assert_eq!(get(&mut flash, 0x2d * 4), 0x00ff_00ff);
+    // From 1bh: voltages and times; from 27h: 2^19h bytes, x16, buffers of 2^0bh, 256 blocks of 200h * 256; Intel's.
+    let table = b"\x01\0\x31\0\0\0\0\0\x45\x55\0\0\x07\x07\x0a\0\x04\x04\x04\0\
+        \x19\x02\0\x0b\0\x01\xff\0\0\x02PRI10\0\0\0\0\0\0\0\0\0\x01\0";
+    for (word, &byte) in (0x13..).zip(table) {
+        assert_eq!(get(&mut flash, word * 4), 0x0001_0001 * u32::from(byte), "{word:#x}");
+    }
     assert_eq!(flash.read(Access::new(0x10 * 4 + 2, 1)), 0x51);
 
     set(&mut flash, 0, 0x0090_0090);
-    assert_eq!((get(&mut flash, 0), get(&mut flash, 4)), (0x0089_0089, 0x0018_0018));
+    for block in [0, BLOCK, SIZE - BLOCK] {
+        let identifier = [0, 4, 8, 12].map(|offset| get(&mut flash, block + offset));
+        assert_eq!(identifier, [0x0089_0089, 0x0018_0018, 0, 0]);
+    }
     set(&mut flash, 0, 0x00ff_00ff);
     assert_eq!(get(&mut flash, 0), 0);
     assert_eq!(*log.modes.lock().unwrap(), [false, true]);
@@ -97,6 +104,71 @@ fn a_single_chip_takes_half_word_commands() {
     flash.write(Access::new(2, 2), 0xff);
 
     assert_eq!(get(&mut flash, 0), 0x1234_ffff);
+}
+
+#[test]
+fn every_command_sequence_ends_as_it_should() {
+    let (ready, error, identifier, query) = (0x80, 0xb0, 0x89, b'Q'.into());
+    let next_block = BLOCK;
+    for (writes, reads) in [
+        (&[(0, 0x70)][..], ready),
+        (&[(0, 0xb0)], ready),
+        (&[(0, 0xd0)], ready),
+        (&[(0, 0x1270)], ready),
+        (&[(0, 0x60), (0, 0x01)], ready),
+        (&[(0, 0x60), (0, 0x2f)], ready),
+        (&[(0, 0x60), (0, 0xd0)], ready),
+        (&[(0, 0x60), (0, 0xff)], error),
+        (&[(0, 0xc0), (0, 0x1234)], ready),
+        (&[(0, 0x20), (0, 0x12d0)], ready),
+        (&[(0, 0x20), (0, 0xd1)], error),
+        (&[(0, 0xe8), (0, 0x3ff)], ready),
+        (&[(0, 0xe8), (0, 0x400)], error),
+        (&[(0, 0xe8), (0, 0), (next_block - 4, 1), (0, 0x12d0)], ready),
+        (&[(0, 0xe8), (0, 0), (next_block, 1)], error),
+        (&[(next_block, 0xe8), (0, 0), (next_block, 1), (0, 0xd0)], ready),
+        (&[(0, 0xe8), (0, 0), (0, 1), (0, 0xff)], error),
+        (&[(0, 0xe8), (0, 1), (0, 1), (4, 1), (0, 0xd0)], ready),
+        (&[(0, 0x90), (0, 0x77)], identifier),
+        (&[(0, 0x90), (0, 0x50)], identifier),
+        (&[(0, 0x98), (0, 0x50)], query),
+        (&[(0, 0x20), (0, 0), (0, 0x50)], ready),
+    ] {
+        let (mut flash, _) = bank(&[]);
+        for &(offset, value) in writes {
+            flash.write(Access::new(offset, 2), value);
+        }
+        let at = if reads == query { 0x40 } else { 0 };
+        assert_eq!(flash.read(Access::new(at, 2)), reads, "{writes:x?}");
+        assert_eq!(flash.read(Access::new(at + 2, 2)), 0, "the other chip takes no part");
+    }
+}
+
+#[test]
+fn accesses_of_every_size_reach_the_chips_they_cover() {
+    // A command to each chip, or none, by the chips that show their status then.
+    for (offset, size, value, status) in [
+        (8, 1, 0x70, [true, false]),
+        (9, 1, 0x70, [false, false]),
+        (10, 1, 0x70, [false, true]),
+        (11, 1, 0x70, [false, false]),
+        (8, 2, 0x70, [true, false]),
+        (10, 2, 0x70, [false, true]),
+        (9, 2, 0x70, [false, false]),
+        (8, 3, 0x70, [false, false]),
+        (8, 4, 0x70_00ff, [false, true]),
+        (8, 8, 0x00ff_0070_0070_0070, [true, false]),
+        (SIZE, 4, 0x70_0070, [false, false]),
+    ] {
+        let (mut flash, log) = bank(&[]);
+        flash.write(Access::new(offset, size), value);
+
+        let expected = status.map(|shows| if shows { 0x80 } else { 0 });
+        assert_eq!([0, 2].map(|at| flash.read(Access::new(at, 2))), expected, "{offset} {size}");
+        let both = u64::from(get(&mut flash, 4)) * 0x1_0000_0001;
+        assert_eq!(flash.read(Access::new(8, 8)), both);
+        assert_eq!(log.modes.lock().unwrap().len(), usize::from(status.contains(&true)));
+    }
 }
 
 #[test]
@@ -158,7 +230,10 @@ fn mode_and_contents_survive_save_and_load_and_contents_a_reset() {
 fn impossible_banks_and_states_are_refused() {
     assert!(Pflash::new(SIZE - 1, *b"", Arc::new(())).is_err());
     assert!(Pflash::new(BLOCK, *b"", Arc::new(())).is_err());
+    assert!(Pflash::new(3 * BLOCK, *b"", Arc::new(())).is_err());
+    assert!(Pflash::new(1 << 33, *b"", Arc::new(())).is_err());
     assert!(Pflash::new(2 * BLOCK, vec![0; 2 * BLOCK as usize + 1], Arc::new(())).is_err());
+    assert!(Pflash::new(2 * BLOCK, vec![0; 2 * BLOCK as usize], Arc::new(())).is_ok());
 
     let (mut flash, _) = bank(&[]);
     let blocks = BTreeMap::from([(SIZE / BLOCK, BASE64.encode(vec![0; BLOCK as usize]))]);
@@ -182,10 +257,18 @@ fn a_buffer_for_another_place_is_refused() {
     set(&mut flash, 4, 0);
     let text = serde_json::to_string(&flash.save()).unwrap();
 
-    let forged = text.replace("[[1,0]]", "[[18446744073709551615,0]]");
+    let mut refused = |from: &str, to: &str| {
+        let forged = text.replace(from, to);
+        assert_ne!(forged, text);
+        flash.load(&serde_json::from_str(&forged).unwrap()).is_err()
+    };
 
-    assert_ne!(forged, text);
-    assert!(flash.load(&serde_json::from_str(&forged).unwrap()).is_err());
+    assert!(refused("[[1,0]]", "[[18446744073709551615,0]]"));
+    assert!(refused("[[1,0]]", &format!("[[{},0]]", SIZE / 4)));
+    assert!(!refused("[[1,0]]", &format!("[[{},0]]", SIZE / 4 - 1)));
+    let buffer = |left| format!("\"Buffer\":{{\"block\":0,\"left\":{left},");
+    assert!(refused("\"BufferConfirm\":{", &buffer(1024)));
+    assert!(!refused("\"BufferConfirm\":{", &buffer(1023)));
 }
 
 #[test]
