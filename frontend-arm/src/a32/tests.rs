@@ -106,6 +106,37 @@ fn every_row_makes_valid_blocks_under_every_mode() {
     }
 }
 
+/// The IR of one instruction, but for where the next one is and in which mode.
+fn meaning((set, word): (Set, u32)) -> Vec<emu_ir::Inst> {
+    let thumb = if set == Set::A32 { 0 } else { mode::T };
+    let mut insts = block(thumb, encode(set, word)).block.insts;
+    insts.retain(|inst| !matches!(inst.op, emu_ir::Op::Insn { .. } | emu_ir::Op::Goto { .. }));
+    insts
+}
+
+#[test]
+fn forms_of_thumb_mean_what_the_long_ones_mean() {
+    use Set::{A32, T16, T32};
+    for (one, other) in [
+        ((T16, 0x0011), (T32, 0xea5f_0102)),
+        ((T16, 0x4351), (A32, 0xe011_0192)),
+        ((T16, 0x31ff), (A32, 0xe291_10ff)),
+        ((T16, 0x39ff), (A32, 0xe251_10ff)),
+        ((T16, 0x4488), (A32, 0xe088_8001)),
+        ((T16, 0xa10c), (T32, 0xf20f_0130)),
+        ((T16, 0xb50f), (T32, 0xe92d_400f)),
+        ((T16, 0xb4f0), (T32, 0xe92d_00f0)),
+        ((T16, 0xbd10), (T32, 0xe8bd_8010)),
+        ((T16, 0xbcff), (T32, 0xe8bd_00ff)),
+        ((T16, 0xc90c), (T32, 0xe8b1_000c)),
+        ((T16, 0xc906), (T32, 0xe891_0006)),
+        ((T32, 0xf64a_31cd), (A32, 0xe30a_1bcd)),
+        ((T32, 0xf6ca_31cd), (A32, 0xe34a_1bcd)),
+    ] {
+        assert_eq!(meaning(one), meaning(other), "{one:x?} {other:x?}");
+    }
+}
+
 #[test]
 fn a_block_that_a_mode_bit_changes_says_that_it_depends_on_it() {
     let mut random = Random::new(2);
