@@ -66,10 +66,13 @@ mod tests {
         let key = GpioKey::new(&clock, &gpio, 3);
         let pins = || gpio.read(Access::new(0x3fc, 4));
 
-        key.press();
-        assert_eq!(pins(), 8);
-        clock.advance(HELD);
-        assert_eq!(pins(), 0);
+        for _ in 0..2 {
+            key.press();
+            clock.advance(HELD - 1);
+            assert_eq!(pins(), 8);
+            clock.advance(1);
+            assert_eq!(pins(), 0);
+        }
     }
 
     #[test]

@@ -224,7 +224,8 @@ mod tests {
             b.transmit.describe(0, RAM + 0x3000, 17 * 16, 4, 0);
             for n in 0..17 {
                 let length = [0x1_0000, last - 0x1_0000][usize::from(n == 16)];
-                b.transmit.describe_at(RAM + 0x3000, n, RAM, length, u16::from(n < 16), n as u16 + 1);
+                b.transmit
+                    .describe_at(RAM + 0x3000, n, RAM, length, u16::from(n < 16), n as u16 + 1);
             }
             b.transmit.make_available(0);
 
@@ -239,7 +240,10 @@ mod tests {
         let state = |sent: u64| serde_json::json!({ "queues": [], "device": { "sent": sent } });
 
         let taken = before_requests(state(0)).unwrap();
-        assert_eq!((&taken["device"], &taken["in_flight"]), (&Value::Null, &Value::Array(vec![])));
+        assert_eq!(
+            (&taken["device"], &taken["in_flight"]),
+            (&Value::Null, &Value::Array(vec![]))
+        );
         assert!(before_requests(state(3)).is_err());
         assert!(before_requests(serde_json::json!({ "queues": [], "device": {} })).is_err());
     }

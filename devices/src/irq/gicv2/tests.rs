@@ -129,7 +129,11 @@ fn registers_keep_their_bits() {
         b.set(0, reg, n, written);
         assert_eq!(b.get(0, reg, n), kept, "{reg:?}{n}");
     }
-    assert_eq!(b.get(0, Reg::GICD_ICFGR, 2), 0x8080_0a0a, "its row's other half is not its own");
+    assert_eq!(
+        b.get(0, Reg::GICD_ICFGR, 2),
+        0x8080_0a0a,
+        "its row's other half is not its own"
+    );
     b.set(0, Reg::GICC_ABPR, 0, 0);
     assert_eq!(b.get(0, Reg::GICC_ABPR, 0), 1, "the lowest there is");
     assert_eq!(b.get(1, Reg::GICC_PMR, 0), 0, "each CPU's own");
