@@ -140,6 +140,7 @@ mod tests {
         bank[usize::MAX] = 5;
 
         assert_eq!(bank, Bank([5, 2, 3]));
+        assert_eq!([0, 1, 2, 3, 4, usize::MAX].map(|n| bank[n]), [5, 2, 3, 5, 2, 5]);
         assert_eq!(serde_json::to_string(&bank).unwrap(), "[5,2,3]");
     }
 }

@@ -419,7 +419,7 @@ mod tests {
                 Reg::LONG => self.0.long[at.n],
                 Reg::EACH => self.0.each.get(at.frame).copied().unwrap_or(0).into(),
                 Reg::WIDE => (at.frame as u64) << 32 | 1,
-                Reg::CLEAR => 0,
+                Reg::CLEAR => panic!("write-only"),
             }
         }
         fn put(&mut self, reg: Reg, at: At, value: u64) {
@@ -429,7 +429,7 @@ mod tests {
                 Reg::CLEAR => self.0.data &= !value as u32,
                 Reg::LONG => self.0.long[at.n] = at.merge(self.0.long[at.n], value),
                 Reg::EACH => self.0.each[at.frame] = value as u32,
-                Reg::ID | Reg::WIDE => {}
+                Reg::ID | Reg::WIDE => panic!("read-only"),
             }
         }
         fn update(&mut self) {}
@@ -518,6 +518,17 @@ mod tests {
             chip.write(Access::new(offset, size), !0);
         }
         assert_eq!(chip.0.data, 5);
+    }
+
+    #[test]
+    fn a_reset_makes_it_as_it_was() {
+        let mut chip = Chip::default();
+        chip.write(Access::new(0, 4), 5);
+        assert_eq!((chip.read(Access::new(0, 4)), chip.model()), (5, "test-chip"));
+
+        chip.reset();
+
+        assert_eq!(chip.read(Access::new(0, 4)), 0);
     }
 
     #[test]

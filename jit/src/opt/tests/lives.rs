@@ -146,6 +146,7 @@ fn stores_that_are_hidden_byte_by_byte_go() {
     assert!(!kept(at(4, Ty::I32), &[at(0, Ty::V128)]));
     assert!(kept(at(0, Ty::V128), &[at(0, Ty::I64)]));
     // Across the words of 64 bytes that the pass keeps: any(0) starts at byte 48.
+    assert!(!kept(at(12, Ty::I64), &[at(12, Ty::I64)]));
     assert!(
         !kept(at(12, Ty::I64), &[at(12, Ty::I32), at(16, Ty::I32)]),
         "on both sides"
@@ -153,4 +154,32 @@ fn stores_that_are_hidden_byte_by_byte_go() {
     assert!(kept(at(12, Ty::I64), &[at(12, Ty::I32)]), "the near side alone");
     assert!(kept(at(12, Ty::I64), &[at(16, Ty::I32)]), "the far side alone");
     assert_eq!(any(0, Ty::I64).off, 48);
+}
+
+#[test]
+fn stores_that_are_read_before_others_hide_them_stay() {
+    // Byte 12 from any(0) on lies across the words of 64 bytes that the pass keeps.
+    let at = |off: u16, ty| emu_ir::Slot {
+        off: any(0, ty).off + off,
+        ty,
+    };
+    for (stored, read, stays) in [
+        (at(12, Ty::I64), at(12, Ty::I64), true),
+        (at(12, Ty::I64), at(12, Ty::I32), true),
+        (at(12, Ty::I64), at(16, Ty::I32), true),
+        (at(12, Ty::I32), at(16, Ty::I32), false),
+        (at(16, Ty::I32), at(12, Ty::I32), false),
+        (at(12, Ty::I32), at(8, Ty::I64), true),
+        (at(16, Ty::I32), at(16, Ty::V128), true),
+    ] {
+        let (lives, _) = lives(|b| {
+            let v = b.get(any(8, stored.ty));
+            b.set(stored, v);
+            let seen = b.get(read);
+            b.set(any(12, read.ty), seen);
+            b.set(stored, v);
+            b.exit(Leave::Sync);
+        });
+        assert_eq!(lives[1].needed(), stays, "{stored:?} {read:?}");
+    }
 }
