@@ -58,3 +58,18 @@ impl CharBackend for NullChar {
 
     fn connect(&self, _client: Box<dyn CharClient>) {}
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_host_side_output_vanishes_and_input_has_ended() {
+        let mut bytes = [7; 3];
+
+        assert_eq!(NullChar.write(&bytes), 3);
+        assert_eq!((NullChar.read(&mut bytes), bytes), (0, [7; 3]));
+        assert!(NullChar.is_at_end());
+        assert!(!MemoryChar::new().is_at_end(), "more may come");
+    }
+}

@@ -631,6 +631,15 @@ mod tests {
     }
 
     #[test]
+    fn elapsed_time_counts_in_nanoseconds() {
+        let origin = Instant::now().checked_sub(Duration::from_millis(2_500)).unwrap();
+
+        let ns = elapsed(origin);
+
+        assert!((2_500_000_000..60_000_000_000).contains(&ns), "{ns}");
+    }
+
+    #[test]
     fn guest_time_is_restored() {
         let (old, new) = (Clock::manual(0), Clock::real(&Threads::default()).unwrap());
         old.advance(5_000_000_000_000);
@@ -641,7 +650,9 @@ mod tests {
         assert_eq!(new.now_ns(), 5_000_000_000_000);
         new.resume();
         assert!(new.now_ns() >= 5_000_000_000_000);
-        assert!(new.load(&Saved::new(&FORMAT, &u64::MAX)).is_err());
+        for (ns, can_be) in [(i64::MAX as u64, true), (i64::MAX as u64 + 1, false), (u64::MAX, false)] {
+            assert_eq!(new.load(&Saved::new(&FORMAT, &ns)).is_ok(), can_be, "{ns}");
+        }
         assert!(new.load(&Saved::new(&Format { version: 2, ..FORMAT }, &0u64)).is_err());
     }
 }

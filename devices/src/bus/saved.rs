@@ -195,7 +195,7 @@ mod tests {
 
         let text = serde_json::to_string(&saved).unwrap();
 
-        assert_eq!(parse(&text).unwrap(), 7);
+        assert_eq!((saved.model(), parse(&text).unwrap()), ("chip", 7));
     }
 
     #[test]
