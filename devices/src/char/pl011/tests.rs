@@ -167,6 +167,31 @@ fn the_receive_timeout_is_32_bits_of_the_baud_rate() {
 }
 
 #[test]
+fn a_cleared_timeout_comes_again_while_characters_wait() {
+    let b = Bench::enabled();
+    b.set(0x038, int::RT);
+    let ns = 32 * 16 * (13 * 64 + 1) * 1_000 / 64 / 24;
+    b.host.feed(b"x");
+
+    b.clock.advance(ns - 1);
+    b.set(0x044, int::TX);
+    assert_eq!(b.get(0x040), 0);
+    b.clock.advance(1);
+    b.set(0, 0);
+    assert_eq!((b.get(0x03c), b.get(0x040)), (int::RT | int::TX, int::RT));
+    b.set(0x044, int::RT);
+    b.clock.advance(ns - 1);
+    assert!(!b.irq());
+    b.clock.advance(1);
+    assert!(b.irq());
+
+    b.get(0);
+    b.set(0x044, int::RT);
+    b.clock.advance(2 * ns);
+    assert!(!b.irq(), "nothing waits");
+}
+
+#[test]
 fn only_switching_the_fifos_empties_them() {
     let b = Bench::enabled();
     b.host.feed(&[b'x'; 10]);
@@ -385,18 +410,26 @@ fn a_running_timeout_survives_a_reload() {
 }
 
 #[test]
-fn overlong_fifos_are_refused() {
+fn overlong_fifos_and_impossible_rates_are_refused() {
     let b = Bench::new();
-    let state = State {
-        rx: vec![0; 17].into(),
-        ..State::default()
-    };
-
-    assert!(
-        b.uart
-            .load(&crate::bus::Saved::new(&crate::bus::Format::first(MODEL), &state))
-            .is_err()
-    );
+    for (rx, tx, ibrd, fbrd, can_be) in [
+        (16, 16, 0xffff, 0x3f, true),
+        (17, 0, 0, 0, false),
+        (0, 17, 0, 0, false),
+        (0, 18, 0, 0, false),
+        (0, 0, 0x1_0000, 0, false),
+        (0, 0, 0, 0x40, false),
+    ] {
+        let state = State {
+            rx: vec![0; rx].into(),
+            tx: vec![0; tx].into(),
+            ibrd,
+            fbrd,
+            ..State::default()
+        };
+        let saved = crate::bus::Saved::new(&crate::bus::Format::first(MODEL), &state);
+        assert_eq!(b.uart.load(&saved).is_ok(), can_be, "{rx} {tx} {ibrd} {fbrd}");
+    }
 }
 
 #[test]
@@ -445,6 +478,23 @@ fn input_that_waits_outlives_a_driver_that_drains_the_fifo() {
     assert_eq!(b.get(0), u32::from(b'a'));
     b.clock.advance(SETTLE);
     assert!(b.irq());
+}
+
+#[test]
+fn looks_between_other_accesses_or_while_something_is_sent_are_no_polling() {
+    let b = Bench::new();
+    b.host.feed(b"a");
+    b.set(0x030, ON);
+
+    for _ in 0..100 {
+        assert_eq!(b.get(0x018) & fr::RXFE, fr::RXFE);
+        b.get(0x03c);
+    }
+    b.host.set_limit(Some(0));
+    b.set(0, 0);
+    for _ in 0..100 {
+        assert_eq!(b.get(0x018) & fr::RXFE, fr::RXFE);
+    }
 }
 
 #[test]

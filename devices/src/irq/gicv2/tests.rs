@@ -134,6 +134,10 @@ fn registers_keep_their_bits() {
         0x8080_0a0a,
         "its row's other half is not its own"
     );
+    b.gic.write(Access::new(0xc00 + 4 * 3, 2), 0x8000);
+    assert_eq!(b.get(0, Reg::GICD_ICFGR, 3), 0xa0a2_8000, "half of it");
+    b.set(0, Reg::GICD_ICFGR, 3, 0);
+    assert_eq!(b.get(0, Reg::GICD_ICFGR, 3), 0);
     b.set(0, Reg::GICC_ABPR, 0, 0);
     assert_eq!(b.get(0, Reg::GICC_ABPR, 0), 1, "the lowest there is");
     assert_eq!(b.get(1, Reg::GICC_PMR, 0), 0, "each CPU's own");
@@ -175,10 +179,12 @@ fn a_cpu_that_is_not_there_accesses_as_the_first() {
 #[test]
 fn inputs_are_those_that_there_are() {
     let b = Bench::new(8);
-    let ends = [32, 287];
-    ends.map(|id| b.line(id).drive(true));
-    let ppi = |cpu, id| b.gic.with(|gic| gic.ppi(cpu, id)).drive(true);
-    [(0, 16), (5, 31), (0, 15), (0, 32), (8, 27)].map(|(cpu, id)| ppi(cpu, id));
+    for id in [32, 287] {
+        b.line(id).drive(true);
+    }
+    for (cpu, id) in [(0, 16), (5, 31), (0, 15), (0, 32), (8, 27)] {
+        b.gic.with(|gic| gic.ppi(cpu, id)).drive(true);
+    }
     b.gic.with(|gic| gic.spi(256)).drive(true);
 
     let pending = |cpu| [0, 1, 8].map(|n| b.get(cpu, Reg::GICD_ISPENDR, n));
@@ -242,6 +248,8 @@ fn software_makes_and_unmakes_pending() {
     b.line(ID).drive(true);
     b.set(0, Reg::GICD_ICPENDR, 1, 1 << 10);
     assert!(b.irq(0), "a high level stays pending");
+    b.set(0, Reg::GICD_ISPENDR, 1, 1 << 10);
+    assert!(b.irq(0), "pending twice over is pending");
 }
 
 #[test]
@@ -282,6 +290,36 @@ fn the_present_binary_point_decides_on_preemption() {
     assert!(!b.irq(0), "one group of all priorities");
     b.set(0, Reg::GICC_BPR, 0, 6);
     assert!(b.irq(0));
+}
+
+#[test]
+fn the_last_interrupt_is_signalled_to_its_target_alone() {
+    let b = Bench::ready(2);
+    b.enable(287, 0x80, 1);
+
+    b.line(287).drive(true);
+
+    assert_eq!([0, 1].map(|cpu| b.irq(cpu)), [true, false]);
+    assert_eq!(b.ack(0), 287);
+}
+
+#[test]
+fn other_interrupts_leave_sgis_of_like_numbers_alone() {
+    let b = Bench::ready(1);
+    b.set(0, Reg::GICD_ISENABLER, 0, 1 << TIMER);
+    b.gic.write(Access::new(0x400 + 11, 1), 0xa0);
+    b.enable(43, 0x80, 1);
+    b.set(0, Reg::GICD_SGIR, 0, 1 << 16 | 11);
+    let lines = [b.gic.with(|gic| gic.ppi(0, TIMER)), b.line(43)];
+
+    for (line, id) in lines.iter().zip([TIMER as u32, 43]) {
+        line.drive(true);
+        assert_eq!(b.ack(0), id);
+        line.drive(false);
+        b.eoi(0, id);
+        assert_eq!(b.get(0, Reg::GICD_SPENDSGIR, 2), 1 << 24);
+    }
+    assert_eq!(b.ack(0), 11);
 }
 
 #[test]
@@ -430,6 +468,7 @@ fn groups_choose_the_cpu_input_and_the_register() {
     b.line(ID).drive(true);
     assert_eq!((b.irq(0), b.fiq(0)), (false, true));
     assert_eq!(b.get(0, Reg::GICC_AIAR, 0), SPURIOUS);
+    assert_eq!(b.get(0, Reg::GICC_AHPPIR, 0), SPURIOUS);
     assert_eq!(b.ack(0), ID);
     b.line(ID).drive(false);
     b.eoi(0, ID);
@@ -485,6 +524,10 @@ fn a_group_that_is_off_is_not_signalled() {
     assert!(!b.irq(0));
     b.set(0, Reg::GICC_CTLR, 0, 1);
     assert!(b.irq(0));
+    b.set(0, Reg::GICD_CTLR, 0, 3);
+    b.set(0, Reg::GICD_IGROUPR, 1, 1 << (ID - 32));
+    assert!(!b.irq(0), "of the other group");
+    b.set(0, Reg::GICD_IGROUPR, 1, 0);
     b.set(0, Reg::GICD_CTLR, 0, 2);
     assert!(!b.irq(0));
     assert_eq!(b.get(0, Reg::GICC_HPPIR, 0), SPURIOUS);
@@ -513,6 +556,8 @@ fn ends_of_nothing_are_ignored() {
     for id in [SPURIOUS, OTHER_GROUP, 1020, 288] {
         b.eoi(0, id);
     }
+    b.set(0, Reg::GICC_DIR, 0, ID);
+    assert_eq!(b.get(0, Reg::GICD_ISACTIVER, 1), 1 << (ID - 32), "EOImode is 0");
 
     assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0x80);
 }

@@ -236,7 +236,7 @@ impl Device for Pflash {
         }
         let was_array = self.is_array();
         if access.size == 8 {
-            self.put(Access { size: 4, ..access }, value & 0xffff_ffff);
+            self.put(Access { size: 4, ..access }, value);
             self.put(
                 Access {
                     size: 4,

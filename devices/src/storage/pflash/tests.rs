@@ -157,7 +157,7 @@ fn accesses_of_every_size_reach_the_chips_they_cover() {
         (9, 2, 0x70, [false, false]),
         (8, 3, 0x70, [false, false]),
         (8, 4, 0x70_00ff, [false, true]),
-        (8, 8, 0x00ff_0070_0070_0070, [true, false]),
+        (8, 8, 0x0050_00ff_0070_0070, [false, true]),
         (SIZE, 4, 0x70_0070, [false, false]),
         (SIZE + 8, 4, 0x70_0070, [false, false]),
     ] {
@@ -174,6 +174,26 @@ fn accesses_of_every_size_reach_the_chips_they_cover() {
         assert_eq!(flash.read(Access::new(8, 8)), both);
         assert_eq!(log.modes.lock().unwrap().len(), usize::from(status.contains(&true)));
     }
+}
+
+#[test]
+fn the_upper_word_of_a_doubleword_goes_to_the_next_address() {
+    let (mut flash, _) = bank(&[0xff; 32]);
+
+    flash.write(Access::new(8, 8), 0x1234_5678_0040_0040);
+
+    let words = [4, 8, 12, 16].map(|offset| flash.array().load::<u32>(offset));
+    assert_eq!(words, [Some(!0), Some(!0), Some(0x1234_5678), Some(!0)]);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
+fn a_large_bank_counts_its_blocks_in_two_bytes() {
+    let mut flash = Pflash::new(2 * SIZE, *b"", Arc::new(())).unwrap();
+    set(&mut flash, 0, 0x0098_0098);
+
+    assert_eq!(get(&mut flash, 0x2d * 4), 0x00ff_00ff);
+    assert_eq!(get(&mut flash, 0x2e * 4), 0x0001_0001);
 }
 
 #[test]
