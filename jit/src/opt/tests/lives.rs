@@ -171,6 +171,8 @@ fn stores_that_are_read_before_others_hide_them_stay() {
         (at(16, Ty::I32), at(12, Ty::I32), false),
         (at(12, Ty::I32), at(8, Ty::I64), true),
         (at(16, Ty::I32), at(16, Ty::V128), true),
+        (at(12, Ty::I32), at(12, Ty::I64), true),
+        (at(16, Ty::I32), at(12, Ty::I64), true),
     ] {
         let (lives, _) = lives(|b| {
             let v = b.get(any(8, stored.ty));
