@@ -342,6 +342,7 @@ fn devices_that_can_be_left_out_are_listed_and_others_refused() {
     let help = String::from_utf8(help.stdout).unwrap();
     let names: Vec<&str> = help.lines().filter_map(|line| line.split_whitespace().next()).collect();
     let all = [
+        "gicv2m",
         "pflash",
         "pl011",
         "pl031",
