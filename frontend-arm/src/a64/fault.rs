@@ -68,6 +68,11 @@ pub const fn exception(class: u32, iss: u32) -> Fault {
     }
 }
 
+/// No exception: what is fetched from is guarded (`true`) or is not, other than before.
+pub const fn turns(guarded: bool) -> Fault {
+    exception(class::TURNS, guarded as u32)
+}
+
 /// The exception of an instruction that is Undefined.
 pub const UNDEFINED: Fault = exception(class::UNKNOWN, 0);
 

@@ -2,21 +2,16 @@
 //!
 //! Programs without guarded pages pay next to nothing. Whether code comes from a guarded page is a bit of the mode word,
 //! [`mode::GUARDED`], and of the translation context. A fetch from a page of the other kind finds no translation there: the
-//! walk answers [`turns`], and the bit follows. An exception level that has met no guarded page yet only notes where its last
+//! walk answers [`turns`](super::fault::turns), and the bit follows. An exception level that has met no guarded page yet only notes where its last
 //! indirect branch went; from then on ([`mode::CHECKED`]) PSTATE.BTYPE is in the mode word, so that the block at the branch's
 //! target is one that looks at it.
 
-use super::fault::{class, exception};
+use super::fault::class;
 use super::features::Feature;
 use super::mmu::canonical_code;
 use super::state::{self, Cpu, mode, sctlr};
 use super::tx::Tx;
-use emu_ir::{Fault, Val};
-
-/// No exception: what is fetched from is guarded (`true`) or is not, other than before.
-pub const fn turns(guarded: bool) -> Fault {
-    exception(class::TURNS, guarded as u32)
-}
+use emu_ir::Val;
 
 /// Of [`Cpu::guarded`], a bit for each exception level: it has met a guarded page.
 const MET: u32 = 0;

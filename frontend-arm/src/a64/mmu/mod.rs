@@ -10,9 +10,8 @@ mod tests;
 
 pub use half::{canonical, canonical_code, ignored};
 
-use super::fault::{CLEAN_PC, READ_FAILS, abort};
+use super::fault::{CLEAN_PC, READ_FAILS, abort, turns};
 use super::features::Feature;
-use super::guarded::turns;
 use super::model::Model;
 use super::state::{Cpu, psr, sctlr, tcr};
 use crate::mmu::{Attributes, Translation};
