@@ -204,8 +204,8 @@ impl Default for TestMemory {
 
 impl TestMemory {
     fn at(&self, addr: u64, mem: Mem, access: Access) -> Result<usize, Fault> {
-        let align = if self.strict { mem.strict() } else { mem.align };
-        if addr & ((1 << align) - 1) != 0 {
+        let misaligned = addr & ((1 << mem.strict()) - 1) != 0;
+        if !mem.allows(addr) || self.strict && misaligned {
             return Err(Fault::Alignment { addr, access });
         }
         if addr >= MEMORY {
