@@ -501,6 +501,23 @@ fn the_pc_and_the_stack_pointer_must_be_aligned() {
     }
 }
 
+/// Also where the jump table knows code at the address without its lowest bits.
+#[test]
+fn a_branch_between_instructions_is_an_exception_wherever_code_is_known() {
+    // SUBS X5, X5, #1; CSEL X6, X2, X3, NE; BR X6; NOP; B back
+    let code = [0xf100_04a5, 0x9a83_1046, 0xd61f_00c0, NOP, 0x17ff_fffc];
+    for by in 1..4 {
+        for mut bench in benches(&code) {
+            let (known, between) = (u64::from(CODE) + 16, u64::from(CODE) + 16 + by);
+            let cpu = bench.v.state_mut();
+            (cpu.x[2], cpu.x[3], cpu.x[5]) = (known, between, 6);
+            bench.run();
+            let c = &bench.cpu().sys;
+            assert_eq!((c.esr, c.elr, c.far), (0x8a00_0000, between, between));
+        }
+    }
+}
+
 /// The exclusive monitor: an exception return and CLREX clear it; a different size or address does not match it (G05).
 #[test]
 fn a_store_exclusive_needs_its_load() {

@@ -294,8 +294,8 @@ impl Emit<'_> {
         let r = self.reg(addr);
         let (pc, lookup) = (self.layout.pc, self.thunk(self.info.thunks.lookup));
         let wide = pc.ty == Ty::I64;
-        // Between words no page is found, and the engine sees to it. (Halfwords a frontend aligns itself.)
-        let page = -4096 | if self.layout.insn_shift == 2 { 3 } else { 0 };
+        // Between instructions no page is found, and the engine sees to it.
+        let page = -4096 | ((1 << self.layout.insn_shift) - 1);
         if r != 0 {
             // All values are dead from here on: temporaries are free.
             self.mov(Ty::I64, 0, r);
