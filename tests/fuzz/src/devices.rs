@@ -190,7 +190,7 @@ pub fn gicv3(data: &[u8]) {
     let world = World::new();
     let mut input = Input::new(data);
     let (cpus, levels) = (1 + u32::from(input.u8() % 123), input.u64());
-    let affinities: Vec<u32> = (0..cpus).map(|cpu| cpu % 16 | cpu / 16 << 8).collect();
+    let affinities: Vec<u32> = (0..cpus).map(|cpu| (cpu % 16) | ((cpu / 16) << 8)).collect();
     let gic = GicV3::new(&world.wiring, &affinities, Arc::new(Unconnected));
     gic.with(|gic| gic.attach(world.memory.clone()));
     for line in (0..32).filter(|line| levels >> line & 1 != 0) {
@@ -199,7 +199,11 @@ pub fn gicv3(data: &[u8]) {
             .drive(levels >> (32 + line) & 1 != 0);
     }
     for _ in 0..input.u8() {
-        let (cpu, reg, value) = (usize::from(input.u8()), ICC[usize::from(input.u8()) % ICC.len()], input.u64());
+        let (cpu, reg, value) = (
+            usize::from(input.u8()),
+            ICC[usize::from(input.u8()) % ICC.len()],
+            input.u64(),
+        );
         gic.with(|gic| gic.icc_write(cpu, reg, value));
         gic.with(|gic| gic.icc_read(cpu, reg));
         gic.with(|gic| gic.message(value as u32, (value >> 32) as u32));
