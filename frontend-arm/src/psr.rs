@@ -21,6 +21,11 @@ const fn bank(m: u32) -> Option<usize> {
     }
 }
 
+/// ITAdvance (Arm ARM DDI 0406C, A2.5.2): CPSR.IT of the next instruction.
+pub(crate) const fn it_after(it: u32) -> u32 {
+    if it & 7 == 0 { 0 } else { it & 0xe0 | it << 1 & 0x1f }
+}
+
 /// The four mask bits of MSR as a mask of whole bytes.
 #[expect(clippy::indexing_slicing, reason = "there are four bytes")]
 const fn bytes(mask: u32) -> u32 {
@@ -82,8 +87,7 @@ impl Cpu {
 
     /// ITAdvance(): CPSR.IT of the next instruction.
     pub fn advance_it(&mut self) {
-        let it = self.it();
-        self.set_it(if it & 7 == 0 { 0 } else { it & 0xe0 | it << 1 & 0x1f });
+        self.set_it(it_after(self.it()));
     }
 
     /// The CPSR.

@@ -3,6 +3,7 @@
 use crate::a32::{Decoders, Insn, Row, Set, decoders, system};
 use crate::flags::FlagSource;
 use crate::model::Model;
+use crate::psr::it_after;
 use crate::state::mode;
 use crate::tx::Tx;
 use emu_ir::pattern::Field;
@@ -119,7 +120,7 @@ impl Driver<'_> {
         let t = &mut self.t;
         (t.offset, t.size, t.word) = (at, size, word);
         t.it = t.it_next;
-        t.it_next = advance(t.it);
+        t.it_next = it_after(t.it.into()) as u8;
         Ok(set)
     }
 
@@ -223,11 +224,6 @@ fn only_computes(row: &Row<Insn>, word: u32) -> bool {
     let more = |unless: Option<Field>| unless.is_some_and(|field| field.of(word) != 0);
     row.computes
         .is_some_and(|c| c.register.of(word) != 15 && !more(c.unless))
-}
-
-/// ITAdvance (Arm ARM DDI 0406C, A2.5.2).
-fn advance(it: u8) -> u8 {
-    if it & 7 == 0 { 0 } else { it & 0xe0 | it << 1 & 0x1f }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::super::state::mode::AARCH32;
 use super::super::state::{Cpu, psr, sctlr};
 use super::{UPPER, mode};
+use crate::psr::it_after;
 use crate::state::mode as a32;
 
 /// PSTATE.M of User mode.
@@ -30,9 +31,7 @@ impl Cpu {
     }
     /// ITAdvance(): PSTATE.IT is that of the next instruction.
     pub(in super::super) fn advance_it(&mut self) {
-        let it = (self.mode & a32::IT) >> a32::IT_SHIFT;
-        let next = if it & 7 == 0 { 0 } else { it & 0xe0 | it << 1 & 0x1f };
-        self.set_it(next);
+        self.set_it(it_after((self.mode & a32::IT) >> a32::IT_SHIFT));
     }
 
     /// Sets PSTATE.IT.
