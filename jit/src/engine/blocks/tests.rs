@@ -1,0 +1,275 @@
+//! Blocks come, are found, linked and forgotten.
+
+use super::*;
+use crate::cases::TestGuest;
+use crate::opt;
+use emu_ir::{Builder, Leave};
+
+const AT: u64 = 0x5010;
+
+fn making(host: bool) -> Making {
+    Making {
+        layout: TestGuest::LAYOUT,
+        host,
+        alone: true,
+        limit: 8 << 20,
+    }
+}
+/// Of an interpreter.
+fn blocks() -> Blocks {
+    Blocks::new(&making(false), true).unwrap().0
+}
+fn source(phys: u64, next_page: Option<u64>) -> Source {
+    Source {
+        cpu: 0,
+        key: BlockKey { phys, mode: 0 },
+        next_page,
+    }
+}
+fn install(blocks: &mut Blocks, phys: u64, block: &Block, next_page: Option<u64>) -> Found {
+    blocks.install_ir(source(phys, next_page), block).expect("room")
+}
+/// The serial of the block there.
+fn lookup(blocks: &mut Blocks, key: BlockKey, next_page: Option<u64>) -> Option<u64> {
+    blocks.lookup(key, next_page).map(|(found, _)| found.serial)
+}
+
+/// A block there; whether its page was not guarded.
+fn translated(blocks: &mut Blocks) -> bool {
+    let time = blocks.pages.guard(AT);
+    time.into_iter().for_each(|time| blocks.pages.settle(AT, time));
+    install(blocks, AT, &Block::default(), None);
+    time.is_some()
+}
+/// Stores over the block until they need not be looked at; how many there were.
+fn stores_until_relaxed(blocks: &mut Blocks) -> usize {
+    (1..10_000)
+        .find(|_| {
+            blocks.invalidate(AT, 4);
+            blocks.pages.relax(AT)
+        })
+        .expect("some day")
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
+fn a_page_that_gets_code_again_and_again_is_guarded_for_longer_and_longer() {
+    let mut blocks = blocks();
+    assert!(!blocks.pages.guards(AT));
+
+    for want in [2, 4, 8] {
+        assert!(translated(&mut blocks), "its TLB entries must be told");
+        assert!(blocks.pages.guards(AT));
+        assert_eq!(stores_until_relaxed(&mut blocks), want);
+    }
+
+    assert!(translated(&mut blocks));
+    for _ in 0..100 {
+        blocks.invalidate(AT, 4);
+        assert!(!blocks.pages.relax(AT), "one store");
+        assert!(!translated(&mut blocks), "still guarded");
+    }
+    (0..20).for_each(|_| {
+        stores_until_relaxed(&mut blocks);
+        translated(&mut blocks);
+    });
+    assert_eq!(stores_until_relaxed(&mut blocks), 1024);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
+fn a_page_with_code_stays_guarded_whatever_is_stored_elsewhere_in_it() {
+    let mut blocks = blocks();
+    translated(&mut blocks);
+    assert!((0..5000).all(|_| !blocks.pages.relax(AT | 0x800)));
+}
+
+/// A block of four bytes that starts two bytes before its page's end.
+fn crossing(blocks: &mut Blocks, next_page: u64) -> BlockKey {
+    let key = BlockKey { phys: 0x5ffe, mode: 0 };
+    let block = Block {
+        guest_bytes: 4,
+        ..Block::default()
+    };
+    install(blocks, key.phys, &block, Some(next_page));
+    key
+}
+
+#[test]
+fn a_block_that_crosses_is_forgotten_by_a_store_to_either_part() {
+    for next_page in [0x6000, 0x9000, 0x5000] {
+        for (store, gone) in [
+            (0x5ffc, false),
+            (0x5ffe, true),
+            (next_page, true),
+            (next_page + 1, true),
+            (next_page + 2, false),
+        ] {
+            let mut blocks = blocks();
+            let key = crossing(&mut blocks, next_page);
+
+            blocks.invalidate(store, 1);
+
+            let left = lookup(&mut blocks, key, None);
+            assert_eq!(left.is_none(), gone, "{store:#x} of {next_page:#x}");
+        }
+    }
+}
+
+#[test]
+fn a_block_that_crosses_is_seen_in_both_parts_when_another_is_forgotten() {
+    for next_page in [0x6000, 0x5000] {
+        let mut blocks = blocks();
+        crossing(&mut blocks, next_page);
+        for phys in [0x5800, next_page + 0x400] {
+            install(&mut blocks, phys, &Block::default(), None);
+            blocks.invalidate(phys, 1);
+        }
+
+        assert!(
+            blocks.pages.covers(0x5ffe, 2) && blocks.pages.covers(next_page, 2),
+            "{next_page:#x}"
+        );
+        assert!(!blocks.pages.covers(0x5800, 1) && !blocks.pages.covers(next_page + 0x400, 1));
+    }
+}
+
+#[test]
+fn blocks_that_cross_into_different_pages_are_told_apart() {
+    let mut blocks = blocks();
+    let key = crossing(&mut blocks, 0x6000);
+    crossing(&mut blocks, 0x9000);
+
+    let [six, nine] = [0x6000, 0x9000].map(|page| lookup(&mut blocks, key, Some(page)));
+
+    assert!(six.is_some() && nine.is_some() && six != nine);
+    assert_eq!(lookup(&mut blocks, key, Some(0x7000)), None);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
+fn code_that_is_rewritten_again_and_again_takes_no_more_memory() {
+    let mut blocks = blocks();
+    let mut held = Vec::new();
+    install(&mut blocks, AT + 0x100, &Block::default(), None);
+    for _ in 0..1000 {
+        install(&mut blocks, AT, &Block::default(), None);
+        held.push(blocks.held());
+        blocks.invalidate(AT, 4);
+    }
+    assert_eq!(held.iter().min(), held.iter().max());
+}
+
+/// Blocks in one page after the other until there is no more room, by host code or IR; how many, and how much memory
+/// they take.
+fn fill(host: bool) -> (u64, usize) {
+    let (mut blocks, _) = Blocks::new(&making(host), true).unwrap();
+    let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
+    let mut b = Builder::new();
+    b.exit(Leave::Sync);
+    for n in 0..1 << 20 {
+        let from = source(n << 12, None);
+        let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
+        let done = match host {
+            true => blocks.install::<TestGuest>(from, (&b.block, lives), &mut scratch),
+            false => blocks.install_ir(from, &b.block),
+        };
+        match done {
+            Ok(found) => assert_eq!(lookup(&mut blocks, from.key, None), Some(found.serial)),
+            Err(why) => {
+                assert_eq!(why, Refused::Full);
+                return (n, blocks.held());
+            }
+        }
+    }
+    panic!("it never ends");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
+fn all_blocks_together_take_no_more_than_they_may() {
+    let hosts = [false].into_iter().chain(x64::supported().then_some(true));
+    for (host, (count, held)) in hosts.map(|host| (host, fill(host))) {
+        assert!(held <= 8 << 20 && held > 4 << 20, "{held} bytes, host code: {host}");
+        assert!(count > 1000, "{count} blocks, host code: {host}");
+    }
+}
+
+#[test]
+fn of_two_who_put_in_the_same_block_the_second_gets_the_first_s() {
+    let mut blocks = blocks();
+    let first = install(&mut blocks, AT, &Block::default(), None);
+    let second = install(&mut blocks, AT, &Block::default(), None);
+    let other = install(&mut blocks, AT, &Block::default(), Some(0x6000));
+
+    assert_eq!(first.serial, second.serial);
+    assert_ne!(first.serial, other.serial);
+}
+
+#[test]
+fn a_block_is_refused_whose_bytes_were_stored_to_since_they_were_read() {
+    let mut blocks = blocks();
+    translated(&mut blocks);
+    let block = Block {
+        guest_bytes: 0x80,
+        ..Block::default()
+    };
+    for (stored, want) in [
+        (AT + 0x80, Some(Refused::Changed)),
+        (AT + 0x200, None),
+        (AT + 0x1000, None),
+    ] {
+        assert!(blocks.pages.read(0, AT));
+
+        blocks.invalidate(stored, 4);
+
+        let from = source(AT + 0x40, None);
+        assert_eq!(blocks.install_ir(from, &block).err(), want, "{stored:#x}");
+        blocks.pages.end(0);
+        blocks.invalidate(AT + 0x40, 1);
+    }
+}
+
+/// Blocks of host code at two places in a page, the first of which goes to the second; the number of its site.
+fn two_blocks(blocks: &mut Blocks) -> (u32, Found) {
+    let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
+    let mut put = |at: u64, b: &Builder| {
+        let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
+        let done = blocks.install::<TestGuest>(source(at, None), (&b.block, lives), &mut scratch);
+        done.expect("room")
+    };
+    let (mut goes, mut ends) = (Builder::new(), Builder::new());
+    goes.goto(0x40, 0, emu_ir::Hint::Jump, false);
+    ends.exit(Leave::Sync);
+    put(AT & PAGE, &goes);
+    let to = put(AT & PAGE | 0x40, &ends);
+    let site = (0..100).find(|site| blocks.branch(*site).is_some()).expect("a branch");
+    (site, to)
+}
+/// Where a site's branch goes.
+fn target(blocks: &Blocks, site: u32) -> Offset {
+    let (patch, ..) = blocks.branch(site).expect("a branch");
+    let bytes = blocks.cache.as_ref().expect("host code").bytes(patch, 4);
+    let by = u32::from_le_bytes(bytes.try_into().expect("four"));
+    patch.wrapping_add(4).wrapping_add(by)
+}
+
+#[test]
+fn a_branch_is_linked_once_and_to_a_block_that_is_there() {
+    if !x64::supported() {
+        return emu_ir::testing::skipped("links", "the host has no host code");
+    }
+    let (mut blocks, _) = Blocks::new(&making(true), true).unwrap();
+    let (site, to) = two_blocks(&mut blocks);
+    let stub = target(&blocks, site);
+
+    blocks.link(site, &to);
+    let linked = target(&blocks, site);
+    blocks.link(site, &to);
+    assert_eq!(target(&blocks, site), linked);
+    assert_ne!(linked, stub);
+    blocks.invalidate(to.extent.phys, 1);
+    assert_eq!(target(&blocks, site), stub, "linked twice, and taken back");
+    blocks.link(site, &to);
+    assert_eq!(target(&blocks, site), stub, "the block has gone");
+}
