@@ -10,179 +10,67 @@
 )]
 
 pub mod host;
+mod sets;
+mod table;
 
 use emu_ir::{Context, Flush, Which};
-use std::cell::UnsafeCell;
-use std::mem::offset_of;
+use sets::{Hull, Large, Sets};
+pub use table::{CodeEntry, DEVICE, DataEntry, ENTRY_SHIFT, INVALID, NO_TABLE, PAGE, SLOW, STRICT};
+use table::{Entry, Table, marks};
 
 /// log2 of the entries of a data table.
-pub const DATA_BITS: u32 = 10;
-/// log2 of the entries of a fetch table.
-pub const CODE_BITS: u32 = 8;
-/// log2 of the size of an entry of either kind.
-pub const ENTRY_SHIFT: u32 = 5;
-/// Tag of an entry that matches nothing.
-pub const INVALID: u64 = u64::MAX;
-/// Tag bit: present, but every access takes the slow path.
-pub const SLOW: u64 = 0x800;
-/// Tag bit, also of [`DataEntry::phys`]: the pieces of an access must be aligned ([`emu_ir::Mem::strict`]).
-pub const STRICT: u64 = 0x400;
-/// [`CodeEntry::number`] of a page that has no jump table of its own.
-pub const NO_TABLE: u32 = u32::MAX;
-/// The page part of an address.
-pub const PAGE: u64 = !0xfff;
-
-/// One page's data accesses.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct DataEntry {
-    /// Virtual page for loads, `INVALID` if not allowed (or unknown), with `SLOW` if not direct, `STRICT` if so.
-    pub read: u64,
-    /// The same for stores.
-    pub write: u64,
-    /// Host address minus guest virtual address, for direct accesses.
-    pub addend: u64,
-    /// Physical page, with `GLOBAL`, `LARGE`, `DEVICE` and `STRICT`.
-    pub phys: u64,
-}
-
-/// One page's fetches.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct CodeEntry {
-    /// Virtual page, or `INVALID`.
-    pub tag: u64,
-    /// Address of the physical page's jump table (an entry offset into the code cache for each possible instruction).
-    pub table: u64,
-    /// Physical page, with `GLOBAL` and `LARGE`.
-    pub phys: u64,
-    /// The table's number, by which the engine finds it; [`NO_TABLE`] where the page has none of its own.
-    pub number: u32,
-    /// Fills up to the size of an entry.
-    pub reserved: u32,
-}
-const _: () = assert!(size_of::<DataEntry>() == 1 << ENTRY_SHIFT && size_of::<CodeEntry>() == 1 << ENTRY_SHIFT);
-
-const NO_DATA: DataEntry = DataEntry {
-    read: INVALID,
-    write: INVALID,
-    addend: 0,
-    phys: 0,
-};
-const NO_CODE: CodeEntry = CodeEntry {
-    tag: INVALID,
-    table: 0,
-    phys: 0,
-    number: NO_TABLE,
-    reserved: 0,
-};
-
-/// [`DataEntry::phys`] and [`CodeEntry::phys`]: mapped in every address space.
-pub const GLOBAL: u64 = 1;
-/// [`DataEntry::phys`]: what is there is not memory to load from and store to; the bus is asked.
-pub const DEVICE: u64 = 2;
-/// [`DataEntry::phys`] and [`CodeEntry::phys`]: part of a mapping larger than a page, which is forgotten as a whole.
-pub const LARGE: u64 = 4;
-
-/// The tables of one context.
-#[repr(C)]
-pub struct Tables {
-    data: [DataEntry; 1 << DATA_BITS],
-    code: [CodeEntry; 1 << CODE_BITS],
-}
-
-/// Which physical pages an address space may have entries for that stores use without asking Rust: a bit for each of
-/// many sets of pages. A bit that is not set says that there are none.
-struct Stores([u64; 128]);
-
-impl Stores {
-    const NONE: Stores = Stores([0; 128]);
-
-    fn bit(phys: u64) -> (usize, u64) {
-        let set = (phys >> 12).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - 13);
-        (set as usize >> 6, 1 << (set & 63))
-    }
-    /// There is such an entry.
-    fn note(&mut self, e: &DataEntry) {
-        if e.is_direct() {
-            let (word, bit) = Stores::bit(e.phys);
-            self.0[word] |= bit;
-        }
-    }
-    fn may_have(&self, phys: u64) -> bool {
-        let (word, bit) = Stores::bit(phys);
-        self.0[word] & bit != 0
-    }
-}
-
-/// Addresses from the first to the last of some; those between may be among them or not.
-#[derive(Clone, Copy)]
-struct Hull {
-    first: u64,
-    last: u64,
-}
-
-impl Hull {
-    const EMPTY: Hull = Hull {
-        first: u64::MAX,
-        last: 0,
-    };
-
-    fn add(&mut self, first: u64, last: u64) {
-        self.first = self.first.min(first);
-        self.last = self.last.max(last);
-    }
-    fn meets(&self, first: u64, last: u64) -> bool {
-        self.first <= last && first <= self.last
-    }
-}
-
-impl DataEntry {
-    /// Whether stores use it without asking Rust.
-    fn is_direct(&self) -> bool {
-        self.write & SLOW == 0
-    }
-}
-
+pub const DATA_BITS: u32 = 12;
+/// log2 of the entries of a fetch table. A kernel's system calls and interrupts alone go through some hundred pages.
+pub const CODE_BITS: u32 = 11;
 struct Space {
     context: Context,
-    stores: Stores,
+    /// Of the context.
+    hash: u64,
+    /// Physical pages that there may be entries for that stores use without asking Rust.
+    stores: Sets<128>,
     used: u64,
-    /// What the mappings of [`LARGE`] entries cover together.
-    large: Hull,
-    /// What the mappings of [`GLOBAL`] entries cover together: all that a flush of another's pages can concern.
+    large: Large,
+    /// What the mappings that are in every address space cover together: all that a flush of another's pages can concern.
     global: Hull,
     /// No entry has been made since all were forgotten. Most flushes come to spaces that are so.
     empty: bool,
-    /// Translated code reads them, behind the compiler's back.
-    tables: Box<UnsafeCell<Tables>>,
+    data: Table<DataEntry, { (1 << DATA_BITS) / 64 }>,
+    code: Table<CodeEntry, { (1 << CODE_BITS) / 64 }>,
 }
 
 /// All contexts of one vCPU.
 pub struct Tlb {
     spaces: Vec<Space>,
-    /// A hash of each space's context: they are looked through at every change of context.
-    hashes: Vec<u64>,
+    /// Where a context may be, by its hash.
+    guesses: [usize; GUESSES],
     clock: u64,
     limit: usize,
 }
 
-/// A multiplicative hash of all its words.
+/// How many contexts are found at the first look: as many as there are, and more.
+const GUESSES: usize = 64;
+
+/// A hash of all its words, made side by side: asked, as equality is, whenever the guest enters or leaves its kernel.
+#[inline]
 fn hash(context: &Context) -> u64 {
+    let [a, b, c, d, e, f] = context.rest;
     let first = u64::from(context.asid) | u64::from(context.vmid) << 32 | u64::from(context.regime) << 48;
-    let words = context.rest.iter().copied();
-    words.fold(first, |h, w| (h.rotate_left(5) ^ w).wrapping_mul(0x517c_c1b7_2722_0a95))
+    let sum = (first.wrapping_mul(0x517c_c1b7_2722_0a95))
+        .wrapping_add(a.wrapping_mul(0x9e37_79b9_7f4a_7c15))
+        .wrapping_add(b.wrapping_mul(0xbf58_476d_1ce4_e5b9))
+        .wrapping_add(c.wrapping_mul(0x94d0_49bb_1331_11eb))
+        .wrapping_add(d.wrapping_mul(0xd6e8_feb8_6659_fd93))
+        .wrapping_add(e.wrapping_mul(0xff51_afd7_ed55_8ccd))
+        .wrapping_add(f.wrapping_mul(0xc4ce_b9fe_1a85_ec53));
+    sum ^ sum >> 32
 }
-/// Equality without a call: asked whenever the guest enters or leaves its kernel.
+#[inline]
 fn same(a: &Context, b: &Context) -> bool {
-    let rest = a.rest.iter().zip(&b.rest).fold(0, |differ, (a, b)| differ | (a ^ b));
-    rest == 0 && (a.asid, a.vmid, a.regime) == (b.asid, b.vmid, b.regime)
-}
-fn data_index(va: u64) -> usize {
-    (va >> 12) as usize & ((1 << DATA_BITS) - 1)
-}
-fn code_index(va: u64) -> usize {
-    (va >> 12) as usize & ((1 << CODE_BITS) - 1)
+    let mut differ = 0;
+    for i in 0..a.rest.len() {
+        differ |= a.rest[i] ^ b.rest[i];
+    }
+    differ == 0 && (a.asid, a.vmid, a.regime) == (b.asid, b.vmid, b.regime)
 }
 
 impl Tlb {
@@ -190,7 +78,7 @@ impl Tlb {
     pub fn new(limit: usize) -> Tlb {
         Tlb {
             spaces: Vec::new(),
-            hashes: Vec::new(),
+            guesses: [0; GUESSES],
             clock: 0,
             limit: limit.max(1),
         }
@@ -199,34 +87,30 @@ impl Tlb {
     pub fn select(&mut self, context: Context) -> usize {
         self.clock += 1;
         let hash = hash(&context);
-        let is_it = |at: &usize| self.hashes[*at] == hash && same(&self.spaces[*at].context, &context);
-        let at = match (0..self.hashes.len()).find(is_it) {
-            Some(at) => at,
-            None => {
-                let at = self.claim(context);
-                self.hashes[at] = hash;
-                at
-            }
-        };
+        let is_it = |s: &Space| s.hash == hash && same(&s.context, &context);
+        let guess = hash as usize % GUESSES;
+        let mut at = self.guesses[guess];
+        if !self.spaces.get(at).is_some_and(is_it) {
+            let found = self.spaces.iter().position(is_it);
+            at = found.unwrap_or_else(|| self.claim(hash, context));
+            self.guesses[guess] = at;
+        }
         self.spaces[at].used = self.clock;
         at
     }
-    fn claim(&mut self, context: Context) -> usize {
+    fn claim(&mut self, hash: u64, context: Context) -> usize {
         if self.spaces.len() < self.limit {
-            let tables = Tables {
-                data: [NO_DATA; 1 << DATA_BITS],
-                code: [NO_CODE; 1 << CODE_BITS],
-            };
             self.spaces.push(Space {
                 context,
-                stores: Stores::NONE,
+                hash,
+                stores: Sets::NONE,
                 used: 0,
-                large: Hull::EMPTY,
+                large: Large::NONE,
                 global: Hull::EMPTY,
                 empty: true,
-                tables: Box::new(UnsafeCell::new(tables)),
+                data: Table::new(),
+                code: Table::new(),
             });
-            self.hashes.push(0);
             return self.spaces.len() - 1;
         }
         let oldest = (0..self.spaces.len()).min_by_key(|&i| self.spaces[i].used);
@@ -235,7 +119,7 @@ impl Tlb {
         if !space.empty {
             space.clear();
         }
-        space.context = context;
+        (space.context, space.hash) = (context, hash);
         at
     }
     /// The context that tables belong to.
@@ -244,43 +128,44 @@ impl Tlb {
     }
     /// Addresses of a context's data and fetch tables, for translated code; stable for the TLB's life.
     pub fn addresses(&self, space: usize) -> (u64, u64) {
-        let tables = self.spaces[space].tables.get() as u64;
-        let (data, code) = (offset_of!(Tables, data), offset_of!(Tables, code));
-        (tables + data as u64, tables + code as u64)
-    }
-    fn tables(&mut self, space: usize) -> &mut Tables {
-        self.spaces[space].tables.get_mut()
+        let space = &self.spaces[space];
+        (space.data.address(), space.code.address())
     }
     /// The data entry for `va` from now on.
     pub fn fill(&mut self, space: usize, va: u64, e: DataEntry) {
-        self.spaces[space].stores.note(&e);
-        *self.data(space, va) = e;
+        let s = &mut self.spaces[space];
+        s.data.fill(va, e);
+        if e.is_direct() {
+            s.stores.note(e.phys >> 12);
+        }
     }
-    /// The data entry where `va` would be. Who lets stores use it without a closer look does so by [`Tlb::fill`].
-    pub fn data(&mut self, space: usize, va: u64) -> &mut DataEntry {
-        &mut self.tables(space).data[data_index(va)]
+    /// The fetch entry for `va` from now on.
+    pub fn fill_code(&mut self, space: usize, va: u64, e: CodeEntry) {
+        self.spaces[space].code.fill(va, e);
     }
-    /// The fetch entry where `va` would be.
+    /// The data entry where `va` would be.
+    pub fn data(&mut self, space: usize, va: u64) -> &DataEntry {
+        self.spaces[space].data.at(va)
+    }
+    /// The fetch entry where `va` would be. Only [`Tlb::fill_code`] makes one match.
     pub fn code(&mut self, space: usize, va: u64) -> &mut CodeEntry {
-        &mut self.tables(space).code[code_index(va)]
+        self.spaces[space].code.at(va)
     }
-    /// The bits of [`DataEntry::phys`] and [`CodeEntry::phys`] for an entry about to be made for `va`, of a mapping of
-    /// `1 << size` bytes: an entry may have [`GLOBAL`] and [`LARGE`] from here alone, and none is made without.
+    /// The low bits of [`DataEntry::phys`] and [`CodeEntry::phys`] for an entry about to be made for `va`, of a mapping of
+    /// `1 << size` bytes: no entry is made without.
     pub fn marks(&mut self, space: usize, va: u64, size: u8, global: bool) -> u64 {
-        let within = u64::MAX >> (64 - u32::from(size).clamp(12, 64));
+        let size = u32::from(size).clamp(12, 64);
+        let within = u64::MAX >> (64 - size);
         let (first, last) = (va & !within, va | within);
         let s = &mut self.spaces[space];
         s.empty = false;
-        let mut marks = 0;
         if size > 12 {
             s.large.add(first, last);
-            marks |= LARGE;
         }
         if global {
             s.global.add(first, last);
-            marks |= GLOBAL;
         }
-        marks
+        marks(size, global)
     }
     /// Forget translations.
     pub fn flush(&mut self, what: Flush) {
@@ -299,79 +184,52 @@ impl Tlb {
     }
     /// Turn stores to a physical page slow everywhere: code was translated from it.
     pub fn protect(&mut self, phys: u64) {
-        for s in self.spaces.iter_mut().filter(|s| s.stores.may_have(phys)) {
-            s.stores = Stores::NONE;
-            for e in &mut s.tables.get_mut().data {
+        for s in self.spaces.iter_mut().filter(|s| s.stores.may_have(phys >> 12)) {
+            let mut stores = Sets::NONE;
+            s.data.each(|e| {
                 if e.phys & PAGE == phys && e.is_direct() {
                     e.write |= SLOW;
                 }
-                s.stores.note(e);
-            }
+                if e.is_direct() {
+                    stores.note(e.phys >> 12);
+                }
+            });
+            s.stores = stores;
         }
     }
     /// Forget fetch entries of every context: their jump tables are gone.
     pub fn forget_code(&mut self) {
         for s in self.spaces.iter_mut().filter(|s| !s.empty) {
-            s.tables.get_mut().code.fill(NO_CODE);
+            s.code.forget(|_| true);
         }
     }
 }
 
 impl Space {
     fn clear(&mut self) {
-        let t = self.tables.get_mut();
-        t.data.fill(NO_DATA);
-        t.code.fill(NO_CODE);
-        self.stores = Stores::NONE;
-        self.large = Hull::EMPTY;
+        self.data.forget(|_| true);
+        self.code.forget(|_| true);
+        self.stores = Sets::NONE;
+        self.large = Large::NONE;
         self.global = Hull::EMPTY;
         self.empty = true;
     }
     fn clear_local(&mut self) {
-        let t = self.tables.get_mut();
-        t.data
-            .iter_mut()
-            .filter(|e| e.phys & GLOBAL == 0)
-            .for_each(|e| *e = NO_DATA);
-        t.code
-            .iter_mut()
-            .filter(|e| e.phys & GLOBAL == 0)
-            .for_each(|e| *e = NO_CODE);
+        self.data.forget(|e| !e.is_global());
+        self.code.forget(|e| !e.is_global());
     }
-    /// Every entry that is part of a larger mapping: which of them share one is not known.
-    fn clear_large(&mut self, own: bool) {
-        let t = self.tables.get_mut();
-        let gone = |phys: u64| phys & LARGE != 0 && (own || phys & GLOBAL != 0);
-        t.data.iter_mut().filter(|e| gone(e.phys)).for_each(|e| *e = NO_DATA);
-        t.code.iter_mut().filter(|e| gone(e.phys)).for_each(|e| *e = NO_CODE);
-    }
-    /// Those between two addresses: global ones, and with `own` the others too.
+    /// Those with a byte between two addresses: global ones, and with `own` the others too.
     fn clear_pages(&mut self, first: u64, last: u64, own: bool) {
-        if !own && !self.global.meets(first & PAGE, last | !PAGE) {
+        let (first, last) = (first & PAGE, last | !PAGE);
+        if first > last || !own && !self.global.meets(first, last) {
             return;
         }
-        if self.large.meets(first, last) {
-            self.clear_large(own);
-        }
-        let t = self.tables.get_mut();
-        let inside = |tag: u64| tag != INVALID && (first & PAGE..=last | !PAGE).contains(&(tag & PAGE));
-        // Where there are more pages than entries, every entry is looked at once.
-        let pages = ((last | !PAGE).saturating_sub(first & PAGE) >> 12).saturating_add(1);
-        let addresses = |entries: usize| {
-            let count = pages.min(entries as u64);
-            (0..count).map(move |n| first.wrapping_add(n << 12))
-        };
-        for va in addresses(t.data.len()) {
-            let d = &mut t.data[data_index(va)];
-            if (inside(d.read) || inside(d.write)) && (own || d.phys & GLOBAL != 0) {
-                *d = NO_DATA;
-            }
-        }
-        for va in addresses(t.code.len()) {
-            let c = &mut t.code[code_index(va)];
-            if inside(c.tag) && (own || c.phys & GLOBAL != 0) {
-                *c = NO_CODE;
-            }
+        if self.large.may_meet(first, last) {
+            self.data.forget(|e| e.meets(first, last) && (own || e.is_global()));
+            self.code.forget(|e| e.meets(first, last) && (own || e.is_global()));
+        } else {
+            self.data.forget_pages(first, last, |e| own || e.is_global());
+            self.code.forget_pages(first, last, |e| own || e.is_global());
         }
     }
 }
@@ -389,19 +247,19 @@ mod tests {
 
     fn put(tlb: &mut Tlb, space: usize, va: u64, size: u8, global: bool) {
         let marks = tlb.marks(space, va, size, global);
-        *tlb.data(space, va) = DataEntry {
+        let data = DataEntry {
             read: va,
             write: va,
             addend: 0,
             phys: va | marks,
         };
-        *tlb.code(space, va) = CodeEntry {
+        tlb.fill(space, va, data);
+        let code = CodeEntry {
             tag: va,
-            table: 0,
             phys: va | marks,
-            number: NO_TABLE,
-            reserved: 0,
+            ..CodeEntry::NONE
         };
+        tlb.fill_code(space, va, code);
     }
     fn has(tlb: &mut Tlb, space: usize, va: u64) -> bool {
         let (data, code) = (tlb.data(space, va).read == va, tlb.code(space, va).tag == va);
@@ -427,6 +285,45 @@ mod tests {
         assert!(!has(&mut tlb, space, 0x10_1000));
         assert!(!has(&mut tlb, space, 0x10_3000));
         assert!(has(&mut tlb, space, 0x20_2000), "an ordinary page stays");
+    }
+
+    #[test]
+    fn a_flush_takes_the_larger_mapping_that_it_meets_and_no_other() {
+        let mut tlb = Tlb::new(4);
+        let space = tlb.select(KERNEL);
+        let all = [
+            (0x20_1000, 16),
+            (0x21_1000, 16),
+            (0x22_1000, 12),
+            (0x40_1000, 21),
+            (0x60_1000, 21),
+            (0x4000_5000, 30),
+            (0x8000_6000, 30),
+        ];
+        let mut gone = |first, last| {
+            for (va, size) in all {
+                put(&mut tlb, space, va, size, true);
+            }
+            tlb.flush(Flush::of(Which::Pages {
+                first,
+                last,
+                asid: None,
+            }));
+            let gone = all.iter().filter(|(va, _)| !has(&mut tlb, space, *va));
+            gone.map(|(va, _)| *va).collect::<Vec<_>>()
+        };
+
+        assert_eq!(gone(0x20_f000, 0x20_f000), [0x20_1000]);
+        assert_eq!(gone(0x20_f000, 0x21_0000), [0x20_1000, 0x21_1000]);
+        assert_eq!(gone(0x22_0000, 0x22_0000), [0; 0]);
+        assert_eq!(gone(0x22_1000, 0x22_1000), [0x22_1000]);
+        assert_eq!(gone(0x5f_ffff, 0x5f_ffff), [0x40_1000]);
+        assert_eq!(gone(0x7fff_f000, 0x7fff_f000), [0x4000_5000]);
+        assert_eq!(gone(0x7fff_f000, 0x8000_0000), [0x4000_5000, 0x8000_6000]);
+        assert_eq!(gone(0x60_0000, 0x3fff_f000), [0x60_1000], "many regions");
+        put(&mut tlb, space, 0x1000, 64, false);
+        tlb.flush(Flush::page(u64::MAX, None));
+        assert!(!has(&mut tlb, space, 0x1000), "all there is");
     }
 
     #[test]

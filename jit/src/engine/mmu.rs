@@ -309,13 +309,14 @@ impl Mmu {
         page.phys = self.ram(page.phys).ok_or(nothing_there(va))?.phys;
         let number = self.book.table(page.phys);
         let marks = self.tlb.marks(self.spaces[0], va, page.size, page.global);
-        *self.tlb.code(self.spaces[0], va) = CodeEntry {
+        let entry = CodeEntry {
             tag: va & PAGE,
             table: self.book.jumps().address(number),
             phys: page.phys | marks,
             number,
             reserved: 0,
         };
+        self.tlb.fill_code(self.spaces[0], va, entry);
         Ok(page.phys)
     }
     /// The block at `pc`, if there is one for its key. One that crosses into the next page is there only where that page
