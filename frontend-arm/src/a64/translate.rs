@@ -241,6 +241,20 @@ mod tests {
         assert_eq!([ignored(&[add, fadd, RET]), ignored(&[ldr_q, RET])], [0; 2]);
     }
 
+    /// A kernel's functions are the same whichever keys it has on for programs.
+    #[test]
+    fn a_block_that_authenticates_depends_on_its_own_key_alone() {
+        let pacia_x0_x1 = 0xdac1_0020;
+        let ignored = |on: u32| {
+            let b = block(Features::ALL, on, 0, &[pacia_x0_x1, RET]).unwrap();
+            b.block.mode_ignored as u32 & mode::PAUTH
+        };
+
+        let others = mode::IB | mode::DA | mode::DB;
+        assert_eq!(ignored(0), others | mode::BIT_55);
+        assert_eq!(ignored(mode::IA | mode::DB), others);
+    }
+
     #[test]
     fn a_supervisor_call_says_its_number() {
         let b = block(Features::ALL, 0, 0, &[0xd400_0541]).unwrap(); // SVC #0x2a

@@ -91,18 +91,20 @@ fn code(t: &mut Tx, which: Which, parts: &Parts, modifier: Val) -> Val {
 
 /// Whether SCTLR_EL1 has the key on.
 fn is_on(t: &mut Tx, which: Which) -> bool {
-    t.depends |= mode::PAUTH;
     let bit = match which {
         Which::IA => mode::IA,
         Which::IB => mode::IB,
         Which::DA => mode::DA,
         _ => mode::DB,
     };
+    // Not on the other keys: a kernel has them on for some programs only, and its own on always.
+    t.depends |= bit;
     t.has(Feature::PAuth) && t.mode & bit != 0
 }
 
 /// Whether codes are computed inline.
-fn is_inline(t: &Tx) -> bool {
+fn is_inline(t: &mut Tx) -> bool {
+    t.depends |= mode::BIT_55;
     t.has(Feature::PAuth2) && !t.has(Feature::Qarma5) && t.mode & mode::BIT_55 != 0
 }
 
