@@ -27,8 +27,9 @@ const THUNKS: Thunks = Thunks {
     link: 0x20,
     goto: 0x30,
     lookup: 0x40,
-    slow: 0x50,
-    call: 0x60,
+    elsewhere: 0x50,
+    slow: 0x60,
+    call: 0x70,
 };
 
 /// Code bytes for a translator, given as the engine gives them.

@@ -388,6 +388,14 @@ impl Blocks {
         {
             self.pages.enter(page, key.phys, checked);
         }
+        // Branches to what is here in another mode come in the new one from now on, or by turns. None may stay with a block
+        // that sends it back each time.
+        let others = self.heads.get(&key.phys).copied().unwrap_or(NONE);
+        let mut other = others;
+        while other != NONE {
+            self.let_go(other);
+            other = self.entries[other as usize].chain;
+        }
         self.serials += 1;
         let entry = Entry {
             serial: self.serials,
@@ -399,9 +407,10 @@ impl Blocks {
             insns: block.guest_insns,
             next_page,
             made,
-            chain: self.heads.insert(key.phys, number).unwrap_or(NONE),
+            chain: others,
             incoming: Vec::new(),
         };
+        self.heads.insert(key.phys, number);
         self.pages.add(number, entry.parts());
         match self.entries.get_mut(number as usize) {
             Some(unused) => *unused = entry,
@@ -488,15 +497,11 @@ impl Blocks {
         let e = &mut self.entries[n as usize];
         let (phys, page, next_page, chain) = (e.phys, e.page, e.next_page, e.chain);
         e.serial = 0;
-        let incoming = std::mem::take(&mut e.incoming);
         if let Made::Ir(ir) = std::mem::replace(&mut e.made, GONE) {
             ir.gone.store(true, Release);
             self.ir -= ir.code.held();
         }
-        self.links -= incoming.len();
-        for (site, stub) in incoming {
-            self.unlink(site, stub);
-        }
+        self.let_go(n);
         self.unchain(n, phys, chain);
         self.pages.leave(page, phys);
         for page in [Some(phys & PAGE), next_page].into_iter().flatten() {
@@ -520,6 +525,14 @@ impl Blocks {
             self.heads.remove(&phys);
         } else {
             self.heads.insert(phys, next);
+        }
+    }
+    /// The branches that go straight to a block do so no more: each is to be linked anew.
+    fn let_go(&mut self, n: u32) {
+        let incoming = std::mem::take(&mut self.entries[n as usize].incoming);
+        self.links -= incoming.len();
+        for (site, stub) in incoming {
+            self.unlink(site, stub);
         }
     }
     fn unlink(&mut self, site: u32, stub: Offset) {

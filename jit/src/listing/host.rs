@@ -130,6 +130,7 @@ impl Namer<'_> {
             at if at == t.link => ("link", self.site(ecx)),
             at if at == t.goto => ("goto", self.site(ecx)),
             at if at == t.lookup => ("lookup", None),
+            at if at == t.elsewhere => ("elsewhere", None),
             at if at == t.slow => ("slow", self.site(edx)),
             at if at == t.call => ("call", self.site(edx)),
             _ => return (format!("{to:#x}"), None),

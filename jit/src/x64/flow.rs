@@ -8,7 +8,8 @@ use crate::tlb::{CODE_BITS, CodeEntry, ENTRY_SHIFT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Label, Leave, Slot, Ty, Val};
 
-const CODE_MASK: i32 = ((1 << CODE_BITS) - 1) << ENTRY_SHIFT;
+/// The bits of an index into a fetch table, of a page shifted right by `12 - ENTRY_SHIFT`.
+pub const CODE_MASK: i32 = ((1 << CODE_BITS) - 1) << ENTRY_SHIFT;
 
 impl Emit<'_> {
     /// The entry that checks the mode, for those who come through a jump table.
@@ -68,15 +69,10 @@ impl Emit<'_> {
             ; ja =>from);
         self.w.cold.push(Cold::Elsewhere { from });
     }
+    /// What fits may be in the jump table by now.
     pub fn elsewhere(&mut self, from: DynamicLabel) {
-        let (pc, lookup) = (self.layout.pc, self.thunk(self.info.thunks.lookup));
-        let here = (self.key.phys & 0xfff) as i32;
-        dynasm!(self.a ; .arch x64 ; =>from ; mov rax, [r15 + PAGE_BASE] ; add rax, here);
-        match pc.ty {
-            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], rax),
-            _ => dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], eax),
-        }
-        dynasm!(self.a ; .arch x64 ; jmp extern lookup);
+        let (here, thunk) = ((self.key.phys & 0xfff) as i32, self.thunk(self.info.thunks.elsewhere));
+        dynasm!(self.a ; .arch x64 ; =>from ; mov eax, here ; mov edx, self.info.at as i32 ; jmp extern thunk);
     }
 
     // ---- slots

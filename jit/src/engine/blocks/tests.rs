@@ -273,3 +273,24 @@ fn a_branch_is_linked_once_and_to_a_block_that_is_there() {
     blocks.link(site, &to);
     assert_eq!(target(&blocks, site), stub, "the block has gone");
 }
+
+/// It would find itself in the wrong mode each time it is taken.
+#[test]
+fn a_branch_does_not_stay_with_a_block_when_one_of_another_mode_is_put_in() {
+    if !x64::supported() {
+        return emu_ir::testing::skipped("links", "the host has no host code");
+    }
+    let (mut blocks, _) = Blocks::new(&making(true), true).unwrap();
+    let (site, to) = two_blocks(&mut blocks);
+    let stub = target(&blocks, site);
+    blocks.link(site, &to);
+
+    let mut other = source(to.extent.phys, None);
+    other.key.mode = 1;
+    let other = blocks.install_ir(other, &Block::default()).expect("room");
+
+    assert_eq!(target(&blocks, site), stub);
+    assert_ne!(other.serial, to.serial);
+    blocks.link(site, &to);
+    assert_ne!(target(&blocks, site), stub, "it may be linked again");
+}

@@ -54,29 +54,58 @@ impl Program for Turning {
     const LAYOUT: &'static Layout = &LAYOUT;
 
     fn translate(&self, key: BlockKey, at: u32, b: &mut Builder) {
-        b.insn(at as u16, 0);
-        b.block.guest_bytes = 4;
+        count(key, at, b);
         b.block.mode_ignored = IGNORED;
-        for slot in [RAN.nth(u32::from(at != 0) * 2 + u32::from(key.mode & TURN != 0)), ALL] {
-            let (n, one) = (b.get(slot), b.imm(Ty::I64, 1));
-            let more = b.add(n, one);
-            b.set(slot, more);
-        }
         if at == 0 {
             let (mode, turn) = (b.get(MODE), b.imm(Ty::I64, TURN));
             let turned = b.xor(mode, turn);
             b.set(MODE, turned);
             b.goto(0x40, key.mode ^ TURN, Hint::Jump, false);
-            return;
+        } else {
+            back(b);
         }
-        let (n, most, end) = (b.get(ALL), b.imm(Ty::I64, LENGTH), b.label());
-        let done = b.ule(most, n);
-        b.br_if(done, end);
-        let start = b.imm(Ty::I64, 0);
-        b.goto_val(start, Hint::Jump);
-        b.place(end);
-        b.exit(Leave::Wait);
     }
+}
+
+/// The same without changing the mode, which the block at 0 ignores.
+struct Staying;
+
+impl Program for Staying {
+    type State = State;
+    const LAYOUT: &'static Layout = &LAYOUT;
+
+    fn translate(&self, key: BlockKey, at: u32, b: &mut Builder) {
+        if at == 0 {
+            count(BlockKey { mode: 0, ..key }, at, b);
+            b.block.mode_ignored = u64::MAX;
+            b.goto(0x40, key.mode, Hint::Jump, false);
+        } else {
+            count(key, at, b);
+            b.block.mode_ignored = IGNORED;
+            back(b);
+        }
+    }
+}
+
+/// An instruction that counts the block that it is in.
+fn count(key: BlockKey, at: u32, b: &mut Builder) {
+    b.insn(at as u16, 0);
+    b.block.guest_bytes = 4;
+    for slot in [RAN.nth(u32::from(at != 0) * 2 + u32::from(key.mode & TURN != 0)), ALL] {
+        let (n, one) = (b.get(slot), b.imm(Ty::I64, 1));
+        let more = b.add(n, one);
+        b.set(slot, more);
+    }
+}
+/// Back to 0, or out if there have been enough.
+fn back(b: &mut Builder) {
+    let (n, most, end) = (b.get(ALL), b.imm(Ty::I64, LENGTH), b.label());
+    let done = b.ule(most, n);
+    b.br_if(done, end);
+    let start = b.imm(Ty::I64, 0);
+    b.goto_val(start, Hint::Jump);
+    b.place(end);
+    b.exit(Leave::Wait);
 }
 
 #[test]
@@ -99,6 +128,25 @@ fn modes_that_differ_above_bit_31_have_blocks_of_their_own() {
                 // What the blocks do not depend on may change.
                 v.state_mut().mode ^= IGNORED;
             }
+        }
+    }
+}
+
+/// The branch from the block that both modes share goes straight to the block of one.
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
+fn a_branch_that_is_linked_in_one_mode_finds_the_block_of_another() {
+    for accel in [Accel::Interp, Accel::Jit] {
+        let bus = Box::new(OnePage(Arc::new(Ram::new(MEMORY).expect("memory"))));
+        let mut v = Vcpu::new(Flat(Staying), State::zeroed(), bus, accel, true).expect("a vCPU");
+
+        for round in 1..=6u64 {
+            let state = v.state_mut();
+            (state.pc, state.all) = (0, 0);
+            assert_eq!(v.run(), Exit::Wait, "{accel:?}");
+            let (now, before) = (round.div_ceil(2) * 20, round / 2 * 20);
+            assert_eq!(v.state().ran, [round * 20, 0, now, before], "{accel:?}");
+            v.state_mut().mode ^= TURN;
         }
     }
 }
