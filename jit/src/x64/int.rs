@@ -71,6 +71,9 @@ impl Emit<'_> {
             Op::MulHiU { a, b } | Op::MulHiS { a, b } if ty == Ty::I32 => {
                 self.mul_high(v, a, b, matches!(inst.op, Op::MulHiS { .. }))
             }
+            Op::MulHiU { a, b } | Op::MulHiS { a, b } if ty == Ty::I64 => {
+                self.mul_high_long(v, a, b, matches!(inst.op, Op::MulHiS { .. }))
+            }
             Op::DivU { a, b } if full => self.div(v, ty, a, b, false),
             Op::DivS { a, b } if full => self.div(v, ty, a, b, true),
             Op::Shl { a, b } | Op::ShrU { a, b } | Op::ShrS { a, b } | Op::Rotr { a, b } if full => {
@@ -119,7 +122,7 @@ impl Emit<'_> {
             }
             Op::Bitcast { a } => self.get_lane(v, ty, a, 0),
             Op::VGetLane { a, i } => self.get_lane(v, ty, a, i),
-            // Of narrow types; the high half of a product of 64 bits.
+            // Of narrow types.
             Op::MulHiU { .. }
             | Op::MulHiS { .. }
             | Op::DivU { .. }
@@ -379,6 +382,23 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; shr Rq(t), 32);
         let d = self.dst(v, None);
         self.mov(Ty::I32, d, t);
+    }
+    /// High half of a 64-bit product: rax and rdx are the host's.
+    fn mul_high_long(&mut self, v: Val, a: Val, b: Val, signed: bool) {
+        self.clobber();
+        self.claim(0);
+        self.claim(2);
+        let (x, y) = (self.reg(a), self.reg(b));
+        self.mov(Ty::I64, 0, x);
+        if signed {
+            dynasm!(self.a ; .arch x64 ; imul Rq(y));
+        } else {
+            dynasm!(self.a ; .arch x64 ; mul Rq(y));
+        }
+        self.unlock(x);
+        self.unlock(y);
+        let d = self.dst(v, None);
+        self.mov(Ty::I64, d, 2);
     }
     /// Division: eax and edx are the host's; zero and MIN / -1 are answered without dividing.
     fn div(&mut self, v: Val, ty: Ty, a: Val, b: Val, signed: bool) {
