@@ -31,7 +31,7 @@ calls! { SYSTEM at 0;
     /// Takes the Undefined Instruction exception.
     UNDEFINED State |_, _, _, _| Err(UNDEFINED_FAULT);
     /// Takes the Supervisor Call exception.
-    SVC State |_, _, _, _| Err(svc_fault());
+    SVC Raise |_| svc_fault();
     /// HVC: arguments immediate, address of the next instruction. Sets r0 to r3, or is Undefined.
     HVC State |g: &mut Arm, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Hvc, a[1] as u32);
     /// SMC: arguments immediate, address of the next instruction. Sets r0 to r3, or is Undefined.

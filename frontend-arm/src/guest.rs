@@ -37,6 +37,7 @@ pub(crate) const fn concat<G: Guest, const N: usize>(parts: &[&[Helper<G>]]) -> 
                 HelperFn::Pure(f) => HelperFn::Pure(f),
                 HelperFn::Flags(f) => HelperFn::Flags(f),
                 HelperFn::State(f) => HelperFn::State(f),
+                HelperFn::Raise(f) => HelperFn::Raise(f),
             };
             (i, at) = (i + 1, at + 1);
         }

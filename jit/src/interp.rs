@@ -436,5 +436,6 @@ fn call<G: Guest, M: Env>(
             Ok(value)
         }
         HelperFn::State(f) => f(guest, state, env, args),
+        HelperFn::Raise(f) => Err(f(args)),
     }
 }

@@ -34,7 +34,7 @@ impl CallEffect {
         match G::HELPERS[helper as usize].f {
             HelperFn::Pure(_) => CallEffect::Pure,
             HelperFn::Flags(_) => CallEffect::Flags,
-            HelperFn::State(_) => CallEffect::State,
+            HelperFn::State(_) | HelperFn::Raise(_) => CallEffect::State,
         }
     }
 }

@@ -18,7 +18,7 @@ pub fn semihosting(t: &mut Tx) {
     let next = t.next() as i32;
     let next = t.b.pc_rel(Ty::I32, next);
     t.b.call(Ty::I32, calls::SEMIHOSTING, &[next]);
-    t.exit_after(Leave::Sync);
+    t.exit_after(Leave::Resume);
 }
 /// UDF, and whatever is Undefined.
 pub fn udf(t: &mut Tx) {
@@ -36,7 +36,7 @@ fn firmware(t: &mut Tx, helper: u16, i: u32) {
     let (i, next) = (t.b.i32(i), t.next() as i32);
     let next = t.b.pc_rel(Ty::I32, next);
     t.b.call(Ty::I32, helper, &[i, next]);
-    t.exit_after(Leave::Sync);
+    t.exit_after(Leave::Resume);
 }
 
 /// ERET of A32, outside Hyp mode (B9.3.3): to LR. T32's is [`subs_pc_lr`].
@@ -155,7 +155,7 @@ fn write_cpsr(t: &mut Tx, m: u32, v: Val) {
     let m = t.b.i32(m);
     t.b.call(Ty::I32, calls::CPSR_WRITE, &[v, m]);
     t.flags_written(crate::flags::FlagSource::Slots);
-    t.exit_after_mode_change(Leave::Sync);
+    t.exit_after_mode_change(Leave::Resume);
 }
 
 /// Write the control byte where it leaves the mode as it is (Linux restores the interrupt mask so); the label is for where
@@ -187,7 +187,7 @@ pub fn cps(t: &mut Tx, i: u32, c: u32, a: u32, m: u32) {
     }
     let args = [i, a, c, m].map(|v| t.b.i32(v));
     t.b.call(Ty::I32, calls::CPS, &args);
-    t.exit_after_mode_change(Leave::Sync);
+    t.exit_after_mode_change(Leave::Resume);
 }
 
 /// Mask or unmask asynchronous exceptions, without a change of mode.
@@ -260,7 +260,7 @@ pub fn mcr(t: &mut Tx) {
     if coprocessor == 15 && matches!(crn, 2 | 3 | 7 | 8 | 13) {
         return;
     }
-    t.exit_after_mode_change(Leave::Sync);
+    t.exit_after_mode_change(Leave::Resume);
 }
 
 /// MRRC of cp14 or cp15: `d` the low word, `e` the high one.
@@ -289,7 +289,7 @@ pub fn mcrr(t: &mut Tx, e: u32, d: u32) {
     t.b.call(Ty::I32, calls::COPROC_WRITE64, &[word, v]);
     // As in `mcr`: only the timers (c14) have outputs.
     if t.word & 15 == 14 {
-        t.exit_after_mode_change(Leave::Sync);
+        t.exit_after_mode_change(Leave::Resume);
     }
 }
 

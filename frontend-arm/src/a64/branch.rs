@@ -151,7 +151,7 @@ pub(super) fn semihosting(t: &mut Tx) {
 fn firmware(t: &mut Tx, helper: u16) {
     let next = t.return_address();
     t.b.call(Ty::I32, helper, &[next]);
-    t.exit_after(Leave::Sync);
+    t.exit_after(Leave::Resume);
 }
 /// BRK.
 fn brk(t: &mut Tx, i: u32) {

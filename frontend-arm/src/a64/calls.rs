@@ -31,7 +31,7 @@ calls! {
     /// Takes the exception of an instruction that is Undefined.
     UNDEFINED State |_, _, _, _| Err(UNDEFINED_FAULT);
     /// Takes an exception: arguments class and instruction specific syndrome.
-    EXCEPTION State |_, _, _, a| Err(exception(a[0] as u32, a[1] as u32));
+    EXCEPTION Raise |a| exception(a[0] as u32, a[1] as u32);
     /// Takes the exception of a base that is SP and not aligned.
     SP_ALIGNMENT State |_, _, _, _| Err(exception(class::SP_ALIGNMENT, 0));
     /// Returns from an exception; Undefined at EL0.

@@ -177,13 +177,13 @@ fn msr_imm(t: &mut Tx, o: u32, i: u32, p: u32) {
     }
     let (field, i, word) = (t.b.i32(o << 3 | p), t.b.i32(i), t.b.i32(t.word));
     t.b.call(Ty::I32, calls::PSTATE_WRITE, &[field, i, word]);
-    t.exit_after(Leave::Sync);
+    t.exit_after(Leave::Resume);
 }
 /// SYS: AT, DC, IC, TLBI and their like.
 fn sys(t: &mut Tx, r: u32) {
     let (word, v) = (t.b.i32(t.word), t.x(r));
     t.b.call(Ty::I32, calls::SYS_WRITE, &[word, v]);
-    t.exit_after(Leave::Sync);
+    t.exit_after(Leave::Resume);
 }
 /// SYSL: none is implemented.
 fn sysl(t: &mut Tx) {

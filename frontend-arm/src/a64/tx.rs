@@ -301,7 +301,7 @@ impl Tx<'_> {
     /// Call a helper that ends the path, having raised an exception or set pc and mode.
     pub fn call_and_leave(&mut self, helper: u16, args: &[Val]) {
         self.b.call(Ty::I32, helper, args);
-        self.b.exit(Leave::Sync);
+        self.b.exit(Leave::Resume);
         self.ended = true;
     }
     /// Take the exception of an instruction that is Undefined.

@@ -294,6 +294,8 @@ pub enum HelperFn<G: Guest> {
     Flags(fn(&[u128; 4]) -> (u128, u32)),
     /// Anything. An error is raised at the current instruction, and what the helper changed stays.
     State(StateFn<G>),
+    /// Raises this at the current instruction, whatever the state; the block ends after it by [`crate::Leave::Resume`].
+    Raise(fn(&[u128; 4]) -> Fault),
 }
 
 /// A Rust function that translated code calls.

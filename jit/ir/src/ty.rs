@@ -435,6 +435,9 @@ pub enum Hint {
 pub enum Leave {
     /// Look at everything anew: pending interrupts, mode, mappings.
     Sync,
+    /// Go on at once where nothing is pending, in the state's mode: for what a helper has done, which has told the machine
+    /// of anything else.
+    Resume,
     /// Wait for an interrupt (the pc is past the wait).
     Wait,
     /// Give way to other vCPUs.

@@ -107,7 +107,7 @@ fn accesses(ty: Ty, size: u8) -> Vec<Mem> {
 const WORD: Kind = Kind::Int(Ty::I32);
 const LONG: Kind = Kind::Int(Ty::I64);
 
-fn built() -> [(&'static str, &'static [Kind], Build); 20] {
+fn built() -> [(&'static str, &'static [Kind], Build); 21] {
     [
         ("Cas", &[Kind::Address], |b, v| {
             // A compare that succeeds.
@@ -229,6 +229,11 @@ fn built() -> [(&'static str, &'static [Kind], Build); 20] {
             b.exit(Leave::Sync);
             b.place(other);
             b.exit(Leave::Yield);
+            None
+        }),
+        ("Exit", &[WORD], |b, v| {
+            b.set(super::LAYOUT.pc, v[0]);
+            b.exit(Leave::Resume);
             None
         }),
         ("Set", &[WORD, Kind::Bool], |b, v| {

@@ -132,6 +132,7 @@ impl<G: Guest> Vcpu<G> {
                         self.finish(bits & ty.mask(), flags)
                     }
                     HelperFn::State(f) => self.state_helper(number, *f, ty, &args),
+                    HelperFn::Raise(f) => self.raise_helper(number, f(&args)),
                 }
             }
             Some(What::Mem(_) | What::Goto { .. }) | None => unreachable!("a call site"),
@@ -148,22 +149,28 @@ impl<G: Guest> Vcpu<G> {
         let state = self.own.state_mut();
         let done = f(&mut self.guest, state, &mut self.mmu, args);
         match done {
-            Ok(bits) => {
-                self.reselect();
-                self.look_at_traps();
-                let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
-                let (_, page) = self.own.left_at();
-                self.own.prepare(page, round);
-                self.finish(bits & ty.mask(), 0)
-            }
-            Err(fault) => {
-                let place = self
-                    .mmu
-                    .book()
-                    .site(number)
-                    .map_or((0, 0), |site| (site.offset, site.aux));
-                self.fault(place, fault)
-            }
+            Ok(bits) => self.go_on_after(bits & ty.mask()),
+            Err(fault) => self.fault(self.place_of(number), fault),
         }
+    }
+    /// The exception of an instruction that is nothing else. Translated code goes on where the guest then is.
+    fn raise_helper(&mut self, number: u32, fault: Fault) -> u32 {
+        self.collect_flags();
+        self.fault(self.place_of(number), fault);
+        self.go_on_after(0)
+    }
+    /// The instruction at a site, and what it keeps for [`Guest::restore`].
+    fn place_of(&self, number: u32) -> (u16, u32) {
+        let site = self.mmu.book().site(number);
+        site.map_or((0, 0), |site| (site.offset, site.aux))
+    }
+    /// Anything in the state may have changed, and the guest may have asked for something: translated code is told.
+    fn go_on_after(&mut self, result: u128) -> u32 {
+        self.reselect();
+        self.look_soon();
+        let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
+        let (_, page) = self.own.left_at();
+        self.own.prepare(page, round);
+        self.finish(result, 0)
     }
 }

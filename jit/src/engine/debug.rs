@@ -169,9 +169,9 @@ impl<G: Guest> Vcpu<G> {
         result
     }
 
-    /// The guest's debug registers changed: see to it soon.
-    pub(super) fn look_at_traps(&self) {
-        if self.mmu.traps_changed {
+    /// The guest's debug registers changed, or it stopped itself: see to it soon.
+    pub(super) fn look_soon(&self) {
+        if self.mmu.traps_changed || self.mmu.stop.is_some() {
             self.own.attention().look();
         }
     }

@@ -322,7 +322,7 @@ impl<G: Guest> Vcpu<G> {
                 return Exit::Watchpoint(hit);
             }
             match left {
-                Leave::Sync => {}
+                Leave::Sync | Leave::Resume => {}
                 Leave::Wait if self.wakes() => {}
                 Leave::Wait => return Exit::Wait,
                 Leave::Yield => return Exit::Yield,
@@ -529,7 +529,7 @@ impl<G: Guest> Vcpu<G> {
             if let Some(leave) = self.run_ir(&ir.code) {
                 return leave;
             }
-            if self.own.attention().both() != 0 || self.mmu.traps_changed {
+            if self.own.attention().both() != 0 || self.mmu.traps_changed || self.mmu.stop.is_some() {
                 return Leave::Sync;
             }
         }
@@ -552,7 +552,7 @@ impl<G: Guest> Vcpu<G> {
         let page = self.pc() & !0xfff;
         let state = self.own.state_mut();
         match interp::run(&mut self.guest, state, &mut self.mmu, code, page, &mut self.scratch) {
-            Ok(Next::Goto { .. } | Next::GotoVal { .. }) => None,
+            Ok(Next::Goto { .. } | Next::GotoVal { .. } | Next::Exit(Leave::Resume)) => None,
             Ok(Next::Exit(why)) => Some(why),
             Err(stopped) => {
                 self.raise(page, stopped);

@@ -144,6 +144,8 @@ fn interpreted(bench: &Bench, block: &Prepared, state: &State) -> (State, Vec<u8
         &mut scratch,
     ) {
         Ok(Next::Goto { .. } | Next::GotoVal { .. }) => Left::Branch,
+        // Translated code is asked for attention all the time.
+        Ok(Next::Exit(Leave::Resume)) => Left::Exit(Leave::Sync),
         Ok(Next::Exit(why)) => Left::Exit(why),
         Err(s) => {
             state.pc = PAGE_BASE as u32 + s.offset as u32;

@@ -4,12 +4,9 @@ use super::alloc::{Loc, Src};
 use super::frame::{ATTENTION, CODE, CODE_BASE, MXCSR, PAGE_BASE};
 use super::{Cold, Emit, PINS, STATE, What, cond, thunks::Reason};
 use crate::cache::Offset;
-use crate::tlb::{CODE_BITS, CodeEntry, ENTRY_SHIFT};
+use crate::tlb::{CODE_MASK, CodeEntry, ENTRY_SHIFT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Label, Leave, Slot, Ty, Val};
-
-/// The bits of an index into a fetch table, of a page shifted right by `12 - ENTRY_SHIFT`.
-pub const CODE_MASK: i32 = ((1 << CODE_BITS) - 1) << ENTRY_SHIFT;
 
 impl Emit<'_> {
     /// The entry that checks the mode, for those who come through a jump table.
@@ -289,21 +286,24 @@ impl Emit<'_> {
     pub fn goto_val(&mut self, addr: Val) {
         let r = self.reg(addr);
         let (pc, lookup) = (self.layout.pc, self.thunk(self.info.thunks.lookup));
-        let wide = pc.ty == Ty::I64;
-        // Between instructions no page is found, and the engine sees to it.
-        let page = -4096 | ((1 << self.layout.insn_shift) - 1);
         if r != 0 {
             // All values are dead from here on: temporaries are free.
             self.mov(Ty::I64, 0, r);
         }
-        if wide {
+        if pc.ty == Ty::I64 {
             dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], rax);
         } else {
             dynasm!(self.a ; .arch x64 ; mov [r15 + pc.off as i32], eax);
         }
+        dynasm!(self.a ; .arch x64 ; cmp DWORD [r15 + ATTENTION], 0 ; jne extern lookup);
+        self.goto_pc();
+    }
+    /// To where the pc slot says, whose value is in rax.
+    fn goto_pc(&mut self) {
+        // Between instructions no page is found, and the engine sees to it.
+        let page = -4096 | ((1 << self.layout.insn_shift) - 1);
+        let lookup = self.thunk(self.info.thunks.lookup);
         dynasm!(self.a ; .arch x64
-            ; cmp DWORD [r15 + ATTENTION], 0
-            ; jne extern lookup
             ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
             ; and ecx, CODE_MASK
             ; add rcx, [r15 + CODE]
@@ -328,8 +328,19 @@ impl Emit<'_> {
             Leave::Sync => Reason::Sync,
             Leave::Wait => Reason::Wait,
             Leave::Yield => Reason::Yield,
+            Leave::Resume => return self.resume(),
         };
         let leave = self.thunk(self.info.thunks.leave);
         dynasm!(self.a ; .arch x64 ; mov eax, reason as i32 ; jmp extern leave);
+    }
+    fn resume(&mut self) {
+        let (pc, from) = (self.layout.pc, self.a.new_dynamic_label());
+        self.w.cold.push(Cold::Sync { from });
+        dynasm!(self.a ; .arch x64 ; cmp QWORD [r15 + ATTENTION], 0 ; jne =>from);
+        match pc.ty {
+            Ty::I64 => dynasm!(self.a ; .arch x64 ; mov rax, [r15 + pc.off as i32]),
+            _ => dynasm!(self.a ; .arch x64 ; mov eax, [r15 + pc.off as i32]),
+        }
+        self.goto_pc();
     }
 }

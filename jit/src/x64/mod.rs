@@ -166,6 +166,8 @@ enum Cold {
     },
     /// The state's mode or the next page is another: look up what fits.
     Elsewhere { from: DynamicLabel },
+    /// Something is to be looked at first; the pc slot is set.
+    Sync { from: DynamicLabel },
 }
 
 /// The emitter's working memory, used again for the next block.
@@ -464,6 +466,10 @@ impl Emit<'_> {
                     dynasm!(self.a ; .arch x64 ; =>from ; mov ecx, site as i32 ; jmp extern thunk);
                 }
                 Cold::Elsewhere { from } => self.elsewhere(from),
+                Cold::Sync { from } => {
+                    dynasm!(self.a ; .arch x64 ; =>from);
+                    self.exit(emu_ir::Leave::Sync);
+                }
             }
         }
         self.w.cold = cold;

@@ -1,8 +1,8 @@
 //! The fixed pieces of code around translated blocks: entering, leaving, calling Rust.
 
-use super::{PINS, STATE, TEMPS, flow::CODE_MASK, frame::*};
+use super::{PINS, STATE, TEMPS, frame::*};
 use crate::cache::{Cache, Offset};
-use crate::tlb::ENTRY_SHIFT;
+use crate::tlb::{CODE_MASK, ENTRY_SHIFT};
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use emu_ir::{Layout, Slot, Ty};
 

@@ -201,6 +201,6 @@ fn vmsr(t: &mut Tx, r: u32, rt: u32) -> Option<()> {
         let (number, v) = (t.b.i32(r), t.reg(rt));
         t.b.call(Ty::I32, calls::VFP_WRITE, &[number, v]);
     }
-    t.exit_after_mode_change(Leave::Sync);
+    t.exit_after_mode_change(Leave::Resume);
     Some(())
 }

@@ -38,6 +38,8 @@ const fn helper<const N: usize>() -> Helper<A64> {
             HelperFn::Pure(f) => HelperFn::Pure(*f),
             HelperFn::Flags(f) => HelperFn::Flags(*f),
             HelperFn::State(_) => HelperFn::State(call::<N>),
+            // Of these AArch32 has SVC alone, which is another exception here.
+            HelperFn::Raise(_) => HelperFn::Raise(|_| UNDEFINED),
         },
     }
 }
