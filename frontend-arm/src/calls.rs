@@ -83,14 +83,16 @@ calls! { SYSTEM at 0;
     VFP_WRITE State |_, s: &mut Cpu, _, a| done_or_undefined(s.vfp_write(a[0] as u32, a[1] as u32));
     /// The FPSCR, without access checks.
     FPSCR_READ State |_, s: &mut Cpu, _, _| Ok(s.fpscr().into());
-    /// Sets the FPSCR: argument its value; without access checks. The mode word may change.
-    FPSCR_WRITE State |_, s: &mut Cpu, _, a| { s.set_fpscr(a[0] as u32); Ok(0) };
+    /// Sets the FPSCR: arguments its value, the control bits that are there; without access checks. The mode word may change.
+    FPSCR_WRITE State |_, s: &mut Cpu, _, a| { s.set_fpscr_bits(a[1] as u32, a[0] as u32); Ok(0) };
     /// A semihosting call: argument the address of the next instruction. Sets r0.
     SEMIHOSTING State semihosting;
     /// The performance monitors are to be looked at: see `pmu`. The mode word may change.
     PMU_DUE State |g: &mut Arm, s: &mut Cpu, _, _| { pmu::due(g, s); Ok(0) };
     /// DSB: waits until other CPUs have followed TLB maintenance.
     COMPLETE State |_, _, env, _| { env.complete(); Ok(0) };
+    /// WFI and WFE in User mode: arguments 1 for WFE, 1 for T16. On ARMv7 they are allowed.
+    WAIT_ALLOWED State |_, _, _, _| Ok(0);
 }
 
 /// Parts after this file's start here.

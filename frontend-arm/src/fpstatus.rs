@@ -1,5 +1,6 @@
 //! VFP's and Advanced SIMD's system registers and what they enable (Arm ARM DDI 0406C, B4.1.58 and A2.6).
 
+use crate::features::{Feature, Features};
 use crate::model::Model;
 use crate::state::{Cpu, mode};
 use emu_ir::{FP_DENORMAL, FP_DIVZERO, FP_INEXACT, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW, Round};
@@ -12,6 +13,8 @@ const AHP: u32 = 1 << 26;
 const DN: u32 = 1 << 25;
 /// FPSCR.FZ.
 const FZ: u32 = 1 << 24;
+/// FPSCR.FZ16.
+const FZ16: u32 = 1 << 19;
 /// FPSCR.Stride and Len.
 const VECTOR: u32 = 3 << 20 | 7 << 16;
 /// FPSCR.QC.
@@ -37,6 +40,13 @@ pub(crate) const fn round(mode: u32) -> u32 {
     }
 }
 
+/// The control bits that FPSCR has but for RMode: Armv8 has no short vectors.
+pub(crate) fn control(features: Features) -> u32 {
+    let vector = if features.has(Feature::A32V8) { 0 } else { VECTOR };
+    let halves = if features.has(Feature::Fp16) { FZ16 } else { 0 };
+    AHP | DN | FZ | vector | halves
+}
+
 impl Cpu {
     /// The FPSCR.
     pub fn fpscr(&self) -> u32 {
@@ -50,8 +60,18 @@ impl Cpu {
         nzcv | qc | flags | round(self.fp_round) << 22 | self.fpscr
     }
 
-    /// Sets the FPSCR. The exception trap enables are zero: the models do not trap.
+    /// Sets the FPSCR of ARMv7.
     pub fn set_fpscr(&mut self, value: u32) {
+        self.set_fpscr_of(Features::BASE, value);
+    }
+
+    /// Sets the FPSCR of a CPU with these features.
+    pub fn set_fpscr_of(&mut self, features: Features, value: u32) {
+        self.set_fpscr_bits(control(features), value);
+    }
+
+    /// The same where the control bits that are there are known. The exception trap enables are zero: the models do not trap.
+    pub(crate) fn set_fpscr_bits(&mut self, control: u32, value: u32) {
         let bit = |at: u32| (value >> at & 1) as u8;
         (self.fp_n, self.fp_z, self.fp_c, self.fp_v) = (bit(31), bit(30), bit(29), bit(28));
         self.qc = [u64::from(value & QC != 0), 0];
@@ -60,7 +80,7 @@ impl Cpu {
             .filter(|(bit, _)| value & bit != 0)
             .fold(0, |all, (_, f)| all | f);
         self.fp_round = round(value >> 22);
-        self.fpscr = value & (AHP | DN | FZ | VECTOR);
+        self.fpscr = value & control;
         self.update_mode();
     }
 
@@ -129,6 +149,7 @@ impl Cpu {
         }
         let when = |set: bool, bit: u32| if set { bit } else { 0 };
         bits | when(self.fpscr & FZ != 0, mode::FZ)
+            | when(self.fpscr & FZ16 != 0, mode::FZ16)
             | when(self.fpscr & DN != 0, mode::DN)
             | when(self.fpscr & AHP != 0, mode::AHP)
             | when(self.fpscr & VECTOR != 0, mode::SHORT_VECTORS)
@@ -156,6 +177,19 @@ mod tests {
             let kept = 0xfff7_009f;
             assert_eq!(cpu.fpscr(), bit & kept, "bit {bit:08x}");
         }
+    }
+
+    #[test]
+    fn armv8_has_no_short_vectors_and_perhaps_a_flush_of_halves() {
+        let kept = |features| {
+            let mut cpu = enabled();
+            cpu.set_fpscr_of(features, u32::MAX);
+            (cpu.fpscr(), cpu.mode & (mode::SHORT_VECTORS | mode::FZ16))
+        };
+        let armv8 = Features::BASE.with(&[Feature::A32V8]);
+
+        assert_eq!(kept(armv8), (0xffc0_009f, 0));
+        assert_eq!(kept(armv8.with(&[Feature::Fp16])), (0xffc8_009f, mode::FZ16));
     }
 
     #[test]

@@ -6,11 +6,13 @@
 pub mod a32;
 pub mod a64;
 pub mod calls;
+pub mod checksum;
 pub mod cp15;
 pub mod debug;
 mod events;
 pub mod exception;
 pub mod fault;
+pub mod features;
 pub mod flags;
 pub mod fpstatus;
 pub mod guest;

@@ -1,8 +1,10 @@
 //! CPU models: identification and features as data (Cortex-A15 MPCore TRM DDI 0438, r4p0; Cortex-A7 MPCore TRM DDI
 //! 0464, r0p5), without the Security and Virtualization Extensions: their fields of ID_PFR1 and ID_DFR0 are zero.
 
+use crate::features::Features;
+
 /// A CPU model: the values of its identification registers, named as in the manual.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct Model {
     /// Its name on the command line.
@@ -34,6 +36,8 @@ pub struct Model {
     pub cbar: u32,
     /// Has the Virtualization Extensions' instructions that need no Hyp mode: MRS and MSR of banked registers, ERET of A32.
     pub virtualization: bool,
+    /// What instructions have rows with a need: nothing on ARMv7.
+    pub features: Features,
     /// The `compatible` string of the device tree.
     pub compatible: &'static str,
 }
@@ -66,6 +70,7 @@ pub const MODELS: &[Model] = &[
         dbgdevid1: 0,
         cbar: 0x0800_0000,
         virtualization: false,
+        features: Features::BASE,
         compatible: "arm,cortex-a15",
     },
     Model {
@@ -91,6 +96,7 @@ pub const MODELS: &[Model] = &[
         dbgdevid1: 1,
         cbar: 0x0800_0000,
         virtualization: false,
+        features: Features::BASE,
         compatible: "arm,cortex-a7",
     },
 ];

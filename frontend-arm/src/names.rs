@@ -66,19 +66,22 @@ pub fn plight(cpu: &Cpu) -> Option<String> {
 
 /// What a mode word lets translated code rely on, in words.
 pub(crate) fn mode_words(word: u32) -> String {
-    const WORDS: [(u32, &str); 12] = [
+    const WORDS: [(u32, &str); 15] = [
         (mode::T, "thumb"),
         (mode::E, "big-endian data"),
         (mode::USER, "user"),
         (mode::VFP, "VFP on"),
         (mode::NEON, "Advanced SIMD on"),
         (mode::FZ, "FZ"),
+        (mode::FZ16, "FZ16"),
         (mode::DN, "DN"),
         (mode::AHP, "AHP"),
         (mode::ALIGN, "SCTLR.A"),
         (mode::SHORT_VECTORS, "short vectors"),
         (mode::SWP, "SCTLR.SW"),
         (mode::COUNT, "counted"),
+        (mode::ITD, "SCTLR.ITD"),
+        (mode::SED, "SCTLR.SED"),
     ];
     let set = WORDS.iter().filter(|(bit, _)| word & bit != 0).map(|(_, name)| *name);
     set.collect::<Vec<_>>().join(", ")

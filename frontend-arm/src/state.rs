@@ -40,9 +40,15 @@ pub mod mode {
     pub const SWP: u32 = 1 << 18;
     /// A performance monitor counts what translated code counts.
     pub const COUNT: u32 = 1 << 19;
+    /// FPSCR.FZ16.
+    pub const FZ16: u32 = 1 << 20;
+    /// SCTLR.ITD: some uses of IT are Undefined.
+    pub const ITD: u32 = 1 << 21;
+    /// SCTLR.SED: SETEND is Undefined.
+    pub const SED: u32 = 1 << 22;
     /// What only instructions of VFP and Advanced SIMD depend on. Kernels turn these on and off for each process, and a
     /// block without such an instruction is the same under all of them.
-    pub const FLOATING: u32 = VFP | NEON | FZ | DN | AHP | SHORT_VECTORS;
+    pub const FLOATING: u32 = VFP | NEON | FZ | FZ16 | DN | AHP | SHORT_VECTORS;
 }
 
 /// Bits of [`Cpu::psr`] and of the CPSR.
@@ -73,6 +79,12 @@ pub mod psr {
     pub const T: u32 = 1 << 5;
     /// Big-endian data.
     pub const E: u32 = 1 << 9;
+    /// Armv8's PSTATE.DIT.
+    pub const DIT: u32 = 1 << 21;
+    /// Armv8's PSTATE.PAN.
+    pub const PAN: u32 = 1 << 22;
+    /// Armv8's PSTATE.SSBS.
+    pub const SSBS: u32 = 1 << 23;
     /// What MRS shows of the CPSR: all but the execution state bits.
     pub const MRS: u32 = 0xf8ff_03df;
     /// The condition flags' place.

@@ -150,6 +150,8 @@ impl Driver<'_> {
         }
         let semihosting = self.semihosting && is_semihosting(set, self.t.word);
         let (row, word) = self.decoders.find(set, self.t.word);
+        let t = &self.t;
+        let row = row.filter(|row| t.model.features.allows(row.needs) && !is_disabled(t, set));
         self.t.word = word;
         if cond < AL && self.region.is_none() && row.is_some_and(|row| only_computes(row, word)) {
             self.t.predicate = Some(self.t.cond(cond));
@@ -216,6 +218,23 @@ fn is_semihosting(set: Set, w: u32) -> bool {
         Set::T16 => matches!(w, 0xdfab | 0xbeab | 0xbabc),
         Set::T32 => false,
     }
+}
+
+/// Whether SCTLR.ITD makes an instruction Undefined: an IT of more than one instruction, and in its block wide instructions
+/// and those of T16 that the manual lists (Arm ARM DDI 0487, D19.2, SCTLR_EL1.ITD).
+fn is_disabled(t: &Tx, set: Set) -> bool {
+    if t.mode & mode::ITD == 0 {
+        return false;
+    }
+    let w = t.word;
+    let is_it = set == Set::T16 && w >> 8 == 0xbf && w & 15 != 0;
+    let listed = w >> 14 == 0b11
+        || w >> 12 == 0b1011
+        || w >> 11 == 0b10100
+        || w >> 11 == 0b01001
+        || w & 0xf478 == 0x4478
+        || w & 0xfc87 == 0x4487;
+    is_it && w & 7 != 0 || t.it != 0 && (set == Set::T32 || listed)
 }
 
 /// Whether an instruction does nothing but compute one register other than R15: under a condition, selecting between the

@@ -1,10 +1,11 @@
 //! The translation context: what an instruction's meaning is written with.
 
 use crate::calls;
+use crate::features::Feature;
 use crate::flags::{FlagSource, Flags, bit};
 use crate::model::Model;
 use crate::state::{self, mode};
-use emu_ir::{Builder, Fenv, Hint, Leave, Mem, Pieces, Round, Slot, Ty, Val};
+use emu_ir::{Builder, Fenv, Hint, Lane, Leave, Mem, Pieces, Round, Slot, Ty, Val};
 use std::cell::Cell;
 
 /// One block's translation.
@@ -88,6 +89,10 @@ impl Tx<'_> {
         let word = self.b.i32(word);
         self.b.set(state::MODE, word);
     }
+    /// Whether the CPU has a feature.
+    pub fn has(&self, feature: Feature) -> bool {
+        self.model.features.has(feature)
+    }
     /// Whether it runs in User mode.
     pub fn user(&self) -> bool {
         self.mode & mode::USER != 0
@@ -170,6 +175,28 @@ impl Tx<'_> {
             default_nan: self.floating(mode::DN) != 0,
             flag: false,
         }
+    }
+    /// That of VFP operations on a format: half precision has a flush of its own, FPSCR.FZ16.
+    pub fn fpscr_of(&self, e: Lane) -> Fenv {
+        let env = self.fpscr();
+        let flush = if e == Lane::F16 {
+            self.flushes_halves()
+        } else {
+            env.flush
+        };
+        Fenv { flush, ..env }
+    }
+    /// The environment of Advanced SIMD operations on a format: the standard one, but for FPSCR.FZ16.
+    pub fn standard(&self, e: Lane) -> Fenv {
+        let flush = e != Lane::F16 || self.flushes_halves();
+        Fenv {
+            flush,
+            ..Fenv::STANDARD
+        }
+    }
+    /// FPSCR.FZ16.
+    pub fn flushes_halves(&self) -> bool {
+        self.floating(mode::FZ16) != 0
     }
 }
 

@@ -21,7 +21,13 @@ impl Arm {
             Set::A32 => arch::arm::ArchMode::Arm,
             _ => arch::arm::ArchMode::Thumb,
         };
-        let capstone = Capstone::new().arm().mode(mode).build().expect("capstone knows ARM");
+        let armv8 = [arch::arm::ArchExtraMode::V8].into_iter();
+        let capstone = Capstone::new()
+            .arm()
+            .mode(mode)
+            .extra_mode(armv8)
+            .build()
+            .expect("capstone knows ARM");
         Arm { set, capstone }
     }
     fn all() -> [Arm; 3] {
@@ -106,9 +112,6 @@ impl Isa for Arm {
         let table = REASONS
             .iter()
             .find(|(_, starts)| starts.iter().any(|s| mnemonic.starts_with(s)));
-        if mnemonic.contains("f16") && !mnemonic.contains("f32") || mnemonic.ends_with(".16") {
-            return Some(HALF);
-        }
         if let Some((reason, _)) = table {
             return Some(reason);
         }
@@ -121,7 +124,6 @@ impl Isa for Arm {
     }
 }
 
-const HALF: &str = "arithmetic and transfers of half precision: Armv8.2";
 const TWIN: &str = "UNPREDICTABLE, bits that should be zero or one are not (A5.1.2, A6.1.1), here Undefined";
 
 /// By how the mnemonics start.
@@ -130,41 +132,16 @@ const REASONS: &[(&str, &[&str])] = &[
         "coprocessors other than CP10, CP11, CP14 and CP15, and other instructions of these: there are none",
         &["cdp", "ldc", "stc", "mrc", "mcr", "mrrc"],
     ),
-    ("load-acquire and store-release: Armv8", &["lda", "stl"]),
-    (
-        "floating point: Armv8",
-        &[
-            "vsel",
-            "vmaxnm",
-            "vminnm",
-            "vrint",
-            "vcvta",
-            "vcvtn",
-            "vcvtp",
-            "vcvtm",
-            "vcvtb.f16.f64",
-            "vcvtt.f16.f64",
-            "vcvtb.f64",
-            "vcvtt.f64",
-            "vjcvt",
-        ],
-    ),
-    (
-        "Advanced SIMD: Armv8.2 to 8.6",
-        &[
-            "vdot", "vudot", "vsdot", "vcmla", "vcadd", "vins", "vmovx", "vfmal", "vfmsl",
-        ],
-    ),
-    ("cryptography and CRC-32: Armv8", &["aes", "sha1", "sha256", "crc32"]),
-    ("system: Armv8", &["hlt", "dcps", "setpan", "sevl"]),
+    ("system: of the Debug state of Armv8", &["dcps"]),
     ("Armv8-M", &["sg", "blxns", "bxns", "tt"]),
 ];
 
 impl Arm {
     /// Whether a word with a row differs from this one in bits only that capstone ignores: they should be zero or one.
     fn has_twin(&self, word: u32, mnemonic: &str, text: &str) -> bool {
-        let shared = vfp::TABLES
-            .iter()
+        let shared = [vfp::TABLES, vfp::UNCONDITIONAL]
+            .into_iter()
+            .flatten()
             .flat_map(|t| t.iter())
             .filter(|_| self.set == Set::T32);
         let mut rows = a32::rows(self.set)

@@ -1,10 +1,11 @@
-//! Exclusive accesses, the exclusive monitor, and swap (Arm ARM DDI 0406C, A3.4 and A8.8).
+//! Exclusive accesses, the exclusive monitor, and swap (Arm ARM DDI 0406C, A3.4 and A8.8); load-acquire and store-release
+//! (Arm ARM DDI 0487, F5.1).
 //!
 //! The monitor remembers the address and what was read there; a store-exclusive is a compare-and-swap against that value.
 
 use crate::state::{EXCL_ADDR, EXCL_ARMED, EXCL_VALUE, mode};
 use crate::tx::Tx;
-use emu_ir::{Mem, Ty, Val};
+use emu_ir::{Fence, Mem, Ty, Val};
 
 const fn of_size(size: u8) -> Ty {
     match size {
@@ -160,6 +161,96 @@ pub fn strexd(t: &mut Tx, n: u32, d: u32, s: u32) {
 pub fn clrex(t: &mut Tx) {
     let zero = t.b.i32(0);
     t.b.set(EXCL_ARMED, zero);
+}
+
+/// A load that what follows comes after.
+fn acquire(t: &mut Tx, size: u8, n: u32, d: u32) {
+    if n == 15 || d == 15 {
+        return t.undefined();
+    }
+    let addr = t.reg(n);
+    let v = t.load(of_size(size), addr, mem(t, size));
+    t.b.barrier(Fence::Light);
+    set(t, d, v);
+}
+/// A store that comes after what is before it, and before every later load-acquire.
+fn release(t: &mut Tx, size: u8, n: u32, s: u32) {
+    if n == 15 || s == 15 {
+        return t.undefined();
+    }
+    let (addr, v) = (t.reg(n), t.reg(s));
+    let v = t.b.trunc(of_size(size), v);
+    t.store(addr, v, mem(t, size));
+    t.b.barrier(Fence::Full);
+}
+
+macro_rules! ordered {
+    ($( $name:ident $how:ident $size:literal $doc:literal; )*) => { $(
+        #[doc = $doc]
+        pub fn $name(t: &mut Tx, n: u32, r: u32) {
+            $how(t, $size, n, r);
+        }
+    )* };
+}
+ordered! {
+    ldab acquire 0 "LDAB.";
+    ldah acquire 1 "LDAH.";
+    lda acquire 2 "LDA.";
+    stlb release 0 "STLB.";
+    stlh release 1 "STLH.";
+    stl release 2 "STL.";
+}
+
+/// What follows comes after the load.
+fn acquired(t: &mut Tx) {
+    if !t.ended {
+        t.b.barrier(Fence::Light);
+    }
+}
+/// LDAEX.
+pub fn ldaex(t: &mut Tx, n: u32, d: u32) {
+    ldrex(t, n, d, 0);
+    acquired(t);
+}
+/// LDAEXB.
+pub fn ldaexb(t: &mut Tx, n: u32, d: u32) {
+    ldrexb(t, n, d);
+    acquired(t);
+}
+/// LDAEXH.
+pub fn ldaexh(t: &mut Tx, n: u32, d: u32) {
+    ldrexh(t, n, d);
+    acquired(t);
+}
+/// LDAEXD: to `d` and `e`.
+pub fn ldaexd_pair(t: &mut Tx, n: u32, d: u32, e: u32) {
+    ldrexd_pair(t, n, d, e);
+    acquired(t);
+}
+/// LDAEXD of A32: to `d` and `d` + 1.
+pub fn ldaexd(t: &mut Tx, n: u32, d: u32) {
+    ldrexd(t, n, d);
+    acquired(t);
+}
+/// STLEX: a compare-and-swap orders everything.
+pub fn stlex(t: &mut Tx, n: u32, d: u32, s: u32) {
+    strex(t, n, d, s, 0);
+}
+/// STLEXB.
+pub fn stlexb(t: &mut Tx, n: u32, d: u32, s: u32) {
+    strexb(t, n, d, s);
+}
+/// STLEXH.
+pub fn stlexh(t: &mut Tx, n: u32, d: u32, s: u32) {
+    strexh(t, n, d, s);
+}
+/// STLEXD: `s` and `e`.
+pub fn stlexd_pair(t: &mut Tx, n: u32, d: u32, s: u32, e: u32) {
+    strexd_pair(t, n, d, s, e);
+}
+/// STLEXD of A32: `s` and `s` + 1.
+pub fn stlexd(t: &mut Tx, n: u32, d: u32, s: u32) {
+    strexd(t, n, d, s);
 }
 
 /// SWP: memory at `n` to `d`, `m` to memory; Undefined unless SCTLR.SW enables it.

@@ -4,6 +4,7 @@
 pub mod arm;
 pub mod block_transfer;
 pub mod branch;
+pub mod crc32;
 pub mod data_processing;
 pub mod exclusive;
 pub mod load_store;
@@ -23,7 +24,22 @@ pub use table::{Insn, Row, Table};
 /// VFP and Advanced SIMD rows of A32, with a condition.
 const SIMD_CONDITIONAL: &[Table] = vfp::TABLES;
 /// VFP and Advanced SIMD rows of A32, without a condition.
-const SIMD_UNCONDITIONAL: &[Table] = neon::TABLES;
+const SIMD_UNCONDITIONAL: &[Table] =
+    &joined::<{ neon::TABLES.len() + vfp::UNCONDITIONAL.len() }>(neon::TABLES, vfp::UNCONDITIONAL);
+
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+const fn joined<const N: usize>(first: &[Table], second: &[Table]) -> [Table; N] {
+    let (mut all, mut k): ([Table; N], usize) = ([&[]; N], 0);
+    while k < N {
+        all[k] = if k < first.len() {
+            first[k]
+        } else {
+            second[k - first.len()]
+        };
+        k += 1;
+    }
+    all
+}
 
 /// An instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,6 +119,10 @@ impl Decoders {
         }
         if word >> 26 == 0b111011 {
             return (self.conditional.find(word), word);
+        }
+        if word >> 26 == 0b111111 {
+            // Armv8's of VFP and Advanced SIMD.
+            return (self.unconditional.find(word), word);
         }
         if word & 0xff10_0000 == 0xf900_0000 {
             let arm = 0xf400_0000 | word & 0x00ff_ffff;

@@ -1,6 +1,7 @@
 //! Status registers, exceptions, coprocessors 14 and 15, hints and barriers (Arm ARM DDI 0406C, A8.8 and B9.3).
 
 use crate::calls;
+use crate::features::Feature;
 use crate::state::{self, GE, PSR, Q, mode, psr};
 use crate::tx::Tx;
 use emu_ir::{Fence, Hint, Label, Leave, Ty, Val};
@@ -129,10 +130,29 @@ fn write_spsr(t: &mut Tx, m: u32, v: Val) {
     t.b.call(Ty::I32, calls::SPSR_WRITE, &[v, m]);
 }
 
+/// PSTATE.SSBS and DIT of Armv8, which User mode may write, in CPSR.
+const SPECULATION: [(Feature, u32); 2] = [(Feature::Ssbs, psr::SSBS), (Feature::Dit, psr::DIT)];
+
+/// Write them from a value for the CPSR.
+fn write_speculation(t: &mut Tx, v: Val) {
+    let there = SPECULATION.into_iter().filter(|&(feature, _)| t.has(feature));
+    let bits = there.fold(0, |all, (_, bit)| all | bit);
+    if bits == 0 {
+        return;
+    }
+    let (old, bits) = (t.b.get(PSR), t.b.i32(bits));
+    let (kept, new) = (t.b.and_not(old, bits), t.b.and(v, bits));
+    let new = t.b.or(kept, new);
+    t.b.set(PSR, new);
+}
+
 /// The application's bits are written here; others may change the mode and unmask interrupts.
 fn write_cpsr(t: &mut Tx, m: u32, v: Val) {
     // User mode can write the application bits only, and byte 1 has but E (and A) for it: E changes the mode word.
     let application = m & 0b1100;
+    if application & 0b0100 != 0 {
+        write_speculation(t, v);
+    }
     if m & 0b0010 == 0 && (m & 0b0001 == 0 || t.user()) {
         if application & 0b1000 != 0 {
             t.set_nzcv_bits(v);
@@ -207,6 +227,9 @@ fn mask(t: &mut Tx, masks: bool, aif: u32) {
 
 /// SETEND: `e` = 1 for big-endian.
 pub fn setend(t: &mut Tx, e: u32) {
+    if t.mode & mode::SED != 0 {
+        return t.undefined();
+    }
     let to = t.mode & !(mode::E | mode::IT) | if e != 0 { mode::E } else { 0 };
     if to == t.mode & !mode::IT {
         return;
@@ -249,11 +272,11 @@ pub fn mcr(t: &mut Tx) {
     if d == 15 {
         return t.undefined();
     }
+    let (word, v) = (t.b.i32(w), t.reg(d));
+    t.b.call(Ty::I32, calls::COPROC_WRITE, &[word, v]);
     if w & 0x0fff_0fff == CP15ISB {
         return t.refetch_next();
     }
-    let (word, v) = (t.b.i32(w), t.reg(d));
-    t.b.call(Ty::I32, calls::COPROC_WRITE, &[word, v]);
     // Translation tables, domains, maintenance and thread registers: later instructions of the block are as they were
     // fetched, and data accesses see the change at once. Others may change the mode word or raise an interrupt line.
     let (coprocessor, crn) = (w >> 8 & 15, w >> 16 & 15);
@@ -295,8 +318,9 @@ pub fn mcrr(t: &mut Tx, e: u32, d: u32) {
 
 /// DMB, DSB: `o` says which accesses.
 pub fn dmb(t: &mut Tx, o: u32) {
-    // ISHST, ST and their like order stores only.
-    let kind = if o & 3 == 2 { Fence::Light } else { Fence::Full };
+    // ISHST, ST and their like order stores only; Armv8's ISHLD, LD and their like loads with what follows.
+    let light = o & 3 == 2 || o & 3 == 1 && t.has(Feature::A32V8);
+    let kind = if light { Fence::Light } else { Fence::Full };
     t.b.barrier(kind);
 }
 /// DSB: all accesses; completes maintenance, that of other CPUs too.
@@ -315,6 +339,16 @@ pub fn isb(t: &mut Tx) {
 pub fn nop(_: &mut Tx) {}
 /// SEV: nothing waits for events (WFE gives way instead).
 pub fn sev(_: &mut Tx) {}
+/// SEVL of Armv8, before that a hint that is not there.
+pub fn sevl(_: &mut Tx) {}
+/// SB: a barrier to speculation, of which there is none.
+pub fn sb(_: &mut Tx) {}
+/// SETPAN: User mode cannot.
+pub fn setpan(_: &mut Tx) {}
+/// HLT: Undefined without a halting debugger.
+pub fn hlt(t: &mut Tx) {
+    t.undefined();
+}
 /// DBG: a hint to debug tools.
 pub fn dbg(_: &mut Tx) {}
 /// YIELD.
@@ -323,11 +357,20 @@ pub fn yield_(t: &mut Tx) {
 }
 /// WFE: gives way; the event register is always found set.
 pub fn wfe(t: &mut Tx) {
+    wait_allowed(t, 1);
     t.exit_after(Leave::Yield);
 }
 /// WFI.
 pub fn wfi(t: &mut Tx) {
+    wait_allowed(t, 0);
     t.exit_after(Leave::Wait);
+}
+/// EL1 of Armv8 may trap them (`event` = 1 for WFE), and is told of T16.
+fn wait_allowed(t: &mut Tx, event: u32) {
+    if t.user() && t.has(Feature::A32V8) {
+        let (event, narrow) = (t.b.i32(event), t.b.i32(u32::from(t.size == 2)));
+        t.b.call(Ty::I32, calls::WAIT_ALLOWED, &[event, narrow]);
+    }
 }
 
 /// IT: the state of the following instructions, `i` = firstcond:mask.

@@ -4,7 +4,8 @@
 mod access;
 
 use super::{Insn, Row, Set, decoders, rows, thumb};
-use crate::model::MODELS;
+use crate::features::Features;
+use crate::model::{MODELS, Model};
 use crate::state::mode;
 use crate::translate::{Around, translate_hosted};
 use emu_ir::testing::Random;
@@ -42,12 +43,22 @@ fn block(mode: u32, code: Vec<u8>) -> Builder {
 }
 
 fn block_around(around: Around, mode: u32, code: Vec<u8>) -> Builder {
+    block_of(&MODELS[0], around, mode, code)
+}
+
+/// A CPU with every row.
+static ARMV8: Model = Model {
+    features: Features::ALL,
+    ..MODELS[0]
+};
+
+fn block_of(model: &Model, around: Around, mode: u32, code: Vec<u8>) -> Builder {
     let (mut b, limit) = (Builder::new(), 64);
     let key = BlockKey {
         phys: 0,
         mode: mode.into(),
     };
-    translate_hosted(&MODELS[0], around, key, (0, limit), &mut Code(code), &mut b).expect("code is there");
+    translate_hosted(model, around, key, (0, limit), &mut Code(code), &mut b).expect("code is there");
     b
 }
 
@@ -95,7 +106,9 @@ fn every_row_makes_valid_blocks_under_every_mode() {
                 let mode = thumb | modes[round % 4] | it;
                 let mut code = encode(set, word);
                 code.extend(encode(Set::A32, 0xe1a0_0000).repeat(2));
-                let b = block(mode, code);
+                let model = if round % 2 == 0 { &ARMV8 } else { &MODELS[0] };
+                let model = if row.needs == 0 { model } else { &ARMV8 };
+                let b = block_of(model, Around::default(), mode, code);
                 if let Err(e) = emu_ir::verify::verify(&b.block) {
                     panic!("{set:?} {} {word:#010x}: {e}\n{:?}", row.name, b.block.insts);
                 }
@@ -152,7 +165,9 @@ fn a_block_that_a_mode_bit_changes_says_that_it_depends_on_it() {
                     0
                 };
                 let mode = random.word() & mode::FLOATING & !mode::SHORT_VECTORS | on | thumb;
-                let [one, other] = [mode, mode ^ bit].map(|mode| block(mode, encode(set, word)).block);
+                let model = if row.needs == 0 { &MODELS[0] } else { &ARMV8 };
+                let [one, other] =
+                    [mode, mode ^ bit].map(|mode| block_of(model, Around::default(), mode, encode(set, word)).block);
                 let made = |b: &emu_ir::Block| (b.insts.clone(), b.pool.clone(), b.guest_bytes);
                 if made(&one) != made(&other) {
                     changed += 1;
@@ -184,6 +199,27 @@ fn a_block_without_floating_point_is_one_under_all_its_modes() {
     assert_eq!(ignored(&[vmov, bx_lr]), mode::FLOATING & !mode::VFP);
     let arithmetic = mode::VFP | mode::SHORT_VECTORS | mode::FZ | mode::DN;
     assert_eq!(ignored(&[add, vadd_f32, bx_lr]), mode::FLOATING & !arithmetic);
+}
+
+/// But for hints that are not there before Armv8.
+#[test]
+fn what_armv8_adds_is_undefined_on_armv7() {
+    let mut random = Random::new(9);
+    let on = mode::VFP | mode::NEON;
+    for (set, thumb) in sets() {
+        for row in rows(set).filter(|row| row.needs != 0) {
+            let word = random.word() & !row.pattern.mask | row.pattern.bits;
+            let word = if set == Set::A32 && row.pattern.mask >> 28 == 0 {
+                word & 0x0fff_ffff | 0xe000_0000
+            } else {
+                word
+            };
+            let b = block(thumb | on, encode(set, word));
+            let undefined =
+                |i: &emu_ir::Inst| matches!(i.op, emu_ir::Op::Call { helper, .. } if helper == crate::calls::UNDEFINED);
+            assert!(b.block.insts.iter().any(undefined), "{set:?} {} {word:#010x}", row.name);
+        }
+    }
 }
 
 #[test]
@@ -255,6 +291,7 @@ fn in_thumb(arm: u32) -> u32 {
     match arm >> 24 {
         0xf2 | 0xf3 => 0xef00_0000 | (arm >> 24 & 1) << 28 | arm & 0x00ff_ffff,
         0xf4 => 0xf900_0000 | arm & 0x00ff_ffff,
+        0xfc..=0xfe => arm,
         _ => 0xe000_0000 | arm & 0x0fff_ffff,
     }
 }

@@ -1,11 +1,11 @@
 //! The functions that translated code calls. The engine restores the pc before it raises what a helper returns.
 
-use super::checksum;
 use super::fault::{AGAIN, ALIGNMENT, UNDEFINED as UNDEFINED_FAULT, abort, class, exception};
 use super::model::A64;
 use super::pauth::field::{self, Which};
 use super::state::Cpu;
 use super::{aarch32, mmu, sys};
+use crate::checksum;
 use crate::guest::concat;
 use crate::platform::{Conduit, FirmwareResult, SemihostingResult};
 use crate::pmu;
@@ -54,8 +54,8 @@ calls! {
     ZVA_ALLOWED State |_, s: &mut Cpu, _, a| sys::zva(s, a[0] as u32).map(|()| 0);
     /// DC ZVA of Device memory: the address.
     ZVA_OF_DEVICE State |_, _, _, a| Err(abort(a[0] as u64, Access::Write, ALIGNMENT));
-    /// WFI and WFE at EL0: argument 1 for WFE.
-    WAIT_ALLOWED State |_, s: &mut Cpu, _, a| sys::wait(s, a[0] != 0).map(|()| 0);
+    /// WFI and WFE at EL0: arguments 1 for WFE, 1 for T16.
+    WAIT_ALLOWED State |_, s: &mut Cpu, _, a| sys::wait(s, a[0] != 0, a[1] != 0).map(|()| 0);
     /// HVC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.
     HVC State |g: &mut A64, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Hvc, a[0] as u64);
     /// SMC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.

@@ -1,7 +1,7 @@
 //! Exception entry and return (Arm ARM DDI 0487, D1.3, AArch64.TakeException and AArch64.ExceptionReturn).
 
 use super::aarch32::pstate::USER;
-use super::fault::{AGAIN, CLEAN_PC, ISS, READ_FAILS, WNR, class, syndrome};
+use super::fault::{AGAIN, CLEAN_PC, ISS, NARROW, READ_FAILS, WNR, class, syndrome};
 use super::features::{Feature, Features};
 use super::mmu::canonical_code;
 use super::state::{Cpu, psr, sctlr, stepped};
@@ -71,6 +71,7 @@ impl Cpu {
         }
         let size = match ec {
             class::SVC_32 | class::BKPT_32 => self.call_size(),
+            _ if iss & NARROW != 0 => 2,
             _ => 4,
         };
         let length = if size == 4 { IL } else { 0 };
@@ -111,7 +112,7 @@ impl Cpu {
         (self.excl_armed, self.stepped, self.branch) = (0, 0, 0);
         self.set_nzcv(saved);
         if saved & psr::M == USER {
-            self.enter_aarch32(saved);
+            self.enter_aarch32(saved, kept(features));
             self.settle_step(steps_here);
             let aligned = if self.call_size() == 2 { !1 } else { !3 };
             self.pc = to & 0xffff_ffff & aligned;

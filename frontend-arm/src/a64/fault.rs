@@ -8,6 +8,9 @@ use emu_ir::{Access, Fault};
 pub mod class {
     pub const UNKNOWN: u32 = 0x00;
     pub const WFX: u32 = 0x01;
+    pub const CP15_32: u32 = 0x03;
+    pub const CP15_64: u32 = 0x04;
+    pub const CP14_32: u32 = 0x05;
     pub const FP_ACCESS: u32 = 0x07;
     pub const PAUTH: u32 = 0x09;
     pub const BTI: u32 = 0x0d;
@@ -43,6 +46,8 @@ pub const AGAIN: Fault = exception(class::AGAIN, 0);
 
 /// In the syndrome of a write's abort: a read of the same would end in one too. Not architectural.
 pub const READ_FAILS: u32 = 1 << 31;
+/// In a syndrome: the instruction has 16 bits. Not architectural.
+pub const NARROW: u32 = 1 << 30;
 /// The bits of a syndrome.
 pub const ISS: u32 = 0x1ff_ffff;
 /// Fault status code of debug exceptions.

@@ -97,7 +97,7 @@ impl Guest for A64 {
             several: self.platform.cpu_count() > 1,
         };
         if key.mode as u32 & mode::AARCH32 != 0 {
-            return aarch32::code::translate(around, key, (offset, limit), fetch, b);
+            return aarch32::code::translate(self.model.features, around, key, (offset, limit), fetch, b);
         }
         translate_hosted(self.model.features, around, key, (offset, limit), fetch, b)
     }

@@ -1,6 +1,7 @@
-//! Identification registers (Arm ARM DDI 0487, D19.2, ID_AA64*): what a model's features come to in them, so that they say
+//! Identification registers (Arm ARM DDI 0487, D19.2, ID_AA64*, and of AArch32 ID_* and MVFR*): what a model's features come to in them, so that they say
 //! exactly what is there.
 
+use super::aarch32::MODEL as AARCH32;
 use super::features::Feature;
 use super::model::Model;
 
@@ -16,6 +17,14 @@ pub enum Id {
     Mmfr0,
     Mmfr1,
     Mmfr2,
+    A32Pfr0,
+    A32Pfr1,
+    A32Pfr2,
+    A32Dfr0,
+    A32Isar5,
+    A32Isar6,
+    Mvfr1,
+    Mvfr2,
 }
 
 /// Fields: the register, the lowest of its four bits, its value, and the feature that the value is for. Of the rows of one
@@ -87,7 +96,45 @@ const FIELDS: &[(Id, u32, u64, Feature)] = &[
     (Id::Mmfr2, 48, 1, Feature::Ttl),
     (Id::Mmfr2, 52, 2, Feature::Bbm),
     (Id::Mmfr2, 60, 1, Feature::E0pd),
+    (Id::A32Pfr0, 16, 1, Feature::Csv2),
+    (Id::A32Pfr0, 24, 1, Feature::Dit),
+    (Id::A32Pfr0, 28, 1, Feature::Ras),
+    (Id::A32Pfr1, 28, 1, Feature::Gic),
+    (Id::A32Pfr2, 0, 1, Feature::Csv3),
+    (Id::A32Pfr2, 4, 1, Feature::Ssbs),
+    (Id::A32Dfr0, 24, 3, Feature::Pmu), // PerfMon: version 3
+    (Id::A32Isar5, 4, 1, Feature::Aes),
+    (Id::A32Isar5, 4, 2, Feature::Pmull),
+    (Id::A32Isar5, 8, 1, Feature::Sha1),
+    (Id::A32Isar5, 12, 1, Feature::Sha256),
+    (Id::A32Isar5, 16, 1, Feature::Crc32),
+    (Id::A32Isar5, 24, 1, Feature::Rdm),
+    (Id::A32Isar5, 28, 1, Feature::Fcma),
+    (Id::A32Isar6, 0, 1, Feature::JsCvt),
+    (Id::A32Isar6, 4, 1, Feature::DotProd),
+    (Id::A32Isar6, 8, 1, Feature::Fhm),
+    (Id::A32Isar6, 12, 1, Feature::Sb),
+    (Id::A32Isar6, 20, 1, Feature::Bf16),
+    (Id::A32Isar6, 24, 1, Feature::I8mm),
+    (Id::Mvfr1, 20, 2, Feature::Fp16), // SIMDHP
+    (Id::Mvfr1, 24, 3, Feature::Fp16), // FPHP
+    (Id::Mvfr2, 0, 3, Feature::Base), // SIMDMisc
+    (Id::Mvfr2, 4, 4, Feature::Base), // FPMisc
 ];
+
+/// What AArch32 has whatever the features.
+fn of_aarch32(id: Id) -> u32 {
+    let [pfr0, pfr1] = AARCH32.id_pfr;
+    let [.., isar5] = AARCH32.id_isar;
+    match id {
+        Id::A32Pfr0 => pfr0,
+        Id::A32Pfr1 => pfr1,
+        Id::A32Dfr0 => AARCH32.id_dfr0,
+        Id::A32Isar5 => isar5,
+        Id::Mvfr1 => AARCH32.mvfr1,
+        _ => 0,
+    }
+}
 
 /// ID_AA64ISAR1_EL1.API and GPI. The fields of the architected algorithm, APA and GPA, are right below them.
 const API: u32 = 8;
@@ -102,7 +149,9 @@ const DEBUG: u64 = 5 << 12 | 3 << 20 | 1 << 28;
 /// The register's value on a model.
 pub fn value(id: Id, model: &Model) -> u64 {
     let rows = FIELDS.iter().filter(|row| row.0 == id && model.features.has(row.3));
-    let fields = rows.fold(0, |all, &(_, at, value, _)| all & !(15 << at) | value << at);
+    let fields = rows.fold(of_aarch32(id).into(), |all, &(_, at, value, _)| {
+        all & !(15 << at) | value << at
+    });
     match id {
         Id::Dfr0 => fields | DEBUG,
         Id::Mmfr0 => {
@@ -137,6 +186,19 @@ mod tests {
         assert_eq!(authentication("max,pauth=architected"), 5 << 4 | 1 << 24);
         assert_eq!(authentication("max,pauth2=off"), 1 << API | 1 << GPI);
         assert_eq!(authentication("max,pauth=off"), 0);
+    }
+
+    #[test]
+    fn aarch32_has_what_aarch64_has() {
+        let ids = |text: &str| {
+            let model = model::find(text).unwrap();
+            [Id::A32Isar5, Id::A32Isar6, Id::Mvfr1, Id::Mvfr2].map(|id| value(id, &model))
+        };
+
+        assert_eq!(ids("cortex-a53"), [0x0001_1121, 0, 0x1211_1111, 0x43]);
+        assert_eq!(ids("neoverse-n1"), [0x0101_1121, 0x10, 0x1321_1111, 0x43]);
+        assert_eq!(ids("max"), [0x1101_1121, 0x0110_1111, 0x1321_1111, 0x43]);
+        assert_eq!(ids("cortex-a53,aes=off,crc32=off"), [0x1101, 0, 0x1211_1111, 0x43]);
     }
 
     #[test]

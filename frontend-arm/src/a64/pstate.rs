@@ -25,7 +25,7 @@ impl Cpu {
     pub fn reset() -> Cpu {
         let mut cpu = <Cpu as bytemuck::Zeroable>::zeroed();
         cpu.psr = psr::DAIF | 1 << psr::EL_SHIFT | psr::SP;
-        cpu.sys.sctlr = sctlr::ONES | sctlr::SPAN;
+        cpu.sys.sctlr = sctlr::ONES | sctlr::SPAN | sctlr::CP15BEN;
         cpu.sys.cntfrq = FREQUENCY.into();
         cpu.sys.oslock = 1;
         cpu.sys.pmu.pmcr = LC;

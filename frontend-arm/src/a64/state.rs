@@ -126,6 +126,12 @@ pub mod sctlr {
     pub const SA: u64 = 1 << 3;
     /// SP must be aligned at EL0.
     pub const SA0: u64 = 1 << 4;
+    /// AArch32's barriers of CP15 are there.
+    pub const CP15BEN: u64 = 1 << 5;
+    /// Some uses of IT in AArch32 are Undefined.
+    pub const ITD: u64 = 1 << 7;
+    /// AArch32's SETEND is Undefined.
+    pub const SED: u64 = 1 << 8;
     /// Data accesses are cacheable.
     pub const C: u64 = 1 << 2;
     /// Ordered accesses need not be aligned.
@@ -169,9 +175,10 @@ pub mod sctlr {
     /// PSTATE.PAN concerns what EL0 may only execute as well.
     pub const EPAN: u64 = 1 << 57;
     /// What every CPU has, to be written.
-    pub const WRITABLE: u64 = M | A | C | SA | SA0 | UMA | I | DZE | UCT | NTWI | NTWE | WXN | E0E | EE | UCI;
-    /// What is always 1 without AArch32, FEAT_ExS and FEAT_CSV2_2.
-    pub const ONES: u64 = 1 << 7 | 1 << 8 | 1 << 11 | 1 << 20 | 1 << 22 | 1 << 28 | 1 << 29;
+    pub const WRITABLE: u64 =
+        M | A | C | SA | SA0 | CP15BEN | ITD | SED | UMA | I | DZE | UCT | NTWI | NTWE | WXN | E0E | EE | UCI;
+    /// What is always 1 without FEAT_LSMAOC, FEAT_ExS and FEAT_CSV2_2.
+    pub const ONES: u64 = 1 << 11 | 1 << 20 | 1 << 22 | 1 << 28 | 1 << 29;
 }
 
 /// Bits of TCR_EL1 (D19.2).

@@ -81,7 +81,8 @@ fn wfi(t: &mut Tx) {
 fn wait(t: &mut Tx, event: bool) {
     if t.el() == 0 {
         let event = t.b.i32(event.into());
-        t.b.call(Ty::I32, calls::WAIT_ALLOWED, &[event]);
+        let narrow = t.b.i32(0);
+        t.b.call(Ty::I32, calls::WAIT_ALLOWED, &[event, narrow]);
     }
 }
 

@@ -63,6 +63,25 @@ fn row64(word: u32) -> Option<&'static Reg> {
     }
 }
 
+/// Whether what closes a register to User mode is a gate that EL1 of AArch64 is told of.
+fn is_trapped(row: Option<&Reg>, write: bool) -> bool {
+    let right = if write { table::W } else { table::R };
+    row.is_some_and(|row| {
+        let gate = !matches!(row.gate, Gate::None | Gate::Barrier | Gate::ThumbEe | Gate::Gic);
+        row.user & right != 0 && gate
+    })
+}
+
+/// The same of an MRC or MCR.
+pub(crate) fn is_gated(word: u32, write: bool) -> bool {
+    is_trapped(Fields::of(word).row(word), write)
+}
+
+/// The same of an MRRC or MCRR.
+pub(crate) fn is_gated64(word: u32, write: bool) -> bool {
+    is_trapped(row64(word), write)
+}
+
 /// The register an MRC or MCR names, for listings and monitors.
 pub fn name_of(word: u32) -> Option<&'static str> {
     Fields::of(word).row(word).map(|r| r.name)

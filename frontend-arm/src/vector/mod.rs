@@ -4,6 +4,7 @@
 //! What saturates is told to `qc`, the slot of the cumulative flag: it gathers bits, and is set when not zero.
 
 pub mod brain;
+pub mod complex;
 pub mod crypto;
 pub mod estimate;
 pub mod float;

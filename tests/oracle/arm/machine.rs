@@ -6,9 +6,10 @@ use super::record::{
 };
 use emu_devices::bus;
 use emu_frontend_arm::Arm;
-use emu_frontend_arm::MODELS;
 use emu_frontend_arm::cp15::sctlr;
+use emu_frontend_arm::features::Features;
 use emu_frontend_arm::state::{Cpu, psr};
+use emu_frontend_arm::{MODELS, Model};
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
@@ -138,16 +139,17 @@ pub struct Machine {
     progress: Arc<AtomicU64>,
     /// In User mode, as Linux has its programs.
     start: Cpu,
+    features: Features,
 }
 
 /// How many runs a machine keeps translations for.
 const KEPT: u64 = 16;
 
 impl Machine {
-    pub fn new(accel: Accel) -> Option<Machine> {
+    pub fn new(accel: Accel, model: &'static Model) -> Option<Machine> {
         let ram = Ram(Arc::new(Areas::new()));
         let start = user();
-        let vcpu = Vcpu::new(arm(), start, Box::new(ram.clone()), accel, true).ok()?;
+        let vcpu = Vcpu::new(Arm::alone(model), start, Box::new(ram.clone()), accel, true).ok()?;
         let (kick, progress) = (vcpu.kick(), Arc::new(AtomicU64::new(0)));
         watch(Arc::downgrade(&progress), kick.clone());
         Some(Machine {
@@ -156,6 +158,7 @@ impl Machine {
             kick,
             progress,
             start,
+            features: model.features,
         })
     }
 
@@ -168,6 +171,7 @@ impl Machine {
         self.ram.0.place(r.pc, code);
         self.kick.invalidate(r.pc.into(), code.len() as u64);
         *self.vcpu.state_mut() = state_of(&self.start, r);
+        self.vcpu.state_mut().set_fpscr_of(self.features, r.fpscr);
         let mut after = loop {
             let exit = self.vcpu.run();
             let cpu = self.vcpu.state();

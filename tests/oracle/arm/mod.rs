@@ -1,6 +1,7 @@
-//! ARMv7-A: A32, T32, T16, VFP and Advanced SIMD against qemu-arm.
+//! A32, T32, T16, VFP and Advanced SIMD against qemu-arm: those of ARMv7-A, and ([`armv8`]) what Armv8 adds.
 
 mod allowed;
+mod armv8;
 mod bare;
 mod machine;
 mod plain;
@@ -11,6 +12,7 @@ mod unpredictable;
 mod words;
 
 use super::{Isa, Oracle, Random, Row, check};
+use emu_frontend_arm::MODELS;
 use emu_frontend_arm::a32::{self, arm, neon, thumb, vfp};
 use emu_jit::engine::Accel;
 use machine::Machine;
@@ -36,7 +38,8 @@ impl Isa for Arm {
             name: name.into(),
             pattern: "several".into(),
         });
-        decode_rows().into_iter().chain(runs).collect()
+        let armv7 = decode_rows(|r| r.needs == 0);
+        armv7.into_iter().chain(runs).collect()
     }
     fn enough(row: &Row) -> usize {
         match row.file.as_str() {
@@ -55,31 +58,19 @@ impl Isa for Arm {
         states::state(row, record, random);
     }
     fn machine(accel: Accel) -> Option<Machine> {
-        Machine::new(accel)
+        Machine::new(accel, &MODELS[0])
     }
     fn run(machine: &mut Machine, record: &Record) -> Record {
         machine.run(record)
     }
     fn oracle() -> Result<Oracle, String> {
-        let missing = "qemu-arm-static or arm-linux-gnueabihf-gcc is missing";
-        let program = build().ok_or(missing)?;
-        let version = Command::new("qemu-arm-static").arg("--version").output();
-        let version = version.map_err(|_| missing)?.stdout;
-        let version = String::from_utf8_lossy(&version);
-        let command = ["qemu-arm-static", "-cpu", "cortex-a15"].map(OsString::from);
-        Ok(Oracle {
-            about: format!("{}, -cpu cortex-a15", version.lines().next().unwrap_or("qemu-arm")),
-            command: command.into_iter().chain([program]).collect(),
-            first: [record::initial_data(), record::initial_code()].concat(),
-        })
+        qemu("cortex-a15")
     }
     fn is_refused(before: &Record, after: &Record) -> bool {
         allowed::is_refused(before, after)
     }
     fn is_answer(after: &Record) -> bool {
-        // It must not have gone on in the oracle's own program.
-        let nowhere = matches!(after.signal, SIGSEGV | SIGBUS);
-        after.signal != SIGVTALRM && (nowhere || after.pc.wrapping_sub(CODE) < CODE_SIZE as u32)
+        is_answer(after)
     }
     fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
         allowed::allowed(row, before, want, got)
@@ -92,20 +83,42 @@ impl Isa for Arm {
     }
 }
 
-/// Every row of the decode tables. Thumb has VFP and Advanced SIMD through A32's.
-fn decode_rows() -> Vec<Row> {
+/// The oracle as a CPU.
+fn qemu(cpu: &str) -> Result<Oracle, String> {
+    let missing = "qemu-arm-static or arm-linux-gnueabihf-gcc is missing";
+    let program = build().ok_or(missing)?;
+    let version = Command::new("qemu-arm-static").arg("--version").output();
+    let version = version.map_err(|_| missing)?.stdout;
+    let version = String::from_utf8_lossy(&version);
+    let command = ["qemu-arm-static", "-cpu", cpu].map(OsString::from);
+    Ok(Oracle {
+        about: format!("{}, -cpu {cpu}", version.lines().next().unwrap_or("qemu-arm")),
+        command: command.into_iter().chain([program]).collect(),
+        first: [record::initial_data(), record::initial_code()].concat(),
+    })
+}
+
+/// Whether it has not gone on in the oracle's own program.
+fn is_answer(after: &Record) -> bool {
+    let nowhere = matches!(after.signal, SIGSEGV | SIGBUS);
+    after.signal != SIGVTALRM && (nowhere || after.pc.wrapping_sub(CODE) < CODE_SIZE as u32)
+}
+
+/// The rows of the decode tables that are wanted. Thumb has VFP and Advanced SIMD through A32's.
+fn decode_rows(wanted: fn(&a32::Row<a32::Insn>) -> bool) -> Vec<Row> {
+    let vfp_tables = [vfp::TABLES, vfp::UNCONDITIONAL].concat();
     let core = [arm::CONDITIONAL, arm::UNCONDITIONAL].concat();
     let files = [
         ("a32", core.as_slice()),
         ("t32", thumb::T32),
         ("t32", thumb::LITERALS),
         ("t16", thumb::T16),
-        ("vfp", vfp::TABLES),
+        ("vfp", &vfp_tables),
         ("neon", neon::TABLES),
     ];
     let rows_of = |(file, tables): (&'static str, &[a32::Table])| {
         let rows = tables.iter().flat_map(|t| t.iter());
-        rows.map(|r| row(file, r)).collect::<Vec<_>>()
+        rows.filter(|r| wanted(r)).map(|r| row(file, r)).collect::<Vec<_>>()
     };
     files.into_iter().flat_map(rows_of).collect()
 }

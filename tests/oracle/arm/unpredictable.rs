@@ -104,8 +104,9 @@ impl Insn<'_> {
         if self.fields.mask('l').count_ones() >= 8 {
             return self.list();
         }
-        let exclusive = name.contains("rex");
-        let dual = name.starts_with("ldrd") || name.starts_with("strd") || name.contains("rexd");
+        let ordered = name.starts_with("lda") || name.starts_with("stl");
+        let exclusive = name.contains("rex") || ordered;
+        let dual = name.starts_with("ldrd") || name.starts_with("strd") || name.contains("exd");
         if dual && !self.thumb && self.get('d').or(self.get('s')).is_some_and(|d| d & 1 != 0 || d == 14) {
             return Some(EVEN);
         }
@@ -125,8 +126,8 @@ impl Insn<'_> {
         // Words may be loaded to and, in A32, stored from R15; R15 may be a base.
         let word = self.named(&["ldr_imm", "ldr_reg"]) || !self.thumb && self.named(&["str_imm", "str_reg"]);
         let base = !exclusive && !swap && (name.starts_with("ld") || !self.thumb) || name.starts_with("tb");
-        let pc = self.names("mse", 15) || self.is('d', 15) && !word || self.is('n', 15) && !base;
-        let sp = self.thumb && (self.names("mse", 13) || self.is('d', 13) && (exclusive || dual));
+        let pc = self.names("mset", 15) || self.is('d', 15) && !word || self.is('n', 15) && !base;
+        let sp = self.thumb && (self.names("mset", 13) || self.is('d', 13) && (exclusive || dual));
         (pc || sp).then_some(R15)
     }
 

@@ -2,9 +2,9 @@
 //! take the others more often.
 
 use super::super::{Random, Row};
+use super::armv8::MODEL;
 use super::record::{CODE, CODE_WORDS, Record, T, UDF, UDF_NARROW};
 use bytemuck::Zeroable;
-use emu_frontend_arm::MODELS;
 use emu_frontend_arm::a32::{Set, decoders};
 use emu_frontend_arm::guest::CALLS;
 use emu_frontend_arm::state::mode;
@@ -108,7 +108,11 @@ fn tamed_core(row: &Row, mut word: u32, random: &mut Random) -> u32 {
     }
     let dual = row.name.starts_with("ldrd") || row.name.starts_with("strd") || row.name.ends_with("exd");
     if dual && row.file == "a32" && !random.one_in(4) {
-        let register = if row.name == "strexd" { 's' } else { 'd' };
+        let register = if row.name.starts_with("st") && row.name.ends_with("exd") {
+            's'
+        } else {
+            'd'
+        };
         word &= !(fields.mask(register) & fields.mask(register).wrapping_neg());
         if row.name.ends_with("_imm") {
             word &= !3; // an aligned address
@@ -229,6 +233,7 @@ pub fn t32(word: u32) -> u32 {
         0xf2 => word & 0x00ff_ffff | 0xef00_0000,
         0xf3 => word & 0x00ff_ffff | 0xff00_0000,
         0xf4 => word & 0x00ff_ffff | 0xf900_0000,
+        0xfc..=0xfe => word,
         _ => word & 0x0fff_ffff | 0xe000_0000,
     }
 }
@@ -286,9 +291,10 @@ fn load_exclusive(row: &Row, word: u32, thumb: bool, random: &mut Random) -> Opt
     let n = if random.one_in(6) { random.below(12) as u32 } else { n };
     let (a32, t32) = match row.name.trim_end_matches("_pair") {
         "strex" => (0xe190_0f9f, 0xe850_0f00 | word & 0xff),
-        "strexb" => (0xe1d0_0f9f, 0xe8d0_0f4f),
-        "strexh" => (0xe1f0_0f9f, 0xe8d0_0f5f),
-        "strexd" => (0xe1b0_0f9f, 0xe8d0_007f | (t + 1) << 8),
+        "strexb" | "stlexb" => (0xe1d0_0f9f, 0xe8d0_0f4f),
+        "strexh" | "stlexh" => (0xe1f0_0f9f, 0xe8d0_0f5f),
+        "strexd" | "stlexd" => (0xe1b0_0f9f, 0xe8d0_007f | (t + 1) << 8),
+        "stlex" => (0xe190_0f9f, 0xe850_0f00),
         _ => return None,
     };
     Some(if thumb { t32 } else { a32 } | n << 16 | t << 12)
@@ -339,7 +345,7 @@ pub fn code(row: &Row, random: &mut Random) -> Record {
     let mut code = Code::new(thumb);
     let memory = touches_memory(&row.name);
     let big_endian = memory && random.one_in(4);
-    let exclusive = (row.name.starts_with("strex") && !random.one_in(4))
+    let exclusive = ((row.name.starts_with("strex") || row.name.starts_with("stlex")) && !random.one_in(4))
         .then(|| load_exclusive(row, word, thumb, random))
         .flatten();
     let it = if thumb { it_state(row, word, random) } else { 0 };
@@ -397,7 +403,7 @@ pub fn is_float(row: &Row) -> bool {
             mode: mode.into(),
         };
         let bytes = &bytemuck::bytes_of(&r.code)[r.lead as usize..];
-        translate(&MODELS[0], key, 0, 1, &mut From(bytes), &mut b).expect("code is there");
+        translate(&MODEL, key, 0, 1, &mut From(bytes), &mut b).expect("code is there");
         b.block.insts.iter().any(computes)
     })
 }

@@ -1,5 +1,6 @@
 //! A32: the rows of 32-bit ARM instructions.
 
+pub mod armv8;
 pub mod branch;
 pub mod data_processing;
 pub mod load_store;
@@ -22,7 +23,10 @@ pub const CONDITIONAL: &[Table] = &[
     media::PARALLEL,
     media::PACKING,
     branch::BRANCH,
+    armv8::ORDERED,
+    armv8::HALT,
+    armv8::CRC32,
 ];
 
 /// Rows whose bits 31 to 28 are ones.
-pub const UNCONDITIONAL: &[Table] = &[branch::UNCONDITIONAL];
+pub const UNCONDITIONAL: &[Table] = &[branch::UNCONDITIONAL, armv8::SB, armv8::PAN];

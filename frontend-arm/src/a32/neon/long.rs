@@ -3,6 +3,7 @@
 use super::calls;
 use super::multiply::scalar_operand;
 use super::operands::{enabled, lane, reg, require};
+use crate::features::Feature;
 use crate::state::QC;
 use crate::tx::Tx;
 use crate::vector::saturate::{add_doubled, doubled_products, subtract_doubled};
@@ -189,13 +190,12 @@ fn vmull_scalar(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()
     long_scalar(t, s, [d, n, m], |t, e, x, y| products(t.b, u, e, x, y))
 }
 
-/// VMULL.P8.
+/// VMULL.P8, and of Armv8 VMULL.P64.
 fn vmull_polynomial(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     enabled(t)?;
-    require(t, s == 0)?;
-    long(t, s, [d, n, m], |t, _, x, y| {
-        t.b.call(Ty::V128, calls::VMULL_P8, &[x, y])
-    })
+    require(t, s == 0 || s == 2 && t.has(Feature::Pmull))?;
+    let helper = if s == 0 { calls::VMULL_P8 } else { calls::VMULL_P64 };
+    long(t, s, [d, n, m], |t, _, x, y| t.b.call(Ty::V128, helper, &[x, y]))
 }
 
 /// Saturating doubling products have no bytes.

@@ -1,7 +1,8 @@
 //! Saturating arithmetic of the operands' width: FPSCR.QC gathers what saturated (Arm ARM DDI 0406C, A7.4).
 
-use super::multiply::scalar;
-use super::operands::{lane, require, same, two};
+use super::multiply::{scalar, scalar_accumulate};
+use super::operands::{accumulate, lane, require, same, two};
+use crate::features::Feature;
 use crate::state::QC;
 use crate::tx::Tx;
 use crate::vector::saturate;
@@ -20,6 +21,17 @@ insns! {
     "1111 001q 1d10 nnnn dddd 1100 N1m0 mmmm" => vqdmulh_scalar({2}, q, d, n, m)
     "1111 001q 1d0s nnnn dddd 1101 N1m0 mmmm" => vqrdmulh_scalar(s, q, d, n, m)
     "1111 001q 1d10 nnnn dddd 1101 N1m0 mmmm" => vqrdmulh_scalar({2}, q, d, n, m)
+}
+
+insns! {
+    /// VQRDMLAH and VQRDMLSH (FEAT_RDM).
+    RDM: Tx, needs Feature::Rdm;
+    "1111 0011 0dss nnnn dddd 1011 Nqm1 mmmm" => vqrdmlah(s, q, d, n, m)
+    "1111 0011 0dss nnnn dddd 1100 Nqm1 mmmm" => vqrdmlsh(s, q, d, n, m)
+    "1111 001q 1d0s nnnn dddd 1110 N1m0 mmmm" => vqrdmlah_scalar(s, q, d, n, m)
+    "1111 001q 1d10 nnnn dddd 1110 N1m0 mmmm" => vqrdmlah_scalar({2}, q, d, n, m)
+    "1111 001q 1d0s nnnn dddd 1111 N1m0 mmmm" => vqrdmlsh_scalar(s, q, d, n, m)
+    "1111 001q 1d10 nnnn dddd 1111 N1m0 mmmm" => vqrdmlsh_scalar({2}, q, d, n, m)
 }
 
 /// VQADD.
@@ -82,4 +94,37 @@ fn vqrdmulh_scalar(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option
     scalar(t, e, q, [d, n, m], |t, x, y| {
         saturate::doubled_high(t.b, QC, e, x, y, true)
     })
+}
+
+fn rounded(t: &mut Tx, [s, q]: [u32; 2], r: [u32; 3], less: bool) -> Option<()> {
+    let e = halfword_or_word(t, s)?;
+    accumulate(t, q, r, |t, c, x, y| {
+        saturate::doubled_high_accumulated(t.b, QC, e, c, [x, y], less)
+    })
+}
+fn rounded_by_scalar(t: &mut Tx, [s, q]: [u32; 2], r: [u32; 3], less: bool) -> Option<()> {
+    let e = halfword_or_word(t, s)?;
+    scalar_accumulate(t, e, q, r, |t, c, x, y| {
+        saturate::doubled_high_accumulated(t.b, QC, e, c, [x, y], less)
+    })
+}
+
+/// VQRDMLAH.
+fn vqrdmlah(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    rounded(t, [s, q], [d, n, m], false)
+}
+
+/// VQRDMLSH.
+fn vqrdmlsh(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    rounded(t, [s, q], [d, n, m], true)
+}
+
+/// VQRDMLAH (by scalar).
+fn vqrdmlah_scalar(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    rounded_by_scalar(t, [s, q], [d, n, m], false)
+}
+
+/// VQRDMLSH (by scalar).
+fn vqrdmlsh_scalar(t: &mut Tx, s: u32, q: u32, d: u32, n: u32, m: u32) -> Option<()> {
+    rounded_by_scalar(t, [s, q], [d, n, m], true)
 }

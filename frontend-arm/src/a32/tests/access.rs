@@ -76,7 +76,7 @@ fn advanced_simd_has_a_switch_of_its_own() {
 #[test]
 fn short_vectors_are_undefined_but_comparisons_conversions_and_transfers_are_not() {
     let on = mode::VFP | mode::NEON | mode::SHORT_VECTORS;
-    for row in vfp::TABLES.iter().flat_map(|t| t.iter()) {
+    for row in vfp::TABLES.iter().flat_map(|t| t.iter()).filter(|row| row.needs == 0) {
         let vectors = [
             "vmla", "vmls", "vnmls", "vnmla", "vmul", "vnmul", "vadd", "vsub", "vdiv", "vfnms", "vfnma", "vfma",
             "vfms", "vmov_imm", "vmov_reg", "vabs", "vneg", "vsqrt",

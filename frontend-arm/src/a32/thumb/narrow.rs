@@ -92,6 +92,7 @@ insns! {
     "1011 1111 00100000" => wfe()
     "1011 1111 00110000" => wfi()
     "1011 1111 01000000" => sev()
+    "1011 1111 01010000" => sevl()
     // A6.2.6 and the rest: several registers, branches.
     "1100 0 nnn llllllll" => stm(1, n, l)
     "1100 1 nnn llllllll" => ldm_narrow(n, l)

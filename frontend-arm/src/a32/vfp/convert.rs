@@ -21,7 +21,7 @@ insns! {
 }
 
 /// Half precision in its environment: FPSCR.AHP chooses the alternative format.
-fn half_env(t: &Tx) -> Fenv {
+pub(super) fn half_env(t: &Tx) -> Fenv {
     Fenv {
         flag: t.floating(mode::AHP) != 0,
         ..t.fpscr()
@@ -49,7 +49,7 @@ fn vcvt_to_half(t: &mut Tx, h: u32, d: u32, m: u32) -> Option<()> {
 }
 
 /// A half of a single register.
-fn half_slot(r: u32, h: u32) -> Slot {
+pub(super) fn half_slot(r: u32, h: u32) -> Slot {
     Slot::new(single(r).off as usize + 2 * h as usize, Ty::I16)
 }
 
@@ -90,7 +90,7 @@ fn vcvt_to_int(t: &mut Tx, z: u32, s: u32, d: u32, m: u32) -> Option<()> {
     to_int(t, z, s, d, m, Round::Zero)
 }
 
-fn to_int(t: &mut Tx, z: u32, s: u32, d: u32, m: u32, round: Round) -> Option<()> {
+pub(super) fn to_int(t: &mut Tx, z: u32, s: u32, d: u32, m: u32, round: Round) -> Option<()> {
     enabled(t)?;
     let env = Fenv {
         round,
@@ -162,7 +162,7 @@ fn vcvt_to_fixed(t: &mut Tx, z: u32, u: u32, x: u32, i: u32, d: u32) -> Option<(
 }
 
 /// Fraction bits: the size less `i` (its low bit is on top); a negative number is UNPREDICTABLE, here Undefined.
-fn fraction_bits(t: &mut Tx, x: u32, i: u32) -> Option<u8> {
+pub(super) fn fraction_bits(t: &mut Tx, x: u32, i: u32) -> Option<u8> {
     let size = if x == 1 { 32 } else { 16 };
     let i = (i & 15) << 1 | i >> 4;
     require(t, i <= size)?;
@@ -170,7 +170,7 @@ fn fraction_bits(t: &mut Tx, x: u32, i: u32) -> Option<u8> {
 }
 
 /// The low word of a register as an integer.
-fn word_slot(r: Slot) -> Slot {
+pub(super) fn word_slot(r: Slot) -> Slot {
     Slot { ty: Ty::I32, ..r }
 }
 

@@ -24,7 +24,7 @@ fn access(t: &Tx, z: u32) -> Mem {
 }
 
 /// The address `offset` bytes from register `n`; the pc counts as word aligned.
-fn address(t: &mut Tx, n: u32, offset: u32) -> Val {
+pub(super) fn address(t: &mut Tx, n: u32, offset: u32) -> Val {
     if n == 15 {
         let at = (t.pc() & !3).wrapping_add(offset);
         return t.b.pc_rel(Ty::I32, at as i32);

@@ -3,6 +3,7 @@
 use super::operands::{enabled, require, single};
 use crate::calls;
 use crate::flags::FlagSource;
+use crate::fpstatus;
 use crate::state::{self, FP_NZCV, mode};
 use crate::tx::Tx;
 use emu_ir::{Lane, Leave, Slot, Ty, insns};
@@ -195,7 +196,8 @@ fn vmsr(t: &mut Tx, r: u32, rt: u32) -> Option<()> {
     if r == 1 {
         core(t, &[rt])?;
         let v = t.reg(rt);
-        t.b.call(Ty::I32, calls::FPSCR_WRITE, &[v]);
+        let control = t.b.i32(fpstatus::control(t.model.features));
+        t.b.call(Ty::I32, calls::FPSCR_WRITE, &[v, control]);
     } else {
         require(t, !t.user() && rt != 15)?;
         let (number, v) = (t.b.i32(r), t.reg(rt));

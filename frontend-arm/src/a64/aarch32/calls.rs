@@ -2,9 +2,10 @@
 //! see a state of AArch32 that is made from this one, and it takes from that what they may have changed.
 
 use super::super::calls::{Answer, OWN};
-use super::super::fault::{AGAIN, UNDEFINED, exception};
+use super::super::fault::{AGAIN, UNDEFINED, class, exception};
 use super::super::model::A64;
 use super::super::state::{self, sctlr};
+use super::super::sys::TDCC;
 use super::MODEL;
 use super::pstate::USER;
 use crate::cp15::sctlr as a32_sctlr;
@@ -12,6 +13,8 @@ use crate::fault::Class;
 use crate::guest::CALLS as THEIRS;
 use crate::platform::{Arm, NoPlatform};
 use crate::state::{Cpu, psr};
+use crate::sys::table::UDCCDIS;
+use crate::sys::{is_gated, is_gated64};
 use crate::{calls, fault};
 use emu_ir::{Env, Fault, Helper, HelperFn};
 
@@ -27,7 +30,10 @@ macro_rules! all {
         pub const CALLS: [Helper<A64>; THEIRS.len()] = [$(helper::<$n>()),*];
     };
 }
-all! { 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 }
+all! {
+    0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43
+    44 45 46 47 48 49 50 51 52 53 54 55 56 57
+}
 
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
 const fn helper<const N: usize>() -> Helper<A64> {
@@ -72,26 +78,31 @@ fn translated(why: Fault, helper: u16, a: &[u128; 4]) -> Fault {
     }
 }
 
-/// The trap of an access to the coprocessor's registers of performance monitors (c9) and timers (c14) by an instruction, in
-/// its A32 form (DDI 0487, D19.2, ESR_ELx, "ISS encoding for an exception from an MCR or MRC access").
+/// The trap of an access to registers that EL1 may open, of performance monitors, timers and the debug channel, by an
+/// instruction in its A32 form (DDI 0487, D19.2, ESR_ELx, "ISS encoding for an exception from an MCR or MRC access").
 fn trapped(helper: u16, word: u32) -> Option<Fault> {
     const ALWAYS: u32 = 1 << 24 | 0xe << 20;
-    let is_cp15 = word >> 8 & 15 == 15;
+    let write = matches!(helper, calls::COPROC_WRITE | calls::COPROC_WRITE64);
     let (rt, crm) = (word >> 12 & 15, word & 15);
     match helper {
-        calls::COPROC_READ | calls::COPROC_WRITE if is_cp15 && matches!(word >> 16 & 15, 9 | 14) => {
+        calls::COPROC_READ | calls::COPROC_WRITE if is_gated(word, write) => {
+            let class = if word >> 8 & 15 == 15 {
+                class::CP15_32
+            } else {
+                class::CP14_32
+            };
             let (opc1, crn, opc2) = (word >> 21 & 7, word >> 16 & 15, word >> 5 & 7);
             let read = u32::from(helper == calls::COPROC_READ);
             Some(exception(
-                0x03,
+                class,
                 ALWAYS | opc2 << 17 | opc1 << 14 | crn << 10 | rt << 5 | crm << 1 | read,
             ))
         }
-        calls::COPROC_READ64 | calls::COPROC_WRITE64 if is_cp15 && matches!(crm, 9 | 14) => {
+        calls::COPROC_READ64 | calls::COPROC_WRITE64 if is_gated64(word, write) => {
             let (opc1, rt2) = (word >> 4 & 15, word >> 16 & 15);
             let read = u32::from(helper == calls::COPROC_READ64);
             Some(exception(
-                0x04,
+                class::CP15_64,
                 ALWAYS | opc1 << 16 | rt2 << 10 | rt << 5 | crm << 1 | read,
             ))
         }
@@ -99,8 +110,8 @@ fn trapped(helper: u16, word: u32) -> Option<Fault> {
     }
 }
 
-/// FPCR's bits that FPSCR has too.
-const FPSCR: u32 = 7 << 24 | 3 << 20 | 7 << 16;
+/// FPCR's bits that FPSCR has too: AHP, DN, FZ, FZ16.
+const FPSCR: u32 = 7 << 24 | 1 << 19;
 
 /// The state as AArch32 has it.
 fn view(s: &state::Cpu) -> Cpu {
@@ -121,11 +132,16 @@ fn view(s: &state::Cpu) -> Cpu {
     v.qc = s.qc;
     let c = &mut v.cp15;
     let control = |set: u64, to: u32| if s.sys.sctlr & set != 0 { to } else { 0 };
-    c.sctlr = control(sctlr::A, a32_sctlr::A) | control(sctlr::M, a32_sctlr::M);
+    c.sctlr =
+        control(sctlr::A, a32_sctlr::A) | control(sctlr::M, a32_sctlr::M) | control(sctlr::CP15BEN, a32_sctlr::CP15BEN);
     c.cpacr = if s.fp_enabled() { 0xf << 20 } else { 0 };
     (c.tpidruro, c.tpidrurw) = (s.sys.tpidrro_el0 as u32, s.sys.tpidr_el0 as u32);
-    // That it may read the counters; the timers are AArch64's.
-    (c.cntkctl, c.cntfrq) = (s.sys.cntkctl as u32 & 3, s.sys.cntfrq as u32);
+    if s.sys.mdscr & TDCC != 0 {
+        c.dbgdscr = UDCCDIS;
+    }
+    (c.cntkctl, c.cntfrq) = (s.sys.cntkctl as u32, s.sys.cntfrq as u32);
+    (c.cntp_ctl, c.cntp_cval) = (s.sys.cntp_ctl, s.sys.cntp_cval);
+    (c.cntv_ctl, c.cntv_cval) = (s.sys.cntv_ctl, s.sys.cntv_cval);
     c.pmu = s.sys.pmu;
     v
 }
@@ -144,7 +160,10 @@ fn take(s: &mut state::Cpu, v: &Cpu) {
         *q = *d;
     }
     s.qc = v.qc;
-    (s.sys.tpidr_el0, s.sys.pmu) = (v.cp15.tpidrurw.into(), v.cp15.pmu);
+    let c = &v.cp15;
+    (s.sys.tpidr_el0, s.sys.pmu) = (c.tpidrurw.into(), c.pmu);
+    (s.sys.cntp_ctl, s.sys.cntp_cval) = (c.cntp_ctl, c.cntp_cval);
+    (s.sys.cntv_ctl, s.sys.cntv_cval) = (c.cntv_ctl, c.cntv_cval);
     s.set_mode_32(v.mode);
     s.update_mode();
 }

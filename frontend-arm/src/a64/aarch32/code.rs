@@ -1,16 +1,17 @@
-//! Blocks of AArch32: translated as for an ARMv7 CPU, and their slots renamed to AArch64's.
+//! Blocks of AArch32: translated as for a CPU without AArch64, and their slots renamed to AArch64's.
 #![expect(
     clippy::indexing_slicing,
     reason = "a value is an index into the operations of its own block"
 )]
 
-use super::super::calls::EXCEPTION;
+use super::super::calls::{EXCEPTION, WAIT_ALLOWED};
 use super::super::fault::{FP_TRAP, class};
 use super::super::state::{self as a64, Aarch32, Cpu, Sys};
 use super::super::translate::step;
-use super::{MODEL, UPPER, calls, mode};
+use super::{UPPER, calls, mode, model};
 use crate::calls as theirs;
 use crate::cp15::Pmu;
+use crate::features::Features;
 use crate::state::{self as a32, psr};
 use crate::translate::{Around, translate_hosted};
 use emu_ir::block::Inst;
@@ -22,6 +23,7 @@ use std::mem::offset_of;
 /// # Errors
 /// If the first instruction cannot be fetched.
 pub(in super::super) fn translate(
+    features: Features,
     around: Around,
     key: BlockKey,
     (offset, limit): (u32, u32),
@@ -38,7 +40,7 @@ pub(in super::super) fn translate(
         mode: key.mode & u64::from(!UPPER),
         ..key
     };
-    translate_hosted(MODEL, around, lower, (offset, limit), fetch, &mut code)?;
+    translate_hosted(&model(features), around, lower, (offset, limit), fetch, &mut code)?;
     let mut renamer = Renamer {
         labels: b.block.labels,
         pool: b.block.pool.len() as u16,
@@ -62,7 +64,7 @@ enum Place {
     Low(Slot),
     /// The mode word.
     Mode,
-    /// CPSR.M, A, I and F, to be read.
+    /// CPSR but for flags and execution state; SSBS and DIT may be written.
     Psr,
 }
 
@@ -108,6 +110,11 @@ fn place(slot: u16, ty: Ty) -> Option<Place> {
         () => return None,
     })
 }
+
+/// How far up PSTATE.SSBS is in the CPSR from where it is in SPSR_EL1 from AArch64, and how far down PSTATE.DIT.
+const SSBS_UP: u32 = 11;
+const DIT_DOWN: u32 = 3;
+const _: () = assert!(a64::psr::SSBS << SSBS_UP == psr::SSBS && a64::psr::DIT >> DIT_DOWN == psr::DIT);
 
 struct Renamer<'a> {
     from: &'a Block,
@@ -199,7 +206,7 @@ impl Renamer<'_> {
                 self.b.trunc(ty, whole)
             }
             Some(Place::Mode) => self.masked(a64::MODE, !UPPER),
-            Some(Place::Psr) => self.masked(a64::PSR, psr::M | psr::A | psr::I | psr::F),
+            Some(Place::Psr) => self.psr(),
             None => {
                 self.exception(class::UNKNOWN, 0);
                 self.b.imm(ty, 0)
@@ -218,9 +225,33 @@ impl Renamer<'_> {
                 let word = self.b.or(a, upper);
                 self.b.set(a64::MODE, word);
             }
-            Some(Place::Psr) | None => self.exception(class::UNKNOWN, 0),
+            Some(Place::Psr) => self.set_speculation(a),
+            None => self.exception(class::UNKNOWN, 0),
         }
         Val::NONE
+    }
+    /// The CPSR's bits of PSTATE: SSBS and DIT are elsewhere in SPSR_EL1.
+    fn psr(&mut self) -> Val {
+        let here = self.masked(a64::PSR, psr::M | psr::A | psr::I | psr::F | psr::PAN);
+        let (ssbs, by) = (self.masked(a64::PSR, a64::psr::SSBS), self.b.i32(SSBS_UP));
+        let ssbs = self.b.shl(ssbs, by);
+        let (dit, by) = (self.masked(a64::PSR, a64::psr::DIT), self.b.i32(DIT_DOWN));
+        let dit = self.b.shr_u(dit, by);
+        let both = self.b.or(ssbs, dit);
+        self.b.or(here, both)
+    }
+    /// SSBS and DIT from a value for the CPSR.
+    fn set_speculation(&mut self, a: Val) {
+        let (ssbs, by) = (self.b.i32(psr::SSBS), self.b.i32(SSBS_UP));
+        let ssbs = self.b.and(a, ssbs);
+        let ssbs = self.b.shr_u(ssbs, by);
+        let (dit, by) = (self.b.i32(psr::DIT), self.b.i32(DIT_DOWN));
+        let dit = self.b.and(a, dit);
+        let dit = self.b.shl(dit, by);
+        let kept = self.masked(a64::PSR, !(a64::psr::SSBS | a64::psr::DIT));
+        let both = self.b.or(ssbs, dit);
+        let new = self.b.or(kept, both);
+        self.b.set(a64::PSR, new);
     }
     fn masked(&mut self, slot: Slot, mask: u32) -> Val {
         let (word, mask) = (self.b.get(slot), self.b.i32(mask));
@@ -231,6 +262,10 @@ impl Renamer<'_> {
             theirs::SVC => self.exception(class::SVC_32, self.immediate(fetch)),
             theirs::BKPT => self.exception(class::BKPT_32, self.immediate(fetch)),
             theirs::UNDEFINED if !self.fp && self.is_simd(fetch) => self.exception(class::FP_ACCESS, FP_TRAP),
+            theirs::WAIT_ALLOWED => {
+                let helper = WAIT_ALLOWED;
+                return self.b.push(ty, Op::Call { helper, args });
+            }
             _ => {
                 let helper = calls::index(helper);
                 return self.b.push(ty, Op::Call { helper, args });
@@ -261,20 +296,24 @@ impl Renamer<'_> {
             false => word >> 4 & 0xfff0 | word & 15,
         }
     }
-    /// LDREX and its like.
+    /// LDREX, LDAEX and their like.
     fn is_load_exclusive(&self, fetch: &mut dyn Fetch) -> bool {
         let word = self.word(fetch);
         match self.thumb {
-            false => word & 0x0f90_00f0 == 0x0190_0090,
-            true => word >> 20 == 0xe85 || word & 0xfff0_00c0 == 0xe8d0_0040,
+            false => word & 0x0f90_02f0 == 0x0190_0290,
+            true => word >> 20 == 0xe85 || word & 0xfff0_0040 == 0xe8d0_0040,
         }
     }
     /// VFP and Advanced SIMD.
     fn is_simd(&self, fetch: &mut dyn Fetch) -> bool {
         let word = self.word(fetch);
-        let coprocessor = matches!(word >> 8 & 15, 10 | 11) && matches!(word >> 24 & 15, 0xc..=0xe);
+        let coprocessor = match word >> 28 {
+            15 => matches!(word >> 8 & 15, 8..=13),
+            _ => matches!(word >> 8 & 15, 9..=11),
+        };
+        let coprocessor = coprocessor && matches!(word >> 24 & 15, 0xc..=0xe);
         match self.thumb {
-            false if word >> 28 == 15 => matches!(word >> 24 & 15, 2..=4),
+            false if word >> 28 == 15 => matches!(word >> 24 & 15, 2..=4) || coprocessor,
             false => coprocessor,
             true => matches!(word >> 24, 0xef | 0xff | 0xf9) || word >> 28 >= 0xe && coprocessor,
         }
@@ -309,7 +348,7 @@ mod tests {
             phys: 0,
             mode: (AARCH32 | a32::mode::USER | mode).into(),
         };
-        translate(Around::default(), key, (0, 1), &mut Code(code), &mut b).expect("there is code");
+        translate(Features::ALL, Around::default(), key, (0, 1), &mut Code(code), &mut b).expect("there is code");
         b
     }
 
@@ -377,8 +416,12 @@ mod tests {
             (0, [0x0a00, 0xee30]),            // VADD.F32 S0, S0, S0
             (0, [0x0840, 0xf220]),            // VADD.I32 Q0, Q0, Q0
             (0, [0x0a8f, 0xf420]),            // VLD1.32 {D0, D1}, [R0]
+            (0, [0x0a00, 0xfe00]),            // VSELEQ.F32 S0, S0, S0
+            (0, [0x0d00, 0xfc20]),            // VSDOT.S8 D0, D0, D0
+            (0, [0x0900, 0xee30]),            // VADD.F16 S0, S0, S0
             (a32::mode::T, [0xee30, 0x0a00]), // VADD.F32
             (a32::mode::T, [0xef20, 0x0840]), // VADD.I32
+            (a32::mode::T, [0xfe00, 0x0a00]), // VSELEQ.F32
             (a32::mode::T, [0xf920, 0x0a8f]), // VLD1.32
             (a32::mode::T, [0xed90, 0x0b00]), // VLDR D0, [R0]
         ] {

@@ -11,6 +11,7 @@ pub mod code;
 pub mod pstate;
 
 use super::state::mode::AARCH32;
+use crate::features::{Feature, Features};
 use crate::model::{MODELS, Model};
 
 /// Bits of the mode word in AArch32 state beside [`AARCH32`] and those of [`crate::state::mode`].
@@ -24,6 +25,29 @@ pub mod mode {
 /// The bits that blocks of AArch32 leave as they are.
 pub(super) const UPPER: u32 = AARCH32 | mode::IL | mode::STEP;
 
-/// What such programs find: ARMv7-A with LPAE, VFPv4 and Advanced SIMD.
+/// What such programs find whatever the features: VFPv4 and Advanced SIMD, and no ThumbEE.
+pub const MODEL: &Model = &Model {
+    id_pfr: [0x0000_0131, 0x0001_0001],
+    id_dfr0: 0x0000_0006,
+    id_mmfr: [0x1020_1105, 0x4000_0000, 0x0126_0000, 0x0210_2211],
+    id_isar: [
+        0x0210_1110,
+        0x1311_2111,
+        0x2123_2042,
+        0x0111_2131,
+        0x0001_1142,
+        0x0000_0001,
+    ],
+    mvfr1: 0x1211_1111,
+    ..ARMV7
+};
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
-pub const MODEL: &Model = &MODELS[0];
+const ARMV7: Model = MODELS[0];
+
+/// The model that instructions are translated for.
+pub(super) fn model(features: Features) -> Model {
+    Model {
+        features: features.with(&[Feature::A32V8]),
+        ..*MODEL
+    }
+}

@@ -3,14 +3,15 @@
 
 use super::super::features::Feature;
 use super::super::simd::operands::{HALF, SCALAR, environment, get as lane, set as set_lane};
-use super::super::state::{self, mode};
+use super::super::state;
 use super::super::tx::{Tx, width};
 use super::arithmetic::expanded;
 use super::select::{compare_if, flags_of};
 use super::set;
-use crate::vector::float::{Op2, magnitude, max_number, min_number, negated, number};
+use crate::vector::float::{Op2, magnitude, max_number, min_number, negated};
+use crate::vector::half::{self, compared, divided};
 use crate::vector::zero;
-use emu_ir::{Builder, Fenv, Lane, Op, Round, Ty, Val, insns};
+use emu_ir::{Builder, Fenv, Lane, Round, Ty, Val, insns};
 
 const H: Lane = Lane::F16;
 
@@ -145,7 +146,7 @@ macro_rules! binary {
 }
 binary! {
     fmul Builder::vfmul, "FMUL (scalar).";
-    fdiv divided, "FDIV (scalar).";
+    fdiv |b, _, x, y, env| divided(b, x, y, env), "FDIV (scalar).";
     fadd Builder::vfadd, "FADD (scalar).";
     fsub Builder::vfsub, "FSUB (scalar).";
     fmax Builder::vfmax, "FMAX (scalar).";
@@ -154,14 +155,6 @@ binary! {
     fminnm min_number, "FMINNM (scalar).";
     fnmul |b, e, x, y, env| { let product = b.vfmul(e, x, y, env); negated(b, e, product) }, "FNMUL (scalar).";
 }
-/// The unused lanes are divided by ones.
-fn divided(b: &mut Builder, e: Lane, x: Val, y: Val, env: Fenv) -> Val {
-    let one = u128::from(number(e, 1.0));
-    let ones = b.vec(Ty::V64, one << 16 | one << 32 | one << 48);
-    let y = b.or(y, ones);
-    b.vfdiv(e, x, y, env)
-}
-
 fn fused(t: &mut Tx, [m, a, n, d]: [u32; 4], negative: [bool; 2]) {
     let ([mut x, y, mut c], env) = ([n, m, a].map(|r| get(t, r)), environment(t, H));
     let [negative_sum, negative_product] = negative;
@@ -202,16 +195,7 @@ fn compare(t: &mut Tx, a: Val, b: Val, any_nan: bool) {
         flag: any_nan,
         ..environment(t, H)
     };
-    let masks = [t.b.vfgt(H, b, a, env), t.b.vfeq(H, a, b, env), t.b.vfgt(H, a, b, env)];
-    let [lt, eq, gt] = masks.map(|v| {
-        let low = t.b.vget_lane(Ty::I8, v, 0);
-        let one = t.b.imm(Ty::I8, 1);
-        t.b.and(low, one)
-    });
-    let ordered = t.b.or(lt, gt);
-    let ordered = t.b.or(ordered, eq);
-    let one = t.b.bool(true);
-    let un = t.b.xor(ordered, one);
+    let [lt, eq, un] = compared(t.b, a, b, env);
     let flags = flags_of(t, lt, eq, un);
     t.flags.set_all(t.b, flags);
 }
@@ -254,30 +238,10 @@ fn fcsel(t: &mut Tx, m: u32, c: u32, n: u32, d: u32) {
     put(t, d, v);
 }
 
-/// To an integer or fixed point: single precision holds every number.
+/// To an integer or fixed point.
 fn to_int(t: &mut Tx, s: u32, n: u32, (unsigned, frac, round): (bool, u8, Round), d: u32) {
-    let mut a = t.b.get(state::v(n, Ty::I16));
-    if t.mode & mode::FZ16 != 0 {
-        // Denormals count as zero.
-        let (top, none) = (t.b.imm(Ty::I16, 0x7c00), t.b.imm(Ty::I16, 0));
-        let exponent = t.b.and(a, top);
-        let small = t.b.eq(exponent, none);
-        a = t.b.select(small, none, a);
-    }
-    let env = Fenv {
-        round,
-        flag: false,
-        flush: false,
-        ..t.fpcr()
-    };
-    let a = t.b.push(Ty::F64, Op::FFromHalf { a, env });
-    let env = Fenv { flag: true, ..env };
-    let op = if unsigned {
-        Op::FToU { a, frac, env }
-    } else {
-        Op::FToS { a, frac, env }
-    };
-    let v = t.b.push(width(s), op);
+    let (a, env) = (t.b.get(state::v(n, Ty::I16)), environment(t, H));
+    let v = half::to_int(t.b, a, width(s), (unsigned, frac), Fenv { round, ..env });
     t.set(d, v);
 }
 macro_rules! to_integers {
@@ -301,61 +265,12 @@ to_integers! {
     fcvtzu_int true Zero "FCVTZU (scalar, integer).";
 }
 
-/// From an integer or fixed point, by way of a double. What it does not hold is rounded to odd, so that rounding it again
-/// is as rounding once.
-fn from_int(t: &mut Tx, a: Val, (unsigned, frac): (bool, u8), d: u32) {
-    let env = Fenv {
-        round: Round::Zero,
-        flag: false,
-        flush: false,
-        ..t.fpcr()
-    };
-    let int = t.b.ty(a);
-    let (there, back) = if unsigned {
-        let v = t.b.push(Ty::F64, Op::UToF { a, frac: 0, env });
-        (v, t.b.push(int, Op::FToU { a: v, frac: 0, env }))
-    } else {
-        let v = t.b.push(Ty::F64, Op::SToF { a, frac: 0, env });
-        (v, t.b.push(int, Op::FToS { a: v, frac: 0, env }))
-    };
-    let inexact = t.b.ne(back, a);
-    let (one, none) = (t.i64(1), t.i64(0));
-    let (bits, lowest) = (t.b.bitcast(Ty::I64, there), t.b.select(inexact, one, none));
-    let odd = t.b.or(bits, lowest);
-    let odd = t.b.bitcast(Ty::F64, odd);
-    let scale = t.b.imm(Ty::F64, (1023 - u64::from(frac)) << 52);
-    let a = t.b.fmul(odd, scale, env);
-    let a = if t.mode & mode::FZ16 != 0 {
-        flushed(t, a, env)
-    } else {
-        a
-    };
-    let env = Fenv {
-        round: Round::Current,
-        ..env
-    };
-    let half = t.b.push(Ty::I16, Op::FToHalf { a, env });
+/// From an integer or fixed point.
+fn from_int(t: &mut Tx, a: Val, how: (bool, u8), d: u32) {
+    let env = environment(t, H);
+    let half = half::from_int(t.b, a, how, env);
     let v = t.b.zext(Ty::I64, half);
     set(t, d, v);
-}
-/// A double of which half precision would have a denormal is zero; that it was not is told by a product that is flushed.
-fn flushed(t: &mut Tx, a: Val, env: Fenv) -> Val {
-    let (least, none) = (t.b.imm(Ty::F64, (1023 - 14) << 52), t.b.imm(Ty::F64, 0));
-    let size = t.b.fabs(a);
-    let (small, some) = (t.b.flt(size, least, env), t.b.flt(none, size, env));
-    let tiny = t.b.and(small, some);
-    let (least, zero, half) = (
-        t.b.imm(Ty::V64, 0x400),
-        t.b.imm(Ty::V64, 0),
-        t.b.imm(Ty::V64, number(H, 0.5)),
-    );
-    let lane = t.b.select(tiny, least, zero);
-    let env = environment(t, H);
-    t.b.vfmul(H, lane, half, env);
-    let (bits, sign) = (t.b.bitcast(Ty::I64, a), t.i64(1 << 63));
-    let sign = t.b.and(bits, sign);
-    let sign = t.b.bitcast(Ty::F64, sign);
-    t.b.select(tiny, sign, a)
 }
 /// SCVTF (scalar, integer).
 fn scvtf_int(t: &mut Tx, s: u32, n: u32, d: u32) {

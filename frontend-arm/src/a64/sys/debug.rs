@@ -3,7 +3,7 @@
 use super::table::Io;
 
 /// MDSCR_EL1.TDCC: EL0 has no access to the debug communications channel.
-pub(super) const TDCC: u64 = 1 << 12;
+pub const TDCC: u64 = 1 << 12;
 /// OSLSR_EL1.OSLM: there is an OS lock.
 const OSLM: u64 = 1 << 3;
 /// What a breakpoint's control keeps.

@@ -13,9 +13,10 @@ pub mod table;
 mod tests;
 mod timer;
 
+pub use debug::TDCC;
 pub use timer::program_all;
 
-use super::fault::{FP_TRAP, UNDEFINED, class, exception};
+use super::fault::{FP_TRAP, NARROW, UNDEFINED, class, exception};
 use super::features::{Feature, Features};
 use super::id;
 use super::model::A64;
@@ -288,14 +289,15 @@ pub fn zva(s: &Cpu, word: u32) -> Result<(), Fault> {
     if s.zva_allowed() { Ok(()) } else { Err(trap(word)) }
 }
 
-/// WFI and WFE at EL0 (`event`).
+/// WFI and WFE at EL0 (`event`), in A64, A32, T32 or (`narrow`) T16.
 ///
 /// # Errors
 /// The trap, where SCTLR_EL1 says so.
-pub fn wait(s: &Cpu, event: bool) -> Result<(), Fault> {
+pub fn wait(s: &Cpu, event: bool, narrow: bool) -> Result<(), Fault> {
     let bit = if event { sctlr::NTWE } else { sctlr::NTWI };
     if s.sys.sctlr & bit != 0 {
         return Ok(());
     }
-    Err(exception(class::WFX, FP_TRAP | u32::from(event)))
+    let size = if narrow { NARROW } else { 0 };
+    Err(exception(class::WFX, FP_TRAP | u32::from(event) | size))
 }

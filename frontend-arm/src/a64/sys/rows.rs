@@ -169,9 +169,9 @@ pub(super) const ROWS: &[Reg] = &[
     reg("MIDR_EL1", (3, 0, 0, 0, 0), RO, model(|m| m.midr.into())),
     reg("MPIDR_EL1", (3, 0, 0, 0, 5), RO, read(mpidr)),
     reg("REVIDR_EL1", (3, 0, 0, 0, 6), RO, model(|m| m.revidr.into())),
-    reg("ID_PFR0_EL1", (3, 0, 0, 1, 0), RO, Act::Const(AARCH32.id_pfr[0] as u64)),
-    reg("ID_PFR1_EL1", (3, 0, 0, 1, 1), RO, read(id_pfr1)),
-    reg("ID_DFR0_EL1", (3, 0, 0, 1, 2), RO, Act::Const(AARCH32.id_dfr0 as u64)),
+    reg("ID_PFR0_EL1", (3, 0, 0, 1, 0), RO, Act::Id(Id::A32Pfr0)),
+    reg("ID_PFR1_EL1", (3, 0, 0, 1, 1), RO, Act::Id(Id::A32Pfr1)),
+    reg("ID_DFR0_EL1", (3, 0, 0, 1, 2), RO, Act::Id(Id::A32Dfr0)),
     reg("ID_AFR0_EL1", (3, 0, 0, 1, 3), RO, Act::Const(AARCH32.id_afr0 as u64)),
     reg("ID_MMFR0_EL1", (3, 0, 0, 1, 4), RO, Act::Const(AARCH32.id_mmfr[0] as u64)),
     reg("ID_MMFR1_EL1", (3, 0, 0, 1, 5), RO, Act::Const(AARCH32.id_mmfr[1] as u64)),
@@ -182,11 +182,15 @@ pub(super) const ROWS: &[Reg] = &[
     reg("ID_ISAR2_EL1", (3, 0, 0, 2, 2), RO, Act::Const(AARCH32.id_isar[2] as u64)),
     reg("ID_ISAR3_EL1", (3, 0, 0, 2, 3), RO, Act::Const(AARCH32.id_isar[3] as u64)),
     reg("ID_ISAR4_EL1", (3, 0, 0, 2, 4), RO, Act::Const(AARCH32.id_isar[4] as u64)),
-    reg("ID_ISAR5_EL1", (3, 0, 0, 2, 5), RO, Act::Const(AARCH32.id_isar[5] as u64)),
-    reg("ID_MMFR4_EL1, ID_ISAR6_EL1", (3, 0, 0, 2, 6), RO, NOTHING).to(2, 7),
+    reg("ID_ISAR5_EL1", (3, 0, 0, 2, 5), RO, Act::Id(Id::A32Isar5)),
+    reg("ID_MMFR4_EL1", (3, 0, 0, 2, 6), RO, NOTHING),
+    reg("ID_ISAR6_EL1", (3, 0, 0, 2, 7), RO, Act::Id(Id::A32Isar6)),
     reg("MVFR0_EL1", (3, 0, 0, 3, 0), RO, Act::Const(AARCH32.mvfr0 as u64)),
-    reg("MVFR1_EL1", (3, 0, 0, 3, 1), RO, Act::Const(AARCH32.mvfr1 as u64)),
-    reg("MVFR2_EL1 (and reserved)", (3, 0, 0, 3, 2), RO, NOTHING).to(3, 7),
+    reg("MVFR1_EL1", (3, 0, 0, 3, 1), RO, Act::Id(Id::Mvfr1)),
+    reg("MVFR2_EL1", (3, 0, 0, 3, 2), RO, Act::Id(Id::Mvfr2)),
+    reg("ID (reserved)", (3, 0, 0, 3, 3), RO, NOTHING),
+    reg("ID_PFR2_EL1", (3, 0, 0, 3, 4), RO, Act::Id(Id::A32Pfr2)),
+    reg("ID (reserved)", (3, 0, 0, 3, 5), RO, NOTHING).to(3, 7),
     reg("ID_AA64PFR0_EL1", (3, 0, 0, 4, 0), RO, Act::Id(Id::Pfr0)),
     reg("ID_AA64PFR1_EL1", (3, 0, 0, 4, 1), RO, Act::Id(Id::Pfr1)),
     reg("ID (reserved)", (3, 0, 0, 4, 2), RO, NOTHING).to(4, 7),
@@ -394,12 +398,6 @@ pub(super) const ROWS: &[Reg] = &[
 /// The affinities; bit 31 is always set.
 fn mpidr(io: &mut Io) -> u64 {
     u64::from(affinity(io.guest.platform.cpu_index())) | 1 << 31
-}
-
-/// Where AArch32 says that there is a GICv3's CPU interface: in the highest bits.
-fn id_pfr1(io: &mut Io) -> u64 {
-    let [_, of_model] = AARCH32.id_pfr;
-    u64::from(of_model) | u64::from(io.has(Feature::Gic)) << 28
 }
 
 /// The cache that CSSELR_EL1 selects: level 1 data, level 1 instruction, level 2.

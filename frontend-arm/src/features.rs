@@ -1,5 +1,5 @@
 //! Architectural features by the manual's names (Arm ARM DDI 0487, A2.2 to A2.10): what rows of the decode tables and of the
-//! system registers need, and what a CPU model has.
+//! system registers need, and what a CPU model has. A model of ARMv7 has none.
 
 macro_rules! features {
     ($( $feature:ident $name:literal $doc:literal; )*) => {
@@ -7,9 +7,11 @@ macro_rules! features {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         #[repr(u8)]
         pub enum Feature {
-            /// Armv8.0-A: what a row without a feature needs.
+            /// What a row without a feature needs: of A64 Armv8.0-A, of A32 and T32 ARMv7-A.
             Base,
             $( #[doc = $doc] $feature, )*
+            /// What Armv8.0-A adds to A32 and T32. It goes with AArch64 and cannot be switched.
+            A32V8,
         }
 
         /// Every feature but the base, with its name on the command line.
@@ -84,13 +86,13 @@ features! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features(u64);
 
-const _: () = assert!(NAMES.len() < 64, "a bit each");
+const _: () = assert!((Feature::A32V8 as u32) < 64, "a bit each");
 
 impl Features {
-    /// Armv8.0-A without its options.
+    /// Armv8.0-A, or ARMv7-A, without its options.
     pub const BASE: Features = Features(1);
     /// All that are known.
-    pub const ALL: Features = Features(u64::MAX >> (63 - NAMES.len()));
+    pub const ALL: Features = Features(u64::MAX >> (63 - Feature::A32V8 as u32));
 
     /// With some more.
     pub const fn with(self, more: &[Feature]) -> Features {
