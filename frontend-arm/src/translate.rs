@@ -1,6 +1,7 @@
 //! The translation driver: fetch, decode, conditions, and where a block ends.
 
 use crate::a32::{Decoders, Insn, Row, Set, decoders, system};
+use crate::features::Feature;
 use crate::flags::FlagSource;
 use crate::model::Model;
 use crate::psr::it_after;
@@ -128,8 +129,8 @@ impl Driver<'_> {
         let t = &self.t;
         let cond = match set {
             Set::A32 => t.word >> 28,
-            // BKPT is taken whatever the IT block's condition says (A8.8.24).
-            Set::T16 if t.word >> 8 == 0xbe => AL,
+            // BKPT is taken whatever the IT block's condition says (A8.8.24), and so is Armv8's HLT.
+            Set::T16 if t.word >> 8 == 0xbe || is_halt(t) => AL,
             _ if t.it != 0 => (t.it >> 4) as u32,
             _ => AL,
         };
@@ -218,6 +219,11 @@ fn is_semihosting(set: Set, w: u32) -> bool {
         Set::T16 => matches!(w, 0xdfab | 0xbeab | 0xbabc),
         Set::T32 => false,
     }
+}
+
+/// HLT of T16.
+fn is_halt(t: &Tx) -> bool {
+    t.word >> 6 == 0b10_1110_1010 && t.has(Feature::A32V8)
 }
 
 /// Whether SCTLR.ITD makes an instruction Undefined: an IT of more than one instruction, and in its block wide instructions

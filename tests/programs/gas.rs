@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use emu_frontend_arm::a32::{Set, decoders};
+use emu_frontend_arm::features::Features;
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::translate::translate;
-use emu_frontend_arm::{MODELS, calls};
+use emu_frontend_arm::{MODELS, Model, calls};
 use emu_ir::{BlockKey, Builder, Fault, Fetch, Op};
 use regex::Regex;
 
@@ -119,7 +120,7 @@ const ALIASES: &[(&str, &str)] = &[
     ("cps", "cpsie cpsid"),
     ("dsb", "dfb ssbb pssbb"),
     // Hints that later architectures have given a meaning.
-    ("nop", "csdb sevl esb bti pac pacbti aut"),
+    ("nop", "csdb esb bti pac pacbti aut"),
     ("rfe", "rfeia rfeib rfeda rfedb"),
     ("srs", "srsia srsib srsda srsdb"),
     ("smla", "smlabb smlabt smlatb smlatt"),
@@ -138,6 +139,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("vstmia", "fstmiax"),
     ("vstmdb", "vpush fstmdbx"),
     ("vshll", "vmovl"),
+    ("vdot", "vudot vsdot"), ("vfma_bf16", "vfmab vfmat"), ("vfma_bf16_scalar", "vfmab vfmat"),
+    ("vcvt_bf16", "vcvtb vcvtt"), ("vcvt_f64_f16", "vcvtb vcvtt"), ("vcvt_f16_f64", "vcvtb vcvtt"),
 ];
 
 /// Listings that are not looked at, by the start of their names: of M profile, which has other instructions where A
@@ -159,24 +162,22 @@ const UNDEFINED: &[(&str, &str, &str)] = &[
     ("^(fpa-|float$|fp-save$)", "", "FPA: coprocessor 1"),
     ("^iwmmxt", "", "iWMMXt: coprocessors 0 and 1"),
     ("^xscale$", r"^(mia|mar|mra)", "XScale: coprocessor 0"),
-    ("", r"^v(max|min)nm|^vsel|^vrint|^vcvt[anmp]\.|^vcvt[bt].*f64", "ARMv8 floating point"),
-    ("", r"^(aes|sha)|^vmull\.p64", "ARMv8 cryptography"),
-    ("", r"^(lda|stl)|^hlt|^dcps", "ARMv8"),
-    ("", r"^crc32", "ARMv8 checksums"),
-    ("", r"^setpan|^vqrdml[as]h", "ARMv8.1"),
-    ("^armv8", r"^\S+\.f16|^v(ins|movx|fmal|fmsl)|^v(ldr|str)\.16", "half-precision arithmetic, of ARMv8.2"),
-    ("", r"^v[us]dot|^v(us|su)dot|^v(us|s|u)?mmla|^vf?m[am][lb]|^v\S*\.bf16|^vdot", "ARMv8.2 and later: products of vectors"),
-    ("", r"^vcmla|^vcadd|^vjcvt", "ARMv8.3"),
-    ("^sb", r"^sb$", "ARMv8.5"),
+    ("", r"^hlt|^dcps", "Armv8's of the Debug state"),
     ("^(inst|wince_inst|pinsn|armv1)$", r"^(teq|cmn|cmp|tst)", "the status of 26-bit processors in r15"),
     ("", r"^(msr|mrs) .*(PSR|MSP|PSP|PRIMASK|BASEPRI|FAULTMASK|CONTROL)", "special registers of M profile"),
     ("^blx-bad$|^mask_1-", r"UNDEFINED", "Undefined"),
-    ("^nops$", r"UNPREDICTABLE", "UNPREDICTABLE"),
+    ("^nops$|^crc32-armv8-.-bad$", r"UNPREDICTABLE", "UNPREDICTABLE"),
     ("^stm-ldm$", r"^ldmfd sp!, \{sp\}", "UNPREDICTABLE"),
     ("^(thumb32|arch7em)$", r"^(smlal|smlsld|umaal)\S* r0, r0,", "UNPREDICTABLE"),
     ("^thumb32$", r"^pld .*\]", "UNPREDICTABLE"),
     ("^vfp1(_t2)?$", r"^vmoveq\S* d1\\\[1\\\], pc", "UNPREDICTABLE"),
 ];
+
+/// With everything that Armv8 adds.
+static MODEL: Model = Model {
+    features: Features::ALL,
+    ..MODELS[0]
+};
 
 impl Listed {
     /// The row that decodes it, unless it is Undefined all the same.
@@ -188,7 +189,7 @@ impl Listed {
             mode: (thumb | mode::VFP | mode::NEON | mode::SWP).into(),
         };
         let mut block = Builder::new();
-        translate(&MODELS[0], key, 0, 1, &mut Code(self), &mut block).expect("code is there");
+        translate(&MODEL, key, 0, 1, &mut Code(self), &mut block).expect("code is there");
         let undefined = |inst: &emu_ir::Inst| matches!(inst.op, Op::Call { helper, .. } if helper == calls::UNDEFINED);
         (row.name == "udf" || !block.block.insts.iter().any(undefined)).then_some(row.name)
     }

@@ -27,6 +27,11 @@ pub fn second_page() -> Result<Program, String> {
     ours("second_page", [owned(ALL), owned(GCC), owned(&["-mthumb"])].concat())
 }
 
+/// What a 64-bit kernel does for 32-bit programs.
+pub fn compat() -> Result<Program, String> {
+    ours("compat", [owned(ALL), owned(GCC), owned(&["-marm"])].concat())
+}
+
 /// GCC's programs that check themselves, as T32 and as A32 code.
 pub fn gcc() -> Result<Vec<Program>, String> {
     let root = sources(

@@ -107,7 +107,7 @@ impl Insn<'_> {
         let ordered = name.starts_with("lda") || name.starts_with("stl");
         let exclusive = name.contains("rex") || ordered;
         let dual = name.starts_with("ldrd") || name.starts_with("strd") || name.contains("exd");
-        if dual && !self.thumb && self.get('d').or(self.get('s')).is_some_and(|d| d & 1 != 0 || d == 14) {
+        if dual && !self.thumb && self.get('s').or(self.get('d')).is_some_and(|d| d & 1 != 0 || d == 14) {
             return Some(EVEN);
         }
         if exclusive && name.starts_with("st") && "nse".chars().any(|f| self.same('d', f)) {

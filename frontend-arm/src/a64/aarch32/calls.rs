@@ -136,6 +136,8 @@ fn view(s: &state::Cpu) -> Cpu {
         control(sctlr::A, a32_sctlr::A) | control(sctlr::M, a32_sctlr::M) | control(sctlr::CP15BEN, a32_sctlr::CP15BEN);
     c.cpacr = if s.fp_enabled() { 0xf << 20 } else { 0 };
     (c.tpidruro, c.tpidrurw) = (s.sys.tpidrro_el0 as u32, s.sys.tpidr_el0 as u32);
+    // There is no ThumbEE.
+    c.teecr = 1;
     if s.sys.mdscr & TDCC != 0 {
         c.dbgdscr = UDCCDIS;
     }

@@ -39,6 +39,7 @@ pub const MODEL: &Model = &Model {
         0x0000_0001,
     ],
     mvfr1: 0x1211_1111,
+    dbgdidr: 0x3516_8000,
     ..ARMV7
 };
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
