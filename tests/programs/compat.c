@@ -1,6 +1,7 @@
 /*
  * What a 64-bit kernel does for 32-bit programs: it says what the CPU has, emulates what Armv8 took away, delivers signals
- * in the middle of IT blocks, and lets programs read the time. Exits with 0 if all of it is so.
+ * in the middle of IT blocks, and lets programs read the time. Exits with 0 if all of it is so, else with the
+ * number of the line that found out.
  */
 #define _GNU_SOURCE
 #include <signal.h>
@@ -15,11 +16,8 @@
 static volatile sig_atomic_t caught;
 static uint32_t caught_cpsr;
 
-static void fail(const char *what)
-{
-    puts(what);
-    exit(1);
-}
+/* Ends with this line's number. */
+#define FAIL() exit(__LINE__)
 
 /* Goes on behind the instruction, which has two bytes or `skip` says how many, IT state as it would be there. */
 static int skip = 2;
@@ -47,7 +45,7 @@ static void sysctl(const char *name, const char *value)
     snprintf(path, sizeof path, "/proc/sys/abi/%s", name);
     f = fopen(path, "w");
     if (!f || fputs(value, f) < 0 || fclose(f) != 0)
-        fail(path);
+        FAIL();
 }
 
 /* How SETEND and barriers by CP15 do, which the kernel emulates or (`how` is 2) lets the CPU do where it can. */
@@ -61,21 +59,23 @@ static void deprecated(const char *how)
     word = 0x11223344;
     __asm__ volatile("setend be\n ldr %0, [%1]\n setend le" : "=&r"(value) : "r"(&word));
     if (value != 0x44332211)
-        fail("setend");
+        FAIL();
     __asm__ volatile("mcr p15, 0, %0, c7, c10, 5\n mcr p15, 0, %0, c7, c10, 4\n mcr p15, 0, %0, c7, c5, 4" : : "r"(0));
 }
 
 static void swaps(void)
 {
     static uint32_t word;
-    register uint32_t old __asm__("r0") = 0, new __asm__("r1") = 5;
-    register uint32_t *at __asm__("r2") = &word;
+    uint32_t old;
 
-    word = 7;
     sysctl("swp", "1");
-    __asm__ volatile(".word 0xe1020091" : "=r"(old) : "r"(new), "r"(at) : "memory"); /* swp r0, r1, [r2] */
+    word = 7;
+    __asm__ volatile("mov r1, #5\n mov r2, %1\n .word 0xe1020091\n mov %0, r0" /* swp r0, r1, [r2] */
+                     : "=r"(old)
+                     : "r"(&word)
+                     : "r0", "r1", "r2", "memory");
     if (old != 7 || word != 5)
-        fail("swp");
+        FAIL();
 }
 
 static void signals(void)
@@ -97,16 +97,16 @@ static void signals(void)
                      :
                      : "r3", "r12", "lr", "cc", "d0", "d1", "d30", "d31");
     if (caught != SIGSEGV || a != 1 || b != 9 || lane != 0x07070707)
-        fail("a signal in an IT block");
+        FAIL();
     if ((caught_cpsr & 0x0600fc20) != (0x20 | 2 << 25 | 1 << 10))
-        fail("the IT state of a signal");
+        FAIL();
     skip = 4;
     __asm__ volatile(".word 0xe7f000f0"); /* udf */
     if (caught != SIGILL)
-        fail("SIGILL");
+        FAIL();
     __asm__ volatile("bkpt 0");
     if (caught != SIGTRAP)
-        fail("SIGTRAP");
+        FAIL();
 }
 
 static void times(void)
@@ -116,10 +116,10 @@ static void times(void)
 
     __asm__ volatile("mrrc p15, 1, %Q0, %R0, c14" : "=r"(first));
     if (clock_gettime(CLOCK_MONOTONIC, &now) != 0)
-        fail("clock_gettime");
+        FAIL();
     __asm__ volatile("mrrc p15, 1, %Q0, %R0, c14" : "=r"(second));
     if (second < first)
-        fail("time goes back");
+        FAIL();
 }
 
 int main(void)
@@ -127,9 +127,9 @@ int main(void)
     unsigned long wanted = HWCAP_ARM_NEON | HWCAP_ARM_VFPv4 | HWCAP_ARM_IDIVA | HWCAP_ARM_IDIVT;
 
     if ((getauxval(AT_HWCAP) & wanted) != wanted)
-        fail("HWCAP");
+        FAIL();
     if ((getauxval(AT_HWCAP2) & 0x1f) != 0x1f) /* AES, PMULL, SHA-1, SHA-2, CRC-32 */
-        fail("HWCAP2");
+        FAIL();
     signals();
     times();
     deprecated("1");
