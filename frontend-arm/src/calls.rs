@@ -93,6 +93,9 @@ calls! { SYSTEM at 0;
     COMPLETE State |_, _, env, _| { env.complete(); Ok(0) };
     /// WFI and WFE in User mode: arguments 1 for WFE, 1 for T16. On ARMv7 they are allowed.
     WAIT_ALLOWED State |_, _, _, _| Ok(0);
+    /// LDC and STC of the debug communications channel in User mode: argument their syndrome, where EL1 is AArch64's. On ARMv7
+    /// the access itself is Undefined.
+    CHANNEL_ALLOWED State |_, _, _, _| Ok(0);
 }
 
 /// Parts after this file's start here.

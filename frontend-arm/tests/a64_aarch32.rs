@@ -157,6 +157,24 @@ fn the_debug_channel_traps_where_it_is_closed() {
     ends(A32, &dscr, |_| {}, (UNDEFINED, 4));
     let trap = 0x05 << 26 | 1 << 25 | 1 << 24 | 0xe << 20 | 1 << 5 | 1 << 1 | 1;
     ends(A32, &dscr, |c| c.sys.mdscr |= 1 << 12, (trap, 0));
+    // STC p14, c5, [R1, #-4]!, LDC p14, c5, [R1], #4: before memory is accessed.
+    for (word, how) in [(0xed61_5e01, 3 << 1), (0xecb1_5e01, 1 << 4 | 1 << 1 | 1)] {
+        let word = word & !(1 << 22);
+        let trap = 0x06 << 26 | 1 << 25 | 1 << 24 | 0xe << 20 | 1 << 12 | 1 << 5 | how;
+        ends(A32, &words(&[word]), |c| c.sys.mdscr |= 1 << 12, (trap, 0));
+    }
+}
+
+/// PMCR says what the CPU is, as PMCR_EL0 does.
+#[test]
+fn performance_monitors_are_the_models() {
+    let pmcr = words(&[0xee19_1f1c]); // MRC p15, 0, R1, c9, c12, 0
+    for (cpu_model, value) in [("cortex-a53", 0x4103_3000), ("neoverse-n1", 0x410c_3000)] {
+        for bench in benches(cpu_model, A32, &pmcr, |c| c.sys.pmu.userenr = 1) {
+            assert_eq!(bench.end(), (UNDEFINED, 4));
+            assert_eq!(bench.cpu().x[1] & 0xffff_f800, value, "{cpu_model}");
+        }
+    }
 }
 
 #[test]

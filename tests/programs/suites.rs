@@ -171,8 +171,26 @@ pub fn valgrind() -> Result<Vec<Program>, String> {
             name: format!("valgrind-{name}"),
             sources: vec![folder.join(format!("{name}.c"))],
             options: all,
-            output: Some(folder.join(format!("{name}.stdout.exp"))),
+            output: Some(configured.join(format!("{name}.stdout.exp"))),
         }
     };
+    for (name, _) in VALGRIND {
+        let file = format!("{name}.stdout.exp");
+        let expected = fs::read_to_string(folder.join(&file)).map_err(|e| format!("{file}: {e}"))?;
+        fs::write(configured.join(&file), corrected(name, &expected)?).map_err(|e| e.to_string())?;
+    }
     Ok(VALGRIND.iter().map(program).collect())
+}
+
+/// Valgrind's expectation of the one line in which it is its own, and not a CPU's: VCVTA takes -4191244.5 away from zero (Arm
+/// ARM DDI 0487, shared pseudocode, FPToFixed), where Valgrind's own VCVTA takes it to the even neighbour.
+fn corrected(name: &str, expected: &str) -> Result<String, String> {
+    const EVEN: &str = "  ffc00bf47fffffff0000000000000000  ca7fd03267f241e8015294858d76df30 fpscr=00000000";
+    if !name.starts_with("v8fpsimd") {
+        return Ok(expected.to_owned());
+    }
+    match expected.matches(EVEN).count() {
+        1 => Ok(expected.replace(EVEN, &EVEN.replace("ffc00bf4", "ffc00bf3"))),
+        n => Err(format!("{name} has the line {n} times")),
+    }
 }

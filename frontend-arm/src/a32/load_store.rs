@@ -2,6 +2,7 @@
 
 use super::data_processing::shift_imm;
 use crate::calls;
+use crate::features::Feature;
 use crate::tx::Tx;
 use emu_ir::{Hint, Mem, Ty, Val};
 
@@ -206,6 +207,16 @@ fn channel_address(t: &mut Tx, [p, u, w, n, i]: [u32; 5]) -> Option<(Val, Option
     Some((addr, back.filter(|_| w != 0)))
 }
 
+/// EL1 of Armv8 may trap them, before memory is accessed, and is told what they are (Arm ARM DDI 0487, D19.2, ESR_EL1, "ISS
+/// encoding for an exception from an LDC or STC instruction").
+fn channel_allowed(t: &mut Tx, [p, u, w, n, i]: [u32; 5], loads: u32) {
+    if t.user() && t.has(Feature::A32V8) {
+        let how = u32::from(n == 15) << 2 | p << 1 | w;
+        let iss = t.b.i32(i << 12 | n << 5 | u << 4 | how << 1 | loads);
+        t.b.call(Ty::I32, calls::CHANNEL_ALLOWED, &[iss]);
+    }
+}
+
 /// STC, of which CP14 has one form: a word of the debug communications channel (C11.11.13).
 pub fn stc(t: &mut Tx, p: u32, u: u32, w: u32, n: u32, i: u32) {
     if n == 15 && t.thumb() {
@@ -214,6 +225,7 @@ pub fn stc(t: &mut Tx, p: u32, u: u32, w: u32, n: u32, i: u32) {
     let Some((addr, back)) = channel_address(t, [p, u, w, n, i]) else {
         return;
     };
+    channel_allowed(t, [p, u, w, n, i], 0);
     let word = t.b.i32(CHANNEL_READ);
     let v = t.b.call(Ty::I32, calls::COPROC_READ, &[word]);
     t.store(addr, v, t.mem_aligned(2));
@@ -227,6 +239,7 @@ pub fn ldc(t: &mut Tx, p: u32, u: u32, w: u32, n: u32, i: u32) {
     let Some((addr, back)) = channel_address(t, [p, u, w, n, i]) else {
         return;
     };
+    channel_allowed(t, [p, u, w, n, i], 1);
     let v = t.load(Ty::I32, addr, t.mem_aligned(2));
     let word = t.b.i32(CHANNEL_WRITE);
     t.b.call(Ty::I32, calls::COPROC_WRITE, &[word, v]);

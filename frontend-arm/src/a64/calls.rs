@@ -56,6 +56,8 @@ calls! {
     ZVA_OF_DEVICE State |_, _, _, a| Err(abort(a[0] as u64, Access::Write, ALIGNMENT));
     /// WFI and WFE at EL0: arguments 1 for WFE, 1 for T16.
     WAIT_ALLOWED State |_, s: &mut Cpu, _, a| sys::wait(s, a[0] != 0, a[1] != 0).map(|()| 0);
+    /// AArch32's LDC and STC of the debug channel: argument their syndrome.
+    CHANNEL_ALLOWED State |_, s: &mut Cpu, _, a| sys::channel(s, a[0] as u32).map(|()| 0);
     /// HVC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.
     HVC State |g: &mut A64, s: &mut Cpu, env, a| firmware(g, s, env, Conduit::Hvc, a[0] as u64);
     /// SMC: argument the address of the next instruction. Sets X0 to X3, or is Undefined.

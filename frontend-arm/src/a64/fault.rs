@@ -11,6 +11,7 @@ pub mod class {
     pub const CP15_32: u32 = 0x03;
     pub const CP15_64: u32 = 0x04;
     pub const CP14_32: u32 = 0x05;
+    pub const CP14_LDC: u32 = 0x06;
     pub const FP_ACCESS: u32 = 0x07;
     pub const PAUTH: u32 = 0x09;
     pub const BTI: u32 = 0x0d;
@@ -61,7 +62,7 @@ pub const CM: u32 = 1 << 8;
 pub const ALIGNMENT: u32 = 0b10_0001;
 /// Fault status code: synchronous external abort, not on a walk.
 pub const EXTERNAL: u32 = 0b01_0000;
-/// ISS of an access to floating point that is trapped: CV, and no condition (A64).
+/// ISS of an access to floating point that is trapped, and of other traps: CV, and no condition.
 pub const FP_TRAP: u32 = 1 << 24 | 0xe << 20;
 
 /// An exception of a class, with a syndrome and no address.

@@ -6,7 +6,7 @@ use super::super::fault::{AGAIN, UNDEFINED, class, exception};
 use super::super::model::A64;
 use super::super::state::{self, sctlr};
 use super::super::sys::TDCC;
-use super::MODEL;
+use super::model_of;
 use super::pstate::USER;
 use crate::cp15::sctlr as a32_sctlr;
 use crate::fault::Class;
@@ -32,7 +32,7 @@ macro_rules! all {
 }
 all! {
     0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43
-    44 45 46 47 48 49 50 51 52 53 54 55 56 57
+    44 45 46 47 48 49 50 51 52 53 54 55 56 57 58
 }
 
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
@@ -55,7 +55,7 @@ fn call<const N: usize>(g: &mut A64, s: &mut state::Cpu, env: &mut dyn Env, a: &
         return Err(UNDEFINED);
     };
     let mut arm = Arm {
-        model: MODEL,
+        model: model_of(&g.model),
         platform: std::mem::replace(&mut g.platform, Box::new(NoPlatform)),
         semihosting: false,
     };

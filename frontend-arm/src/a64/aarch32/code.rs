@@ -4,11 +4,11 @@
     reason = "a value is an index into the operations of its own block"
 )]
 
-use super::super::calls::{EXCEPTION, WAIT_ALLOWED};
+use super::super::calls::{CHANNEL_ALLOWED, EXCEPTION, WAIT_ALLOWED};
 use super::super::fault::{FP_TRAP, class};
 use super::super::state::{self as a64, Aarch32, Cpu, Sys};
 use super::super::translate::step;
-use super::{UPPER, calls, mode, model};
+use super::{UPPER, calls, mode, translated};
 use crate::calls as theirs;
 use crate::cp15::Pmu;
 use crate::features::Features;
@@ -40,7 +40,7 @@ pub(in super::super) fn translate(
         mode: key.mode & u64::from(!UPPER),
         ..key
     };
-    translate_hosted(&model(features), around, lower, (offset, limit), fetch, &mut code)?;
+    translate_hosted(&translated(features), around, lower, (offset, limit), fetch, &mut code)?;
     let mut renamer = Renamer {
         labels: b.block.labels,
         pool: b.block.pool.len() as u16,
@@ -262,16 +262,18 @@ impl Renamer<'_> {
             theirs::SVC => self.exception(class::SVC_32, self.immediate(fetch)),
             theirs::BKPT => self.exception(class::BKPT_32, self.immediate(fetch)),
             theirs::UNDEFINED if !self.fp && self.is_simd(fetch) => self.exception(class::FP_ACCESS, FP_TRAP),
-            theirs::WAIT_ALLOWED => {
-                let helper = WAIT_ALLOWED;
-                return self.b.push(ty, Op::Call { helper, args });
-            }
+            theirs::WAIT_ALLOWED => return self.allowed(WAIT_ALLOWED, args),
+            theirs::CHANNEL_ALLOWED => return self.allowed(CHANNEL_ALLOWED, args),
             _ => {
                 let helper = calls::index(helper);
                 return self.b.push(ty, Op::Call { helper, args });
             }
         }
         Val::NONE
+    }
+    /// A helper of AArch64's own.
+    fn allowed(&mut self, helper: u16, args: [Val; 4]) -> Val {
+        self.b.push(Ty::I32, Op::Call { helper, args })
     }
     fn exception(&mut self, ec: u32, iss: u32) {
         let (ec, iss) = (self.b.i32(ec), self.b.i32(iss));

@@ -10,9 +10,10 @@ pub mod calls;
 pub mod code;
 pub mod pstate;
 
+use super::model;
 use super::state::mode::AARCH32;
 use crate::features::{Feature, Features};
-use crate::model::{MODELS, Model};
+use crate::model::{self as armv7, Model};
 
 /// Bits of the mode word in AArch32 state beside [`AARCH32`] and those of [`crate::state::mode`].
 pub mod mode {
@@ -43,10 +44,27 @@ pub const MODEL: &Model = &Model {
     ..ARMV7
 };
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
-const ARMV7: Model = MODELS[0];
+const ARMV7: Model = armv7::MODELS[0];
+
+/// What helpers see, by the models of AArch64: their performance monitors are the same.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time")]
+static MODELS: [Model; model::MODELS.len()] = {
+    let (mut all, mut i) = ([*MODEL; model::MODELS.len()], 0);
+    while i < all.len() {
+        (all[i].pmcr, all[i].events) = (model::MODELS[i].pmcr, model::MODELS[i].events);
+        i += 1;
+    }
+    all
+};
+
+/// What helpers see on a CPU of a model of AArch64.
+fn model_of(cpu: &model::Model) -> &'static Model {
+    let which = model::MODELS.iter().position(|m| m.name == cpu.name);
+    which.and_then(|i| MODELS.get(i)).unwrap_or(MODEL)
+}
 
 /// The model that instructions are translated for.
-pub(super) fn model(features: Features) -> Model {
+pub(super) fn translated(features: Features) -> Model {
     Model {
         features: features.with(&[Feature::A32V8]),
         ..*MODEL

@@ -289,6 +289,17 @@ pub fn zva(s: &Cpu, word: u32) -> Result<(), Fault> {
     if s.zva_allowed() { Ok(()) } else { Err(trap(word)) }
 }
 
+/// LDC and STC of AArch32.
+///
+/// # Errors
+/// The trap, where MDSCR_EL1.TDCC says so.
+pub fn channel(s: &Cpu, iss: u32) -> Result<(), Fault> {
+    if s.sys.mdscr & TDCC == 0 {
+        return Ok(());
+    }
+    Err(exception(class::CP14_LDC, FP_TRAP | iss))
+}
+
 /// WFI and WFE at EL0 (`event`), in A64, A32, T32 or (`narrow`) T16.
 ///
 /// # Errors
