@@ -479,6 +479,49 @@ fn pan_keeps_el1_from_programs_data() {
     }
 }
 
+/// MSR of an immediate: each access that follows is made under what was set, in the same block too.
+#[test]
+fn fields_of_pstate_are_set_between_accesses() {
+    let code = [
+        0xd500_409f, // MSR PAN, #0
+        0xf940_0020, // LDR X0, [X1]
+        0xd500_419f, // MSR PAN, #1
+        0xd500_419f, // MSR PAN, #1
+        0xd500_417f, // MSR UAO, #1
+        0xd503_415f, // MSR DIT, #1
+        0xd503_413f, // MSR SSBS, #1
+        0xd500_41bf, // MSR SPSel, #1
+        0xf940_0022, // LDR X2, [X1]
+    ];
+    for pan in [0, psr::PAN] {
+        for mut bench in benches(&code) {
+            let cpu = bench.v.state_mut();
+            (cpu.x[0], cpu.x[1], cpu.x[2]) = (1, DATA.into(), 1);
+            cpu.set_psr(cpu.psr | pan);
+            bench.run();
+            let cpu = bench.cpu();
+            assert_eq!((cpu.x[0], cpu.x[2]), (0, 1));
+            assert_eq!((bench.ec(), cpu.sys.elr), (0x25, u64::from(CODE) + 32));
+            let set = psr::PAN | psr::UAO | psr::DIT | psr::SSBS | psr::SP | 1 << psr::EL_SHIFT;
+            assert_eq!(cpu.sys.spsr, u64::from(set));
+        }
+    }
+}
+
+/// DCZID_EL0.DZP says what SCTLR_EL1.DZE forbids EL0.
+#[test]
+fn the_size_of_zeroed_blocks_says_where_they_are_forbidden() {
+    for (el, control, want) in [(1, 0, 4), (0, 0, 20), (0, sctlr::DZE, 4)] {
+        for mut bench in benches(&[0xd53b_00e0, WFI]) {
+            let cpu = bench.v.state_mut();
+            cpu.sys.sctlr |= control;
+            cpu.set_psr(el << psr::EL_SHIFT | el * psr::SP);
+            bench.run();
+            assert_eq!(bench.cpu().x[0], want, "EL{el}, {control:#x}");
+        }
+    }
+}
+
 /// A misaligned pc and stack pointer (D1.3).
 #[test]
 fn the_pc_and_the_stack_pointer_must_be_aligned() {

@@ -423,6 +423,8 @@ pub const EXCL_VALUE: Slot = Slot::new(offset_of!(Cpu, excl_value), Ty::V128);
 pub const EXCL_LOW: Slot = long(offset_of!(Cpu, excl_value));
 /// FPSR's cumulative flags.
 pub const FP_FLAGS: Slot = word(offset_of!(Cpu, fp_flags));
+/// SCTLR_EL1.
+pub const SCTLR: Slot = sys(offset_of!(Sys, sctlr));
 /// FPCR.RMode.
 pub const FP_ROUND: Slot = word(offset_of!(Cpu, fp_round));
 /// FPCR but for RMode.

@@ -2,7 +2,7 @@
 
 use super::calls;
 use super::features::Feature;
-use super::state::{EXCL_ARMED, PSR, SP_EL0, mode, psr};
+use super::state::{EXCL_ARMED, PSR, SCTLR, SP_EL0, mode, psr, sctlr};
 use super::sys::{self, at, encoding};
 use super::tx::Tx;
 use crate::flags::FlagSource;
@@ -122,9 +122,8 @@ fn plain(t: &Tx, write: bool) -> Option<Slot> {
 fn mrs(t: &mut Tx, r: u32) {
     let v = if let Some(slot) = plain(t, false) {
         t.b.get(slot)
-    } else if encoding(t.word) == at::DAIF && t.el() > 0 {
-        let (all, masks) = (t.b.get(PSR), t.b.i32(psr::DAIF));
-        t.b.and(all, masks)
+    } else if let Some(v) = made(t) {
+        v
     } else {
         let word = t.b.i32(t.word);
         let v = t.b.call(Ty::I64, calls::SYS_READ, &[word]);
@@ -134,6 +133,40 @@ fn mrs(t: &mut Tx, r: u32) {
         v
     };
     t.set(r, v);
+}
+/// The value of a register that is read often and made of little.
+fn made(t: &mut Tx) -> Option<Val> {
+    /// MI, EQ, CS, VS: that N, Z, C, V is set.
+    const CONDITIONS: [u32; 4] = [4, 0, 2, 6];
+    Some(match encoding(t.word) {
+        at::NZCV => {
+            let flags = CONDITIONS.map(|cond| t.flags.cond(t.b, cond));
+            let zero = t.i64(0);
+            let bits = (28..32).rev().zip(flags);
+            bits.fold(zero, |all, (at, flag)| {
+                let (flag, at) = (t.b.zext(Ty::I64, flag), t.i64(at));
+                let bit = t.b.shl(flag, at);
+                t.b.or(all, bit)
+            })
+        }
+        at::DAIF if t.el() > 0 => {
+            let (all, masks) = (t.b.get(PSR), t.b.i32(psr::DAIF));
+            t.b.and(all, masks)
+        }
+        at::CURRENT_EL if t.el() > 0 => t.i64(u64::from(t.el()) << psr::EL_SHIFT),
+        // Blocks of 64 bytes; DZP says that DC ZVA is not allowed.
+        at::DCZID if t.el() > 0 => t.i64(4),
+        at::DCZID => {
+            let (control, open) = (t.b.get(SCTLR), t.i64(sctlr::DZE));
+            let (closed, by) = (
+                t.b.and_not(open, control),
+                t.i64(sctlr::DZE.trailing_zeros() as u64 - 4),
+            );
+            let (dzp, size) = (t.b.shr_u(closed, by), t.i64(4));
+            t.b.or(dzp, size)
+        }
+        _ => return None,
+    })
 }
 /// MSR (register).
 fn msr(t: &mut Tx, r: u32) {
@@ -174,11 +207,47 @@ fn msr_imm(t: &mut Tx, o: u32, i: u32, p: u32) {
             let new = t.b.and(old, kept);
             return set_masks(t, new);
         }
+        (1.., 0b000, 0b011) if t.has(Feature::Uao) => return change(t, psr::UAO, i),
+        (1.., 0b000, 0b100) if t.has(Feature::Pan) => return change(t, psr::PAN, i),
+        (1.., 0b000, 0b101) if (t.mode & mode::SPX != 0) == (i & 1 != 0) => return,
+        (_, 0b011, 0b001) if t.has(Feature::Ssbs) => return set_field(t, psr::SSBS, i),
+        (_, 0b011, 0b010) if t.has(Feature::Dit) => return set_field(t, psr::DIT, i),
         _ => {}
     }
-    let (field, i, word) = (t.b.i32(o << 3 | p), t.b.i32(i), t.b.i32(t.word));
-    t.b.call(Ty::I32, calls::PSTATE_WRITE, &[field, i, word]);
+    write_field(t);
     t.exit_after(Leave::Resume);
+}
+/// MSR (immediate) by the helper.
+fn write_field(t: &mut Tx) {
+    let word = t.word;
+    let [field, i, word] = [word >> 13 & 0o70 | word >> 5 & 7, word >> 8 & 15, word].map(|v| t.b.i32(v));
+    t.b.call(Ty::I32, calls::PSTATE_WRITE, &[field, i, word]);
+}
+/// PSTATE with a bit as in bit 0 of a number, and as it was.
+fn with_bit(t: &mut Tx, bit: u32, i: u32) -> [Val; 2] {
+    let (old, bit) = (t.b.get(PSR), t.b.i32(bit));
+    let new = if i & 1 == 0 {
+        t.b.and_not(old, bit)
+    } else {
+        t.b.or(old, bit)
+    };
+    [new, old]
+}
+/// Sets a bit of PSTATE that nothing follows from.
+fn set_field(t: &mut Tx, bit: u32, i: u32) {
+    let [new, _] = with_bit(t, bit, i);
+    t.b.set(PSR, new);
+}
+/// Sets a bit of PSTATE that accesses to memory depend on: kernels do it around each of theirs to a program's, where it
+/// is mostly set as it was.
+fn change(t: &mut Tx, bit: u32, i: u32) {
+    let [new, old] = with_bit(t, bit, i);
+    let (same, is_same) = (t.b.label(), t.b.eq(new, old));
+    t.b.br_if(is_same, same);
+    write_field(t);
+    t.exit_after(Leave::Resume);
+    t.ended = false;
+    t.b.place(same);
 }
 /// SYS: AT, DC, IC, TLBI and their like.
 fn sys(t: &mut Tx, r: u32) {

@@ -43,6 +43,10 @@ pub mod at {
     pub const NZCV: u32 = of(3, 3, 4, 2, 0);
     /// DAIF.
     pub const DAIF: u32 = of(3, 3, 4, 2, 1);
+    /// CurrentEL.
+    pub const CURRENT_EL: u32 = of(3, 0, 4, 2, 2);
+    /// DCZID_EL0.
+    pub const DCZID: u32 = of(3, 3, 0, 0, 7);
     /// RNDR.
     pub const RNDR: u32 = of(3, 3, 2, 4, 0);
     /// RNDRRS.
