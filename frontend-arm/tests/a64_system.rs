@@ -515,7 +515,7 @@ fn the_size_of_zeroed_blocks_says_where_they_are_forbidden() {
         for mut bench in benches(&[0xd53b_00e0, WFI]) {
             let cpu = bench.v.state_mut();
             cpu.sys.sctlr |= control;
-            cpu.set_psr(el << psr::EL_SHIFT | el * psr::SP);
+            cpu.set_psr(if el == 0 { 0 } else { psr::SP | 1 << psr::EL_SHIFT });
             bench.run();
             assert_eq!(bench.cpu().x[0], want, "EL{el}, {control:#x}");
         }

@@ -1,7 +1,7 @@
 //! PSTATE, FPCR and FPSR, and the mode word that follows from them (Arm ARM DDI 0487, D1.4, A1.5, C5.2).
 
 use super::aarch32::pstate::USER;
-use super::pauth::field::{by_bit_55, layout};
+use super::pauth::field::{is_usual, layout};
 use super::state::{Cpu, mode, psr, sctlr};
 use crate::fpstatus::{FLAGS, round};
 use crate::pmu::LC;
@@ -187,7 +187,7 @@ impl Cpu {
             | when(control & sctlr::ENIB != 0, mode::IB)
             | when(control & sctlr::ENDA != 0, mode::DA)
             | when(control & sctlr::ENDB != 0, mode::DB)
-            | when(by_bit_55(self.sys.tcr), mode::BIT_55)
+            | when(is_usual(self.sys.tcr), mode::USUAL)
             | when(self.sys.pmu.counts(el == 0), mode::COUNT);
     }
 }

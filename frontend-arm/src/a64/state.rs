@@ -51,8 +51,8 @@ pub mod mode {
     pub const DA: u32 = 1 << 18;
     /// EnDB.
     pub const DB: u32 = 1 << 19;
-    /// TCR_EL1 has the top byte of some addresses, of code too, ignored: bit 55 of a pointer tells its half.
-    pub const BIT_55: u32 = 1 << 20;
+    /// Pointers are as most kernels have them: see [`super::super::pauth::field::is_usual`].
+    pub const USUAL: u32 = 1 << 20;
     /// PSTATE.BTYPE. What indirect branches set it to is here, not in [`super::Cpu::psr`].
     pub const BTYPE: u32 = 3 << BTYPE_SHIFT;
     /// Where it is.
@@ -68,7 +68,7 @@ pub mod mode {
     /// What only indirect branches, and what they go to, depend on.
     pub const GUARD: u32 = GUARDED | CHECKED | STRICT_PADS;
     /// What only instructions of pointer authentication depend on.
-    pub const PAUTH: u32 = IA | IB | DA | DB | BIT_55;
+    pub const PAUTH: u32 = IA | IB | DA | DB | USUAL;
     /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
     /// and a block without such an instruction is the same under all of them.
     pub const FLOATING: u32 = FP | FZ | FZ16 | DN | AHP;

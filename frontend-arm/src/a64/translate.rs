@@ -251,7 +251,7 @@ mod tests {
         };
 
         let others = mode::IB | mode::DA | mode::DB;
-        assert_eq!(ignored(0), others | mode::BIT_55);
+        assert_eq!(ignored(0), others | mode::USUAL);
         assert_eq!(ignored(mode::IA | mode::DB), others);
     }
 

@@ -4,10 +4,15 @@
 /// A key, its low half first.
 pub type Key = [u64; 2];
 
-/// The IMPLEMENTATION DEFINED algorithm: with keys that are random, the upper bits depend on all of the operands'. Translated
-/// code computes the same.
-pub const fn cheap(data: u64, modifier: u64, [low, high]: Key) -> u64 {
-    (data ^ low).wrapping_mul(modifier ^ high)
+/// The IMPLEMENTATION DEFINED algorithm: a code of seven bits, 48 to 54, which is what pointers have room for that have 48
+/// bits of address and a tag. With keys that are random they depend on all bits of the modifier's and of such an address.
+/// Translated code computes the same.
+pub const fn cheap(data: u64, modifier: u64, key: Key) -> u64 {
+    mixed(data << 16, modifier, key) >> 57 << 48
+}
+/// What it is of: the upper bits depend on everything.
+pub const fn mixed(data: u64, modifier: u64, [low, high]: Key) -> u64 {
+    (data ^ modifier ^ high).wrapping_mul(low)
 }
 
 /// Rounds before the middle, and after it.
@@ -164,7 +169,8 @@ mod tests {
             0x0123_4567_89ab_cdef,
             0xfedc_ba98_7654_3210,
         ];
-        let code = |[data, modifier, low, high]: [u64; 4]| cheap(data, modifier, [low, high]) >> 48;
+        let code = |[data, modifier, low, high]: [u64; 4]| cheap(data, modifier, [low, high]);
+        assert_eq!(code(base) & !(0x7f << 48), 0);
         for operand in 0..4 {
             let differ = (0..48).filter(|bit| {
                 let mut other = base;

@@ -68,9 +68,9 @@ pub fn layout(t: u64) -> [u64; 4] {
     [code, code_differs, data, data_differs]
 }
 
-/// Whether bit 55 tells the half for pointers of both kinds, whatever is in the bits above it.
-pub fn by_bit_55(t: u64) -> bool {
-    [false, true].iter().any(|&high| is_tagged(t, high, false))
+/// Whether a TCR_EL1 has pointers as most kernels want them: 48 bits of address in both halves, and a tag in the low one.
+pub fn is_usual(t: u64) -> bool {
+    [false, true].iter().all(|&high| address_bits(t, high) == 48) && is_tagged(t, false, false)
 }
 
 /// All ones or all zeros: a bit of `v`.
@@ -91,7 +91,7 @@ fn code(s: &Cpu, f: Features, extended: u64, modifier: u64, which: Which, mask: 
     if f.has(Feature::Qarma5) {
         cipher::qarma5(extended, modifier, key)
     } else {
-        cipher::cheap(extended & !mask, modifier, key)
+        cipher::cheap(extended, modifier, key) & mask
     }
 }
 
@@ -148,7 +148,7 @@ pub fn generic(s: &Cpu, f: Features, data: u64, modifier: u64) -> u64 {
     let code = if f.has(Feature::Qarma5) {
         cipher::qarma5(data, modifier, key)
     } else {
-        cipher::cheap(data, modifier, key)
+        cipher::mixed(data, modifier.rotate_left(32), key)
     };
     code & 0xffff_ffff << 32
 }

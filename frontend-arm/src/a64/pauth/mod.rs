@@ -9,7 +9,6 @@ pub mod field;
 mod tests;
 
 use super::calls;
-use super::fault::class;
 use super::features::Feature;
 use super::guarded;
 use super::state::{self, Sys, mode, pac};
@@ -81,12 +80,16 @@ impl Parts {
     }
 }
 
-/// [`cipher::cheap`], of a mask's bits.
-fn code(t: &mut Tx, which: Which, parts: &Parts, modifier: Val) -> Val {
+/// [`cipher::cheap`].
+fn code(t: &mut Tx, which: Which, address: Val, modifier: Val) -> Val {
     let [low, high] = [0, 1].map(|half| t.b.get(key(which, half)));
-    let (data, modifier) = (t.b.xor(parts.rest, low), t.b.xor(modifier, high));
-    let code = t.b.mul(data, modifier);
-    t.b.and(code, parts.mask)
+    let [by_16, by_57, by_48] = [16, 57, 48].map(|by| t.i64(by));
+    let data = t.b.shl(address, by_16);
+    let mixed = t.b.xor(data, modifier);
+    let mixed = t.b.xor(mixed, high);
+    let product = t.b.mul(mixed, low);
+    let code = t.b.shr_u(product, by_57);
+    t.b.shl(code, by_48)
 }
 
 /// Whether SCTLR_EL1 has the key on.
@@ -104,8 +107,8 @@ fn is_on(t: &mut Tx, which: Which) -> bool {
 
 /// Whether codes are computed inline.
 fn is_inline(t: &mut Tx) -> bool {
-    t.depends |= mode::BIT_55;
-    t.has(Feature::PAuth2) && !t.has(Feature::Qarma5) && t.mode & mode::BIT_55 != 0
+    t.depends |= mode::USUAL;
+    t.has(Feature::PAuth2) && !t.has(Feature::Qarma5) && t.mode & mode::USUAL != 0
 }
 
 /// The address with a code.
@@ -114,8 +117,7 @@ fn add(t: &mut Tx, which: Which, address: Val, modifier: Val) -> Val {
         return address;
     }
     if is_inline(t) {
-        let parts = Parts::of(t, which, address);
-        let code = code(t, which, &parts, modifier);
+        let code = code(t, which, address, modifier);
         return t.b.xor(address, code);
     }
     let which = t.b.i32(which.0);
@@ -127,29 +129,41 @@ fn auth(t: &mut Tx, which: Which, address: Val, modifier: Val, combined: bool) -
     if !is_on(t, which) {
         return address;
     }
-    if is_inline(t) {
-        let parts = Parts::of(t, which, address);
-        let code = code(t, which, &parts, modifier);
-        let result = t.b.xor(address, code);
-        if t.has(if combined { Feature::FpacCombine } else { Feature::Fpac }) {
-            check(t, which, &parts, result);
-        }
-        return result;
+    if !is_inline(t) {
+        return checked(t, which, address, modifier, combined);
     }
+    let code = code(t, which, address, modifier);
+    let result = t.b.xor(address, code);
+    if let Some(right) = is_right(t, result, combined) {
+        let done = t.b.label();
+        t.b.br_if(right, done);
+        checked(t, which, address, modifier, combined);
+        t.b.place(done);
+    }
+    result
+}
+
+/// The same by the helper.
+fn checked(t: &mut Tx, which: Which, address: Val, modifier: Val, combined: bool) -> Val {
     let how = t.b.i32(which.0 | u32::from(combined) << 2);
     t.b.call(Ty::I64, calls::AUTH, &[address, modifier, how])
 }
 
-/// The exception of an address whose code was wrong.
-fn check(t: &mut Tx, which: Which, parts: &Parts, result: Val) {
-    let (right, zero) = (t.b.label(), t.i64(0));
-    let wrong = t.b.xor(result, parts.half);
-    let wrong = t.b.and(wrong, parts.mask);
-    let is_right = t.b.eq(wrong, zero);
-    t.b.br_if(is_right, right);
-    t.exception(class::PAC_FAIL, which.0);
-    t.ended = false;
-    t.b.place(right);
+/// Whether an address is certainly one, as its code was right. Those of the half that is not this exception level's own are
+/// left to the helper. `None`: a wrong one is not for here.
+fn is_right(t: &mut Tx, address: Val, combined: bool) -> Option<Val> {
+    if !t.has(if combined { Feature::FpacCombine } else { Feature::Fpac }) {
+        return None;
+    }
+    let by = t.i64(48);
+    let upper = t.b.shr_u(address, by);
+    Some(if t.el() == 0 {
+        let (field, zero) = (t.b.trunc(Ty::I8, upper), t.b.imm(Ty::I8, 0));
+        t.b.eq(field, zero)
+    } else {
+        let ones = t.i64(0xffff);
+        t.b.eq(upper, ones)
+    })
 }
 
 /// A code added to X`d` or, if `a` is 1, checked there.
@@ -158,12 +172,26 @@ fn put(t: &mut Tx, a: u32, which: Which, d: u32, modifier: Val) {
         return;
     }
     let address = t.x(d);
-    let result = if a == 0 {
-        add(t, which, address, modifier)
-    } else {
-        auth(t, which, address, modifier, false)
-    };
+    if a == 0 {
+        let result = add(t, which, address, modifier);
+        return t.set(d, result);
+    }
+    if !is_inline(t) {
+        let result = checked(t, which, address, modifier, false);
+        return t.set(d, result);
+    }
+    // As [`auth`], with nothing to be kept over the check.
+    let code = code(t, which, address, modifier);
+    let result = t.b.xor(address, code);
     t.set(d, result);
+    if let Some(right) = is_right(t, result, false) {
+        let done = t.b.label();
+        t.b.br_if(right, done);
+        t.set(d, address);
+        let result = checked(t, which, address, modifier, false);
+        t.set(d, result);
+        t.b.place(done);
+    }
 }
 
 /// PACIA1716, PACIB1716, AUTIA1716 and AUTIB1716.

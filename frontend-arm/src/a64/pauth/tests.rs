@@ -3,7 +3,7 @@
 use super::super::fault::{class, exception};
 use super::super::features::Features;
 use super::super::state::{Cpu, tcr};
-use super::field::{Which, add, auth, by_bit_55, layout};
+use super::field::{Which, add, auth, is_usual, layout};
 use super::*;
 use emu_ir::testing::Random;
 
@@ -46,7 +46,10 @@ fn codes_are_in_the_bits_above_an_address_but_for_bit_55_and_tags() {
     for (t, want) in rows {
         assert_eq!(layout(t), want, "{t:#x}: {:#x?}", layout(t));
     }
-    assert!(by_bit_55(LINUX) && !by_bit_55(LINUX | tcr::TBID0) && !by_bit_55(0));
+    assert!(is_usual(LINUX) && is_usual(LINUX | tcr::TBI1 | tcr::TBID1));
+    for other in [LINUX | tcr::TBID0, LINUX & !tcr::TBI0, LINUX + 1, LINUX + (1 << 16), 0] {
+        assert!(!is_usual(other), "{other:#x}");
+    }
 }
 
 #[test]
