@@ -6,6 +6,7 @@ mod ram;
 use emu_frontend_arm::a64::state::{psr, sctlr, tcr};
 use emu_frontend_arm::a64::{A64, Cpu, model};
 use emu_frontend_arm::platform::{FIQ, IRQ};
+use emu_jit::engine::debug::{Hit, Watch};
 use emu_jit::engine::{Accel, Exit, Vcpu};
 use ram::{BASE, Ram};
 
@@ -70,6 +71,15 @@ impl Bench {
         c.sctlr |= sctlr::M | sctlr::NTWI;
         cpu.set_psr(psr::SP | 1 << psr::EL_SHIFT);
         *self.v.state_mut() = cpu;
+    }
+    /// The same with floating point, X1, and X6 in the page that most of what X1 points to is in.
+    fn start_at(&mut self, x1: u64) -> &mut Cpu {
+        self.start();
+        let cpu = self.v.state_mut();
+        (cpu.sys.cpacr, cpu.x[1]) = (3 << 20, x1);
+        cpu.x[6] = (x1 + 7 & !0xfff) + 0x400;
+        cpu.update_mode();
+        cpu
     }
     fn cpu(&self) -> &Cpu {
         self.v.state()
@@ -327,6 +337,116 @@ fn breakpoints_and_watchpoints_are_exceptions_before_their_effect() {
         (cpu.sys.dbgwvr[1], cpu.sys.dbgwcr[1]) = (u64::from(DATA), 0xff << 5 | 3 << 3 | 3 << 1 | 1);
         bench.run();
         assert_eq!(bench.cpu().pc, u64::from(CODE) + 12, "nothing from EL1 without KDE");
+    }
+}
+
+/// STR X5, [X6]; LDR X5, [X6]: of the same page by the same tag, so that it is known.
+const BESIDE: [u32; 2] = [0xf900_00c5, 0xf940_00c5];
+/// Accesses of eight bytes at X1, whether they are writes to a watchpoint, and whether they may cross into the next page.
+const ACCESSES: [(u32, bool, bool); 4] = [
+    (0xf900_0020, true, true),   // STR X0, [X1]
+    (0xf940_0020, false, true),  // LDR X0, [X1]
+    (0xf823_0020, false, false), // LDADD X3, X0, [X1]
+    (0x0c40_7c20, false, true),  // LD1 {V0.1D}, [X1]
+];
+/// What is above an address where TCR_EL1.TBI0 is set.
+const TAGS: [u64; 3] = [0, 0x5a, 0xff];
+
+/// D2.10.4: what is ignored of an address is not compared; FAR_EL1 has it as it was.
+#[test]
+fn watchpoints_meet_accesses_by_any_tag() {
+    const MDE_KDE: u64 = 1 << 15 | 1 << 13;
+    for (word, write, crosses) in ACCESSES {
+        let firsts = if crosses { &[0, 4][..] } else { &[0] };
+        for mut bench in benches(&[BESIDE[0], BESIDE[1], word, WFI]) {
+            for (tag, before) in TAGS
+                .into_iter()
+                .flat_map(|tag| firsts.iter().map(move |b| (tag << 56, b)))
+            {
+                let first = u64::from(DATA) - before;
+                // The second time its page is known.
+                for _ in 0..2 {
+                    bench.start_at(first | tag);
+                    bench.run();
+                    assert_eq!(bench.cpu().pc, u64::from(CODE) + 16, "not watched");
+                }
+                let cpu = bench.start_at(first | tag);
+                (cpu.sys.mdscr, cpu.sys.oslock) = (MDE_KDE, 0);
+                (cpu.sys.dbgwvr[1], cpu.sys.dbgwcr[1]) = (DATA.into(), 1 << 5 | 3 << 3 | 3 << 1 | 1);
+                bench.run();
+                let c = &bench.cpu().sys;
+                let esr = 0xd600_0022 | u64::from(write) << 6;
+                let far = u64::from(DATA) | tag;
+                assert_eq!(
+                    (c.esr, c.elr, c.far),
+                    (esr, u64::from(CODE) + 8, far),
+                    "{word:#x} {tag:#x}"
+                );
+            }
+        }
+    }
+}
+
+/// The debugger may name the bytes by any tag as well, and is told of them by its own.
+#[test]
+fn a_debuggers_watchpoints_meet_accesses_by_any_tag() {
+    for (word, _, crosses) in ACCESSES {
+        for mut bench in benches(&[BESIDE[0], BESIDE[1], word, WFI]) {
+            for (watched, accessed) in TAGS.into_iter().flat_map(|w| TAGS.map(|a| (w, a))) {
+                let watch = Watch {
+                    start: u64::from(DATA) | watched << 56,
+                    len: 2,
+                    reads: true,
+                    writes: true,
+                };
+                for (before, met) in [(8, false), (7, true), (0, true)] {
+                    if before == 7 && !crosses {
+                        continue;
+                    }
+                    bench.start_at(u64::from(DATA) - before | accessed << 56);
+                    bench.v.set_watchpoints(&[watch]);
+                    let want = match met {
+                        false => Exit::Wait,
+                        true => Exit::Watchpoint(Hit {
+                            addr: watch.start,
+                            watch,
+                        }),
+                    };
+                    assert_eq!(bench.v.run(), want, "{word:#x} {watched:#x} {accessed:#x} -{before}");
+                    bench.v.set_watchpoints(&[]);
+                    if met {
+                        bench.run();
+                    }
+                    assert_eq!(bench.cpu().pc, u64::from(CODE) + 16);
+                }
+            }
+        }
+    }
+}
+
+/// Where the code of a page is gone, its stores are not looked at any more: but for a watchpoint, whatever the tag.
+#[test]
+fn a_page_that_had_code_stays_watched() {
+    let (blr, str, watched) = (0xd63f_0040, 0xf900_0060, 0xf900_0080); // BLR X2; STR X0, [X3]; STR X0, [X4]
+    for mut bench in benches(&[blr, str, str, str, str, str, watched, WFI]) {
+        const PLACE: u32 = BASE + 0x9000;
+        bench.code(PLACE, &[0xd65f_03c0]); // RET
+        let tagged = u64::from(PLACE) | 0x5a << 56;
+        let cpu = bench.v.state_mut();
+        (cpu.x[2], cpu.x[3], cpu.x[4]) = (PLACE.into(), tagged, tagged + 0x800);
+        let watch = Watch {
+            start: u64::from(PLACE) + 0x800,
+            len: 8,
+            reads: false,
+            writes: true,
+        };
+        bench.v.set_watchpoints(&[watch]);
+        let hit = Hit {
+            addr: watch.start,
+            watch,
+        };
+        assert_eq!(bench.v.run(), Exit::Watchpoint(hit));
+        assert_eq!(bench.cpu().pc, u64::from(CODE) + 24);
     }
 }
 

@@ -151,6 +151,10 @@ impl Guest for A64 {
         pending & (IRQ | FIQ) != 0
     }
 
+    fn watched_as(&self, s: &Cpu, va: u64) -> u64 {
+        mmu::canonical(s, va)
+    }
+
     fn traps(&self, s: &Cpu) -> Traps {
         s.traps()
     }

@@ -423,6 +423,12 @@ pub trait Guest: Sized + Send + 'static {
     /// Whether one of the pending lines ends a wait for interrupt, masked or not.
     fn wakes(&self, s: &Self::State, pending: u32) -> bool;
 
+    /// What watchpoints compare of an address of data: two that are the same then are the same byte to the guest, whatever
+    /// it ignores of them. [`Guest::context`] changes with what this depends on.
+    fn watched_as(&self, _: &Self::State, va: u64) -> u64 {
+        va
+    }
+
     /// What the guest's own debug registers ask for.
     fn traps(&self, _: &Self::State) -> Traps {
         Traps::default()

@@ -34,20 +34,30 @@ pub(super) struct Watching {
     hit: Option<Hit>,
 }
 
+/// How the guest's addresses compare.
+#[derive(Clone, Copy)]
+pub(super) struct Compared<F> {
+    /// They wrap at this.
+    pub mask: u64,
+    /// [`Guest::watched_as`].
+    pub plain: F,
+}
+
 impl Watching {
-    /// Whether loads from, and stores to, the page of `va` are to be looked at.
-    pub fn page(&self, va: u64) -> (bool, bool) {
-        let inside = |w: &&Watch| meets(w, va & PAGE, 0x1000, u64::MAX).is_some();
+    /// Whether loads from, and stores to, the page of `va` are to be looked at: `plain` as in [`Compared`].
+    pub fn page(&self, va: u64, plain: impl Fn(u64) -> u64) -> (bool, bool) {
+        let by = Compared { mask: u64::MAX, plain };
+        let inside = |w: &&Watch| meets(w, va & PAGE, 0x1000, &by).is_some();
         let all = self.set.iter().chain(&self.guest).filter(inside);
         all.fold((false, false), |(r, w), watch| (r | watch.reads, w | watch.writes))
     }
-    /// The watchpoint of the debugger's that an access meets; addresses wrap at `mask`.
-    pub fn find(&self, addr: u64, len: u32, access: Access, mask: u64) -> Option<Hit> {
-        met(&self.set, addr, len, access, mask)
+    /// The watchpoint of the debugger's that an access meets.
+    pub fn find(&self, addr: u64, len: u32, access: Access, by: &Compared<impl Fn(u64) -> u64>) -> Option<Hit> {
+        met(&self.set, addr, len, access, by)
     }
     /// Whether an access meets one of the guest's.
-    pub fn is_guests(&self, addr: u64, len: u32, access: Access, mask: u64) -> bool {
-        met(&self.guest, addr, len, access, mask).is_some()
+    pub fn is_guests(&self, addr: u64, len: u32, access: Access, by: &Compared<impl Fn(u64) -> u64>) -> bool {
+        met(&self.guest, addr, len, access, by).is_some()
     }
     /// Note the access that is not made.
     pub fn note(&mut self, hit: Hit) {
@@ -64,20 +74,21 @@ impl Watching {
 }
 
 /// The first of some watchpoints that an access meets.
-fn met(set: &[Watch], addr: u64, len: u32, access: Access, mask: u64) -> Option<Hit> {
+fn met(set: &[Watch], addr: u64, len: u32, access: Access, by: &Compared<impl Fn(u64) -> u64>) -> Option<Hit> {
     let wanted = |w: &&Watch| if access == Access::Read { w.reads } else { w.writes };
     set.iter().filter(wanted).find_map(|w| {
-        let addr = meets(w, addr, len.into(), mask)?;
+        let addr = meets(w, addr, len.into(), by)?;
         Some(Hit { addr, watch: *w })
     })
 }
 
-/// The first byte of `w` among `len` bytes at `addr`.
-fn meets(w: &Watch, addr: u64, len: u64, mask: u64) -> Option<u64> {
-    let into = addr.wrapping_sub(w.start) & mask;
-    let ahead = w.start.wrapping_sub(addr) & mask;
+/// The first byte of `w` among `len` bytes at `addr`, by the address that `w` has for it.
+fn meets(w: &Watch, addr: u64, len: u64, by: &Compared<impl Fn(u64) -> u64>) -> Option<u64> {
+    let (addr, start) = ((by.plain)(addr), (by.plain)(w.start));
+    let into = addr.wrapping_sub(start) & by.mask;
+    let ahead = start.wrapping_sub(addr) & by.mask;
     if into < w.len {
-        Some(addr & mask)
+        Some(w.start.wrapping_add(into) & by.mask)
     } else {
         (ahead < len).then_some(w.start)
     }
@@ -334,7 +345,10 @@ mod tests {
 
     #[test]
     fn accesses_meet_a_watchpoint_where_they_overlap() {
-        let mask = u64::from(u32::MAX);
+        let by = Compared {
+            mask: u64::from(u32::MAX),
+            plain: |va| va,
+        };
         let rows = [
             (0x1ffa, 4, None),
             (0x1ffb, 4, Some(0x1ffe)),
@@ -344,10 +358,10 @@ mod tests {
             (0xffff_fff0, 16, None),
         ];
         for (addr, len, want) in rows {
-            assert_eq!(meets(&W, addr, len, mask), want, "{addr:#x}");
+            assert_eq!(meets(&W, addr, len, &by), want, "{addr:#x}");
         }
         let first = Watch { start: 2, ..W };
-        assert_eq!(meets(&first, 0xffff_fffe, 8, mask), Some(2), "around the end");
+        assert_eq!(meets(&first, 0xffff_fffe, 8, &by), Some(2), "around the end");
     }
 
     #[test]
@@ -356,8 +370,34 @@ mod tests {
             set: vec![W],
             ..Watching::default()
         };
-        let pages = [0x0fff, 0x1000, 0x2fff, 0x3000].map(|va| watching.page(va));
+        let pages = [0x0fff, 0x1000, 0x2fff, 0x3000].map(|va| watching.page(va, |va| va));
         assert_eq!(pages, [(false, false), (false, true), (false, true), (false, false)]);
-        assert_eq!(watching.find(0x2000, 4, Access::Read, u64::MAX), None);
+        let by = Compared {
+            mask: u64::MAX,
+            plain: |va| va,
+        };
+        assert_eq!(watching.find(0x2000, 4, Access::Read, &by), None);
+    }
+
+    #[test]
+    fn a_hit_is_told_by_the_address_that_is_watched() {
+        let by = Compared {
+            mask: u64::MAX,
+            plain: |va| va & u64::MAX >> 8,
+        };
+        for (watched, accessed) in [(0, 0x5a), (0x5a, 0), (0x5a, 0x3c)] {
+            let start = 0x1ffe | watched << 56;
+            let watching = Watching {
+                set: vec![Watch { start, ..W }],
+                ..Watching::default()
+            };
+            let tag = accessed << 56;
+            assert_eq!(watching.page(0x2fff | tag, by.plain), (false, true));
+            assert_eq!(watching.page(0x3000 | tag, by.plain), (false, false));
+            let hit = |at: u64| watching.find(at | tag, 4, Access::Write, &by).map(|hit| hit.addr);
+            assert_eq!(hit(0x1ffb), Some(start));
+            assert_eq!(hit(0x2002), Some(start + 4));
+            assert_eq!(hit(0x2003), None);
+        }
     }
 }

@@ -4,7 +4,7 @@ mod bytes;
 
 use super::blocks::Found;
 use super::book::{Asked, Book, Kind, Mailbox, Shared};
-use super::debug::Watching;
+use super::debug::{Compared, Watching};
 use super::mailbox::Ask;
 use super::nothing_there;
 use super::recent::Recent;
@@ -411,7 +411,7 @@ impl Mmu {
                 INVALID
             }
         };
-        let (watch_reads, watch_writes) = self.watching.page(va);
+        let (watch_reads, watch_writes) = self.watching.page(va, watched_as(at));
         let look = |watched: bool| strict | slow | if watched { SLOW } else { 0 };
         let read = if page.read {
             va & PAGE | look(watch_reads)
@@ -519,8 +519,8 @@ impl Mmu {
         Ok(false)
     }
     /// A page whose code is gone for a while can be stored to directly again.
-    fn relax(&mut self, space: u8, va: u64) {
-        if !self.watching.page(va).1 {
+    fn relax<G: Guest>(&mut self, at: Now<G>, space: u8, va: u64) {
+        if !self.watching.page(va, watched_as(at)).1 {
             let space = self.spaces[space as usize & 1];
             let mut entry = *self.tlb.data(space, va);
             if entry.write & PAGE == va & PAGE {
@@ -599,7 +599,7 @@ impl Mmu {
         Self::check_strict(&e, addr, mem, Access::Write)?;
         if here == len {
             if self.write_part((&to, &e), (addr, len), mem, value)? {
-                self.relax(mem.idx, addr);
+                self.relax(at, mem.idx, addr);
             }
         } else {
             // Both pages must allow it before either is written.
@@ -657,8 +657,12 @@ impl Mmu {
     /// the error is then for the engine, else it is the guest's debug exception.
     fn watch<G: Guest>(&mut self, at: Now<G>, addr: u64, mem: Mem, access: Access) -> Result<(), Fault> {
         let (len, mask) = (mem.bytes(), G::LAYOUT.pc.ty.mask() as u64);
-        let hit = self.watching.find(addr, len, access, mask);
-        let trap = match self.watching.is_guests(addr, len, access, mask) {
+        let by = Compared {
+            mask,
+            plain: watched_as(at),
+        };
+        let hit = self.watching.find(addr, len, access, &by);
+        let trap = match self.watching.is_guests(addr, len, access, &by) {
             true => at.0.data_trap(at.1, addr, len, access, mem.idx),
             false => None,
         };
@@ -698,7 +702,7 @@ impl Mmu {
         {
             let held = ram(&self.host, a, len);
             if e.write & SLOW != 0 && self.stored(e.phys & PAGE | addr & 0xfff, len) {
-                self.relax(mem.idx, addr);
+                self.relax(at, mem.idx, addr);
             }
             return Ok(swapped(held, mem));
         }
@@ -744,6 +748,11 @@ impl Env for Mmu {
     fn stop(&mut self, why: Stop) {
         self.stop = Some(why);
     }
+}
+
+/// [`Guest::watched_as`] now.
+fn watched_as<'a, G: Guest>((guest, state): Now<'a, G>) -> impl Fn(u64) -> u64 + Copy + 'a {
+    move |va| guest.watched_as(state, va)
 }
 
 /// The virtual page after the one that `va` lies in.
