@@ -324,6 +324,43 @@ fn the_highest_active_priority_drops_whatever_number_is_written() {
 }
 
 #[test]
+fn an_end_of_the_other_groups_drops_nothing() {
+    for preempted in [Icc::Eoir0, Icc::Eoir1] {
+        let b = Bench::ready(1);
+        b.icc_set(0, Icc::Igrpen0, 1);
+        b.enable(43, 0x40);
+        // The lower priority's group is `preempted`'s.
+        b.set(
+            Reg::GICD_IGROUPR,
+            1,
+            if preempted == Icc::Eoir1 { 1 << 10 } else { 1 << 11 },
+        );
+        let (iar, other, eoir) = match preempted {
+            Icc::Eoir1 => (Icc::Iar1, Icc::Iar0, Icc::Eoir0),
+            _ => (Icc::Iar0, Icc::Iar1, Icc::Eoir1),
+        };
+        b.line(ID).drive(true);
+        assert_eq!(b.icc(0, iar), u64::from(ID));
+        b.line(43).drive(true);
+        assert_eq!(b.icc(0, other), 43);
+        let active = [Icc::Ap0r, Icc::Ap1r, Icc::Rpr].map(|reg| b.icc(0, reg));
+        assert_eq!(active[2], 0x40);
+
+        for id in [ID, 43] {
+            b.icc_set(0, preempted, id.into());
+            let now = [Icc::Ap0r, Icc::Ap1r, Icc::Rpr].map(|reg| b.icc(0, reg));
+            assert_eq!(now, active, "{preempted:?} of {id}");
+            assert_eq!(b.get(Reg::GICD_ISACTIVER, 1), 3 << 10, "{preempted:?} of {id}");
+        }
+
+        b.icc_set(0, eoir, 43);
+        assert_eq!(b.icc(0, Icc::Rpr), 0x80);
+        b.icc_set(0, preempted, ID.into());
+        assert_eq!(b.icc(0, Icc::Rpr), 0xff);
+    }
+}
+
+#[test]
 fn split_end_of_interrupt_deactivates_later_and_anywhere() {
     let b = Bench::ready(2);
     b.icc_set(0, Icc::Dir, ID.into());
