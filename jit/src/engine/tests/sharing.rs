@@ -282,6 +282,26 @@ fn what_one_has_translated_runs_on_all() {
     }
 }
 
+/// It stores to the page without asking before there is code of it.
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
+fn code_that_a_vcpu_itself_replaces_does_not_run_again() {
+    for accel in [Accel::Interp, Accel::Jit] {
+        let Some(machine) = Machine::new(accel) else { continue };
+        machine.put(STORES, &[STORE, WAIT]);
+        let mut v = machine.vcpu();
+        for n in 1..=20 {
+            machine.put(page(n), &[SET | 1, WAIT]);
+            store(&mut v, page(n) + 0x800, 1);
+            for value in [1, 2, 3] {
+                store(&mut v, page(n), SET | value);
+                run(&mut v, page(n));
+                assert_eq!(v.state().r[0], value, "{accel:?} page {n}");
+            }
+        }
+    }
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn code_that_another_vcpu_replaces_does_not_run_again() {
@@ -510,6 +530,28 @@ fn everything_is_forgotten_while_others_run_and_rest() {
 
     run(&mut resting, page(2));
     assert_eq!(resting.state().r[0], 5);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
+fn who_rests_keeps_no_code_that_was_replaced_while_it_ran() {
+    for accel in [Accel::Interp, Accel::Jit] {
+        let Some(machine) = Machine::new(accel) else { continue };
+        machine.put(page(1), &[SET | 5, WAIT]);
+        let mut v = machine.vcpu();
+        run(&mut v, page(1));
+        let shared = machine.translations.shared.clone();
+        let old = Arc::downgrade(&shared.current());
+        v.wake();
+        shared.renew(&shared.current()).expect("memory");
+        assert_ne!(old.strong_count(), 0, "it runs with it");
+
+        v.mmu.rest();
+
+        assert_eq!(old.strong_count(), 0, "{accel:?}");
+        run(&mut v, page(1));
+        assert_eq!(v.state().r[0], 5);
+    }
 }
 
 /// How many instructions the block has that a vCPU finds there.
