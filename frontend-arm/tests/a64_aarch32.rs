@@ -11,6 +11,8 @@ use ram::{BASE, Ram};
 
 const VECTORS: u32 = BASE + 0x1000;
 const CODE: u32 = BASE + 0x2000;
+/// A table of level 1 that has RAM where it is, to be read and executed.
+const TABLE: u32 = BASE + 0x1_0000;
 /// A64's, at the vectors.
 const WFI: u32 = 0xd503_207f;
 /// Undefined in A32, and as two halfwords in T16.
@@ -30,6 +32,10 @@ impl Bench {
         for at in (0..0x800).step_by(4) {
             ram.put(VECTORS + at, &WFI.to_le_bytes());
         }
+        ram.put(
+            TABLE + 8,
+            &(u64::from(BASE) | 1 << 10 | 3 << 8 | 3 << 6 | 1).to_le_bytes(),
+        );
         ram.put(CODE, code);
         ram.put(CODE + code.len() as u32, &UDF.to_le_bytes());
         let guest = A64::alone(model::find(cpu_model).unwrap());
@@ -142,12 +148,57 @@ fn timers_are_open_as_cntkctl_says() {
     ends(A32, &cntvct, |c| c.sys.cntkctl = 2, (UNDEFINED, 4));
     let write = 0x03 << 26 | always | 1 << 17 | 14 << 10 | 2 << 5 | 3 << 1;
     ends(A32, &cntv_ctl, |c| c.sys.cntkctl = 3, (write, 0));
+    let cntp_cval = words(&[0xec43_2f2e]); // MCRR p15, 2, R2, R3, c14
+    let write = 0x04 << 26 | always | 2 << 16 | 3 << 10 | 2 << 5 | 14 << 1;
+    ends(A32, &cntp_cval, |c| c.sys.cntkctl = 3, (write, 0));
     ends(A32, &cntkctl, |c| c.sys.cntkctl = 0x303, (UNDEFINED, 0));
     let open = |c: &mut Cpu| (c.x[2], c.sys.cntkctl) = (3, 1 << 8);
     for bench in benches("max", A32, &cntv_ctl, open) {
         assert_eq!(bench.end(), (UNDEFINED, 4));
         assert_eq!(bench.cpu().sys.cntv_ctl & 3, 3);
     }
+}
+
+/// Registers that a program writes are EL1's to see, and its own to read.
+#[test]
+fn what_a_program_writes_stays() {
+    // MCR p15, 0, R0, c13, c0, 2; MCR p15, 0, R2, c9, c12, 5; MRC of it to R3
+    let code = words(&[0xee0d_0f50, 0xee09_2fbc, 0xee19_3fbc]);
+    let set = |c: &mut Cpu| (c.x[0], c.x[2], c.sys.pmu.userenr) = (0x8765_4321, 2, 1);
+    for bench in benches("max", A32, &code, set) {
+        assert_eq!(bench.end(), (UNDEFINED, 12));
+        assert_eq!((bench.cpu().sys.tpidr_el0, bench.cpu().x[3]), (0x8765_4321, 2));
+    }
+}
+
+/// Between a load and its store exclusive a program may read and write such registers.
+#[test]
+fn system_registers_leave_the_monitor_alone() {
+    // LDREX R0, [R1]; MRC p15, 0, R3, c13, c0, 2; MCR of it; MSR APSR_g, R3; STREX R2, R0, [R1]
+    let code = words(&[0xe191_0f9f, 0xee1d_3f50, 0xee0d_3f50, 0xe124_f003, 0xe181_2f90]);
+    for bench in benches("max", A32, &code, |c| (c.x[1], c.x[2]) = (u64::from(BASE) + 0x8000, 7)) {
+        assert_eq!(bench.end(), (UNDEFINED, 20));
+        assert_eq!(bench.cpu().x[2], 0, "stored");
+    }
+}
+
+/// SCTLR_EL1.A counts before and after what programs do with system registers.
+#[test]
+fn alignment_is_checked_as_ever_after_a_system_register() {
+    // VMRS R3, FPSCR; VMSR FPSCR, R3; MSR APSR_g, R3; LDR R0, [R1]
+    let code = words(&[0xeef1_3a10, 0xeee1_3a10, 0xe124_f003, 0xe591_0000]);
+    fn mapped(c: &mut Cpu) {
+        (c.sys.ttbr0, c.sys.tcr, c.sys.mair) = (TABLE.into(), 25 | 1 << 23 | 2 << 32, 0xff);
+        c.sys.sctlr = c.sys.sctlr & !sctlr::A | sctlr::M;
+        c.x[1] = u64::from(CODE) + 1;
+    }
+    ends(A32, &code, mapped, (UNDEFINED, 16));
+    let fault = 0x24 << 26 | 1 << 25 | 0x21;
+    let checked = |c: &mut Cpu| {
+        mapped(c);
+        c.sys.sctlr |= sctlr::A;
+    };
+    ends(A32, &code, checked, (fault, 12));
 }
 
 #[test]

@@ -120,6 +120,20 @@ fn a_branch_is_looked_at_once() {
     }
 }
 
+/// The last indirect branch went elsewhere: what came here is an exception return, or a direct branch.
+#[test]
+fn a_branch_to_elsewhere_is_no_branch_to_here() {
+    let direct = 0x1400_0000 | 0x3ff_ffff & (GUARDED.wrapping_sub(OTHER) >> 2);
+    for last in [ERET, direct] {
+        for mut bench in benches() {
+            bench.code(PLAIN, &[br(6)]).code(OTHER, &[last]).code(GUARDED, &[NOP]);
+            let cpu = bench.cpu();
+            (cpu.x[6], cpu.sys.elr, cpu.sys.spsr) = (OTHER.into(), GUARDED.into(), 0b0101);
+            assert_eq!(bench.run(), Ok(u64::from(GUARDED) + 4), "{last:#x}");
+        }
+    }
+}
+
 /// PSTATE.BTYPE goes to SPSR_EL1 and comes back from it: of a BRK there, of an interrupt's or an abort's return.
 #[test]
 fn the_type_is_saved_and_restored() {

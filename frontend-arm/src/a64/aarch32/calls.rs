@@ -131,9 +131,10 @@ fn view(s: &state::Cpu) -> Cpu {
     }
     v.qc = s.qc;
     let c = &mut v.cp15;
-    let control = |set: u64, to: u32| if s.sys.sctlr & set != 0 { to } else { 0 };
-    c.sctlr =
-        control(sctlr::A, a32_sctlr::A) | control(sctlr::M, a32_sctlr::M) | control(sctlr::CP15BEN, a32_sctlr::CP15BEN);
+    // What else it says is in the mode word, which [`take`] makes anew.
+    if s.sys.sctlr & sctlr::CP15BEN != 0 {
+        c.sctlr = a32_sctlr::CP15BEN;
+    }
     c.cpacr = if s.fp_enabled() { 0xf << 20 } else { 0 };
     (c.tpidruro, c.tpidrurw) = (s.sys.tpidrro_el0 as u32, s.sys.tpidr_el0 as u32);
     // There is no ThumbEE.
