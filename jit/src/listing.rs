@@ -30,6 +30,8 @@ const THUNKS: Thunks = Thunks {
     elsewhere: 0x50,
     slow: 0x60,
     call: 0x70,
+    pure: [0x80, 0x81, 0x82, 0x83, 0x84],
+    flags: [0x90, 0x91, 0x92, 0x93, 0x94],
 };
 
 /// Code bytes for a translator, given as the engine gives them.

@@ -93,9 +93,9 @@ calls! {
     /// BFCVT and BFCVTN: arguments a vector of singles, [`estimate::control`], the rounding mode.
     BFCVT Flags brain::convert;
     /// BFDOT: arguments Vd, Vn, Vm.
-    BFDOT Pure brain::dot;
+    BFDOT Flags brain::dot;
     /// BFMMLA: arguments Vd, Vn, Vm.
-    BFMMLA Pure brain::matrix;
+    BFMMLA Flags brain::matrix;
     /// AESE: argument the state with the key added.
     AESE Pure aes::sub_and_shift;
     /// AESD: argument the state with the key added.

@@ -288,9 +288,11 @@ pub type StateFn<G> = fn(&mut G, &mut <G as Guest>::State, &mut dyn Env, &[u128;
 
 /// What a helper does with the guest's state.
 pub enum HelperFn<G: Guest> {
-    /// Nothing: a function of its arguments (each zero-extended to 128 bits).
+    /// Nothing: a function of its arguments (each zero-extended to 128 bits). It computes with integers only: the host's
+    /// rounding mode may be the guest's, and flags that it raises become the guest's.
     Pure(fn(&[u128; 4]) -> u128),
-    /// Pure but for cumulative floating-point flags, which it returns ([`FP_INVALID`] …) besides the result.
+    /// Pure but for cumulative floating-point flags, which it returns ([`FP_INVALID`] …) besides the result. It may compute
+    /// with floating point.
     Flags(fn(&[u128; 4]) -> (u128, u32)),
     /// Anything. An error is raised at the current instruction, and what the helper changed stays.
     State(StateFn<G>),

@@ -3,15 +3,24 @@
 
 use super::Vcpu;
 use crate::interp::{self, Memory, Stopped, extend, modify, peek};
-use crate::x64::{self, Site, What, frame::Own, thunks::Reason};
+use crate::x64::frame::{Functions, Own};
+use crate::x64::{self, Site, What, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
 
 /// Tell a vCPU's translated code where these functions are.
 pub fn connect<G: Guest>(v: &mut Vcpu<G>) {
     let slow: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = slow::<G>;
     let call: extern "sysv64" fn(*mut u8, u64, u32) -> u32 = call::<G>;
+    let pure: extern "sysv64" fn(*const [u128; 4], *mut u8, u32) -> Halves = pure::<G>;
+    let flags: extern "sysv64" fn(*const [u128; 4], *mut u8, u32) -> Halves = flags::<G>;
+    let to = Functions {
+        slow: slow as usize as u64,
+        call: call as usize as u64,
+        pure: pure as usize as u64,
+        flags: flags as usize as u64,
+    };
     let base = v.mmu.book().base();
-    v.own.connect(slow as usize as u64, call as usize as u64, base);
+    v.own.connect(to, base);
 }
 
 /// Run translated code from `entry` until it leaves.
@@ -38,7 +47,55 @@ extern "sysv64" fn slow<G: Guest>(state: *mut u8, addr: u64, site: u32) -> u32 {
     v.guarded(|v| v.access(addr, site))
 }
 
-/// A helper, or an operation to be interpreted. Non-zero: it faulted, and the guest has been told.
+/// A result, as the host's convention has it in two registers.
+#[repr(C)]
+struct Halves {
+    low: u64,
+    high: u64,
+}
+
+impl From<u128> for Halves {
+    fn from(v: u128) -> Halves {
+        Halves {
+            low: v as u64,
+            high: (v >> 64) as u64,
+        }
+    }
+}
+
+/// A helper that is a function of its arguments. A panic ends the process: functions of this convention do not unwind.
+#[expect(
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    reason = "the emitter calls this for such helpers"
+)]
+extern "sysv64" fn pure<G: Guest>(args: *const [u128; 4], _: *mut u8, helper: u32) -> Halves {
+    let HelperFn::Pure(f) = &G::HELPERS[helper as usize].f else {
+        unreachable!("a pure helper")
+    };
+    // SAFETY: translated code passes the words below the state, which are its vCPU's, waiting in `enter`.
+    f(unsafe { &*args }).into()
+}
+
+/// The same for one that raises floating-point flags besides.
+#[expect(
+    clippy::unreachable,
+    clippy::indexing_slicing,
+    reason = "the emitter calls this for such helpers"
+)]
+extern "sysv64" fn flags<G: Guest>(args: *const [u128; 4], state: *mut u8, helper: u32) -> Halves {
+    let HelperFn::Flags(f) = &G::HELPERS[helper as usize].f else {
+        unreachable!("a helper with flags")
+    };
+    // SAFETY: as in `pure`.
+    let (bits, raised) = f(unsafe { &*args });
+    // SAFETY: as in `slow`.
+    let v = unsafe { &mut *(Own::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
+    interp::raise_flags(bytemuck::bytes_of_mut(v.own.state_mut()), G::LAYOUT, raised);
+    bits.into()
+}
+
+/// A helper that uses the state, or an operation to be interpreted. Non-zero: it faulted, and the guest has been told.
 extern "sysv64" fn call<G: Guest>(state: *mut u8, _: u64, site: u32) -> u32 {
     // SAFETY: as in `slow`.
     let v = unsafe { &mut *(Own::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
@@ -126,13 +183,9 @@ impl<G: Guest> Vcpu<G> {
             Some(&What::Helper(i, ty, given)) => {
                 args[given as usize..].fill(0);
                 match &G::HELPERS[i as usize].f {
-                    HelperFn::Pure(f) => self.finish(f(&args) & ty.mask(), 0),
-                    HelperFn::Flags(f) => {
-                        let (bits, flags) = f(&args);
-                        self.finish(bits & ty.mask(), flags)
-                    }
                     HelperFn::State(f) => self.state_helper(number, *f, ty, &args),
                     HelperFn::Raise(f) => self.raise_helper(number, f(&args)),
+                    HelperFn::Pure(_) | HelperFn::Flags(_) => unreachable!("a helper with a site"),
                 }
             }
             Some(What::Mem(_) | What::Goto { .. }) | None => unreachable!("a call site"),

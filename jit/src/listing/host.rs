@@ -133,9 +133,16 @@ impl Namer<'_> {
             at if at == t.elsewhere => ("elsewhere", None),
             at if at == t.slow => ("slow", self.site(edx)),
             at if at == t.call => ("call", self.site(edx)),
+            at if t.pure.contains(&at) => ("pure", self.helper(edx)),
+            at if t.flags.contains(&at) => ("flags", self.helper(edx)),
             _ => return (format!("{to:#x}"), None),
         };
         (format!("<{name}>"), remark)
+    }
+
+    /// The helper of a number.
+    fn helper(&self, number: Option<u32>) -> Option<String> {
+        Some(format!("helper {}", (self.layout.helper)(number? as u16)))
     }
 
     /// What happens at a site.

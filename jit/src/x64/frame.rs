@@ -20,6 +20,10 @@ pub struct Words {
     pub slow: u64,
     /// The Rust function behind a call operation.
     pub call: u64,
+    /// The Rust function behind a call of a helper that is a function of its arguments.
+    pub pure: u64,
+    /// The same for one that raises floating-point flags besides.
+    pub flags: u64,
     /// Executable address of the code cache.
     pub code_base: u64,
     /// Data tables of address spaces 0 and 1.
@@ -40,6 +44,19 @@ pub struct Words {
     pub attention: Attention,
     /// Fills up to a multiple of the alignment.
     pub padding: [u64; 1],
+}
+
+/// The addresses of the Rust functions that translated code calls.
+#[derive(Clone, Copy, Debug)]
+pub struct Functions {
+    /// See [`Words::slow`].
+    pub slow: u64,
+    /// See [`Words::call`].
+    pub call: u64,
+    /// See [`Words::pure`].
+    pub pure: u64,
+    /// See [`Words::flags`].
+    pub flags: u64,
 }
 
 /// Two words other threads write: non-zero makes translated code leave at the next loop, indirect branch or poll.
@@ -75,7 +92,7 @@ macro_rules! displacement {
     )* };
 }
 displacement! {
-    ARGS args; RET ret; SLOW slow; CALL call; CODE_BASE code_base; DATA data; CODE code;
+    ARGS args; RET ret; SLOW slow; CALL call; PURE pure; FLAGS flags; CODE_BASE code_base; DATA data; CODE code;
     PAGE_BASE page_base; SITE site; MXCSR mxcsr; HOST_MXCSR host_mxcsr; ATTENTION attention;
 }
 const _: () = assert!(ATTENTION % 8 == 0 && ARGS % 16 == 0);
@@ -98,6 +115,8 @@ pub fn name(displacement: i32) -> Option<String> {
         d if (ATTENTION..ATTENTION + 8).contains(&d) => whole("attention", ATTENTION),
         SLOW => "slow".into(),
         CALL => "call".into(),
+        PURE => "pure".into(),
+        FLAGS => "flags".into(),
         CODE_BASE => "code_base".into(),
         CODE => "code".into(),
         PAGE_BASE => "page_base".into(),
@@ -182,9 +201,14 @@ impl<S> Own<S> {
         self.frame.words.get()
     }
     /// The functions behind calls, and the code cache's address.
-    pub fn connect(&mut self, slow: u64, call: u64, code_base: u64) {
+    pub fn connect(&mut self, to: Functions, code_base: u64) {
+        let words = self.words();
         // SAFETY: this is borrowed mutably; fields are written one by one, past the attention words.
-        unsafe { ((*self.words()).slow, (*self.words()).call, (*self.words()).code_base) = (slow, call, code_base) }
+        unsafe {
+            ((*words).slow, (*words).call) = (to.slow, to.call);
+            ((*words).pure, (*words).flags) = (to.pure, to.flags);
+            (*words).code_base = code_base;
+        }
     }
     /// Where the vCPU is, for calls.
     pub fn set_owner(&mut self, owner: u64) {

@@ -88,7 +88,7 @@ pub struct Site {
 pub enum What {
     /// A memory operation that missed the TLB: the operation and its type.
     Mem(Inst),
-    /// A call of a helper: its index, the result's type, and how many arguments are given.
+    /// A call of a helper that uses the guest's state: its index, the result's type, and how many arguments are given.
     Helper(u16, Ty, u8),
     /// An operation left to the interpreter: a block of its operands' types and itself.
     Eval(Box<Block>),
@@ -444,8 +444,39 @@ impl Emit<'_> {
     }
     fn helper(&mut self, v: Val, ty: Ty, helper: u16, args: [Val; 4]) {
         let n = args.iter().take_while(|a| a.is_some()).count();
-        let state = (self.info.effect)(helper) == CallEffect::State;
-        self.call(v, ty, What::Helper(helper, ty, n as u8), &args[..n], state);
+        let args = &args[..n];
+        match (self.info.effect)(helper) {
+            CallEffect::Pure => self.function(v, ty, helper, args, self.info.thunks.pure[n]),
+            CallEffect::Flags => self.function(v, ty, helper, args, self.info.thunks.flags[n]),
+            CallEffect::State => self.call(v, ty, What::Helper(helper, ty, n as u8), args, true),
+        }
+    }
+    /// Call a helper that is a function of its arguments: no site, its result comes in registers.
+    fn function(&mut self, v: Val, ty: Ty, helper: u16, args: &[Val], thunk: Offset) {
+        self.clobber();
+        self.arguments(args);
+        self.spill_live(false);
+        let thunk = self.thunk(thunk);
+        dynasm!(self.a ; .arch x64 ; mov edx, helper as i32 ; call extern thunk);
+        if !self.live(v) {
+            return;
+        }
+        if !ty.is_int() {
+            let x = self.xdst(v);
+            dynasm!(self.a ; .arch x64 ; vmovq Rx(x), rax);
+            if ty == Ty::V128 {
+                dynasm!(self.a ; .arch x64 ; vpinsrq Rx(x), Rx(x), rdx, 1);
+            }
+            return;
+        }
+        self.locked |= 1;
+        let d = self.dst(v, None);
+        match ty {
+            Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), al),
+            Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), ax),
+            Ty::I32 => dynasm!(self.a ; .arch x64 ; mov Rd(d), eax),
+            _ => dynasm!(self.a ; .arch x64 ; mov Rq(d), rax),
+        }
     }
     /// Leave an operation to the interpreter.
     fn interpret(&mut self, v: Val, inst: Inst) {

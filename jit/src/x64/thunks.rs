@@ -65,8 +65,13 @@ pub struct Thunks {
     pub elsewhere: Offset,
     /// Call the slow memory path: address in rsi, site in edx.
     pub slow: Offset,
-    /// Call a helper or an operation's interpretation: site in edx.
+    /// Call a helper that uses the guest's state, or an operation's interpretation: site in edx.
     pub call: Offset,
+    /// Call a helper that is a function of its arguments, with 0 to 4 of them given: its index in edx. The result is in rax
+    /// and, where it is longer, rdx.
+    pub pure: [Offset; 5],
+    /// The same for one that raises floating-point flags besides.
+    pub flags: [Offset; 5],
 }
 
 type Asm = VecAssembler<X64Relocation>;
@@ -187,6 +192,34 @@ pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
     };
     t.slow = call(SLOW);
     t.call = call(CALL);
+    t.pure = std::array::from_fn(|given| put(&mut |a| function(a, given, PURE)));
+    t.flags = std::array::from_fn(|given| put(&mut |a| function(a, given, FLAGS)));
     cache.keep();
     t
+}
+
+/// Call a function of arguments of which so many are given. It sees nothing that registers hold for the guest, but may change
+/// those of them that are its own by the host's convention.
+fn function(a: &mut Asm, given: usize, function: i32) {
+    let kept = || PINS.iter().copied().filter(|r| (8..12).contains(r));
+    let aligned = 8 * (1 - kept().count() as i32 % 2);
+    dynasm!(a ; .arch x64 ; vpxor xmm0, xmm0, xmm0);
+    for k in given as i32..4 {
+        dynasm!(a ; .arch x64 ; vmovdqu [r15 + ARGS + 16 * k], xmm0);
+    }
+    kept().for_each(|r| dynasm!(a ; .arch x64 ; push Rq(r)));
+    if function == FLAGS {
+        dynasm!(a ; .arch x64 ; stmxcsr [r15 + MXCSR] ; ldmxcsr [r15 + HOST_MXCSR]);
+    }
+    dynasm!(a ; .arch x64
+        ; lea rdi, [r15 + ARGS]
+        ; mov rsi, Rq(STATE)
+        ; sub rsp, aligned
+        ; call QWORD [r15 + function]
+        ; add rsp, aligned);
+    if function == FLAGS {
+        dynasm!(a ; .arch x64 ; ldmxcsr [r15 + MXCSR]);
+    }
+    kept().collect::<Vec<_>>().into_iter().rev().for_each(|r| dynasm!(a ; .arch x64 ; pop Rq(r)));
+    dynasm!(a ; .arch x64 ; ret);
 }
