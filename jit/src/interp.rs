@@ -7,6 +7,7 @@
     reason = "a verified block has the values, labels and constants that it names, a state the slots"
 )]
 
+mod aes;
 #[cfg(test)]
 mod expect;
 mod float;

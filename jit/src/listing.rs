@@ -10,7 +10,7 @@ mod host;
 
 use crate::engine::PASS_LIMIT;
 use crate::opt::{self, CallEffect, Lives};
-use crate::x64::{self, EmitInfo, thunks::Thunks};
+use crate::x64::{self, EmitInfo, Extensions, thunks::Thunks};
 use emu_ir::print::Listing;
 use emu_ir::{Block, BlockKey, Builder, Fault, Fetch, Guest};
 
@@ -143,6 +143,7 @@ fn emit<G: Guest>(key: BlockKey, next_page: Option<u64>, block: &Block, lives: &
         at: AT,
         next_page,
         alone: false,
+        extensions: Extensions::ALL,
         first_site: 0,
     };
     x64::emit(key, block, lives, &info, &mut x64::Scratch::default()).map(std::mem::take)

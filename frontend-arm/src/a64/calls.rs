@@ -9,7 +9,7 @@ use crate::checksum;
 use crate::guest::concat;
 use crate::platform::{Conduit, FirmwareResult, SemihostingResult};
 use crate::pmu;
-use crate::vector::crypto::{aes, sha, sha512, sm};
+use crate::vector::crypto::{sha, sha512, sm};
 use crate::vector::{brain, estimate, half, javascript, polynomial};
 use emu_ir::{Access, Env, Fault, Helper};
 
@@ -76,8 +76,6 @@ calls! {
     PMUL Pure polynomial::vmul_p8;
     /// PMULL of bytes: arguments two V64; a V128.
     PMULL_8 Pure polynomial::vmull_p8;
-    /// PMULL of doublewords: arguments two V64; a V128.
-    PMULL_64 Pure polynomial::vmull_p64;
     /// URECPE: argument a vector.
     URECPE Pure estimate::vrecpe_u32;
     /// URSQRTE: argument a vector.
@@ -96,14 +94,6 @@ calls! {
     BFDOT Flags brain::dot;
     /// BFMMLA: arguments Vd, Vn, Vm.
     BFMMLA Flags brain::matrix;
-    /// AESE: argument the state with the key added.
-    AESE Pure aes::sub_and_shift;
-    /// AESD: argument the state with the key added.
-    AESD Pure aes::inverse_sub_and_shift;
-    /// AESMC: argument the state.
-    AESMC Pure aes::mix;
-    /// AESIMC: argument the state.
-    AESIMC Pure aes::inverse_mix;
     /// SHA1C: arguments a to d, e, words of the schedule.
     SHA1C Pure sha::sha1_choose;
     /// SHA1P: as SHA1C.

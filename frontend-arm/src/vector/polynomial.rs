@@ -23,19 +23,6 @@ pub fn vmull_p8(a: &[u128; 4]) -> u128 {
     lanes(a, 8).fold(0, |all, (i, product)| all | u128::from(product) << (16 * i))
 }
 
-/// PMULL.P64: the product of the low doublewords, by four bits at once.
-#[expect(clippy::indexing_slicing, reason = "four bits are within 16")]
-pub fn vmull_p64(a: &[u128; 4]) -> u128 {
-    let (x, y) = (a[0] as u64, u128::from(a[1] as u64));
-    let mut multiples = [0; 16];
-    for k in 1..16 {
-        multiples[k] = multiples[k >> 1] << 1 ^ if k & 1 != 0 { y } else { 0 };
-    }
-    (0..16)
-        .rev()
-        .fold(0, |sum, k| sum << 4 ^ multiples[(x >> (4 * k)) as usize & 15])
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +33,5 @@ mod tests {
         assert_eq!(product(0xff, 0xff), 0x5555);
         assert_eq!(vmul_p8(&[0xff03, 0xff03, 0, 0]), 0x5505);
         assert_eq!(vmull_p8(&[0xff03, 0xff03, 0, 0]), 0x5555_0005);
-        assert_eq!(vmull_p64(&[1 << 63 | 1, 1 << 63 | 3, 0, 0]), 1 << 126 | 1 << 64 | 3);
     }
 }

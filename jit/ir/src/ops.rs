@@ -67,7 +67,7 @@ macro_rules! plain {
         }
     )* }
 }
-plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw }
+plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw Aes }
 impl Operand for Val {
     #[inline]
     fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
@@ -262,6 +262,10 @@ macro_rules! for_each_op {
                 VPopcnt { a: Val } -> same, vpopcnt;
                 /// Leading zeros of each lane (I8 I16 I32); the width for 0.
                 VClz { a: Val, e: Lane } -> same;
+                /// V64 x V64 -> V128: the product of polynomials over {0, 1}.
+                VMulPoly { a: Val, b: Val } -> same;
+                /// A part of a round of AES (V128): the state column by column.
+                VAes { a: Val, part: Aes } -> same;
                 // ---- vectors: moving lanes
                 /// Every lane is the scalar `a` (int or float of the lane's width).
                 VDup { a: Val, e: Lane } -> same;

@@ -358,6 +358,43 @@ impl Rmw {
     ];
 }
 
+/// What is done to a state of AES (FIPS 197).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Aes {
+    /// SubBytes and ShiftRows.
+    Sub,
+    /// MixColumns.
+    Mix,
+    /// Both, in this order.
+    SubMix,
+    /// InvSubBytes and InvShiftRows.
+    InvSub,
+    /// InvMixColumns.
+    InvMix,
+    /// Both, in this order.
+    InvSubMix,
+}
+
+impl Aes {
+    /// Every one, for tests.
+    pub const ALL: [Aes; 6] = [
+        Aes::Sub,
+        Aes::Mix,
+        Aes::SubMix,
+        Aes::InvSub,
+        Aes::InvMix,
+        Aes::InvSubMix,
+    ];
+    /// This after another, if that is one.
+    pub const fn after(self, first: Aes) -> Option<Aes> {
+        match (first, self) {
+            (Aes::Sub, Aes::Mix) => Some(Aes::SubMix),
+            (Aes::InvSub, Aes::InvMix) => Some(Aes::InvSubMix),
+            _ => None,
+        }
+    }
+}
+
 /// Which accesses a fence orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Fence {

@@ -224,9 +224,10 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         | Op::VFGt { a, b: c, .. }
         | Op::VFGe { a, b: c, .. } => want(ty.is_vec(), "is vec").and(same(b, ty, &[a, c])),
         Op::VFMulAdd { c, a, b: x, .. } => want(ty.is_vec(), "is vec").and(same(b, ty, &[a, x, c])),
-        Op::VMulWideS { a, b: c, .. } | Op::VMulWideU { a, b: c, .. } => {
+        Op::VMulWideS { a, b: c, .. } | Op::VMulWideU { a, b: c, .. } | Op::VMulPoly { a, b: c } => {
             want(ty == Ty::V128, "is V128").and(same(b, Ty::V64, &[a, c]))
         }
+        Op::VAes { a, .. } => want(ty == Ty::V128, "is V128").and(same(b, ty, &[a])),
         Op::VAbs { a, .. } | Op::VClz { a, .. } | Op::VPopcnt { a } | Op::VFSqrt { a, .. } | Op::VFRound { a, .. } => {
             want(ty.is_vec(), "is vec").and(same(b, ty, &[a]))
         }

@@ -3,7 +3,7 @@
 use super::Case;
 use super::float::environments;
 use super::operands::Kind;
-use emu_ir::{Lane, Op, Ty, Val};
+use emu_ir::{Aes, Lane, Op, Ty, Val};
 
 const A: Val = Val(0);
 const B: Val = Val(1);
@@ -32,6 +32,10 @@ pub(super) fn cases() -> Vec<Case> {
         }
     }
     all.extend(NARROW.into_iter().flat_map(widths));
+    let half = Kind::Vec(Ty::V64, Lane::I64);
+    all.push(Case::op(Op::VMulPoly { a: A, b: B }, Ty::V128, &[half; 2]));
+    let state = [Kind::Vec(Ty::V128, Lane::I8)];
+    all.extend(Aes::ALL.map(|part| Case::op(Op::VAes { a: A, part }, Ty::V128, &state)));
     all
 }
 

@@ -8,7 +8,7 @@ use crate::cache::{Cache, Offset};
 use crate::interp::Prepared;
 use crate::opt::{CallEffect, Lives};
 use crate::tlb::PAGE;
-use crate::x64::{self, EmitInfo, Site, What, thunks::Thunks};
+use crate::x64::{self, EmitInfo, Extensions, Site, What, thunks::Thunks};
 use emu_ir::{Block, BlockKey, Guest, Layout};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -179,6 +179,8 @@ pub struct Blocks {
     /// How many blocks there have been.
     serials: u64,
     alone: bool,
+    /// See [`EmitInfo::extensions`].
+    extensions: Extensions,
     /// Branches to other pages go straight to blocks that are there.
     chained: bool,
 }
@@ -204,6 +206,8 @@ pub struct Making {
     pub host: bool,
     /// See [`EmitInfo::alone`].
     pub alone: bool,
+    /// See [`EmitInfo::extensions`].
+    pub extensions: Extensions,
     /// How many bytes of memory they may take, at least 8 MiB.
     pub limit: usize,
 }
@@ -257,6 +261,7 @@ impl Blocks {
             linked: Vec::new(),
             serials: 0,
             alone: making.alone,
+            extensions: making.extensions,
             chained,
         };
         Ok((blocks, parts))
@@ -364,6 +369,7 @@ impl Blocks {
             at: cache.next(),
             next_page: from.next_page,
             alone: self.alone,
+            extensions: self.extensions,
             first_site: self.site_count as u32,
         };
         let code = x64::emit(from.key, block, lives, &info, scratch).ok_or(Refused::Large)?;

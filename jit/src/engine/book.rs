@@ -15,6 +15,7 @@ use super::blocks::{Blocks, Found, Making, Parts, Refused, Source};
 use super::mailbox::{self, Ask};
 use super::pages::Jumps;
 use crate::opt::Lives;
+use crate::x64::Extensions;
 use crate::x64::{self, Site};
 use emu_ir::{Block, BlockKey, Guest};
 use std::marker::PhantomData;
@@ -367,11 +368,17 @@ impl<G> Clone for Translations<G> {
 }
 
 impl<G: Guest> Translations<G> {
-    pub(super) fn making(host: bool, alone: bool, limit: usize) -> std::io::Result<Translations<G>> {
+    pub(super) fn making(
+        host: bool,
+        alone: bool,
+        extensions: Extensions,
+        limit: usize,
+    ) -> std::io::Result<Translations<G>> {
         let making = Making {
             layout: G::LAYOUT,
             host,
             alone,
+            extensions,
             limit,
         };
         Ok(Translations {

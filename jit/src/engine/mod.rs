@@ -26,7 +26,7 @@ mod walk;
 
 use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
-use crate::x64::{self, What, frame::Own, thunks::Reason};
+use crate::x64::{self, Extensions, What, frame::Own, thunks::Reason};
 use blocks::{Extent, Found, How, Ir, Refused, Source};
 pub use book::Translations;
 use book::{Kind, Mailbox, Shared};
@@ -122,7 +122,8 @@ impl<G: Guest> Translations<G> {
                 "the JIT needs a processor with AVX2, BMI2, FMA, F16C and CMPXCHG16B; the interpreter runs on any";
             return Err(std::io::Error::new(std::io::ErrorKind::Unsupported, what));
         }
-        Translations::making(accel == Accel::Jit, alone, code_cache.max(LEAST_CODE_CACHE))
+        let (host, limit) = (accel == Accel::Jit, code_cache.max(LEAST_CODE_CACHE));
+        Translations::making(host, alone, Extensions::here(), limit)
     }
 }
 

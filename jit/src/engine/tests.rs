@@ -50,9 +50,14 @@ impl Bench {
     }
     /// With this memory; `alone`: no other vCPU has it.
     fn on(guest: TestGuest, ram: Arc<Ram>, alone: bool) -> Bench {
+        let translations = Translations::new(Accel::Jit, alone, CODE_CACHE).expect("translations");
+        Bench::with(guest, ram, &translations)
+    }
+    /// The same, with these translations.
+    fn with(guest: TestGuest, ram: Arc<Ram>, translations: &Translations<TestGuest>) -> Bench {
         let state: State = bytemuck::Zeroable::zeroed();
         let bus = Box::new(OnePage(ram.clone()));
-        let mut v = Vcpu::new(guest, state, bus, Accel::Jit, alone).expect("a vCPU");
+        let mut v = Vcpu::sharing(translations, guest, state, bus);
         v.wake();
         Bench {
             v,
@@ -185,6 +190,18 @@ fn what_several_vcpus_need_emitted_equals_interpreted() {
     let bench = Bench::on(TestGuest::default(), Arc::new(Ram::new(MEMORY).expect("memory")), false);
     let mut cases = cases::all();
     cases.retain(|c| ["Cas", "Swap", "Rmw", "Barrier"].contains(&c.name));
+    compare_cases(bench, cases);
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
+fn what_hosts_may_lack_is_interpreted() {
+    let translations = Translations::making(true, true, Extensions::NONE, CODE_CACHE).expect("translations");
+    let ram = Arc::new(Ram::new(MEMORY).expect("memory"));
+    let bench = Bench::with(TestGuest::default(), ram, &translations);
+    let mut cases = cases::all();
+    cases.retain(|c| ["VAes", "VMulPoly"].contains(&c.name));
+    assert!(!cases.is_empty());
     compare_cases(bench, cases);
 }
 

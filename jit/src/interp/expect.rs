@@ -1,6 +1,7 @@
 //! Every operation against an expectation written another way: native arithmetic for scalars, exact wide integers for
 //! lanes, bytes for what moves bytes.
 
+mod aes;
 mod half;
 
 use super::*;
@@ -216,6 +217,10 @@ fn integers(inst: Inst, row: &Row) -> Option<u128> {
             let pairs = row.lanes(a, e.bits()).into_iter().zip(row.lanes(b, e.bits()));
             join(pairs.map(|(x, y)| x * y), 2 * e.bits())
         }
+        Op::VMulPoly { a, b } => (0..64)
+            .filter(|k| row.u(a) >> k & 1 != 0)
+            .fold(0, |sum, k| sum ^ row.u(b) << k),
+        Op::VAes { a, part } => aes::part(part, row.u(a)),
         Op::VAbs { a, e } => each(row.signed_lanes(a, e.bits()), e.bits(), &i128::abs),
         Op::VShl { a, n, e } => each(row.lanes(a, e.bits()), e.bits(), &|x| x << n),
         Op::VShrU { a, n, e } => each(row.lanes(a, e.bits()), e.bits(), &|x| x >> n),

@@ -1,6 +1,6 @@
 //! The operations that are functions of their operands alone (and of where the block's page lies).
 
-use super::{int, vec};
+use super::{aes, int, vec};
 use crate::classes::{effect_ops, fp_ops};
 use emu_ir::block::Inst;
 use emu_ir::{Block, Lane, Op, Ty, Val};
@@ -112,6 +112,8 @@ pub(super) fn pure_or(block: &Block, inst: &Inst, vals: &[u128], page_base: u64,
         Op::VShlV { a, b, e } => return vec::zip(ty, e, w(a), w(b), |x, n| vec::shl(e.bits(), x, n)),
         Op::VShrUV { a, b, e } => return vec::zip(ty, e, w(a), w(b), |x, n| vec::shr_u(e.bits(), x, n)),
         Op::VShrSV { a, b, e } => return vec::zip(ty, e, w(a), w(b), |x, n| vec::shr_s(e.bits(), x, n)),
+        Op::VMulPoly { a, b } => return vec::mul_poly(v(a), v(b)),
+        Op::VAes { a, part } => return aes::part(part, w(a)),
         Op::VWidenS { a, e } => return vec::widen(e, w(a), 0, |x, _| vec::signed(e.bits(), x) as u64),
         Op::VWidenU { a, e } => return vec::widen(e, w(a), 0, |x, _| x),
         Op::VNarrow { a, e } => return vec::narrow(e, w(a), |x| x),

@@ -145,3 +145,15 @@ pub(super) fn perm(ty: Ty, a: u128, b: u128, pattern: u128) -> u128 {
 pub(super) fn lookup(ty: Ty, a: u128, idx: u128) -> u128 {
     perm(ty, a, 0, idx)
 }
+
+/// The product of polynomials over {0, 1}, by four bits at once.
+#[expect(clippy::indexing_slicing, reason = "four bits are within 16")]
+pub(super) fn mul_poly(a: u64, b: u64) -> u128 {
+    let mut multiples = [0; 16];
+    for k in 1..16 {
+        multiples[k] = multiples[k >> 1] << 1 ^ if k & 1 != 0 { u128::from(b) } else { 0 };
+    }
+    (0..16)
+        .rev()
+        .fold(0, |sum, k| sum << 4 ^ multiples[(a >> (4 * k)) as usize & 15])
+}

@@ -59,6 +59,16 @@ pub(super) fn simplify(f: &mut Values, inst: &Inst, first: bool) -> Rewrite {
             _ => Keep,
         },
         Op::VConcat { .. } | Op::VHalf { .. } | Op::VGetLane { .. } => lanes(f, inst),
+        Op::VAes { a, part } => match f.def(a).op {
+            Op::VAes { a, part: first } => match part.after(first) {
+                Some(part) => Become(Inst {
+                    op: Op::VAes { a, part },
+                    ty,
+                }),
+                None => Keep,
+            },
+            _ => Keep,
+        },
         Op::VShl { a, n: 0, .. } | Op::VShrU { a, n: 0, .. } | Op::VShrS { a, n: 0, .. } => Value(a),
         _ => Keep,
     }

@@ -61,6 +61,35 @@ pub fn supported() -> bool {
         && is_x86_feature_detected!("cmpxchg16b")
 }
 
+/// What a host may have besides: operations that want it are interpreted where it is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extensions {
+    /// AES's rounds.
+    pub aes: bool,
+    /// Products of polynomials.
+    pub pclmulqdq: bool,
+}
+
+impl Extensions {
+    /// All of them.
+    pub const ALL: Extensions = Extensions {
+        aes: true,
+        pclmulqdq: true,
+    };
+    /// None of them.
+    pub const NONE: Extensions = Extensions {
+        aes: false,
+        pclmulqdq: false,
+    };
+    /// Those of this host.
+    pub fn here() -> Extensions {
+        Extensions {
+            aes: is_x86_feature_detected!("aes"),
+            pclmulqdq: is_x86_feature_detected!("pclmulqdq"),
+        }
+    }
+}
+
 /// Enter translated code at `code` with the guest's state at `state`.
 ///
 /// # Safety
@@ -131,6 +160,8 @@ pub struct EmitInfo<'a> {
     pub next_page: Option<u64>,
     /// No other vCPU shares the guest's memory: barriers and locked operations need not be.
     pub alone: bool,
+    /// What the host has.
+    pub extensions: Extensions,
     /// The number of the first site.
     pub first_site: u32,
 }

@@ -220,6 +220,10 @@ fn function(a: &mut Asm, given: usize, function: i32) {
     if function == FLAGS {
         dynasm!(a ; .arch x64 ; ldmxcsr [r15 + MXCSR]);
     }
-    kept().collect::<Vec<_>>().into_iter().rev().for_each(|r| dynasm!(a ; .arch x64 ; pop Rq(r)));
+    kept()
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .for_each(|r| dynasm!(a ; .arch x64 ; pop Rq(r)));
     dynasm!(a ; .arch x64 ; ret);
 }

@@ -9,7 +9,7 @@
 use super::{Emit, cond};
 use crate::classes::{const_ops, effect_ops, fp_ops, int_ops};
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Inst, Lane, Op, Ty, Val};
+use emu_ir::{Aes, Inst, Lane, Op, Ty, Val};
 
 /// `op d, x, ...` of vector registers.
 macro_rules! xop {
@@ -128,6 +128,11 @@ impl Emit<'_> {
             }),
             Op::VMulWideS { a, b, e } => self.mul_wide(v, a, b, e, true),
             Op::VMulWideU { a, b, e } => self.mul_wide(v, a, b, e, false),
+            Op::VMulPoly { a, b } if self.info.extensions.pclmulqdq => {
+                self.pair(v, a, b, |e, d, x, y| xop!(e, vpclmulqdq, d, x, y; 0))
+            }
+            Op::VAes { a, part } if self.info.extensions.aes => self.aes(v, a, part),
+            Op::VMulPoly { .. } | Op::VAes { .. } => self.interpret(v, inst),
             Op::VAbs { a, e } => self.single(v, a, |s, d, x| by_lane!(s, e, vpabsb vpabsw vpabsd, d, x)),
             Op::VMinS { a, b, e } => self.pair(v, a, b, |s, d, x, y| by_lane!(s, e, vpminsb vpminsw vpminsd, d, x, y)),
             Op::VMinU { a, b, e } => self.pair(v, a, b, |s, d, x, y| by_lane!(s, e, vpminub vpminuw vpminud, d, x, y)),
@@ -188,6 +193,28 @@ impl Emit<'_> {
     pub fn clear_high(&mut self, ty: Ty, d: u8) {
         if ty == Ty::V64 {
             xop!(self, vmovq, d, d);
+        }
+    }
+
+    /// A round's parts as rounds whose keys are zero.
+    fn aes(&mut self, v: Val, a: Val, part: Aes) {
+        let x = self.xreg(a);
+        if part == Aes::InvMix {
+            let d = self.xdst(v);
+            return xop!(self, vaesimc, d, x);
+        }
+        let (d, key) = (self.xdst(v), self.xtemp());
+        xop!(self, vpxor, key, key, key);
+        match part {
+            Aes::Sub => xop!(self, vaesenclast, d, x, key),
+            Aes::SubMix => xop!(self, vaesenc, d, x, key),
+            Aes::InvSub => xop!(self, vaesdeclast, d, x, key),
+            Aes::InvSubMix => xop!(self, vaesdec, d, x, key),
+            // What a round does before its columns are mixed is undone first.
+            Aes::Mix | Aes::InvMix => {
+                xop!(self, vaesdeclast, d, x, key);
+                xop!(self, vaesenc, d, d, key);
+            }
         }
     }
 

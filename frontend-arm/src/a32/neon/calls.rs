@@ -3,7 +3,7 @@
 use crate::a32::vfp::vcvt_to_fixed16;
 use crate::calls::{NEXT, calls};
 use crate::checksum;
-use crate::vector::crypto::{aes, sha};
+use crate::vector::crypto::sha;
 use crate::vector::{brain, estimate, half, javascript, polynomial};
 
 calls! { SIMD at NEXT;
@@ -21,20 +21,10 @@ calls! { SIMD at NEXT;
     VRECPE_F32 Flags estimate::recip;
     /// VRSQRTE.F32: arguments a vector, [`estimate::control`].
     VRSQRTE_F32 Flags estimate::rsqrt;
-    /// VMULL.P64: arguments two V64; a V128.
-    VMULL_P64 Pure polynomial::vmull_p64;
     /// CRC32: checksum, data, and how many of its bytes; the checksum.
     CRC32 Pure checksum::ieee;
     /// CRC32C: as CRC32.
     CRC32C Pure checksum::castagnoli;
-    /// AESE: argument the state with the key added.
-    AESE Pure aes::sub_and_shift;
-    /// AESD: argument the state with the key added.
-    AESD Pure aes::inverse_sub_and_shift;
-    /// AESMC: argument the state.
-    AESMC Pure aes::mix;
-    /// AESIMC: argument the state.
-    AESIMC Pure aes::inverse_mix;
     /// SHA1C: arguments a to d, e, words of the schedule.
     SHA1C Pure sha::sha1_choose;
     /// SHA1P: as SHA1C.

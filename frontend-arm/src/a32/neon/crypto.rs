@@ -6,7 +6,7 @@ use super::operands::{reg, two};
 use crate::features::Feature;
 use crate::tx::Tx;
 use crate::vector::int::extract;
-use emu_ir::{Ty, insns};
+use emu_ir::{Aes, Op, Ty, insns};
 
 insns! {
     /// Rounds of AES apart.
@@ -49,30 +49,32 @@ fn helped<const N: usize>(t: &mut Tx, helper: u16, d: u32, registers: [u32; N]) 
     t.b.set(to, v);
     Some(())
 }
-/// What a helper makes of the state with the key added.
-fn keyed(t: &mut Tx, helper: u16, d: u32, m: u32) -> Option<()> {
+/// A part of a round, of the state with the key added.
+fn keyed(t: &mut Tx, part: Aes, d: u32, m: u32) -> Option<()> {
     let to = reg(t, 1, d)?;
     two(t, 1, [d, m], |t, key| {
         let state = t.b.get(to);
-        let v = t.b.xor(state, key);
-        t.b.call(Ty::V128, helper, &[v])
+        let a = t.b.xor(state, key);
+        t.b.push(Ty::V128, Op::VAes { a, part })
     })
 }
 /// AESE: AddRoundKey, SubBytes, ShiftRows.
 fn aese(t: &mut Tx, d: u32, m: u32) -> Option<()> {
-    keyed(t, calls::AESE, d, m)
+    keyed(t, Aes::Sub, d, m)
 }
 /// AESD: AddRoundKey, InvSubBytes, InvShiftRows.
 fn aesd(t: &mut Tx, d: u32, m: u32) -> Option<()> {
-    keyed(t, calls::AESD, d, m)
+    keyed(t, Aes::InvSub, d, m)
 }
 /// AESMC: MixColumns.
 fn aesmc(t: &mut Tx, d: u32, m: u32) -> Option<()> {
-    helped(t, calls::AESMC, d, [m])
+    two(t, 1, [d, m], |t, a| t.b.push(Ty::V128, Op::VAes { a, part: Aes::Mix }))
 }
 /// AESIMC: InvMixColumns.
 fn aesimc(t: &mut Tx, d: u32, m: u32) -> Option<()> {
-    helped(t, calls::AESIMC, d, [m])
+    two(t, 1, [d, m], |t, a| {
+        t.b.push(Ty::V128, Op::VAes { a, part: Aes::InvMix })
+    })
 }
 /// SHA1C.
 fn sha1c(t: &mut Tx, d: u32, n: u32, m: u32) -> Option<()> {

@@ -8,7 +8,7 @@ use crate::state::QC;
 use crate::tx::Tx;
 use crate::vector::saturate::{add_doubled, doubled_products, subtract_doubled};
 use crate::vector::{int, products, widen};
-use emu_ir::{Builder, Lane, Ty, Val, insns};
+use emu_ir::{Builder, Lane, Op, Ty, Val, insns};
 
 insns! {
     /// Long and wide forms, also by scalars. A size of 3 is another instruction.
@@ -194,8 +194,10 @@ fn vmull_scalar(t: &mut Tx, u: u32, s: u32, d: u32, n: u32, m: u32) -> Option<()
 fn vmull_polynomial(t: &mut Tx, s: u32, d: u32, n: u32, m: u32) -> Option<()> {
     enabled(t)?;
     require(t, s == 0 || s == 2 && t.has(Feature::Pmull))?;
-    let helper = if s == 0 { calls::VMULL_P8 } else { calls::VMULL_P64 };
-    long(t, s, [d, n, m], |t, _, x, y| t.b.call(Ty::V128, helper, &[x, y]))
+    long(t, s, [d, n, m], |t, _, a, b| match s {
+        0 => t.b.call(Ty::V128, calls::VMULL_P8, &[a, b]),
+        _ => t.b.push(Ty::V128, Op::VMulPoly { a, b }),
+    })
 }
 
 /// Saturating doubling products have no bytes.

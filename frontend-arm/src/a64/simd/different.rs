@@ -8,7 +8,7 @@ use super::super::tx::Tx;
 use super::operands::{SCALAR, get, half, lane, require, set, set_half};
 use crate::vector::saturate::{add_doubled, doubled_products, subtract_doubled};
 use crate::vector::{int, narrow, products, widen};
-use emu_ir::{Builder, Lane, Ty, Val, insns};
+use emu_ir::{Builder, Lane, Op, Ty, Val, insns};
 
 insns! {
     /// Of the low halves, or (`q` = 1) the high ones.
@@ -246,6 +246,6 @@ fn pmull_bytes(t: &mut Tx, q: u32, m: u32, n: u32, d: u32) -> Option<()> {
 /// PMULL of doublewords.
 fn pmull_doublewords(t: &mut Tx, q: u32, m: u32, n: u32, d: u32) -> Option<()> {
     long(t, [q, 0], [m, n, d], |t, _, x, y| {
-        t.b.call(Ty::V128, calls::PMULL_64, &[x, y])
+        t.b.push(Ty::V128, Op::VMulPoly { a: x, b: y })
     })
 }

@@ -1,6 +1,5 @@
 //! What the steps of ciphers and hashes make of vectors. Arguments as helpers get them.
 
-pub mod aes;
 pub mod sha;
 pub mod sha512;
 pub mod sm;

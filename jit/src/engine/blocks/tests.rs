@@ -12,6 +12,7 @@ fn making(host: bool) -> Making {
         layout: TestGuest::LAYOUT,
         host,
         alone: true,
+        extensions: Extensions::NONE,
         limit: 8 << 20,
     }
 }

@@ -1,10 +1,9 @@
 //! AES (FIPS 197).
 
-use super::super::super::calls;
 use super::super::super::features::Feature;
 use super::super::super::tx::Tx;
-use super::{get, helped, set};
-use emu_ir::{Ty, insns};
+use super::{get, set};
+use emu_ir::{Aes, Op, Ty, Val, insns};
 
 insns! {
     /// Rounds apart.
@@ -15,26 +14,32 @@ insns! {
     "01001110 00 10100 00111 10 nnnnn ddddd" => aesimc(n, d)
 }
 
-/// What a helper makes of the state with the key added.
-fn keyed(t: &mut Tx, helper: u16, n: u32, d: u32) {
+/// A part of a round.
+fn part(t: &mut Tx, part: Aes, a: Val, d: u32) {
+    let v = t.b.push(Ty::V128, Op::VAes { a, part });
+    set(t, d, v);
+}
+/// A part of a round, of the state with the key added.
+fn keyed(t: &mut Tx, how: Aes, n: u32, d: u32) {
     let (state, key) = (get(t, d), get(t, n));
     let v = t.b.xor(state, key);
-    let v = t.b.call(Ty::V128, helper, &[v]);
-    set(t, d, v);
+    part(t, how, v, d);
 }
 /// AESE: AddRoundKey, SubBytes, ShiftRows.
 fn aese(t: &mut Tx, n: u32, d: u32) {
-    keyed(t, calls::AESE, n, d);
+    keyed(t, Aes::Sub, n, d);
 }
 /// AESD: AddRoundKey, InvSubBytes, InvShiftRows.
 fn aesd(t: &mut Tx, n: u32, d: u32) {
-    keyed(t, calls::AESD, n, d);
+    keyed(t, Aes::InvSub, n, d);
 }
 /// AESMC: MixColumns.
 fn aesmc(t: &mut Tx, n: u32, d: u32) {
-    helped(t, calls::AESMC, d, [n]);
+    let state = get(t, n);
+    part(t, Aes::Mix, state, d);
 }
 /// AESIMC: InvMixColumns.
 fn aesimc(t: &mut Tx, n: u32, d: u32) {
-    helped(t, calls::AESIMC, d, [n]);
+    let state = get(t, n);
+    part(t, Aes::InvMix, state, d);
 }

@@ -1,5 +1,19 @@
 //! AES (FIPS 197): a state is 16 bytes, column by column.
 
+use emu_ir::Aes;
+
+/// A part of a round.
+pub(super) fn part(part: Aes, v: u128) -> u128 {
+    match part {
+        Aes::Sub => sub_and_shift(v),
+        Aes::Mix => mix(v),
+        Aes::SubMix => mix(sub_and_shift(v)),
+        Aes::InvSub => inverse_sub_and_shift(v),
+        Aes::InvMix => inverse_mix(v),
+        Aes::InvSubMix => inverse_mix(inverse_sub_and_shift(v)),
+    }
+}
+
 /// Twice a byte as a polynomial.
 const fn double(x: u8) -> u8 {
     x << 1 ^ if x & 0x80 != 0 { 0x1b } else { 0 }
@@ -38,12 +52,12 @@ fn substituted(v: u128, table: &[u8; 256], from: impl Fn(usize) -> usize) -> u12
 }
 
 /// SubBytes and ShiftRows: row `r` goes `r` columns to the left.
-pub fn sub_and_shift(a: &[u128; 4]) -> u128 {
-    substituted(a[0], &BOXES[0], |k| k + 4 * (k & 3))
+fn sub_and_shift(v: u128) -> u128 {
+    substituted(v, &BOXES[0], |k| k + 4 * (k & 3))
 }
 /// InvSubBytes and InvShiftRows.
-pub fn inverse_sub_and_shift(a: &[u128; 4]) -> u128 {
-    substituted(a[0], &BOXES[1], |k| k + 16 - 4 * (k & 3))
+fn inverse_sub_and_shift(v: u128) -> u128 {
+    substituted(v, &BOXES[1], |k| k + 16 - 4 * (k & 3))
 }
 
 /// A byte in each of 16.
@@ -56,17 +70,19 @@ const fn doubled(v: u128) -> u128 {
 }
 /// Each column's rows so many places up.
 fn up(v: u128, rows: u32) -> u128 {
-    super::vector(super::words(v).map(|column| column.rotate_right(8 * rows)))
+    let columns = [0, 32, 64, 96].map(|at| (v >> at) as u32);
+    let columns = columns.map(|column| column.rotate_right(8 * rows));
+    columns.iter().rev().fold(0, |v, column| v << 32 | u128::from(*column))
 }
 /// MixColumns: twice a row, three times the next, and the two after it.
-pub fn mix(a: &[u128; 4]) -> u128 {
-    let (v, next) = (a[0], up(a[0], 1));
+fn mix(v: u128) -> u128 {
+    let next = up(v, 1);
     doubled(v ^ next) ^ next ^ up(v, 2) ^ up(v, 3)
 }
 /// InvMixColumns: MixColumns of what differs by four times a row and the one two below.
-pub fn inverse_mix(a: &[u128; 4]) -> u128 {
-    let sum = a[0] ^ up(a[0], 2);
-    mix(&[a[0] ^ doubled(doubled(sum)), 0, 0, 0])
+fn inverse_mix(v: u128) -> u128 {
+    let sum = v ^ up(v, 2);
+    mix(v ^ doubled(doubled(sum)))
 }
 
 #[cfg(test)]
@@ -80,9 +96,9 @@ mod tests {
         let shifted = 0xd4_bf_5d_30_e0_b4_52_ae_b8_41_11_f1_1e_27_98_e5_u128.swap_bytes();
         let mixed = 0x04_66_81_e5_e0_cb_19_9a_48_f8_d3_7a_28_06_26_4c_u128.swap_bytes();
 
-        assert_eq!(sub_and_shift(&[start, 0, 0, 0]), shifted);
-        assert_eq!(mix(&[shifted, 0, 0, 0]), mixed);
-        assert_eq!(inverse_mix(&[mixed, 0, 0, 0]), shifted);
-        assert_eq!(inverse_sub_and_shift(&[shifted, 0, 0, 0]), start);
+        assert_eq!(sub_and_shift(start), shifted);
+        assert_eq!(mix(shifted), mixed);
+        assert_eq!(inverse_mix(mixed), shifted);
+        assert_eq!(inverse_sub_and_shift(shifted), start);
     }
 }
