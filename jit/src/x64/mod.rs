@@ -22,6 +22,7 @@ mod float;
 mod flow;
 pub mod frame;
 mod guard;
+mod half;
 mod int;
 mod mem;
 pub mod thunks;

@@ -23,14 +23,14 @@ macro_rules! by_float {
 
 /// Predicates of vcmpps: quiet, and with 16 more (or less) so that any NaN is invalid.
 #[derive(Clone, Copy)]
-enum Relation {
+pub enum Relation {
     Equal,
     Greater,
     GreaterOrEqual,
 }
 
 impl Relation {
-    fn predicate(self, signal: bool) -> i8 {
+    pub fn predicate(self, signal: bool) -> i8 {
         match (self, signal) {
             (Relation::Equal, false) => 0x00,
             (Relation::Equal, true) => 0x10,
@@ -48,7 +48,7 @@ impl Emit<'_> {
     pub fn vec_float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
         if is_half(inst.op) {
-            return self.interpret(v, inst);
+            return self.half(v, inst);
         }
         match inst.op {
             Op::VFAdd { a, b, e, env } if Self::roundable(env) => {
@@ -142,7 +142,7 @@ impl Emit<'_> {
     }
 
     /// `vfmadd231ps d, x, y`; `vfmadd231pd` is written out, as the assembler (dynasm 5.1) forgets its W bit.
-    fn fused(&mut self, e: Lane, d: u8, x: u8, y: u8) {
+    pub fn fused(&mut self, e: Lane, d: u8, x: u8, y: u8) {
         if e.bits() == 32 {
             return xop!(self, vfmadd231ps, d, x, y);
         }
