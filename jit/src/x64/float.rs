@@ -3,6 +3,7 @@
 use super::alloc::{Flags, Reg};
 use super::frame::MXCSR;
 use super::guard::{Guard, Lanes, Tiny, integral};
+use super::round::rounds_first;
 use super::vec::xop;
 use super::{Cold, Emit, cond};
 use crate::classes::{effect_ops, pure_ops, vec_float_ops};
@@ -63,6 +64,10 @@ impl Emit<'_> {
                     Ty::F32 => dynasm!(e.a ; .arch x64 ; vroundss Rx(d), Rx(s[0]), Rx(s[0]), how),
                     _ => dynasm!(e.a ; .arch x64 ; vroundsd Rx(d), Rx(s[0]), Rx(s[0]), how),
                 })
+            }
+            Op::FRound { a, env } if env.round == Round::Away && !env.flag => {
+                let (g, temps) = (guard(ty, env, Tiny::Never), (self.xtemp(), self.xtemp()));
+                self.guarded(v, inst, &[a], g, |e, d, s| e.round_away(Lanes::of(ty), d, s[0], temps))
             }
             Op::FMulAdd { c, a, b, env } if Self::roundable(env) => {
                 let g = guard(ty, env, Tiny::Inexact(&[1, 2]));
@@ -219,7 +224,7 @@ impl Emit<'_> {
     }
     /// The host's conversion; what it cannot do gives MIN.
     fn convert(&mut self, wide: bool, from: Ty, env: Fenv, d: u8, s: u8) {
-        match (wide, from == Ty::F32, env.round == Round::Zero) {
+        match (wide, from == Ty::F32, env.round == Round::Zero || rounds_first(env)) {
             (false, true, true) => dynasm!(self.a ; .arch x64 ; vcvttss2si Rd(d), Rx(s)),
             (false, true, false) => dynasm!(self.a ; .arch x64 ; vcvtss2si Rd(d), Rx(s)),
             (false, false, true) => dynasm!(self.a ; .arch x64 ; vcvttsd2si Rd(d), Rx(s)),
@@ -235,17 +240,29 @@ impl Emit<'_> {
         let (ty, wide) = (self.b.ty(a), inst.ty == Ty::I64);
         let s = self.xreg(a);
         let d = self.fresh(v);
-        let t = self.xtemp();
+        let (t, first) = (self.xtemp(), self.first(env));
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        let x = self.scaled(s, ty, frac, env, from, (t, d));
+        let mut x = self.scaled(s, ty, frac, env, from, (t, d));
+        if let Some((temps, _)) = first {
+            self.whole(ty, env, t, s, temps);
+            x = t;
+        }
         self.convert(wide, ty, env, d, x);
         // Out of range and NaN give MIN, raising invalid alone, as the exact conversion does. Only MIN - 1 overflows.
         match wide {
             true => dynasm!(self.a ; .arch x64 ; cmp Rq(d), BYTE 1),
             false => dynasm!(self.a ; .arch x64 ; cmp Rd(d), BYTE 1),
         }
-        dynasm!(self.a ; .arch x64 ; jo =>from ; =>back);
+        dynasm!(self.a ; .arch x64 ; jo =>from);
+        if let Some((_, r)) = first {
+            self.convert(wide, ty, env, r, s);
+        }
+        dynasm!(self.a ; .arch x64 ; =>back);
         self.out_of_line(v, inst, from, back, &[s], Reg::Gpr(d), frac != 0);
+    }
+    /// What a conversion that rounds before it converts works in. Converting the operand itself, it then raises inexact.
+    fn first(&mut self, env: Fenv) -> Option<((u8, u8), u8)> {
+        rounds_first(env).then(|| ((self.xtemp(), self.xtemp()), self.temp()))
     }
     fn unsigned_integer(&mut self, v: Val, inst: Inst, a: Val, frac: u8, env: Fenv) {
         self.clobber();
@@ -253,8 +270,13 @@ impl Emit<'_> {
         let s = self.xreg(a);
         let d = self.fresh(v);
         let (t, r, limit) = (self.xtemp(), self.temp(), self.temp());
+        let first = rounds_first(env).then(|| (self.xtemp(), self.xtemp()));
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        let x = self.scaled(s, ty, frac, env, from, (t, d));
+        let mut x = self.scaled(s, ty, frac, env, from, (t, d));
+        if let Some(temps) = first {
+            self.whole(ty, env, t, s, temps);
+            x = t;
+        }
         // Only 0 <= x < 2^31 (2^63) is the host's, compared as bits, which raises no flags.
         let power = if wide { 63 } else { 31 };
         if ty == Ty::F32 {
@@ -266,6 +288,9 @@ impl Emit<'_> {
         }
         dynasm!(self.a ; .arch x64 ; jae =>from);
         self.convert(true, ty, env, d, x);
+        if first.is_some() {
+            self.convert(true, ty, env, r, s);
+        }
         dynasm!(self.a ; .arch x64 ; =>back);
         self.out_of_line(v, inst, from, back, &[s], Reg::Gpr(d), frac != 0);
     }
@@ -349,5 +374,5 @@ fn guard(ty: Ty, env: Fenv, tiny: Tiny) -> Guard {
 
 /// The host's conversion to integer serves: it raises inexact.
 fn convertible(frac: u8, env: Fenv) -> bool {
-    frac <= 64 && env.flag && matches!(env.round, Round::Current | Round::Nearest | Round::Zero)
+    frac <= 64 && env.flag && (frac == 0 || !rounds_first(env))
 }

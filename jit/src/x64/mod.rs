@@ -25,6 +25,7 @@ mod guard;
 mod half;
 mod int;
 mod mem;
+mod round;
 pub mod thunks;
 mod vec;
 mod vec_float;

@@ -103,6 +103,12 @@ impl Emit<'_> {
                     _ => xop!(s, vroundpd, d, x[0]; how),
                 })
             }
+            Op::VFRound { a, e, env } if env.round == Round::Away && !env.flag => {
+                let (g, temps) = (guard(e, env, Tiny::Never), (self.xtemp(), self.xtemp()));
+                self.guarded(v, inst, &[a], g, |s, d, x| {
+                    s.round_away(Lanes::every(e), d, x[0], temps)
+                })
+            }
             Op::VFMulAdd { c, a, b, env, e } if Self::roundable(env) => {
                 let g = guard(e, env, Tiny::Inexact(&[1, 2]));
                 self.guarded(v, inst, &[c, a, b], g, |s, d, x| {
