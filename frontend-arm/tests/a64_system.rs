@@ -77,7 +77,7 @@ impl Bench {
         self.start();
         let cpu = self.v.state_mut();
         (cpu.sys.cpacr, cpu.x[1]) = (3 << 20, x1);
-        cpu.x[6] = (x1 + 7 & !0xfff) + 0x400;
+        cpu.x[6] = ((x1 + 7) & !0xfff) + 0x400;
         cpu.update_mode();
         cpu
     }
@@ -403,7 +403,7 @@ fn a_debuggers_watchpoints_meet_accesses_by_any_tag() {
                     if before == 7 && !crosses {
                         continue;
                     }
-                    bench.start_at(u64::from(DATA) - before | accessed << 56);
+                    bench.start_at((u64::from(DATA) - before) | accessed << 56);
                     bench.v.set_watchpoints(&[watch]);
                     let want = match met {
                         false => Exit::Wait,
@@ -624,6 +624,21 @@ fn fields_of_pstate_are_set_between_accesses() {
             assert_eq!((bench.ec(), cpu.sys.elr), (0x25, u64::from(CODE) + 32));
             let set = psr::PAN | psr::UAO | psr::DIT | psr::SSBS | psr::SP | 1 << psr::EL_SHIFT;
             assert_eq!(cpu.sys.spsr, u64::from(set));
+        }
+    }
+}
+
+/// What has nothing to do goes on in its block, where SCTLR_EL1.UCI allows it.
+#[test]
+fn an_instruction_cache_that_is_not_there_is_invalidated_where_it_may_be() {
+    for (el, control, traps) in [(1, 0, false), (0, 0, true), (0, sctlr::UCI, false)] {
+        for mut bench in benches(&[0xd50b_7520, 0xd280_0042, WFI]) {
+            let cpu = bench.v.state_mut();
+            cpu.sys.sctlr |= control; // IC IVAU, X0; MOV X2, #2
+            cpu.set_psr(if el == 0 { 0 } else { psr::SP | 1 << psr::EL_SHIFT });
+            bench.run();
+            let (ec, x2) = (bench.ec(), bench.cpu().x[2]);
+            assert_eq!((ec, x2), if traps { (0x18, 0) } else { (0, 2) }, "EL{el}, {control:#x}");
         }
     }
 }

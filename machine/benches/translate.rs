@@ -11,7 +11,7 @@ use emu_frontend_arm::state::mode;
 use emu_frontend_arm::translate::translate;
 use emu_ir::{Access, BlockKey, Builder, Fault, Fetch, Guest};
 use emu_jit::opt::{self, CallEffect};
-use emu_jit::x64::{self, EmitInfo, thunks::Thunks};
+use emu_jit::x64::{self, EmitInfo, Extensions, thunks::Thunks};
 use std::time::Instant;
 
 /// Code in one page, by the halfword.
@@ -60,6 +60,7 @@ impl Pipeline {
                 next_page: None,
                 alone: true,
                 first_site: 0,
+                extensions: Extensions::ALL,
             };
             std::hint::black_box(x64::emit(key, block, lives, &info, &mut self.emitter).is_some());
             insns += block.guest_insns;

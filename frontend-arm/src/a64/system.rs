@@ -251,9 +251,25 @@ fn change(t: &mut Tx, bit: u32, i: u32) {
 }
 /// SYS: AT, DC, IC, TLBI and their like.
 fn sys(t: &mut Tx, r: u32) {
+    let allowed = match sys::does_nothing(t.features, t.el(), t.word) {
+        Some(None) => return,
+        Some(Some(bits)) => Some(bits),
+        None => None,
+    };
+    let skip = allowed.map(|bits| {
+        let (control, bits, zero) = (t.b.get(SCTLR), t.i64(bits), t.i64(0));
+        let set = t.b.and(control, bits);
+        let (open, skip) = (t.b.ne(set, zero), t.b.label());
+        t.b.br_if(open, skip);
+        skip
+    });
     let (word, v) = (t.b.i32(t.word), t.x(r));
     t.b.call(Ty::I32, calls::SYS_WRITE, &[word, v]);
     t.exit_after(Leave::Resume);
+    if let Some(skip) = skip {
+        t.ended = false;
+        t.b.place(skip);
+    }
 }
 /// SYSL: none is implemented.
 fn sysl(t: &mut Tx) {

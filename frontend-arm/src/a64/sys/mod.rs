@@ -214,6 +214,17 @@ pub(super) fn slot(features: Features, el: u32, word: u32, write: bool) -> Optio
     }
 }
 
+/// Whether a write or system instruction does nothing at this exception level, and the bits of SCTLR_EL1 of which one allows
+/// it, if it needs any.
+pub(super) fn does_nothing(features: Features, el: u32, word: u32) -> Option<Option<u64>> {
+    let reg = row(features, el == 0, word, true)?;
+    match (reg.act, reg.gate) {
+        (Act::Const(_), Gate::None) => Some(None),
+        (Act::Const(_), Gate::Sctlr(bits)) => Some((el == 0).then_some(bits)),
+        _ => None,
+    }
+}
+
 /// The registers that a debugger shows: those that hold something, each once. A look acknowledges no interrupt.
 pub(super) fn shown() -> impl Iterator<Item = &'static Reg> {
     rows::ROWS.iter().filter(|r| {
