@@ -105,24 +105,22 @@ fn word(v: u128, i: u32) -> u32 {
     (v >> (32 * i)) as u32
 }
 
-/// BFDOT: arguments three vectors. Raises nothing.
-pub fn dot(a: &[u128; 4]) -> (u128, u32) {
-    let sums = (0..4).fold(0, |all, i| {
+/// BFDOT: arguments three vectors.
+pub fn dot(a: &[u128; 4]) -> u128 {
+    (0..4).fold(0, |all, i| {
         let sum = dot_add(word(a[0], i), word(a[1], i), word(a[2], i));
         all | u128::from(sum) << (32 * i)
-    });
-    (sums, 0)
+    })
 }
 
-/// BFMMLA: arguments three vectors. Raises nothing.
-pub fn matrix(a: &[u128; 4]) -> (u128, u32) {
-    let sums = (0..4).fold(0, |all, i| {
+/// BFMMLA: arguments three vectors.
+pub fn matrix(a: &[u128; 4]) -> u128 {
+    (0..4).fold(0, |all, i| {
         let (row, column) = (i >> 1 << 1, (i & 1) << 1);
         let first = dot_add(word(a[0], i), word(a[1], row), word(a[2], column));
         let sum = dot_add(first, word(a[1], row + 1), word(a[2], column + 1));
         all | u128::from(sum) << (32 * i)
-    });
-    (sums, 0)
+    })
 }
 
 #[cfg(test)]
