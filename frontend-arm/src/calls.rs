@@ -11,7 +11,7 @@ use crate::state::{Cpu, mode, psr};
 use crate::sys;
 use emu_ir::{Env, Fault};
 
-/// Makes a part of the table: `calls! { PART at BASE; /// doc NAME kind function; … }` with kind `State`, `Pure` or
+/// Makes a part of the table: `calls! { PART at BASE; /// doc NAME kind function; … }` with kind `State`, `Pure`, `Float` or
 /// `Flags`. Each `NAME` becomes a `u16` constant: the helper's index.
 macro_rules! calls {
     ($part:ident at $base:expr; $( $(#[$d:meta])* $name:ident $kind:ident $f:expr; )*) => {

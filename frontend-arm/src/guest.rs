@@ -35,6 +35,7 @@ pub(crate) const fn concat<G: Guest, const N: usize>(parts: &[&[Helper<G>]]) -> 
             all[at].name = h.name;
             all[at].f = match h.f {
                 HelperFn::Pure(f) => HelperFn::Pure(f),
+                HelperFn::Float(f) => HelperFn::Float(f),
                 HelperFn::Flags(f) => HelperFn::Flags(f),
                 HelperFn::State(f) => HelperFn::State(f),
                 HelperFn::Raise(f) => HelperFn::Raise(f),

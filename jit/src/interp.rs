@@ -430,7 +430,7 @@ fn call<G: Guest, M: Env>(
     args: &[u128; 4],
 ) -> Result<u128, Fault> {
     match G::HELPERS[helper as usize].f {
-        HelperFn::Pure(f) => Ok(f(args)),
+        HelperFn::Pure(f) | HelperFn::Float(f) => Ok(f(args)),
         HelperFn::Flags(f) => {
             let (value, flags) = f(args);
             raise_flags(bytemuck::bytes_of_mut(state), G::LAYOUT, flags);

@@ -33,7 +33,8 @@ impl CallEffect {
     pub fn of<G: Guest>(helper: u16) -> CallEffect {
         match G::HELPERS[helper as usize].f {
             HelperFn::Pure(_) => CallEffect::Pure,
-            HelperFn::Flags(_) => CallEffect::Flags,
+            // What raises none is called in the same way.
+            HelperFn::Float(_) | HelperFn::Flags(_) => CallEffect::Flags,
             HelperFn::State(_) | HelperFn::Raise(_) => CallEffect::State,
         }
     }

@@ -91,9 +91,9 @@ calls! {
     /// BFCVT and BFCVTN: arguments a vector of singles, [`estimate::control`], the rounding mode.
     BFCVT Flags brain::convert;
     /// BFDOT: arguments Vd, Vn, Vm.
-    BFDOT Flags brain::dot;
+    BFDOT Float brain::dot;
     /// BFMMLA: arguments Vd, Vn, Vm.
-    BFMMLA Flags brain::matrix;
+    BFMMLA Float brain::matrix;
     /// SHA1C: arguments a to d, e, words of the schedule.
     SHA1C Pure sha::sha1_choose;
     /// SHA1P: as SHA1C.

@@ -291,6 +291,8 @@ pub enum HelperFn<G: Guest> {
     /// Nothing: a function of its arguments (each zero-extended to 128 bits). It computes with integers only: the host's
     /// rounding mode may be the guest's, and flags that it raises become the guest's.
     Pure(fn(&[u128; 4]) -> u128),
+    /// The same for one that may compute with floating point.
+    Float(fn(&[u128; 4]) -> u128),
     /// Pure but for cumulative floating-point flags, which it returns ([`FP_INVALID`] …) besides the result. It may compute
     /// with floating point.
     Flags(fn(&[u128; 4]) -> (u128, u32)),

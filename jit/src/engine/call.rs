@@ -77,18 +77,20 @@ extern "sysv64" fn pure<G: Guest>(args: *const [u128; 4], _: *mut u8, helper: u3
     f(unsafe { &*args }).into()
 }
 
-/// The same for one that raises floating-point flags besides.
+/// The same for one that raises floating-point flags besides, or computes with floating point.
 #[expect(
     clippy::unreachable,
     clippy::indexing_slicing,
     reason = "the emitter calls this for such helpers"
 )]
 extern "sysv64" fn flags<G: Guest>(args: *const [u128; 4], state: *mut u8, helper: u32) -> Halves {
-    let HelperFn::Flags(f) = &G::HELPERS[helper as usize].f else {
-        unreachable!("a helper with flags")
-    };
     // SAFETY: as in `pure`.
-    let (bits, raised) = f(unsafe { &*args });
+    let args = unsafe { &*args };
+    let (bits, raised) = match &G::HELPERS[helper as usize].f {
+        HelperFn::Flags(f) => f(args),
+        HelperFn::Float(f) => (f(args), 0),
+        HelperFn::Pure(_) | HelperFn::State(_) | HelperFn::Raise(_) => unreachable!("a helper with flags"),
+    };
     // SAFETY: as in `slow`.
     let v = unsafe { &mut *(Own::<G::State>::owner(state) as usize as *mut Vcpu<G>) };
     interp::raise_flags(bytemuck::bytes_of_mut(v.own.state_mut()), G::LAYOUT, raised);
@@ -185,7 +187,9 @@ impl<G: Guest> Vcpu<G> {
                 match &G::HELPERS[i as usize].f {
                     HelperFn::State(f) => self.state_helper(number, *f, ty, &args),
                     HelperFn::Raise(f) => self.raise_helper(number, f(&args)),
-                    HelperFn::Pure(_) | HelperFn::Flags(_) => unreachable!("a helper with a site"),
+                    HelperFn::Pure(_) | HelperFn::Float(_) | HelperFn::Flags(_) => {
+                        unreachable!("a helper with a site")
+                    }
                 }
             }
             Some(What::Mem(_) | What::Goto { .. }) | None => unreachable!("a call site"),

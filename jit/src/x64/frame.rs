@@ -20,10 +20,6 @@ pub struct Words {
     pub slow: u64,
     /// The Rust function behind a call operation.
     pub call: u64,
-    /// The Rust function behind a call of a helper that is a function of its arguments.
-    pub pure: u64,
-    /// The same for one that raises floating-point flags besides.
-    pub flags: u64,
     /// Executable address of the code cache.
     pub code_base: u64,
     /// Data tables of address spaces 0 and 1.
@@ -42,6 +38,10 @@ pub struct Words {
     pub reserved: u32,
     /// What other threads ask for: see [`Attention`].
     pub attention: Attention,
+    /// The Rust function behind a call of a helper that is a function of its arguments.
+    pub pure: u64,
+    /// The same for one that raises floating-point flags besides, or computes with floating point.
+    pub flags: u64,
     /// Fills up to a multiple of the alignment.
     pub padding: [u64; 1],
 }

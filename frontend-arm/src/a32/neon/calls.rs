@@ -48,7 +48,7 @@ calls! { SIMD at NEXT;
     /// VCVT.BF16.F32 and its scalar forms: arguments a vector, [`estimate::control`], the rounding mode.
     VCVT_BF16 Flags brain::convert;
     /// VDOT.BF16: arguments Vd, Vn, Vm.
-    VDOT_BF16 Flags brain::dot;
+    VDOT_BF16 Float brain::dot;
     /// VMMLA.BF16: arguments Qd, Qn, Qm.
-    VMMLA_BF16 Flags brain::matrix;
+    VMMLA_BF16 Float brain::matrix;
 }

@@ -42,6 +42,7 @@ const fn helper<const N: usize>() -> Helper<A64> {
         name,
         f: match f {
             HelperFn::Pure(f) => HelperFn::Pure(*f),
+            HelperFn::Float(f) => HelperFn::Float(*f),
             HelperFn::Flags(f) => HelperFn::Flags(*f),
             HelperFn::State(_) => HelperFn::State(call::<N>),
             // Of these AArch32 has SVC alone, which is another exception here.
