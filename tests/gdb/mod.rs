@@ -1,6 +1,7 @@
 //! Debugging with the real GDB. Where it, the cross compiler or Debian's kernel cannot be had, the tests say so loudly and
 //! pass.
 
+mod aarch64;
 pub mod client;
 mod guests;
 
