@@ -249,14 +249,15 @@ unsafe fn compare_exchange_unaligned(p: *mut u8, len: u32, old: u64, new: u64) -
 #[cfg(not(miri))]
 unsafe fn compare_exchange_16(p: *mut u128, old: u128, new: u128) -> u128 {
     let (low, high): (u64, u64);
-    // SAFETY: the caller's promise; rbx, which cannot be an operand, has its value back in the end.
+    // SAFETY: the caller's promise; rbx, which cannot be named as an operand, has its value back in the end. The operands
+    // have registers of their own, for the compiler may choose rbx for any that it chooses.
     unsafe {
         std::arch::asm!(
-            "xchg {new}, rbx",
-            "lock cmpxchg16b [{p}]",
-            "mov rbx, {new}",
-            p = in(reg) p,
-            new = inout(reg) new as u64 => _,
+            "xchg rsi, rbx",
+            "lock cmpxchg16b [rdi]",
+            "mov rbx, rsi",
+            in("rdi") p,
+            inout("rsi") new as u64 => _,
             in("rcx") (new >> 64) as u64,
             inout("rax") old as u64 => low,
             inout("rdx") (old >> 64) as u64 => high,
