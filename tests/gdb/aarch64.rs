@@ -58,15 +58,18 @@ fn cpus_are_threads_that_stop_and_step_alone() {
         assert_ne!(gdb.value("$pc"), at);
         assert_eq!(gdb.value("rounds[1]"), second + 1);
 
-        // Both.
+        // Both: some time the host lets the other run, too.
         gdb.command("set scheduler-locking off");
-        gdb.command("tbreak store");
-        let answer = gdb.command("continue");
-        assert!(
-            answer.contains("Thread 1 hit") && answer.contains("store (n="),
-            "{accel}: {answer}"
-        );
-        assert!(gdb.value("rounds[1]") > second + 1);
+        let goes_on = (0..1000).any(|_| {
+            gdb.command("tbreak store");
+            let answer = gdb.command("continue");
+            assert!(
+                answer.contains("Thread 1 hit") && answer.contains("store (n="),
+                "{accel}: {answer}"
+            );
+            gdb.value("rounds[1]") > second + 1
+        });
+        assert!(goes_on, "{accel}");
     }
 }
 
