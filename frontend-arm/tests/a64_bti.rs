@@ -6,8 +6,10 @@ mod ram;
 
 use emu_frontend_arm::a64::state::{psr, sctlr};
 use emu_jit::engine::Accel;
-use pages::{Bench, EL0, GP, GUARDED, OTHER, PLAIN, STACK, TABLES, VECTORS, benches};
+use pages::{Bench, GP, GUARDED, OTHER, PLAIN, STACK, TABLES, VECTORS};
 
+/// Of a page: for EL0, read-only.
+const EL0: u64 = 1 << 6 | 1 << 7;
 const NOP: u32 = 0xd503_201f;
 const BTI: u32 = 0xd503_241f;
 const BTI_C: u32 = 0xd503_245f;
@@ -22,6 +24,12 @@ const fn br(n: u32) -> u32 {
 }
 const fn blr(n: u32) -> u32 {
     0xd63f_0000 | n << 5
+}
+
+/// A bench for each accelerator that this host can run.
+fn benches() -> Vec<Bench> {
+    let all = [Accel::Interp, Accel::Jit].map(|accel| Bench::new(accel, "max"));
+    all.into_iter().flatten().collect()
 }
 
 /// The exception of a branch of a type to an address.

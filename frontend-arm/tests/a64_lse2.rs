@@ -1,7 +1,6 @@
 //! Alignment of exclusive, atomic and ordered accesses, in both accelerators (FEAT_LSE2; G42).
 #![allow(clippy::restriction, reason = "this is how a test fails")]
 
-#[allow(dead_code, reason = "not all is needed here")]
 mod pages;
 mod ram;
 

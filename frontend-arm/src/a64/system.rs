@@ -251,12 +251,11 @@ fn change(t: &mut Tx, bit: u32, i: u32) {
 }
 /// SYS: AT, DC, IC, TLBI and their like.
 fn sys(t: &mut Tx, r: u32) {
-    let allowed = match sys::does_nothing(t.features, t.el(), t.word) {
-        Some(None) => return,
-        Some(Some(bits)) => Some(bits),
-        None => None,
-    };
-    let skip = allowed.map(|bits| {
+    let needs = sys::does_nothing(t.features, t.el(), t.word);
+    if needs == Some(None) {
+        return;
+    }
+    let skip = needs.flatten().map(|bits| {
         let (control, bits, zero) = (t.b.get(SCTLR), t.i64(bits), t.i64(0));
         let set = t.b.and(control, bits);
         let (open, skip) = (t.b.ne(set, zero), t.b.label());

@@ -13,7 +13,6 @@ pub const OTHER: u32 = BASE + 0x4000;
 pub const STACK: u32 = BASE + 0x8000;
 pub const TABLES: [u32; 3] = [BASE + 0x1_0000, BASE + 0x1_1000, BASE + 0x1_2000];
 const PAGE: u64 = 1 << 11 | 1 << 10 | 3 << 8 | 3;
-pub const EL0: u64 = 1 << 6 | 1 << 7;
 pub const GP: u64 = 1 << 50;
 
 pub const WFI: u32 = 0xd503_207f;
@@ -83,9 +82,4 @@ impl Bench {
         assert_eq!(cpu.btype(), 0);
         Ok(cpu.pc - 4)
     }
-}
-
-pub fn benches() -> Vec<Bench> {
-    let all = [Accel::Interp, Accel::Jit].map(|accel| Bench::new(accel, "max"));
-    all.into_iter().flatten().collect()
 }

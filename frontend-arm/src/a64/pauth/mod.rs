@@ -172,12 +172,11 @@ fn put(t: &mut Tx, a: u32, which: Which, d: u32, modifier: Val) {
         return;
     }
     let address = t.x(d);
-    if a == 0 {
-        let result = add(t, which, address, modifier);
-        return t.set(d, result);
-    }
-    if !is_inline(t) {
-        let result = checked(t, which, address, modifier, false);
+    if a == 0 || !is_inline(t) {
+        let result = match a {
+            0 => add(t, which, address, modifier),
+            _ => checked(t, which, address, modifier, false),
+        };
         return t.set(d, result);
     }
     // As [`auth`], with nothing to be kept over the check.
