@@ -22,6 +22,8 @@ use table::{Entry, Table, marks};
 pub const DATA_BITS: u32 = 12;
 /// log2 of the entries of a fetch table. A kernel's system calls and interrupts alone go through some hundred pages.
 pub const CODE_BITS: u32 = 11;
+/// Of an address shifted right by `12 - ENTRY_SHIFT`, the place of its entry in a data table.
+pub const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
 /// Of an address shifted right by `12 - ENTRY_SHIFT`, the place of its entry in a fetch table.
 pub const CODE_MASK: i32 = ((1 << CODE_BITS) - 1) << ENTRY_SHIFT;
 struct Space {

@@ -55,10 +55,10 @@ pub const DEVICE: u64 = 2;
 const SIZE: u64 = 0x3f << SIZE_SHIFT;
 const SIZE_SHIFT: u32 = 3;
 
-/// What an entry has of the mapping, of `1 << size` bytes, that it is part of.
+/// What an entry has of the mapping, of `1 << size` bytes, that it is part of: `size` is 12 to 64.
 pub(super) fn marks(size: u32, global: bool) -> u64 {
     let global = if global { GLOBAL } else { 0 };
-    u64::from(size.clamp(12, 64) - 12) << SIZE_SHIFT | global
+    u64::from(size - 12) << SIZE_SHIFT | global
 }
 
 /// What tables have in common.

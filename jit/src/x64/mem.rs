@@ -5,7 +5,7 @@ use super::frame::{ARGS, DATA, RET};
 use super::thunks::{SAVE_AT, SAVE_TEMPS_AT, SCRATCH_AT};
 use super::window::{Natural, Window, Windows, plain};
 use super::{Cold, Emit, What};
-use crate::tlb::{DATA_BITS, ENTRY_SHIFT, STRICT};
+use crate::tlb::{DATA_MASK, ENTRY_SHIFT, STRICT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Fence, Inst, Mem, Op, Ty, Val};
 
@@ -118,7 +118,6 @@ fn saved_at(r: u8) -> i32 {
 
 /// The prefix that makes an operation on memory atomic against other processors.
 pub(super) const LOCK: u8 = 0xf0;
-const DATA_MASK: i32 = ((1 << DATA_BITS) - 1) << ENTRY_SHIFT;
 
 impl Emit<'_> {
     /// The registers whose values are still needed after this operation, but for `result`.
