@@ -278,6 +278,7 @@ mod tests {
         let key = BlockKey {
             phys: offset.into(),
             mode: mode.into(),
+            marked: false,
         };
         translate(&MODELS[0], key, offset, limit, &mut Code(offset, code), &mut b)?;
         emu_ir::verify::verify(&b.block).expect("a valid block");

@@ -5,8 +5,12 @@ mod pages;
 mod ram;
 
 use emu_frontend_arm::a64::state::{psr, sctlr};
+use emu_frontend_arm::a64::{A64, Cpu};
 use emu_jit::engine::Accel;
+use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
 use pages::{Bench, GP, GUARDED, OTHER, PLAIN, STACK, TABLES, VECTORS};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Of a page: for EL0, read-only.
 const EL0: u64 = 1 << 6 | 1 << 7;
@@ -200,5 +204,44 @@ fn a_tag_does_not_hide_a_target() {
         bench.code(PLAIN, &[blr(5)]).code(GUARDED, &[NOP]);
         bench.cpu().x[5] |= 0x5a << 56;
         assert_eq!(bench.run(), refused(2, GUARDED));
+    }
+}
+
+/// Counts contexts that are taken up, and faults of walks.
+struct Turns(Arc<AtomicUsize>);
+
+impl Tracer<A64> for Turns {
+    fn wants(&self) -> Wants {
+        Wants {
+            mmu: true,
+            ..Wants::default()
+        }
+    }
+    fn enter(&mut self, _: &Cpu, _: &Entered) {}
+    fn leave(&mut self, _: &Cpu) {}
+    fn exception(&mut self, _: &Cpu, _: &Cpu, _: Cause) {}
+    fn mmu(&mut self, event: &MmuEvent) {
+        if matches!(event, MmuEvent::Context { .. } | MmuEvent::Fault { .. }) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Calls between pages that are guarded and pages that are not are as cheap as others: nothing is looked up anew.
+#[test]
+fn only_the_first_guarded_page_is_a_turn() {
+    for mut bench in benches() {
+        let turns = Arc::new(AtomicUsize::new(0));
+        bench.v.set_tracer(Some(Box::new(Turns(turns.clone()))));
+        // blr x5; subs x6, x6, #1; b.ne -8
+        bench
+            .code(PLAIN, &[blr(5), 0xf100_04c6, 0x54ff_ffc1])
+            .code(GUARDED, &[BTI_C, RET]);
+        bench.cpu().x[6] = 1000;
+
+        assert_eq!(bench.run(), Ok(u64::from(PLAIN) + 12));
+
+        let turns = turns.load(Ordering::Relaxed);
+        assert!((1..10).contains(&turns), "{turns} turns");
     }
 }

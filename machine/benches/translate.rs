@@ -44,6 +44,7 @@ impl Pipeline {
             let key = BlockKey {
                 phys: offset.into(),
                 mode: mode.into(),
+                marked: false,
             };
             self.builder.block.clear();
             if translate(&MODELS[0], key, offset, 64, page, &mut self.builder).is_err() {

@@ -164,6 +164,7 @@ impl<'a> Listed<'a> {
             let key = BlockKey {
                 phys: here,
                 mode: state,
+                marked: false,
             };
             let incomplete = || {
                 format!(

@@ -218,7 +218,14 @@ impl Fetch for Code {
 }
 
 fn block(word: u32) -> Builder {
-    let (mut b, key) = (Builder::new(), BlockKey { phys: 0, mode: 0 });
+    let (mut b, key) = (
+        Builder::new(),
+        BlockKey {
+            phys: 0,
+            mode: 0,
+            marked: false,
+        },
+    );
     translate(Features::ALL, key, 0, 1, &mut Code(word.to_le_bytes()), &mut b).expect("code is there");
     b
 }

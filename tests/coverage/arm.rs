@@ -270,6 +270,7 @@ fn target(mode: u32, code: Vec<u8>) -> Option<i32> {
     let key = BlockKey {
         phys: 0,
         mode: mode.into(),
+        marked: false,
     };
     translate(&MODELS[0], key, 0, 1, &mut Code(code), &mut b).expect("code is there");
     b.block.insts.iter().find_map(|i| match i.op {

@@ -187,6 +187,7 @@ impl Listed {
         let key = BlockKey {
             phys: 0,
             mode: (thumb | mode::VFP | mode::NEON | mode::SWP).into(),
+            marked: false,
         };
         let mut block = Builder::new();
         translate(&MODEL, key, 0, 1, &mut Code(self), &mut block).expect("code is there");

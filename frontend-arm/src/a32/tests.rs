@@ -57,6 +57,7 @@ fn block_of(model: &Model, around: Around, mode: u32, code: Vec<u8>) -> Builder 
     let key = BlockKey {
         phys: 0,
         mode: mode.into(),
+        marked: false,
     };
     translate_hosted(model, around, key, (0, limit), &mut Code(code), &mut b).expect("code is there");
     b

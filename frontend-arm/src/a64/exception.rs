@@ -48,8 +48,8 @@ impl Cpu {
             return;
         }
         let (mut ec, mut iss, addr) = syndrome(fault);
-        if ec == class::TURNS {
-            return self.turn(iss != 0);
+        if ec == class::FIRST_GUARDED {
+            return self.meet_guarded();
         }
         match ec {
             class::INSTRUCTION_ABORT => {

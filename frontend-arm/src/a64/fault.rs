@@ -35,8 +35,8 @@ pub mod class {
     pub const CLEAN_PC: u32 = 0x100;
     /// The instruction is executed again, after a look at what is pending.
     pub const AGAIN: u32 = 0x101;
-    /// Pages that are fetched from are guarded from here on, or are not.
-    pub const TURNS: u32 = 0x102;
+    /// The first guarded page that an exception level meets.
+    pub const FIRST_GUARDED: u32 = 0x102;
 }
 
 /// The pc is fetched from without its tag.
@@ -74,10 +74,8 @@ pub const fn exception(class: u32, iss: u32) -> Fault {
     }
 }
 
-/// No exception: what is fetched from is guarded (`true`) or is not, other than before.
-pub const fn turns(guarded: bool) -> Fault {
-    exception(class::TURNS, guarded as u32)
-}
+/// No exception: from here on the exception level looks where branches go.
+pub const FIRST_GUARDED: Fault = exception(class::FIRST_GUARDED, 0);
 
 /// The exception of an instruction that is Undefined.
 pub const UNDEFINED: Fault = exception(class::UNKNOWN, 0);

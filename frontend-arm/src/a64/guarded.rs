@@ -1,10 +1,10 @@
 //! Guarded pages and branch types (FEAT_BTI; Arm ARM DDI 0487, D8.4.6, shared pseudocode BranchTo, BTypeCompatible).
 //!
-//! Programs without guarded pages pay next to nothing. Whether code comes from a guarded page is a bit of the mode word,
-//! [`mode::GUARDED`], and of the translation context. A fetch from a page of the other kind finds no translation there: the
-//! walk answers [`turns`](super::fault::turns), and the bit follows. An exception level that has met no guarded page yet only notes where its last
-//! indirect branch went; from then on ([`mode::CHECKED`]) PSTATE.BTYPE is in the mode word, so that the block at the branch's
-//! target is one that looks at it.
+//! Programs without guarded pages pay next to nothing. Blocks in guarded pages are blocks of their own
+//! ([`emu_ir::Page::marked`]), whatever the mode. An exception level that has met no guarded page yet only notes where its
+//! last indirect branch went. The first such page's walk answers [`FIRST_GUARDED`](super::fault::FIRST_GUARDED), and from
+//! then on ([`mode::CHECKED`]) PSTATE.BTYPE is in the mode word, so that the block at the branch's target is one that looks
+//! at it.
 
 use super::fault::class;
 use super::features::Feature;
@@ -13,26 +13,18 @@ use super::state::{self, Cpu, mode, sctlr};
 use super::tx::Tx;
 use emu_ir::Val;
 
-/// Of [`Cpu::guarded`], a bit for each exception level: it has met a guarded page.
-const MET: u32 = 0;
-/// It fetches from guarded pages now.
-const NOW: u32 = 4;
-
 impl Cpu {
     /// The bits of the mode word that follow from here, but for PSTATE.BTYPE.
     pub(super) fn guard_bits(&self) -> u32 {
         let el = self.el();
-        let is = |kind: u32| self.guarded >> (kind + el) & 1 != 0;
         let strict = if el == 0 { sctlr::BT0 } else { sctlr::BT1 };
         let when = |set: bool, bit: u32| if set { bit } else { 0 };
-        when(is(MET), mode::CHECKED)
-            | when(is(NOW), mode::GUARDED)
-            | when(self.sys.sctlr & strict != 0, mode::STRICT_PADS)
+        when(self.has_met_guarded(el), mode::CHECKED) | when(self.sys.sctlr & strict != 0, mode::STRICT_PADS)
     }
 
-    /// Whether it fetches from guarded pages. `None`: in AArch32 state, which they mean nothing to.
-    pub(super) fn fetches_guarded(&self) -> Option<bool> {
-        (!self.is_aarch32()).then_some(self.mode & mode::GUARDED != 0)
+    /// Whether an exception level has met guarded pages.
+    pub(super) fn has_met_guarded(&self, el: u32) -> bool {
+        self.guarded >> el & 1 != 0
     }
 
     /// What the last indirect branch gave PSTATE.BTYPE, if it went here and nothing has been executed since: known where
@@ -45,23 +37,17 @@ impl Cpu {
         self.branch = 0;
     }
 
-    /// What is fetched from is guarded, or is not any more.
-    pub(super) fn turn(&mut self, guarded: bool) {
+    /// It has met the first guarded page of its exception level. Those mean nothing in AArch32 state, but may be met there.
+    pub(super) fn meet_guarded(&mut self) {
         self.note_branch();
-        let el = self.el();
-        let now = 1 << (NOW + el);
-        if guarded {
-            self.guarded |= now | 1 << (MET + el);
-        } else {
-            self.guarded &= !now;
-        }
+        self.guarded |= 1 << self.el();
         self.update_mode();
     }
 }
 
 /// An indirect branch to `address`, which gives PSTATE.BTYPE this value.
 fn leave(t: &mut Tx, address: Val, btype: u32) {
-    t.depends |= mode::GUARD;
+    t.depends |= mode::CHECKED;
     if t.mode & mode::CHECKED == 0 {
         let noted = t.plus(address, btype.into());
         t.b.set(state::BRANCH, noted);
@@ -75,8 +61,7 @@ fn leave(t: &mut Tx, address: Val, btype: u32) {
 /// BR by X`n`, and what does the same.
 pub fn jump(t: &mut Tx, address: Val, n: u32) {
     if t.has(Feature::Bti) {
-        let guarded = t.mode & mode::GUARDED != 0;
-        let btype = if guarded && !matches!(n, 16 | 17) { 3 } else { 1 };
+        let btype = if t.guarded && !matches!(n, 16 | 17) { 3 } else { 1 };
         leave(t, address, btype);
     }
 }
@@ -114,10 +99,12 @@ pub fn arrive(t: &mut Tx, word: u32) -> bool {
     if btype == 0 {
         return false;
     }
-    t.depends |= mode::GUARD;
-    if t.mode & mode::GUARDED != 0 && !is_pad(word, btype, t.mode & mode::STRICT_PADS != 0) {
-        t.exception(class::BTI, btype);
-        return true;
+    if t.guarded {
+        t.depends |= mode::STRICT_PADS;
+        if !is_pad(word, btype, t.mode & mode::STRICT_PADS != 0) {
+            t.exception(class::BTI, btype);
+            return true;
+        }
     }
     if !is_breakpoint(word) {
         // Other exceptions of the instruction itself may find it zero: AArch64.TakeException.

@@ -123,7 +123,7 @@ fn mode_words(word: u32) -> String {
     if word & mode::AARCH32 != 0 {
         return format!("AArch32, {}", names::mode_words(word & !aarch32::UPPER));
     }
-    const WORDS: [(u32, &str); 22] = [
+    const WORDS: [(u32, &str); 21] = [
         (mode::E, "big-endian data"),
         (mode::ALIGN, "aligned data"),
         (mode::SP_ALIGN, "aligned stack"),
@@ -144,7 +144,6 @@ fn mode_words(word: u32) -> String {
         (mode::DB, "key DB on"),
         (1 << mode::BTYPE_SHIFT, "BTYPE 1"),
         (2 << mode::BTYPE_SHIFT, "BTYPE 2"),
-        (mode::GUARDED, "guarded pages"),
         (mode::CHECKED, "branch targets checked"),
     ];
     let set = WORDS.iter().filter(|(bit, _)| word & bit != 0).map(|(_, name)| *name);

@@ -57,16 +57,14 @@ pub mod mode {
     pub const BTYPE: u32 = 3 << BTYPE_SHIFT;
     /// Where it is.
     pub const BTYPE_SHIFT: u32 = 21;
-    /// Code is fetched from guarded pages: see [`super::super::guarded`].
-    pub const GUARDED: u32 = 1 << 23;
-    /// This exception level has met guarded pages.
+    /// This exception level has met guarded pages: see [`super::super::guarded`].
     pub const CHECKED: u32 = 1 << 24;
     /// SCTLR_EL1.BT0 or BT1: PACIASP is not where a BR may go.
     pub const STRICT_PADS: u32 = 1 << 25;
     /// SCTLR_ELx.nAA: ordered accesses need not be aligned.
     pub const UNALIGNED_ORDERED: u32 = 1 << 26;
     /// What only indirect branches, and what they go to, depend on.
-    pub const GUARD: u32 = GUARDED | CHECKED | STRICT_PADS;
+    pub const GUARD: u32 = CHECKED | STRICT_PADS;
     /// What only instructions of pointer authentication depend on.
     pub const PAUTH: u32 = IA | IB | DA | DB | USUAL;
     /// What only instructions of floating point and Advanced SIMD depend on. Kernels turn these on and off for each process,
@@ -365,7 +363,7 @@ pub struct Cpu {
     /// return or change of a system register; not kept under [`mode::CHECKED`].
     #[serde(default)]
     pub branch: u64,
-    /// Which exception levels have met guarded pages, and which fetch from them now: see [`super::guarded`].
+    /// Bit n: exception level n has met guarded pages, see [`super::guarded`].
     #[serde(default)]
     pub guarded: u64,
     /// Zero: no padding.

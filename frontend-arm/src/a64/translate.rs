@@ -46,7 +46,7 @@ pub(super) fn translate_hosted(
         return Err(exception(class::PC_ALIGNMENT, 0));
     }
     let mut t = Tx::new(b, features, key.mode as u32, offset);
-    t.several = around.several;
+    (t.several, t.guarded) = (around.several, key.marked);
     for n in 0.. {
         let at = t.next();
         match fetch.u32(at) {
@@ -162,6 +162,7 @@ mod tests {
         let key = BlockKey {
             phys: offset.into(),
             mode: mode.into(),
+            marked: false,
         };
         translate(features, key, offset, 64, &mut Code(offset, code), &mut b)?;
         emu_ir::verify::verify(&b.block).expect("a valid block");

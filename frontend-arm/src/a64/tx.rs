@@ -28,6 +28,8 @@ pub struct Tx<'a> {
     pub features: Features,
     /// There are other CPUs.
     pub several: bool,
+    /// Its page is guarded: see [`super::guarded`].
+    pub guarded: bool,
     /// SP is known to be a multiple of 16.
     sp_aligned: bool,
 }
@@ -46,6 +48,7 @@ impl<'a> Tx<'a> {
             depends: 0,
             features,
             several: false,
+            guarded: false,
             sp_aligned: mode & mode::SP_ALIGN == 0,
         }
     }

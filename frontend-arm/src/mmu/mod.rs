@@ -92,6 +92,7 @@ pub fn walk(s: &Cpu, bus: &mut dyn Bus, va: u32, access: Access, idx: u8) -> Res
         // With the MMU off, code looks at alignment itself: see `mode::ALIGN`.
         strict: t.attributes.is_device() && s.cp15.sctlr & sctlr::M != 0,
         size: t.size,
+        marked: false,
     })
 }
 

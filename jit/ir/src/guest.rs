@@ -11,6 +11,8 @@ pub struct BlockKey {
     pub phys: u64,
     /// The value of the state's mode slot.
     pub mode: u64,
+    /// Its page is marked: see [`Page::marked`].
+    pub marked: bool,
 }
 
 /// What kind of memory access is meant.
@@ -68,6 +70,9 @@ pub struct Page {
     /// log2 of the bytes that the mapping covers, naturally aligned: 12, or more where one entry of the guest's tables
     /// maps a larger block, all of which [`Which::Pages`] forgets at any address in it.
     pub size: u8,
+    /// What code in it means depends on this, too (Arm's guarded pages; nothing of x86's). Blocks in pages that are marked and
+    /// in those that are not are kept apart, and no block need ask where it is.
+    pub marked: bool,
 }
 
 /// Which address space accesses go through: translations cached under one context are never used under another, and

@@ -34,6 +34,7 @@ impl<P: Program> Guest for Flat<P> {
             global: true,
             strict: false,
             size: 12,
+            marked: false,
         })
     }
     fn context(&self, _: &P::State, _: u8) -> Context {

@@ -154,6 +154,7 @@ impl Guest for TestGuest {
             global: true,
             strict: self.strict,
             size: 12,
+            marked: false,
         })
     }
     fn context(&self, _: &State, _: u8) -> Context {

@@ -118,6 +118,8 @@ struct Entry {
     /// See [`Found`]. 0: it is gone.
     serial: u64,
     phys: u64,
+    /// Its page is marked: see [`emu_ir::Page::marked`].
+    marked: bool,
     /// The number of its page.
     page: u32,
     mode: u64,
@@ -282,7 +284,9 @@ impl Blocks {
     fn came_to(&mut self, number: u32) -> Option<u32> {
         let e = self.entries.get(number as usize)?;
         match e.made {
-            Made::Host { checked, .. } if self.chained => Some(self.pages.enter_again(e.page, e.phys, checked)),
+            Made::Host { checked, .. } if self.chained => {
+                Some(self.pages.enter_again(e.page, e.phys, e.marked, checked))
+            }
             Made::Host { .. } | Made::Ir(_) => None,
         }
     }
@@ -298,7 +302,7 @@ impl Blocks {
         let mut at = *self.heads.get(&key.phys)?;
         while at != NONE {
             let e = &self.entries[at as usize];
-            if key.mode & e.kept == e.mode && wanted(e) {
+            if key.mode & e.kept == e.mode && key.marked == e.marked && wanted(e) {
                 return Some(self.found(at));
             }
             at = e.chain;
@@ -392,7 +396,7 @@ impl Blocks {
         if let Made::Host { checked, .. } = made
             && self.chained
         {
-            self.pages.enter(page, key.phys, checked);
+            self.pages.enter(page, key.phys, key.marked, checked);
         }
         // Branches to what is here in another mode come in the new one from now on, or by turns. None may stay with a block
         // that sends it back each time.
@@ -406,6 +410,7 @@ impl Blocks {
         let entry = Entry {
             serial: self.serials,
             phys: key.phys,
+            marked: key.marked,
             page,
             mode: key.mode & kept,
             kept,
@@ -501,7 +506,7 @@ impl Blocks {
     }
     fn remove(&mut self, n: u32) {
         let e = &mut self.entries[n as usize];
-        let (phys, page, next_page, chain) = (e.phys, e.page, e.next_page, e.chain);
+        let (phys, marked, page, next_page, chain) = (e.phys, e.marked, e.page, e.next_page, e.chain);
         e.serial = 0;
         if let Made::Ir(ir) = std::mem::replace(&mut e.made, GONE) {
             ir.gone.store(true, Release);
@@ -509,7 +514,7 @@ impl Blocks {
         }
         self.let_go(n);
         self.unchain(n, phys, chain);
-        self.pages.leave(page, phys);
+        self.pages.leave(page, phys, marked);
         for page in [Some(phys & PAGE), next_page].into_iter().flatten() {
             let entries = &self.entries;
             self.pages.remove(n, page, |m| entries[m as usize].parts());

@@ -120,9 +120,9 @@ impl Book {
         let entry = self.parts.jumps.entry(table, pc)?;
         Some(self.base() + u64::from(entry))
     }
-    /// The number of a page's jump table.
-    pub fn table(&self, phys: u64) -> u32 {
-        self.blocks().pages.table(phys)
+    /// The number of a page's jump table: see [`Pages::table`](super::pages::Pages::table).
+    pub fn table(&self, phys: u64, marked: bool) -> u32 {
+        self.blocks().pages.table(phys, marked)
     }
     /// See [`Blocks::lookup`].
     pub fn lookup(&self, key: BlockKey, next_page: Option<u64>) -> Option<(Found, Option<u32>)> {

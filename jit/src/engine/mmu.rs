@@ -70,6 +70,15 @@ struct Direct {
     writable: bool,
 }
 
+/// A page that code is fetched from.
+#[derive(Clone, Copy)]
+pub struct CodePage {
+    /// Its physical address.
+    pub phys: u64,
+    /// See [`Page::marked`].
+    pub marked: bool,
+}
+
 /// Where one access goes.
 enum To {
     /// Host memory at this address.
@@ -290,8 +299,8 @@ impl Mmu {
 
     // ---- fetching
 
-    /// The physical page that `va` is fetched from, now in the fetch table. No instruction lies between two places for one.
-    pub fn fetch_page<G: Guest>(&mut self, at: Now<G>, va: u64) -> Result<u64, Fault> {
+    /// The page that `va` is fetched from, now in the fetch table. No instruction lies between two places for one.
+    pub fn fetch_page<G: Guest>(&mut self, at: Now<G>, va: u64) -> Result<CodePage, Fault> {
         if va & ((1 << G::LAYOUT.insn_shift) - 1) != 0 {
             return Err(Fault::Alignment {
                 addr: va,
@@ -303,21 +312,28 @@ impl Mmu {
         }
         let e = self.tlb.code(self.spaces[0], va);
         if e.tag == va & PAGE {
-            return Ok(e.phys & PAGE);
+            return Ok(CodePage {
+                phys: e.phys & PAGE,
+                marked: e.marked,
+            });
         }
         let mut page = self.walk(at, va, Access::Execute, 0)?;
         page.phys = self.ram(page.phys).ok_or(nothing_there(va))?.phys;
-        let number = self.book.table(page.phys);
+        let number = self.book.table(page.phys, page.marked);
         let marks = self.tlb.marks(self.spaces[0], va, page.size, page.global);
         let entry = CodeEntry {
             tag: va & PAGE,
             table: self.book.jumps().address(number),
             phys: page.phys | marks,
             number,
-            reserved: 0,
+            marked: page.marked,
+            reserved: [0; 3],
         };
         self.tlb.fill_code(self.spaces[0], va, entry);
-        Ok(page.phys)
+        Ok(CodePage {
+            phys: page.phys,
+            marked: page.marked,
+        })
     }
     /// The block at `pc`, if there is one for its key. One that crosses into the next page is there only where that page
     /// is the one it was made from; the error is the fault of fetching from it.
@@ -328,7 +344,7 @@ impl Mmu {
             .is_some_and(|(found, _)| found.extent.next_page.is_some())
         {
             let next = self.fetch_page::<G>(at, page_after::<G>(pc))?;
-            found = self.book.lookup(key, Some(next));
+            found = self.book.lookup(key, Some(next.phys));
         }
         let Some((found, table)) = found else { return Ok(None) };
         if let Some(number) = table {

@@ -439,8 +439,9 @@ impl<G: Guest> Vcpu<G> {
         let at = (&self.guest, self.own.state());
         match self.mmu.fetch_page::<G>(at, pc) {
             Ok(page) => Some(BlockKey {
-                phys: page | pc & 0xfff,
+                phys: page.phys | pc & 0xfff,
                 mode: self.mode(),
+                marked: page.marked,
             }),
             Err(fault) => {
                 self.raise_fetch(fault);

@@ -71,9 +71,9 @@ fn table(insn_shift: u8, miss: Offset) -> Box<[AtomicU32]> {
 /// One page.
 #[derive(Default)]
 pub struct Page {
-    /// The number of its jump table. Most pages of a guest never have one: it is made when control comes to a block of the
-    /// page for the second time.
-    table: Option<u32>,
+    /// The numbers of its jump tables: where it is mapped unmarked, and where marked. Most pages of a guest never have one: it
+    /// is made when control comes to a block of the page for the second time.
+    tables: [Option<u32>; 2],
     /// Blocks with a byte in this page.
     members: Vec<u32>,
     /// 64-byte pieces that blocks were made from, a bit each.
@@ -183,20 +183,21 @@ impl Pages {
         })
     }
 
-    /// The number of a page's jump table: [`NO_TABLE`] if it has none.
-    pub fn table(&self, phys: u64) -> u32 {
-        self.find(phys).and_then(|page| page.table).unwrap_or(NO_TABLE)
+    /// The number of a page's jump table, where it is mapped so ([`emu_ir::Page::marked`]): [`NO_TABLE`] if it has none.
+    pub fn table(&self, phys: u64, marked: bool) -> u32 {
+        let table = self.find(phys).and_then(|page| page.tables[usize::from(marked)]);
+        table.unwrap_or(NO_TABLE)
     }
     /// Let jumps by address go to `entry`, if the page has a table of its own.
-    pub fn enter(&mut self, number: u32, phys: u64, entry: Offset) {
-        if let Some(table) = self.all[number as usize].table {
+    pub fn enter(&mut self, number: u32, phys: u64, marked: bool, entry: Offset) {
+        if let Some(table) = self.all[number as usize].tables[usize::from(marked)] {
             self.jumps.set(table, phys, entry);
         }
     }
     /// The same, in a page that is worth a table; the table's number.
-    pub fn enter_again(&mut self, number: u32, phys: u64, entry: Offset) -> u32 {
-        let page = &mut self.all[number as usize];
-        let table = match page.table {
+    pub fn enter_again(&mut self, number: u32, phys: u64, marked: bool, entry: Offset) -> u32 {
+        let known = &mut self.all[number as usize].tables[usize::from(marked)];
+        let table = match *known {
             Some(table) => table,
             None if self.tables == self.jumps.tables.room() => return NO_TABLE,
             None => {
@@ -205,15 +206,15 @@ impl Pages {
                     .tables
                     .put(table, self::table(self.jumps.insn_shift, self.jumps.miss));
                 self.tables += 1;
-                *page.table.insert(table as u32)
+                *known.insert(table as u32)
             }
         };
         self.jumps.set(table, phys, entry);
         table
     }
     /// Let jumps by address miss.
-    pub fn leave(&mut self, number: u32, phys: u64) {
-        self.enter(number, phys, self.jumps.miss);
+    pub fn leave(&mut self, number: u32, phys: u64, marked: bool) {
+        self.enter(number, phys, marked, self.jumps.miss);
     }
 
     /// A block has these parts: physical address and length, each in one page.
@@ -329,18 +330,18 @@ mod tests {
     fn only_a_page_that_is_come_to_again_has_a_table_of_its_own() {
         let mut pages = pages();
         let (number, other) = (pages.number(AT), pages.number(0x9000));
-        pages.enter(number, AT, 100);
+        pages.enter(number, AT, false, 100);
         let before = pages.held();
-        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys)), [NO_TABLE; 2]);
+        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys, false)), [NO_TABLE; 2]);
 
-        let table = pages.enter_again(number, AT, 100);
+        let table = pages.enter_again(number, AT, false, 100);
 
-        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys)), [table, NO_TABLE]);
+        assert_eq!([AT, 0x9000].map(|phys| pages.table(phys, false)), [table, NO_TABLE]);
         assert_eq!(pages.held() - before, 2048 * size_of::<Offset>());
-        pages.enter(number, AT + 2, 200);
-        pages.enter_again(other, 0x9000, 300);
+        pages.enter(number, AT + 2, false, 200);
+        pages.enter_again(other, 0x9000, false, 300);
         assert_eq!(entries(&pages, AT), [(8, 100), (9, 200)]);
-        pages.leave(number, AT);
+        pages.leave(number, AT, false);
         assert_eq!(entries(&pages, AT), [(9, 200)]);
         assert!(pages.jumps.empty.iter().all(|entry| entry.load(Relaxed) == MISS));
     }
@@ -350,14 +351,14 @@ mod tests {
         let mut pages = pages();
         let number = pages.number(AT);
         let other = pages.number(0x9000);
-        let table = pages.enter_again(number, AT, 100);
+        let table = pages.enter_again(number, AT, false, 100);
         let jumps = pages.jumps.clone();
 
         let found = [AT, AT + 2, AT | 0x7000_0000].map(|at| jumps.entry(table, at));
 
         assert_eq!(found, [Some(100), None, Some(100)]);
         assert_eq!([2, NO_TABLE].map(|number| jumps.entry(number, AT)), [None; 2]);
-        let second = pages.enter_again(other, 0x9000, 300);
+        let second = pages.enter_again(other, 0x9000, false, 300);
         let addresses = [table, second, NO_TABLE].map(|number| jumps.address(number));
         assert!(
             addresses
@@ -372,13 +373,13 @@ mod tests {
         let room = pages.jumps.tables.room() as u64;
         for n in 0..room {
             let number = pages.number(n << 12);
-            assert_eq!(u64::from(pages.enter_again(number, n << 12, 100)), n);
+            assert_eq!(u64::from(pages.enter_again(number, n << 12, false, 100)), n);
         }
 
         let number = pages.number(room << 12);
 
-        assert_eq!(pages.enter_again(number, room << 12, 100), NO_TABLE);
-        assert_eq!(pages.table(room << 12), NO_TABLE);
+        assert_eq!(pages.enter_again(number, room << 12, false, 100), NO_TABLE);
+        assert_eq!(pages.table(room << 12, false), NO_TABLE);
     }
 
     #[test]
@@ -446,7 +447,7 @@ mod tests {
 
     /// What is in the table of a page that has one.
     fn entries(pages: &Pages, phys: u64) -> Vec<(usize, Offset)> {
-        let table = pages.jumps.tables.get(pages.table(phys) as usize);
+        let table = pages.jumps.tables.get(pages.table(phys, false) as usize);
         let all = table
             .expect("a table")
             .iter()

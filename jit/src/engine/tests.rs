@@ -87,6 +87,7 @@ impl Bench {
         let key = BlockKey {
             phys: self.next,
             mode: 0,
+            marked: false,
         };
         let effect = CallEffect::of::<TestGuest>;
         let lives = opt::lives(block, TestGuest::LAYOUT, effect, &mut self.v.passes);

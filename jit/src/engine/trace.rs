@@ -200,7 +200,11 @@ impl<G: Guest> Vcpu<G> {
         if let Some(tracer) = &mut self.tracing.tracer {
             let block = Entered {
                 pc,
-                key: BlockKey { phys, mode },
+                key: BlockKey {
+                    phys,
+                    mode,
+                    marked: false,
+                },
                 insns,
                 code: &code,
             };

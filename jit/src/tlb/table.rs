@@ -41,8 +41,10 @@ pub struct CodeEntry {
     pub phys: u64,
     /// The table's number, by which the engine finds it; [`NO_TABLE`] where the page has none of its own.
     pub number: u32,
+    /// See [`emu_ir::Page::marked`]. The table has blocks of such pages alone, or of others.
+    pub marked: bool,
     /// Fills up to the size of an entry.
-    pub reserved: u32,
+    pub reserved: [u8; 3],
 }
 const _: () = assert!(size_of::<DataEntry>() == 1 << ENTRY_SHIFT && size_of::<CodeEntry>() == 1 << ENTRY_SHIFT);
 
@@ -102,7 +104,8 @@ impl Entry for CodeEntry {
         table: 0,
         phys: 0,
         number: NO_TABLE,
-        reserved: 0,
+        marked: false,
+        reserved: [0; 3],
     };
     fn tag(&self) -> u64 {
         self.tag

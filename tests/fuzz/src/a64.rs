@@ -14,6 +14,7 @@ pub fn decode(data: &[u8]) {
     let key = BlockKey {
         phys: offset,
         mode: mode.into(),
+        marked: false,
     };
     let Ok(stages) = listing::stages(&A64::with(features), key, input.take(usize::MAX)) else {
         return;

@@ -49,6 +49,7 @@ pub fn decode(data: &[u8]) {
     let key = BlockKey {
         phys: offset.into(),
         mode: mode.into(),
+        marked: false,
     };
     let Ok(stages) = listing::stages(&arm(model, 0), key, input.take(usize::MAX)) else {
         return;

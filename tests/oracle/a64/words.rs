@@ -171,6 +171,7 @@ pub fn is_float(row: &Row) -> bool {
         let key = BlockKey {
             phys: 0,
             mode: mode::FP.into(),
+            marked: false,
         };
         translate(Features::ALL, key, 0, 1, &mut Words(&[r.word]), &mut b).expect("code is there");
         b.block.insts.iter().any(computes)

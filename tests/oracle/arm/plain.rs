@@ -80,6 +80,7 @@ fn block(guest: &Arm, cpu: &Cpu, r: &Record) -> Block {
         BlockKey {
             phys: 0,
             mode: cpu.mode.into(),
+            marked: false,
         },
         Builder::new(),
     );

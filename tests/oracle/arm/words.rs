@@ -401,6 +401,7 @@ pub fn is_float(row: &Row) -> bool {
         let key = BlockKey {
             phys: 0,
             mode: mode.into(),
+            marked: false,
         };
         let bytes = &bytemuck::bytes_of(&r.code)[r.lead as usize..];
         translate(&MODEL, key, 0, 1, &mut From(bytes), &mut b).expect("code is there");

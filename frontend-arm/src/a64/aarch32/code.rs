@@ -349,6 +349,7 @@ mod tests {
         let key = BlockKey {
             phys: 0,
             mode: (AARCH32 | a32::mode::USER | mode).into(),
+            marked: false,
         };
         translate(Features::ALL, Around::default(), key, (0, 1), &mut Code(code), &mut b).expect("there is code");
         b

@@ -10,7 +10,7 @@ mod tests;
 
 pub use half::{canonical, canonical_code, ignored};
 
-use super::fault::{CLEAN_PC, READ_FAILS, abort, turns};
+use super::fault::{CLEAN_PC, FIRST_GUARDED, READ_FAILS, abort};
 use super::features::Feature;
 use super::model::Model;
 use super::state::{Cpu, psr, sctlr, tcr};
@@ -230,8 +230,8 @@ pub fn walk(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, 
         made: true,
     };
     let t = translate(model, s, bus, r).map_err(|status| failed(model, s, bus, r, status))?;
-    if access == Access::Execute && s.fetches_guarded().is_some_and(|guarded| guarded != t.guarded) {
-        return Err(turns(t.guarded));
+    if access == Access::Execute && t.guarded && !s.has_met_guarded(s.el()) {
+        return Err(FIRST_GUARDED);
     }
     Ok(Page {
         phys: t.phys & !0xfff,
@@ -243,6 +243,7 @@ pub fn walk(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, 
         strict: t.attributes.is_device() && s.sys.sctlr & sctlr::M != 0,
         // Addresses with other tags are the same to who forgets it, wherever that is.
         size: if tagged { 64 } else { t.size },
+        marked: t.guarded,
     })
 }
 
@@ -270,13 +271,11 @@ pub fn probe(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Option<u64> 
 }
 
 /// [`emu_ir::Guest::context`]: all that a walk depends on besides the tables. The words are TTBR0, TTBR1, TCR, SCTLR with the
-/// privilege, PSTATE.PAN and whether code is guarded, and MAIR; HCR and VTTBR are to come.
+/// privilege, PSTATE.PAN and whether guarded pages have been met, and MAIR; HCR and VTTBR are to come.
 pub fn context(s: &Cpu, idx: u8) -> Context {
     let c = &s.sys;
-    let guarded = match s.fetches_guarded() {
-        None => 1 << 35,
-        Some(guarded) => u64::from(guarded) << 34,
-    };
+    let user = is_user(s, idx);
+    let guarded = u64::from(s.has_met_guarded(if user { 0 } else { s.el() })) << 34;
     const TAGS: u64 = tcr::TBI0 | tcr::TBI1 | tcr::TBID0 | tcr::TBID1;
     if c.sctlr & sctlr::M == 0 {
         return Context {
@@ -286,7 +285,6 @@ pub fn context(s: &Cpu, idx: u8) -> Context {
         };
     }
     const BASE: u64 = 0xffff_ffff_fffe;
-    let user = is_user(s, idx);
     let pan = !user && s.psr & psr::PAN != 0;
     let control = c.sctlr & (sctlr::M | sctlr::WXN | sctlr::EE | sctlr::EPAN);
     let control = control | u64::from(user) << 32 | u64::from(pan) << 33 | guarded;

@@ -23,7 +23,11 @@ fn blocks() -> Blocks {
 fn source(phys: u64, next_page: Option<u64>) -> Source {
     Source {
         cpu: 0,
-        key: BlockKey { phys, mode: 0 },
+        key: BlockKey {
+            phys,
+            mode: 0,
+            marked: false,
+        },
         next_page,
     }
 }
@@ -87,7 +91,11 @@ fn a_page_with_code_stays_guarded_whatever_is_stored_elsewhere_in_it() {
 
 /// A block of four bytes that starts two bytes before its page's end.
 fn crossing(blocks: &mut Blocks, next_page: u64) -> BlockKey {
-    let key = BlockKey { phys: 0x5ffe, mode: 0 };
+    let key = BlockKey {
+        phys: 0x5ffe,
+        mode: 0,
+        marked: false,
+    };
     let block = Block {
         guest_bytes: 4,
         ..Block::default()

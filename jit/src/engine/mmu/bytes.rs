@@ -37,7 +37,7 @@ impl<G: Guest> Bytes<'_, G> {
         let second = match self.second {
             Some(second) => second,
             None => {
-                let phys = self.mmu.fetch_page::<G>(self.at, self.next)?;
+                let phys = self.mmu.fetch_page::<G>(self.at, self.next)?.phys;
                 if self.keeps && !self.mmu.book.read(self.mmu.cpu, phys) {
                     self.unguarded = Some(phys);
                     return Err(nothing_there(self.next));

@@ -137,6 +137,7 @@ impl Guest for Words {
             global: true,
             strict: false,
             size: 12,
+            marked: false,
         })
     }
     fn context(&self, _: &State, _: u8) -> Context {

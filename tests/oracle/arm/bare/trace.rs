@@ -92,6 +92,7 @@ pub fn accesses(cpu: &Cpu, code: &[u8], data: &[u8]) -> Vec<Accessed> {
     let key = BlockKey {
         phys,
         mode: cpu.mode.into(),
+        marked: false,
     };
     let mut fetch = Bytes(code, offset);
     guest
