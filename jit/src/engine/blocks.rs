@@ -108,11 +108,34 @@ const NONE: u32 = u32::MAX;
 
 enum Made {
     Ir(Arc<Ir>),
-    Host { checked: Offset, fast: Offset },
+    Host(Host),
+}
+
+/// Places of a block's code in the cache.
+#[derive(Clone, Copy)]
+struct Host {
+    /// Where those enter who come through a jump table.
+    checked: Offset,
+    /// Where those enter who know the mode.
+    fast: Offset,
+    /// The branch displacement to who is tried next if the mode or the next page is another; what follows it asks the
+    /// engine.
+    other: Offset,
+}
+
+impl Host {
+    /// Where its [`Host::other`] leads to while nobody is to be tried next.
+    fn gives_up(&self) -> Offset {
+        self.other + 4
+    }
 }
 
 /// What a block that is gone was made to.
-const GONE: Made = Made::Host { checked: 0, fast: 0 };
+const GONE: Made = Made::Host(Host {
+    checked: 0,
+    fast: 0,
+    other: 0,
+});
 
 struct Entry {
     /// See [`Found`]. 0: it is gone.
@@ -283,12 +306,30 @@ impl Blocks {
     /// themselves. The number of its page's jump table, if they may use it.
     fn came_to(&mut self, number: u32) -> Option<u32> {
         let e = self.entries.get(number as usize)?;
-        match e.made {
-            Made::Host { checked, .. } if self.chained => {
-                Some(self.pages.enter_again(e.page, e.phys, e.marked, checked))
-            }
-            Made::Host { .. } | Made::Ir(_) => None,
+        let (page, phys, marked) = (e.page, e.phys, e.marked);
+        if !self.chained || matches!(e.made, Made::Ir(_)) {
+            return None;
         }
+        let (_, first) = self.host(self.head(phys), marked)?;
+        Some(self.pages.enter_again(page, phys, marked, first.checked))
+    }
+    /// The first block at a place.
+    fn head(&self, phys: u64) -> u32 {
+        self.heads.get(&phys).copied().unwrap_or(NONE)
+    }
+    /// From one block at a place on, the first that has host code and is in such a page: its number, and the code. Each of
+    /// these leads to the next where it is not what is wanted: the newest, which is the first, reaches them all.
+    fn host(&self, mut from: u32, marked: bool) -> Option<(u32, Host)> {
+        while from != NONE {
+            let e = &self.entries[from as usize];
+            if let Made::Host(host) = e.made
+                && e.marked == marked
+            {
+                return Some((from, host));
+            }
+            from = e.chain;
+        }
+        None
     }
     /// The block for a key, with any next page or with the one that is given; what [`Found::extent`] says of that is to be
     /// looked at. `came`: see [`Blocks::came_to`].
@@ -299,7 +340,7 @@ impl Blocks {
         Some((found, table))
     }
     fn find(&self, key: BlockKey, wanted: impl Fn(&Entry) -> bool) -> Option<Found> {
-        let mut at = *self.heads.get(&key.phys)?;
+        let mut at = self.head(key.phys);
         while at != NONE {
             let e = &self.entries[at as usize];
             if key.mode & e.kept == e.mode && key.marked == e.marked && wanted(e) {
@@ -322,7 +363,7 @@ impl Blocks {
                 next_page: e.next_page,
             },
             how: match &e.made {
-                Made::Host { fast, .. } => How::Host(base + u64::from(*fast)),
+                Made::Host(host) => How::Host(base + u64::from(host.fast)),
                 Made::Ir(ir) => How::Ir(ir.clone()),
             },
         }
@@ -386,21 +427,19 @@ impl Blocks {
             self.sites.put(self.site_count, site);
             self.site_count += 1;
         }
-        let fast = checked + code.fast;
-        Ok(self.insert(from, block, Made::Host { checked, fast }))
+        let host = Host {
+            checked,
+            fast: checked + code.fast,
+            other: checked + code.other,
+        };
+        Ok(self.insert(from, block, Made::Host(host)))
     }
     fn insert(&mut self, Source { key, next_page, .. }: Source, block: &Block, made: Made) -> Found {
         let number = self.unused.pop().unwrap_or(self.entries.len() as u32);
         let kept = !block.mode_ignored;
         let page = self.pages.number(key.phys);
-        if let Made::Host { checked, .. } = made
-            && self.chained
-        {
-            self.pages.enter(page, key.phys, key.marked, checked);
-        }
-        // Branches to what is here in another mode come in the new one from now on, or by turns. None may stay with a block
-        // that sends it back each time.
-        let others = self.heads.get(&key.phys).copied().unwrap_or(NONE);
+        // Branches that come in any mode go to the first here, which reaches the others, and that is the new one.
+        let others = self.head(key.phys);
         let mut other = others;
         while other != NONE {
             self.let_go(other);
@@ -427,6 +466,9 @@ impl Blocks {
             Some(unused) => *unused = entry,
             None => self.entries.push(entry),
         }
+        if matches!(self.entries[number as usize].made, Made::Host(_)) {
+            self.line_up(page, key.phys, key.marked);
+        }
         self.found(number)
     }
     /// Let the branch at a site go straight to a block if that is still there, and nobody else has done it: past the
@@ -435,17 +477,21 @@ impl Blocks {
         let Some((patch, mode, kept)) = self.branch(site) else {
             return;
         };
-        let Some(cache) = &mut self.cache else { return };
-        let Some(e) = self.entries.get_mut(to.number as usize) else {
+        let Some(e) = self.entries.get(to.number as usize) else {
             return;
         };
-        if let Made::Host { checked, fast } = e.made
+        if let Made::Host(host) = e.made
             && e.serial == to.serial
             && !is_linked(&self.linked, site)
         {
             let known = e.kept & !kept == 0 && mode & e.kept == e.mode;
-            let before = cache.patch(patch, if known { fast } else { checked });
-            e.incoming.push((site, before));
+            let (number, entry) = match self.host(self.head(e.phys), e.marked) {
+                Some((first, code)) if !known => (first, code.checked),
+                _ => (to.number, host.fast),
+            };
+            let Some(cache) = &mut self.cache else { return };
+            let before = cache.patch(patch, entry);
+            self.entries[number as usize].incoming.push((site, before));
             self.links += 1;
             self.linked.resize(self.linked.len().max(site as usize / 64 + 1), 0);
             self.linked[site as usize / 64] |= 1 << (site % 64);
@@ -508,18 +554,38 @@ impl Blocks {
         let e = &mut self.entries[n as usize];
         let (phys, marked, page, next_page, chain) = (e.phys, e.marked, e.page, e.next_page, e.chain);
         e.serial = 0;
-        if let Made::Ir(ir) = std::mem::replace(&mut e.made, GONE) {
-            ir.gone.store(true, Release);
-            self.ir -= ir.code.held();
-        }
+        let made = std::mem::replace(&mut e.made, GONE);
         self.let_go(n);
         self.unchain(n, phys, chain);
-        self.pages.leave(page, phys, marked);
+        match made {
+            Made::Ir(ir) => {
+                ir.gone.store(true, Release);
+                self.ir -= ir.code.held();
+            }
+            Made::Host(_) => self.line_up(page, phys, marked),
+        }
         for page in [Some(phys & PAGE), next_page].into_iter().flatten() {
             let entries = &self.entries;
             self.pages.remove(n, page, |m| entries[m as usize].parts());
         }
         self.unused.push(n);
+    }
+    /// The host code of blocks at one place is another: each leads to the next, and jumps by address to the first.
+    fn line_up(&mut self, page: u32, phys: u64, marked: bool) {
+        if !self.chained {
+            return;
+        }
+        let mut at = self.host(self.head(phys), marked);
+        while let Some((number, host)) = at {
+            at = self.host(self.entries[number as usize].chain, marked);
+            let to = at.map_or(host.gives_up(), |(_, next)| next.checked);
+            if let Some(cache) = &mut self.cache {
+                cache.patch(host.other, to);
+            }
+        }
+        let first = self.host(self.head(phys), marked);
+        self.pages
+            .enter(page, phys, marked, first.map(|(_, host)| host.checked));
     }
     /// Take a block out of the list of those at its place; `next` follows it there.
     fn unchain(&mut self, n: u32, phys: u64, next: u32) {

@@ -188,10 +188,10 @@ impl Pages {
         let table = self.find(phys).and_then(|page| page.tables[usize::from(marked)]);
         table.unwrap_or(NO_TABLE)
     }
-    /// Let jumps by address go to `entry`, if the page has a table of its own.
-    pub fn enter(&mut self, number: u32, phys: u64, marked: bool, entry: Offset) {
+    /// Let jumps by address go to `entry`, or miss, if the page has a table of its own.
+    pub fn enter(&mut self, number: u32, phys: u64, marked: bool, entry: Option<Offset>) {
         if let Some(table) = self.all[number as usize].tables[usize::from(marked)] {
-            self.jumps.set(table, phys, entry);
+            self.jumps.set(table, phys, entry.unwrap_or(self.jumps.miss));
         }
     }
     /// The same, in a page that is worth a table; the table's number.
@@ -211,10 +211,6 @@ impl Pages {
         };
         self.jumps.set(table, phys, entry);
         table
-    }
-    /// Let jumps by address miss.
-    pub fn leave(&mut self, number: u32, phys: u64, marked: bool) {
-        self.enter(number, phys, marked, self.jumps.miss);
     }
 
     /// A block has these parts: physical address and length, each in one page.
@@ -330,7 +326,7 @@ mod tests {
     fn only_a_page_that_is_come_to_again_has_a_table_of_its_own() {
         let mut pages = pages();
         let (number, other) = (pages.number(AT), pages.number(0x9000));
-        pages.enter(number, AT, false, 100);
+        pages.enter(number, AT, false, Some(100));
         let before = pages.held();
         assert_eq!([AT, 0x9000].map(|phys| pages.table(phys, false)), [NO_TABLE; 2]);
 
@@ -338,10 +334,10 @@ mod tests {
 
         assert_eq!([AT, 0x9000].map(|phys| pages.table(phys, false)), [table, NO_TABLE]);
         assert_eq!(pages.held() - before, 2048 * size_of::<Offset>());
-        pages.enter(number, AT + 2, false, 200);
+        pages.enter(number, AT + 2, false, Some(200));
         pages.enter_again(other, 0x9000, false, 300);
         assert_eq!(entries(&pages, AT), [(8, 100), (9, 200)]);
-        pages.leave(number, AT, false);
+        pages.enter(number, AT, false, None);
         assert_eq!(entries(&pages, AT), [(9, 200)]);
         assert!(pages.jumps.empty.iter().all(|entry| entry.load(Relaxed) == MISS));
     }

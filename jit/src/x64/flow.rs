@@ -11,44 +11,44 @@ use emu_ir::{Label, Leave, Slot, Ty, Val};
 impl Emit<'_> {
     /// The entry that checks the mode, for those who come through a jump table.
     pub fn prologue(&mut self) {
-        let from = self.a.new_dynamic_label();
         match self.layout.mode.ty {
-            Ty::I64 => self.check_long_mode(from),
-            _ => self.check_mode(from),
+            Ty::I64 => self.check_long_mode(),
+            _ => self.check_mode(),
         }
         let entry = self.entry;
         dynasm!(self.a ; .arch x64 ; =>entry);
-        self.w.cold.push(Cold::Elsewhere { from });
     }
-    fn check_mode(&mut self, from: DynamicLabel) {
+    fn check_mode(&mut self) {
+        let elsewhere = self.elsewhere;
         let mode = self.layout.mode.off as i32;
         let kept = !self.b.mode_ignored as u32;
         if kept == u32::MAX {
-            dynasm!(self.a ; .arch x64 ; cmp DWORD [r15 + mode], self.key.mode as i32 ; jne =>from);
+            dynasm!(self.a ; .arch x64 ; cmp DWORD [r15 + mode], self.key.mode as i32 ; jne =>elsewhere);
         } else {
             dynasm!(self.a ; .arch x64
                 ; mov eax, [r15 + mode]
                 ; and eax, kept as i32
                 ; cmp eax, (self.key.mode as u32 & kept) as i32
-                ; jne =>from);
+                ; jne =>elsewhere);
         }
     }
     /// The same for 64 bits. Nothing is in the temporaries yet.
-    fn check_long_mode(&mut self, from: DynamicLabel) {
+    fn check_long_mode(&mut self) {
+        let elsewhere = self.elsewhere;
         let mode = self.layout.mode.off as i32;
         let kept = !self.b.mode_ignored;
         self.imm(0, self.key.mode & kept);
         if kept == u64::MAX {
-            dynasm!(self.a ; .arch x64 ; cmp [r15 + mode], rax ; jne =>from);
+            dynasm!(self.a ; .arch x64 ; cmp [r15 + mode], rax ; jne =>elsewhere);
         } else {
             self.imm(1, kept);
-            dynasm!(self.a ; .arch x64 ; and rcx, [r15 + mode] ; cmp rcx, rax ; jne =>from);
+            dynasm!(self.a ; .arch x64 ; and rcx, [r15 + mode] ; cmp rcx, rax ; jne =>elsewhere);
         }
     }
     /// For all who come: the page after the block's own must be the one that it was made from, if it reaches into that.
     pub fn check_next_page(&mut self) {
         let Some(phys) = self.info.next_page else { return };
-        let from = self.a.new_dynamic_label();
+        let elsewhere = self.elsewhere;
         if self.layout.pc.ty == Ty::I64 {
             dynasm!(self.a ; .arch x64 ; mov rax, [r15 + PAGE_BASE] ; add rax, 0x1000);
         } else {
@@ -59,17 +59,29 @@ impl Emit<'_> {
             ; and ecx, CODE_MASK
             ; add rcx, [r15 + CODE]
             ; cmp [rcx], rax
-            ; jne =>from
+            ; jne =>elsewhere
             ; mov rdx, QWORD phys as i64
             ; xor rdx, [rcx + std::mem::offset_of!(CodeEntry, phys) as i32]
             ; cmp rdx, 0xfff
-            ; ja =>from);
-        self.w.cold.push(Cold::Elsewhere { from });
+            ; ja =>elsewhere);
     }
-    /// What fits may be in the jump table by now.
-    pub fn elsewhere(&mut self, from: DynamicLabel) {
+    /// Where this is not the block that is wanted: by a branch that can be led to another block at its place, to where
+    /// the engine finds what fits. The offset of the branch's displacement.
+    pub fn elsewhere(&mut self) -> Offset {
         let (here, thunk) = ((self.key.phys & 0xfff) as i32, self.thunk(self.info.thunks.elsewhere));
-        dynasm!(self.a ; .arch x64 ; =>from ; mov eax, here ; mov edx, self.info.at as i32 ; jmp extern thunk);
+        let (from, on) = (self.elsewhere, self.a.new_dynamic_label());
+        dynasm!(self.a ; .arch x64 ; =>from);
+        let other = self.align_patch();
+        dynasm!(self.a ; .arch x64 ; jmp =>on ; =>on ; mov eax, here ; jmp extern thunk);
+        other
+    }
+    /// See that the displacement of a branch that comes next is aligned, so that it can be patched while other threads run
+    /// it; its offset. A short branch could not be: the encoding is E9 with four bytes.
+    fn align_patch(&mut self) -> Offset {
+        while !(self.info.at as usize + self.a.offset().0 + 1).is_multiple_of(4) {
+            self.a.push(0x90);
+        }
+        self.a.offset().0 as Offset + 1
     }
 
     // ---- slots
@@ -229,11 +241,7 @@ impl Emit<'_> {
             let entry = self.entry;
             dynasm!(self.a ; .arch x64 ; jmp =>entry);
         } else if (0..0x1000).contains(&offset) {
-            // The displacement is aligned, so that it can be patched while other threads run the branch.
-            while !(self.info.at as usize + self.a.offset().0 + 1).is_multiple_of(4) {
-                self.a.push(0x90);
-            }
-            let patch = self.info.at + self.a.offset().0 as Offset + 1;
+            let patch = self.info.at + self.align_patch();
             let site = self.site(What::Goto {
                 offset,
                 mode,
@@ -242,7 +250,6 @@ impl Emit<'_> {
             });
             let to = self.leave(site, self.info.thunks.link);
             dynasm!(self.a ; .arch x64 ; jmp =>to);
-            // A short branch cannot be patched: the encoding is E9 with four bytes.
         } else {
             self.goto_page(offset, mode);
         }

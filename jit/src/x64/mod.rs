@@ -177,6 +177,9 @@ pub struct Code {
     pub fast: Offset,
     /// Offset where the cold code starts.
     pub cold: Offset,
+    /// Offset of the displacement of the branch that is taken where the block is not what is wanted. It leads to the thunk by
+    /// what follows it, and may lead to another block's start.
+    pub other: Offset,
     /// Offset where the code ends; the constants follow, each at a multiple of 16 in the cache.
     pub end: Offset,
     /// Its sites.
@@ -197,8 +200,6 @@ enum Cold {
         site: u32,
         thunk: Offset,
     },
-    /// The state's mode or the next page is another: look up what fits.
-    Elsewhere { from: DynamicLabel },
     /// Something is to be looked at first; the pc slot is set.
     Sync { from: DynamicLabel },
 }
@@ -250,6 +251,8 @@ pub(crate) struct Emit<'a> {
     overflow: bool,
     flags: Flags,
     entry: DynamicLabel,
+    /// Where to go if the state's mode or the next page is another.
+    elsewhere: DynamicLabel,
 }
 
 /// Emit what is needed of a block. `None`: it needs more spill slots or more room than there is, and should be translated
@@ -264,7 +267,7 @@ pub fn emit<'s>(
     let Scratch { a, work, code } = scratch;
     a.clear();
     code.sites.clear();
-    let entry = a.new_dynamic_label();
+    let (entry, elsewhere) = (a.new_dynamic_label(), a.new_dynamic_label());
     let mut e = Emit {
         a,
         w: work,
@@ -286,6 +289,7 @@ pub fn emit<'s>(
         overflow: false,
         flags: Flags::default(),
         entry,
+        elsewhere,
     };
     e.start();
     e.prologue();
@@ -299,6 +303,7 @@ pub fn emit<'s>(
     }
     code.cold = e.a.offset().0 as Offset;
     e.cold_code();
+    code.other = e.elsewhere();
     code.end = e.a.offset().0 as Offset;
     e.constants();
     let fits = !e.overflow;
@@ -529,7 +534,6 @@ impl Emit<'_> {
                     let thunk = self.thunk(thunk);
                     dynasm!(self.a ; .arch x64 ; =>from ; mov ecx, site as i32 ; jmp extern thunk);
                 }
-                Cold::Elsewhere { from } => self.elsewhere(from),
                 Cold::Sync { from } => {
                     dynasm!(self.a ; .arch x64 ; =>from);
                     self.exit(emu_ir::Leave::Sync);

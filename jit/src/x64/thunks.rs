@@ -2,7 +2,6 @@
 
 use super::{PINS, STATE, TEMPS, frame::*};
 use crate::cache::{Cache, Offset};
-use crate::tlb::{CODE_MASK, ENTRY_SHIFT};
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use emu_ir::{Layout, Slot, Ty};
 
@@ -60,8 +59,7 @@ pub struct Thunks {
     pub goto: Offset,
     /// Return with `Lookup`: the pc slot is set.
     pub lookup: Offset,
-    /// Go on with what the page's jump table has at the block's place, or return as from `lookup`: the offset in the page is
-    /// in eax, that of the block's code in edx.
+    /// The same at the offset in the page that is in eax.
     pub elsewhere: Offset,
     /// Call the slow memory path: address in rsi, site in edx.
     pub slow: Offset,
@@ -145,27 +143,11 @@ pub fn build(cache: &mut Cache, layout: &Layout) -> Thunks {
     t.lookup = put(&mut |a| dynasm!(a ; .arch x64 ; mov eax, Reason::Lookup as i32 ; jmp extern leave));
     let lookup = base + t.lookup as usize;
     t.elsewhere = put(&mut |a| {
-        let miss = a.new_dynamic_label();
-        dynasm!(a ; .arch x64 ; mov rcx, [r15 + PAGE_BASE] ; lea rsi, [rcx + rax]);
         match layout.pc.ty {
-            Ty::I64 => dynasm!(a ; .arch x64 ; mov [r15 + layout.pc.off as i32], rsi),
-            _ => dynasm!(a ; .arch x64 ; mov [r15 + layout.pc.off as i32], esi),
+            Ty::I64 => dynasm!(a ; .arch x64 ; add rax, [r15 + PAGE_BASE] ; mov [r15 + layout.pc.off as i32], rax),
+            _ => dynasm!(a ; .arch x64 ; add eax, [r15 + PAGE_BASE] ; mov [r15 + layout.pc.off as i32], eax),
         }
-        dynasm!(a ; .arch x64
-            ; rorx rdi, rcx, (12 - ENTRY_SHIFT) as i8
-            ; and edi, CODE_MASK
-            ; add rdi, [r15 + CODE]
-            ; cmp [rdi], rcx
-            ; jne =>miss
-            ; mov rdi, [rdi + 8]
-            ; shr eax, layout.insn_shift as i8
-            ; mov edi, [rdi + rax * 4]
-            ; cmp edi, edx
-            ; je =>miss
-            ; add rdi, [r15 + CODE_BASE]
-            ; jmp rdi
-            ; =>miss
-            ; jmp extern lookup);
+        dynasm!(a ; .arch x64 ; jmp extern lookup);
     });
     let mut call = |function: i32| {
         put(&mut |a| {

@@ -303,3 +303,86 @@ fn a_branch_does_not_stay_with_a_block_when_one_of_another_mode_is_put_in() {
     blocks.link(site, &to);
     assert_ne!(target(&blocks, site), stub, "it may be linked again");
 }
+
+/// The host code of a block in that mode, of so many bytes, at the start of a page.
+fn put(blocks: &mut Blocks, mode: u64, bytes: u32, marked: bool) -> Host {
+    let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
+    let mut b = Builder::new();
+    b.block.guest_bytes = bytes;
+    b.exit(Leave::Sync);
+    let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
+    let mut from = source(AT & PAGE, None);
+    (from.key.mode, from.key.marked) = (mode, marked);
+    let found = blocks.install::<TestGuest>(from, (&b.block, lives), &mut scratch);
+    let (number, host) = blocks.host(found.expect("room").number, marked).expect("host code");
+    blocks.came_to(number).expect("a jump table");
+    host
+}
+/// Where a block leads to that is not what is wanted.
+fn leads(blocks: &Blocks, host: Host) -> Offset {
+    let bytes = blocks.cache.as_ref().expect("host code").bytes(host.other, 4);
+    let by = u32::from_le_bytes(bytes.try_into().expect("four"));
+    host.gives_up().wrapping_add(by)
+}
+
+/// Jumps by address come to the newest, which leads to the one before, and so on; who goes is passed by.
+#[test]
+fn blocks_of_other_modes_are_found_one_after_the_other() {
+    if !x64::supported() {
+        return emu_ir::testing::skipped("modes", "the host has no host code");
+    }
+    let (mut blocks, parts) = Blocks::new(&making(true), true).unwrap();
+    let first = |blocks: &Blocks, marked| parts.jumps.entry(blocks.pages.table(AT, marked), AT & PAGE);
+    let [a, b, c] = [(0, 4), (1, 8), (2, 12)].map(|(mode, bytes)| put(&mut blocks, mode, bytes, false));
+    let apart = put(&mut blocks, 0, 4, true);
+
+    assert_eq!(first(&blocks, false), Some(c.checked));
+    assert_eq!(
+        [c, b, a].map(|host| leads(&blocks, host)),
+        [b.checked, a.checked, a.gives_up()]
+    );
+    assert_eq!(first(&blocks, true), Some(apart.checked));
+    assert_eq!(leads(&blocks, apart), apart.gives_up());
+
+    // The newest goes, which alone reaches so far; then the one that is last but one.
+    blocks.invalidate((AT & PAGE) + 8, 4);
+    assert_eq!(first(&blocks, false), Some(b.checked));
+    let d = put(&mut blocks, 3, 4, false);
+    assert_eq!(
+        [d, b, a].map(|host| leads(&blocks, host)),
+        [b.checked, a.checked, a.gives_up()]
+    );
+    blocks.invalidate((AT & PAGE) + 4, 4);
+    assert_eq!([d, a].map(|host| leads(&blocks, host)), [a.checked, a.gives_up()]);
+    assert_eq!(first(&blocks, false), Some(d.checked));
+    blocks.invalidate(AT & PAGE, 4);
+    assert_eq!([first(&blocks, false), first(&blocks, true)], [None; 2]);
+}
+
+/// A branch that does not know the mode goes to the newest, whichever block it was linked for, and not when that has gone.
+#[test]
+fn a_branch_of_any_mode_goes_to_the_newest_block() {
+    if !x64::supported() {
+        return emu_ir::testing::skipped("links", "the host has no host code");
+    }
+    let (mut blocks, _) = Blocks::new(&making(true), true).unwrap();
+    let (mut passes, mut scratch) = (opt::Scratch::default(), x64::Scratch::default());
+    let mut b = Builder::new();
+    b.block.mode_ignored = u64::MAX;
+    b.goto(0, 0, emu_ir::Hint::Jump, false);
+    let lives = opt::lives(&b.block, TestGuest::LAYOUT, CallEffect::of::<TestGuest>, &mut passes);
+    let from = source(AT & PAGE | 0x40, None);
+    let goes = blocks.install::<TestGuest>(from, (&b.block, lives), &mut scratch);
+    assert!(goes.is_ok());
+    let site = (0..100).find(|site| blocks.branch(*site).is_some()).expect("a branch");
+    let stub = target(&blocks, site);
+
+    put(&mut blocks, 0, 4, false);
+    let newest = put(&mut blocks, 1, 8, false);
+    let (older, _) = blocks.lookup(source(AT & PAGE, None).key, None).expect("a block");
+    blocks.link(site, &older);
+
+    assert_eq!(target(&blocks, site), newest.checked);
+    blocks.invalidate((AT & PAGE) + 4, 4);
+    assert_eq!(target(&blocks, site), stub);
+}
