@@ -480,6 +480,43 @@ fn u_boot_reaches_its_prompt_and_answers() {
 const U_BOOT: &str = "usr/lib/u-boot/qemu_arm/u-boot.bin";
 const U_BOOT_64: &str = "usr/lib/u-boot/qemu_arm64/u-boot.bin";
 
+/// What is written to the second flash bank is there in the next run, also when emu is killed: the file is made by the
+/// first. Debian's U-Boot takes the bank for a single chip, so that saveenv fails (under QEMU too), and leaves the other
+/// chip with a query: the commands are given by hand.
+#[test]
+fn firmware_keeps_what_it_writes_to_the_second_bank() {
+    let test = "firmware_keeps_what_it_writes_to_the_second_bank";
+    let erase = ["mw.l 4000000 00200020", "mw.l 4000000 00d000d0"];
+    let program = [
+        "mw.l 4000000 00400040",
+        "mw.l 4000000 12345678",
+        "mw.l 4000000 00ff00ff",
+    ];
+    for (arch, image) in [("arm", U_BOOT), ("aarch64", U_BOOT_64)] {
+        let image = match from_package("u-boot-qemu", image) {
+            Ok(image) => image,
+            Err(reason) => return skipped(test, &reason),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let vars = folder.path().join("vars");
+        let [image, vars] = [&image, &vars].map(|path| path.to_str().unwrap());
+        for commands in [&[&erase[..], &program].concat()[..], &[]] {
+            let mut emu = Emu::start(&["--arch", arch, "--firmware", image, "--firmware-vars", vars]);
+            emu.expect("Hit any key to stop autoboot", BOOT);
+            emu.send("\r");
+            for command in commands {
+                emu.expect("=> ", SOON);
+                emu.send(&format!("{command}\r"));
+            }
+            emu.expect("=> ", SOON);
+            emu.send("mw.l 4000000 00ff00ff; md.l 4000000 2\r");
+            emu.expect("12345678 ffffffff", SOON);
+            emu.signal(Signal::KILL);
+            assert_eq!(emu.end(SOON).0.code(), None, "{arch}");
+        }
+    }
+}
+
 /// The firmware starts the kernel that it is handed, by itself.
 #[track_caller]
 fn firmware_starts_linux(debian: &Debian, test: &str, package: &str, image: &str) {

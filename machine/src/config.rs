@@ -113,6 +113,8 @@ pub enum Boot {
     Firmware {
         /// The flash bank's contents.
         image: PathBuf,
+        /// The second bank's contents, which change with it.
+        vars: Option<PathBuf>,
         /// What it is handed through the board's fw_cfg device.
         handed: Option<Handed>,
     },

@@ -15,6 +15,7 @@ use emu_firmware::kernel::{self, Kernel};
 use crate::config::{self, Arch, Boot, Config};
 use crate::debian;
 use crate::error::{Error, shown};
+use crate::vars::Vars;
 
 /// Largest kernel file in bytes: more than a 32-bit kernel's space.
 const MAX_KERNEL: u64 = 1 << 30;
@@ -30,6 +31,8 @@ pub struct Images {
     pub payload: Payload,
     /// The user's device tree blob, checked.
     pub dtb: Option<Vec<u8>>,
+    /// The second flash bank's contents, for firmware.
+    pub vars: Option<Vars>,
 }
 
 /// What runs.
@@ -131,12 +134,19 @@ impl Images {
                     initrd.as_deref().map_or_else(String::new, |i| option("--initrd", i)),
                 ],
             }),
-            Boot::Firmware { image, handed } => {
+            Boot::Firmware { image, handed, .. } => {
                 let image = firmware(config.arch, image, config.board.flash_bank())?;
                 Payload::Firmware(image, handed.as_ref().map(Handed::read).transpose()?)
             }
         };
-        Ok(Self { payload, dtb })
+        // Last: everything else is there, and may be used.
+        let vars = match &config.boot {
+            Boot::Firmware { vars: Some(path), .. } if config.dump_dtb.is_none() => {
+                Some(Vars::open(path, config.board.flash_bank())?)
+            }
+            _ => None,
+        };
+        Ok(Self { payload, dtb, vars })
     }
 
     /// What firmware finds in fw_cfg of the run's files, by the items' keys.
@@ -231,16 +241,19 @@ impl Images {
         })
     }
 
-    /// Firmware at its place.
+    /// Firmware and its variables, each in its bank.
     fn firmware(&self, memory: Memory<'_>) -> Vec<Piece<'_>> {
-        let (Payload::Firmware(bytes, _), Some(bank)) = (&self.payload, memory.flash.first()) else {
+        let Payload::Firmware(code, _) = &self.payload else {
             return Vec::new();
         };
-        vec![Piece {
+        let vars = self.vars.as_ref().map(|vars| &vars.bytes);
+        let banks = memory.flash.iter().zip([code].into_iter().chain(vars));
+        let pieces = banks.map(|(bank, bytes)| Piece {
             address: bank.base,
             bytes,
             size: bytes.len() as u64,
-        }]
+        });
+        pieces.collect()
     }
 
     /// The user's device tree completed, or the board's own.
@@ -466,6 +479,7 @@ mod tests {
         Images {
             payload: Payload::Kernel(linux),
             dtb,
+            vars: None,
         }
     }
 
@@ -547,6 +561,7 @@ mod tests {
         let images = Images {
             payload: Payload::Firmware(vec![0; 4], None),
             dtb: None,
+            vars: None,
         };
 
         let placed = images.place(MEMORY, console(), board).unwrap();
@@ -574,6 +589,7 @@ mod tests {
                 ..start(&images)
             }),
             dtb: None,
+            vars: None,
         };
         let initrd = large.layout(within(2), 1).unwrap_err();
 

@@ -26,6 +26,7 @@ mod snapshot;
 mod soft;
 mod space;
 pub mod trace;
+mod vars;
 mod vcpu;
 
 use std::ffi::OsString;

@@ -27,6 +27,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, unbounded};
+use emu_devices::backend::Store;
 use emu_devices::bus::{Clock, GuestMemory, Threads, Wiring};
 use emu_firmware::boot::{Memory, Piece};
 use emu_firmware::fdt::{Chosen, Node, Seeds};
@@ -268,6 +269,11 @@ impl<'a> Plan<'a> {
             serial: consoles.serial.clone(),
             virtio_console: consoles.virtio.clone(),
             flash: self.flash()?,
+            vars: self
+                .images
+                .vars
+                .as_ref()
+                .map(|vars| vars.file.clone() as Arc<dyn Store>),
             handed: self.images.handed(),
         };
         let devices = Devices::new(&self.board, around)?;

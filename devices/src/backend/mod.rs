@@ -9,6 +9,8 @@ pub use memory::MemoryChar;
 pub use stream::{OnLost, Stream};
 pub use terminal::Terminal;
 
+use std::io;
+
 /// A source and sink of characters: a terminal, a file, a test's buffers.
 ///
 /// The device calls `write` and `read` while it is locked: both are leaves, return at once and move what fits into, or
@@ -26,6 +28,18 @@ pub trait CharBackend: Send + Sync {
     }
     /// Sets who hears of input and of room. Replaces a client set before.
     fn connect(&self, client: Box<dyn CharClient>);
+}
+
+/// Where a device keeps what a guest writes for good: a file, a test's buffer.
+///
+/// The device calls it while it is locked: it is a leaf.
+pub trait Store: Send + Sync {
+    /// Keeps `bytes` at `offset`, so that they are there after a run that ends in any way.
+    ///
+    /// # Errors
+    ///
+    /// The host's; some of the bytes may have been kept.
+    fn put(&self, offset: u64, bytes: &[u8]) -> io::Result<()>;
 }
 
 /// The device end of a [`CharBackend`].

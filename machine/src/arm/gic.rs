@@ -138,6 +138,7 @@ mod tests {
             serial: Arc::new(NullChar),
             virtio_console: Arc::new(NullChar),
             flash: Vec::new(),
+            vars: None,
             handed: Vec::new(),
         };
         let devices = Devices::new(&board, around).unwrap();

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
-use emu_devices::backend::CharBackend;
+use emu_devices::backend::{CharBackend, Store};
 use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, Shared, Threads, Wiring, Works};
 use emu_devices::char::pl011::Pl011;
 use emu_devices::irq::gicv2m::GicV2m;
@@ -50,6 +50,8 @@ pub struct Surroundings {
     pub virtio_console: Arc<dyn CharBackend>,
     /// Contents of the flash banks, from the first one on; what is not there is erased.
     pub flash: Vec<Arc<[u8]>>,
+    /// Where changes of the second bank are kept.
+    pub vars: Option<Arc<dyn Store>>,
     /// What firmware finds in fw_cfg besides the board's description, by the items' keys.
     pub handed: Vec<(u16, Arc<[u8]>)>,
 }
@@ -219,6 +221,10 @@ impl Assembly<'_> {
         });
         let flash = Pflash::new(region.size, image, watch);
         let flash = flash.map_err(|e| Error::host("cannot get memory for the flash", e))?;
+        let flash = match &self.around.vars {
+            Some(vars) if n == 1 => flash.kept_in(vars.clone()),
+            _ => flash,
+        };
         let (memory, readable) = (flash.array().clone(), flash.is_array());
         let device = Shared::new(&self.around.wiring, flash).erase();
         self.list(fitted, n, device.clone());

@@ -158,6 +158,14 @@ pub struct Cli {
     #[arg(long, value_name = "FILE", help_heading = "What runs")]
     firmware: Option<PathBuf>,
 
+    /// Where firmware keeps its variables: the second flash bank's contents
+    ///
+    /// What the guest writes to the bank is in FILE at once. A FILE that is not there is made; firmware finds such a bank
+    /// blank and lays it out. EDK2's packages have a file for it (AAVMF_VARS.fd): name a copy. Without this option what is
+    /// written is gone when emu ends.
+    #[arg(long, value_name = "FILE", requires = "firmware", help_heading = "What runs")]
+    firmware_vars: Option<PathBuf>,
+
     /// Device tree blob in place of the board's own; memory and command line are filled in
     #[arg(long, value_name = "FILE", help_heading = "What runs")]
     dtb: Option<PathBuf>,
@@ -262,7 +270,8 @@ impl Cli {
     ///
     /// [`Error::Input`] for what cannot be meant.
     pub fn config(self) -> Result<Config, Error> {
-        let boot = boot(self.kernel, self.firmware, self.initrd, self.append)?;
+        let firmware = self.firmware.map(|image| (image, self.firmware_vars));
+        let boot = boot(self.kernel, firmware, self.initrd, self.append)?;
         let gdb = match self.gdb {
             None if self.gdb_wait => Address::DEFAULT.parse().ok(),
             gdb => gdb,
@@ -305,11 +314,11 @@ impl Cli {
 /// What runs.
 fn boot(
     kernel: Option<PathBuf>,
-    firmware: Option<PathBuf>,
+    firmware: Option<(PathBuf, Option<PathBuf>)>,
     initrd: Option<PathBuf>,
     append: Option<String>,
 ) -> Result<Boot, Error> {
-    if let (None, Some(image)) = (&kernel, &firmware) {
+    if let (None, Some((image, vars))) = (&kernel, &firmware) {
         let given = [("--initrd", initrd.is_some()), ("--append", append.is_some())];
         return match given.into_iter().find(|(_, is_given)| *is_given) {
             Some((option, _)) => Err(Error::Input {
@@ -318,14 +327,16 @@ fn boot(
             }),
             None => Ok(Boot::Firmware {
                 image: image.clone(),
+                vars: vars.clone(),
                 handed: None,
             }),
         };
     }
     let append = append.unwrap_or_default();
     Ok(match (kernel, firmware) {
-        (Some(kernel), Some(image)) => Boot::Firmware {
+        (Some(kernel), Some((image, vars))) => Boot::Firmware {
             image,
+            vars,
             handed: Some(Handed { kernel, initrd, append }),
         },
         (Some(kernel), None) => Boot::Kernel { kernel, initrd, append },

@@ -55,7 +55,10 @@ const OPTIONS: &[(&str, Means)] = &[
         "chardev",
         Other("--serial and --virtio-console say where the consoles are"),
     ),
-    ("pflash", Other("--firmware FILE is the first flash bank's contents")),
+    (
+        "pflash",
+        Other("--firmware FILE is the first flash bank's contents, --firmware-vars FILE the second's"),
+    ),
     (
         "device",
         Other("the board has its devices; --virtio-console says where its console is"),

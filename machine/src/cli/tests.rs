@@ -132,7 +132,7 @@ fn qemus_spellings_mean_the_same() {
 
 #[test]
 fn firmware_is_handed_a_kernel() {
-    let boot = config("--firmware f --kernel k --append x").boot;
+    let boot = config("--firmware f --firmware-vars v --kernel k --append x").boot;
 
     let handed = Handed {
         kernel: "k".into(),
@@ -141,6 +141,7 @@ fn firmware_is_handed_a_kernel() {
     };
     let expected = Boot::Firmware {
         image: "f".into(),
+        vars: Some("v".into()),
         handed: Some(handed),
     };
     assert_eq!(boot, expected);

@@ -245,6 +245,7 @@ mod tests {
     fn nothing_that_is_asked_for_needs_what_is_left_out() {
         let firmware = |handed| Boot::Firmware {
             image: "f".into(),
+            vars: None,
             handed,
         };
         let handed = || crate::config::Handed {

@@ -43,6 +43,7 @@ fn firmware(words: &[u32]) -> Images {
     Images {
         payload: Payload::Firmware(words.iter().flat_map(|word| word.to_le_bytes()).collect(), None),
         dtb: None,
+        vars: None,
     }
 }
 

@@ -113,6 +113,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         clock: clock.clone(),
         serial: Arc::new(NullChar),
         virtio_console: Arc::new(NullChar),
+        vars: None,
         flash: Vec::new(),
         handed: Vec::new(),
     };

@@ -218,6 +218,16 @@ impl Chip {
         Effect::Misuse("improper flash command sequence (refused)")
     }
 
+    /// What was to be programmed is not.
+    pub fn fail_to_program(&mut self) {
+        self.status |= sr::PROGRAM_ERROR;
+    }
+
+    /// What was to be erased is not.
+    pub fn fail_to_erase(&mut self) {
+        self.status |= sr::ERASE_ERROR;
+    }
+
     /// Whether a state from a file is possible for a chip of `size` bytes.
     pub fn check(&self, size: u64) -> Result<(), String> {
         let (left, words) = match &self.mode {

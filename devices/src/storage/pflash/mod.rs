@@ -2,7 +2,8 @@
 //!
 //! Commands: Intel StrataFlash J3 datasheet (order number 290667), table "Command Bus-Cycle Definitions"; query
 //! table: JEDEC JESD68.01 (CFI) and JEP137. Each chip follows the commands on its own half of the bus, so 32-bit accesses
-//! drive both and 16-bit ones a single chip. Operations finish at once; nothing is ever locked.
+//! drive both and 16-bit ones a single chip. Operations finish at once; nothing is ever locked. One that a [`Store`] does not
+//! take changes nothing, and the status says that it failed.
 //!
 //! In read-array mode a bank is memory: the machine maps [`Pflash::array`] for reading and execution for as long as
 //! [`FlashWatch`] says so, and sends every write here. Untouched flash reads as zeros, not as erased ones: it
@@ -12,6 +13,7 @@ mod chip;
 #[cfg(test)]
 mod tests;
 
+use crate::backend::Store;
 use crate::bus::misuse::{self, Misuse};
 use crate::bus::{Access, Bank, Device, Format, LoadError, Ram, Saved};
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
@@ -19,6 +21,7 @@ use chip::{Answer, Chip, Effect};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 const MODEL: &str = "pflash";
@@ -62,11 +65,13 @@ pub struct Pflash {
     /// Erase blocks that have been erased or programmed since.
     changed: Vec<bool>,
     watch: Arc<dyn FlashWatch>,
+    /// Where changes are kept, if they are to outlive the run.
+    store: Option<Arc<dyn Store>>,
 }
 
 impl Pflash {
     /// A bank of `size` bytes (a power of two, from 512 KiB to 4 GiB) that holds `image` from its start; `watch`
-    /// hears of changes. What the guest writes stays in memory.
+    /// hears of changes. What the guest writes stays in memory, unless it is [kept](Pflash::kept_in).
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a size that is not possible or an image larger than it;
@@ -92,7 +97,17 @@ impl Pflash {
             image,
             changed,
             watch,
+            store: None,
         })
+    }
+
+    /// Changes are kept in `store`, which has the bank's contents from the start.
+    #[must_use]
+    pub fn kept_in(self, store: Arc<dyn Store>) -> Pflash {
+        Pflash {
+            store: Some(store),
+            ..self
+        }
     }
 
     /// The contents, to be mapped while the bank is in read-array mode.
@@ -117,37 +132,66 @@ impl Pflash {
         match self.chips[chip].write(word, value) {
             Effect::None => {}
             Effect::Misuse(what) => misuse::report(MODEL, Misuse::BadValue(what), offset_of(chip, word), value.into()),
-            Effect::Program(words) => {
-                for (word, value) in words {
-                    self.program(chip, word, value);
-                }
-            }
+            Effect::Program(words) => self.program(chip, &words),
             Effect::Erase(word) => self.erase(chip, word),
         }
     }
 
-    /// Programming clears bits.
-    fn program(&mut self, chip: usize, word: u64, value: u16) {
-        let offset = offset_of(chip, word);
-        if let Some(old) = self.array.load::<u16>(offset) {
-            let _ = self.array.store(offset, old & value.to_le());
-            self.note_change(offset, 2);
+    /// Programming clears bits. The words are of one block.
+    fn program(&mut self, chip: usize, words: &[(u64, u16)]) {
+        let offsets = || words.iter().map(|(word, _)| offset_of(chip, *word));
+        let (Some(first), Some(last)) = (offsets().min(), offsets().max()) else {
+            return;
+        };
+        let done = self.change(first..last + 2, |array| {
+            for (offset, (_, value)) in offsets().zip(words) {
+                let old = array.load(offset).unwrap_or(u16::MAX);
+                let _ = array.store(offset, old & value.to_le());
+            }
+        });
+        if !done {
+            self.chips[chip].fail_to_program();
         }
     }
 
     fn erase(&mut self, chip: usize, word: u64) {
         let start = word / chip::BLOCK_WORDS * chip::BLOCK_WORDS;
-        for word in start..start + chip::BLOCK_WORDS {
-            let _ = self.array.store(offset_of(chip, word), u16::MAX);
+        let block = offset_of(0, start);
+        let done = self.change(block..block + BLOCK, |array| {
+            for word in start..start + chip::BLOCK_WORDS {
+                let _ = array.store(offset_of(chip, word), u16::MAX);
+            }
+        });
+        if !done {
+            self.chips[chip].fail_to_erase();
         }
-        self.note_change(offset_of(0, start), BLOCK);
     }
 
-    fn note_change(&mut self, offset: u64, length: u64) {
-        if let Some(changed) = self.changed.get_mut((offset / BLOCK) as usize) {
-            *changed = true;
-            self.watch.written(offset, length);
+    /// Lets `change` change bytes of one block. False: they cannot be kept, and are as they were.
+    fn change(&mut self, bytes: Range<u64>, change: impl FnOnce(&Ram)) -> bool {
+        let length = bytes.end - bytes.start;
+        let before = self.bytes(bytes.start, length);
+        change(&self.array);
+        let kept = self.keep(bytes.start, &self.bytes(bytes.start, length)).is_ok();
+        if !kept {
+            let _ = self.array.copy_in(bytes.start, &before);
         }
+        if let Some(changed) = self.changed.get_mut((bytes.start / BLOCK) as usize) {
+            *changed |= kept;
+            self.watch.written(bytes.start, length);
+        }
+        kept
+    }
+
+    /// Bytes of the array, as far as there are any.
+    fn bytes(&self, offset: u64, length: u64) -> Vec<u8> {
+        let mut bytes = vec![0; length as usize];
+        let _ = self.array.copy_out(offset, &mut bytes);
+        bytes
+    }
+
+    fn keep(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.store.as_ref().map_or(Ok(()), |store| store.put(offset, bytes))
     }
 
     fn put(&mut self, access: Access, value: u64) {
@@ -265,8 +309,8 @@ impl Device for Pflash {
             .filter(|(_, changed)| **changed)
             .map(|(block, _)| block)
         {
-            let mut bytes = vec![0; BLOCK as usize];
-            if self.array.copy_out(block * BLOCK, &mut bytes).is_some() && bytes != self.original(block) {
+            let bytes = self.bytes(block * BLOCK, BLOCK);
+            if bytes != self.original(block) {
                 blocks.insert(block, BASE64.encode(bytes));
             }
         }
@@ -282,18 +326,19 @@ impl Device for Pflash {
     fn load(&mut self, saved: &Saved) -> Result<(), LoadError> {
         let state: State = saved.state(&FORMAT)?;
         let blocks = self.check(&state).map_err(|reason| FORMAT.impossible(reason))?;
+        let differs = |(block, changed): (u64, &bool)| match blocks.get(&block) {
+            Some(saved) => Some((block, saved.clone())),
+            None => changed.then(|| (block, self.original(block))),
+        };
+        let new: Vec<(u64, Vec<u8>)> = (0..).zip(&self.changed).filter_map(differs).collect();
+        for (block, bytes) in &new {
+            let kept = self.keep(block * BLOCK, bytes);
+            kept.map_err(|e| FORMAT.impossible(format!("block {block} cannot be kept: {e}")))?;
+        }
         let was_array = self.is_array();
         self.chips = state.chips;
-        let before: Vec<bool> = self.changed.clone();
-        for (block, changed) in (0..).zip(before) {
-            let saved = blocks.get(&block);
-            if saved.is_none() && !changed {
-                continue;
-            }
-            let original = || self.original(block);
-            let _ = self
-                .array
-                .copy_in(block * BLOCK, &saved.cloned().unwrap_or_else(original));
+        for (block, bytes) in &new {
+            let _ = self.array.copy_in(block * BLOCK, bytes);
             self.watch.written(block * BLOCK, BLOCK);
         }
         for (block, changed) in (0..).zip(&mut self.changed) {

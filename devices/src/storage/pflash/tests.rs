@@ -1,6 +1,7 @@
 use super::*;
 use crate::bus::fuzz;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const SIZE: u64 = 64 << 20;
 
@@ -337,4 +338,101 @@ fn any_access_is_survived() {
             },
         );
     }
+}
+
+/// A file's contents, which may refuse.
+#[derive(Default)]
+struct Kept {
+    bytes: Mutex<Vec<u8>>,
+    is_full: AtomicBool,
+}
+
+impl Store for Kept {
+    fn put(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let mut all = self.bytes.lock().unwrap();
+        let (start, end) = (offset as usize, offset as usize + bytes.len());
+        let length = all.len().max(end);
+        all.resize(length, 0);
+        all[start..end].copy_from_slice(bytes);
+        Ok(())
+    }
+}
+
+/// A bank of two blocks that is kept, with 8 erased bytes at its start.
+fn kept() -> (Pflash, Arc<Kept>) {
+    let store = Arc::new(Kept::default());
+    let flash = Pflash::new(2 * BLOCK, [0xff; 8], Arc::new(())).unwrap();
+    (flash.kept_in(store.clone()), store)
+}
+
+#[test]
+fn what_is_programmed_and_erased_is_kept() {
+    let (mut flash, store) = kept();
+
+    set(&mut flash, 4, 0x0040_0040);
+    set(&mut flash, 4, 0x1234_5678);
+    assert_eq!(*store.bytes.lock().unwrap(), [0, 0, 0, 0, 0x78, 0x56, 0x34, 0x12]);
+    // By the buffer, one chip's half of two words.
+    flash.write(Access::new(0, 2), 0xe8);
+    flash.write(Access::new(0, 2), 1);
+    flash.write(Access::new(4, 2), 0x0f0f);
+    flash.write(Access::new(0, 2), 0xabcd);
+    flash.write(Access::new(0, 2), 0xd0);
+    assert_eq!(
+        *store.bytes.lock().unwrap(),
+        [0xcd, 0xab, 0xff, 0xff, 0x08, 0x06, 0x34, 0x12]
+    );
+    set(&mut flash, BLOCK, 0x0020_0020);
+    set(&mut flash, BLOCK, 0x00d0_00d0);
+    let bytes = store.bytes.lock().unwrap();
+    assert_eq!(bytes.len() as u64, 2 * BLOCK);
+    assert!(bytes[BLOCK as usize..].iter().all(|byte| *byte == 0xff));
+}
+
+/// The status says so (SR.4, SR.5), and what was there is there.
+#[test]
+fn what_cannot_be_kept_fails_and_changes_nothing() {
+    let (mut flash, store) = kept();
+    store.is_full.store(true, Ordering::Relaxed);
+    let status = |flash: &mut Pflash| {
+        let status = get(flash, 0);
+        set(flash, 0, 0x0050_0050);
+        set(flash, 0, 0x00ff_00ff);
+        status
+    };
+
+    set(&mut flash, 0, 0x0040_0040);
+    set(&mut flash, 0, 0);
+    assert_eq!((status(&mut flash), get(&mut flash, 0)), (0x0090_0090, !0));
+    set(&mut flash, 0, 0x0020_0020);
+    set(&mut flash, 0, 0x00d0_00d0);
+    assert_eq!((status(&mut flash), get(&mut flash, 8)), (0x00a0_00a0, 0));
+    assert!(flash.save().state::<State>(&FORMAT).unwrap().blocks.is_empty());
+
+    store.is_full.store(false, Ordering::Relaxed);
+    set(&mut flash, 0, 0x0040_0040);
+    set(&mut flash, 0, 0);
+    assert_eq!((status(&mut flash), get(&mut flash, 0)), (0x0080_0080, 0));
+}
+
+/// A state's contents are the file's from then on, or nothing of it is taken.
+#[test]
+fn a_state_is_kept_too() {
+    let (mut flash, _) = kept();
+    set(&mut flash, BLOCK, 0x0020_0020);
+    set(&mut flash, BLOCK, 0x00d0_00d0);
+    set(&mut flash, 0, 0x00ff_00ff);
+    let saved = flash.save();
+
+    let (mut other, store) = kept();
+    store.is_full.store(true, Ordering::Relaxed);
+    assert!(other.load(&saved).is_err());
+    assert_eq!(get(&mut other, BLOCK), 0);
+    store.is_full.store(false, Ordering::Relaxed);
+    other.load(&saved).unwrap();
+    assert_eq!(get(&mut other, BLOCK), !0);
+    assert_eq!(store.bytes.lock().unwrap()[BLOCK as usize], 0xff);
 }
