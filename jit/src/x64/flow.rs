@@ -54,10 +54,8 @@ impl Emit<'_> {
         } else {
             dynasm!(self.a ; .arch x64 ; mov eax, [r15 + PAGE_BASE] ; add eax, 0x1000);
         }
+        self.fetch_entry();
         dynasm!(self.a ; .arch x64
-            ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
-            ; and ecx, CODE_MASK
-            ; add rcx, [r15 + CODE]
             ; cmp [rcx], rax
             ; jne =>elsewhere
             ; mov rdx, QWORD phys as i64
@@ -254,6 +252,13 @@ impl Emit<'_> {
             self.goto_page(offset, mode);
         }
     }
+    /// The fetch table's entry for the address in rax, which may be another page's: its address, in rcx.
+    fn fetch_entry(&mut self) {
+        dynasm!(self.a ; .arch x64
+            ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
+            ; and ecx, CODE_MASK
+            ; add rcx, [r15 + CODE]);
+    }
     /// To another page: through the fetch table, which knows where that page is now.
     fn goto_page(&mut self, offset: i32, mode: u64) {
         let kept = !self.b.mode_ignored;
@@ -271,10 +276,8 @@ impl Emit<'_> {
         } else {
             dynasm!(self.a ; .arch x64 ; mov eax, [r15 + PAGE_BASE] ; add eax, delta);
         }
+        self.fetch_entry();
         dynasm!(self.a ; .arch x64
-            ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
-            ; and ecx, CODE_MASK
-            ; add rcx, [r15 + CODE]
             ; cmp [rcx], rax
             ; jne =>miss
             ; lea rdx, [rax + inside]
@@ -310,10 +313,8 @@ impl Emit<'_> {
         // Between instructions no page is found, and the engine sees to it.
         let page = -4096 | ((1 << self.layout.insn_shift) - 1);
         let lookup = self.thunk(self.info.thunks.lookup);
+        self.fetch_entry();
         dynasm!(self.a ; .arch x64
-            ; rorx rcx, rax, (12 - ENTRY_SHIFT) as i8
-            ; and ecx, CODE_MASK
-            ; add rcx, [r15 + CODE]
             ; mov rdx, rax
             ; and rdx, page
             ; cmp [rcx], rdx

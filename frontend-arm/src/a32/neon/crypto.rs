@@ -5,7 +5,7 @@ use super::calls;
 use super::operands::{reg, two};
 use crate::features::Feature;
 use crate::tx::Tx;
-use crate::vector::int::extract;
+use crate::vector::crypto::sha::schedule_sha1;
 use emu_ir::{Aes, Op, Ty, insns};
 
 insns! {
@@ -88,14 +88,12 @@ fn sha1p(t: &mut Tx, d: u32, n: u32, m: u32) -> Option<()> {
 fn sha1m(t: &mut Tx, d: u32, n: u32, m: u32) -> Option<()> {
     helped(t, calls::SHA1M, d, [d, n, m])
 }
-/// SHA1SU0: of twelve words in a row, those that are 0, 2 and 8 from each of the first four.
+/// SHA1SU0.
 fn sha1su0(t: &mut Tx, d: u32, n: u32, m: u32) -> Option<()> {
     let to = reg(t, 1, d)?;
     super::operands::same(t, 1, [d, n, m], |t, y, z| {
         let x = t.b.get(to);
-        let middle = extract(t.b, x, y, 8);
-        let v = t.b.xor(middle, x);
-        t.b.xor(v, z)
+        schedule_sha1(t.b, [x, y, z])
     })
 }
 /// SHA1H: a word rotated left by 30, the rest zero.

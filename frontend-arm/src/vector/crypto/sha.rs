@@ -1,6 +1,8 @@
 //! SHA-1 and SHA-256 (FIPS 180-4).
 
 use super::{vector, words};
+use crate::vector::int::extract;
+use emu_ir::{Builder, Val};
 
 const fn choose(x: u32, y: u32, z: u32) -> u32 {
     (y ^ z) & x ^ z
@@ -35,6 +37,12 @@ pub fn sha1_parity(a: &[u128; 4]) -> u128 {
 /// SHA1M.
 pub fn sha1_majority(a: &[u128; 4]) -> u128 {
     sha1_rounds(a, majority)
+}
+/// SHA1SU0, as operations: of twelve words in a row, those that are 0, 2 and 8 from each of the first four.
+pub fn schedule_sha1(b: &mut Builder, [x, y, z]: [Val; 3]) -> Val {
+    let middle = extract(b, x, y, 8);
+    let v = b.xor(middle, x);
+    b.xor(v, z)
 }
 /// SHA1SU1.
 pub fn sha1_schedule(a: &[u128; 4]) -> u128 {

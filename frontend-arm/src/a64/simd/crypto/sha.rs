@@ -6,7 +6,7 @@ use super::super::super::fp;
 use super::super::super::state;
 use super::super::super::tx::Tx;
 use super::{get, helped, set};
-use crate::vector::int::extract;
+use crate::vector::crypto::sha::schedule_sha1;
 use emu_ir::{Ty, insns};
 
 insns! {
@@ -41,12 +41,10 @@ fn sha1p(t: &mut Tx, m: u32, n: u32, d: u32) {
 fn sha1m(t: &mut Tx, m: u32, n: u32, d: u32) {
     helped(t, calls::SHA1M, d, [d, n, m]);
 }
-/// SHA1SU0: of twelve words in a row, those that are 0, 2 and 8 from each of the first four.
+/// SHA1SU0.
 fn sha1su0(t: &mut Tx, m: u32, n: u32, d: u32) {
-    let (x, y, z) = (get(t, d), get(t, n), get(t, m));
-    let middle = extract(t.b, x, y, 8);
-    let v = t.b.xor(middle, x);
-    let v = t.b.xor(v, z);
+    let words = [d, n, m].map(|r| get(t, r));
+    let v = schedule_sha1(t.b, words);
     set(t, d, v);
 }
 /// SHA1H: a word rotated left by 30.
