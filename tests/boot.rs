@@ -27,13 +27,13 @@ pub struct Debian {
     /// The architecture.
     pub arch: &'static str,
     /// Debian's name for it.
-    port: &'static str,
+    pub port: &'static str,
     /// What `uname -m` says.
     machine: &'static str,
     /// RAM in which its installer's files have room: half of it is for them.
     pub memory: &'static str,
     /// The cross compiler for it.
-    compiler: &'static str,
+    pub compiler: &'static str,
     first: OnceLock<FirstBoot>,
 }
 

@@ -33,7 +33,9 @@ pub enum Archive {
 /// The folder with those members (patterns of `tar`) of the largest source archive that a package has.
 pub fn sources(archive: &Archive, members: &[&str]) -> Result<PathBuf, String> {
     let (Archive::Package(name) | Archive::Source(name)) = archive;
-    once(&format!("{name}-files"), |folder| {
+    // By what is taken of it too, so that a folder of fewer is not taken for it.
+    let taken = crc32fast::hash(members.concat().as_bytes());
+    once(&format!("{name}-{taken:08x}"), |folder| {
         let scratch = folder.join("scratch");
         fs::create_dir(&scratch).map_err(|e| e.to_string())?;
         match archive {

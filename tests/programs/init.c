@@ -1,7 +1,7 @@
 /*
  * The init of a guest that runs programs: each of /programs/list, with /programs/NAME.expected held against its standard
  * output where that file is there. One line a program on the console, then the machine powers off. Built with
- * arm-linux-gnueabihf-gcc -static -O2.
+ * -static -O2.
  */
 #define _GNU_SOURCE
 #include <errno.h>

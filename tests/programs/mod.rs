@@ -1,5 +1,5 @@
 //! Programs that nobody here wrote, in a booted guest: GCC's torture suite and tests of Advanced SIMD intrinsics, which
-//! check themselves, and Valgrind's tests of ARM instructions with their expected output; and binutils' listings as a
+//! check themselves, and Valgrind's tests of instructions with their expected output; and binutils' listings as a
 //! second oracle of the decoder. And our own, for what those do not do.
 //!
 //! A sample of the programs runs by default. All of them, under QEMU too where it is installed, and the sample
@@ -9,22 +9,24 @@
 
 mod build;
 mod gas;
+mod machines;
 mod runs;
 mod suites;
+mod valgrind;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::boot;
 use crate::guest::{kept, skipped};
 use build::{Program, build, libraries};
+use machines::{AARCH32, ARMV7, ARMV8, Machine};
 use runs::{Guest, Outcomes, initrd};
 
 /// One program in so many is in the sample.
 const SAMPLE: usize = 49;
 
-/// How a program ends on a guest's architecture: under ARMv7 the first instruction of ARMv8 is Undefined.
+/// How a program ends on a kernel's architecture: under ARMv7 the first instruction of ARMv8 is Undefined.
 fn expected(arch: &str, name: &str) -> &'static str {
     if arch == "arm" && name.starts_with("valgrind-v8") {
         "signal 4"
@@ -53,15 +55,17 @@ fn print(line: &str) {
 
 /// Programs, built, in a guest.
 struct Prepared {
+    machine: &'static Machine,
     programs: Vec<(Program, PathBuf)>,
     initrd: PathBuf,
 }
 
 impl Prepared {
-    fn new(programs: &[Program]) -> Result<Self, String> {
+    fn new(machine: &'static Machine, programs: &[Program]) -> Result<Self, String> {
         let folder = kept().join("programs");
+        let (name, debian) = (machine.name, machine.programs);
         print(&format!(
-            "building {} programs, or taking them from {}",
+            "{name}: building {} programs, or taking them from {}",
             programs.len(),
             folder.display()
         ));
@@ -71,48 +75,48 @@ impl Prepared {
             "only {} of {all} could be built",
             programs.len()
         );
-        let initrd = initrd(&programs, &folder)?;
-        Ok(Self { programs, initrd })
+        let initrd = initrd(&programs, debian, &folder)?;
+        Ok(Self {
+            machine,
+            programs,
+            initrd,
+        })
     }
 
-    /// Those that do not end under emu as they should, a line each.
+    /// How they end under emu; and those that do not as they should, a line each.
     fn wrong(&self, kernel: &Path, accel: &str) -> (Outcomes, Vec<String>) {
         let start = Instant::now();
         let outcomes = self.guest(kernel).under_emu(accel);
-        say(&format!("emu ({accel})"), &outcomes, start);
-        let wrong = self.wrong_of(&outcomes, accel, "arm");
-        (outcomes, wrong)
-    }
-
-    /// The same under a 64-bit kernel.
-    fn wrong_in_aarch32(&self) -> Vec<String> {
-        let Some(kernel) = boot::AARCH64.kernel("programs of 32 bits under a 64-bit kernel") else {
-            return Vec::new();
-        };
-        let start = Instant::now();
-        let guest = Guest {
-            arch: "aarch64",
-            ..self.guest(&kernel)
-        };
-        let outcomes = guest.under_emu("jit");
-        say("emu (under a 64-bit kernel)", &outcomes, start);
-        self.wrong_of(&outcomes, "64-bit kernel", guest.arch)
-    }
-
-    /// Those that did not end as they should, a line each.
-    fn wrong_of(&self, outcomes: &Outcomes, how: &str, arch: &str) -> Vec<String> {
+        say(&format!("{}: emu ({accel})", self.machine.name), &outcomes, start);
         let line = |(program, _): &(Program, PathBuf)| {
             let name = &program.name;
             let outcome = outcomes.get(name).map_or("did not run", String::as_str);
-            let wanted = expected(arch, name);
-            (outcome != wanted).then(|| format!("{how}: {name}: {outcome}, not {wanted}"))
+            let wanted = expected(self.machine.kernel.arch, name);
+            (outcome != wanted).then(|| format!("{accel}: {name}: {outcome}, not {wanted}"))
         };
-        self.programs.iter().filter_map(line).collect()
+        let wrong = self.programs.iter().filter_map(line).collect();
+        (outcomes, wrong)
+    }
+
+    /// Those that end otherwise under QEMU, a line each, if QEMU is installed.
+    fn worse_than_qemu(&self, kernel: &Path, under_emu: &Outcomes) -> Vec<String> {
+        let start = Instant::now();
+        let (machine, qemu) = (self.machine.name, self.machine.qemu[0]);
+        let Some(under_qemu) = self.guest(kernel).under_qemu() else {
+            skipped("the comparison with QEMU", &format!("{qemu} is not installed"));
+            return Vec::new();
+        };
+        say(&format!("{machine}: QEMU"), &under_qemu, start);
+        let differ = |(name, outcome): (&String, &String)| {
+            let ours = under_emu.get(name).map_or("did not run", String::as_str);
+            (ours != outcome).then(|| format!("{name}: {ours}, under QEMU {outcome}"))
+        };
+        under_qemu.iter().filter_map(differ).collect()
     }
 
     fn guest<'a>(&'a self, kernel: &'a Path) -> Guest<'a> {
         Guest {
-            arch: "arm",
+            machine: self.machine,
             kernel,
             initrd: &self.initrd,
             limit: Duration::from_secs(1800),
@@ -126,89 +130,90 @@ impl Drop for Prepared {
     }
 }
 
-/// One in so many of GCC's programs, both instruction sets by turns, and Valgrind's but for two that take the
-/// compiler half a minute.
-fn sample(gcc: &[Program], valgrind: &[Program]) -> Vec<Program> {
-    let slow = ["valgrind-v6media", "valgrind-v6intThumb"];
-    let valgrind = valgrind.iter().filter(|p| !slow.contains(&p.name.as_str()));
+/// One in so many of GCC's programs, all instruction sets by turns, and Valgrind's but for the slow ones.
+fn sample(machine: &Machine, gcc: &[Program], valgrind: &[Program]) -> Vec<Program> {
+    let slow = |name: &str| {
+        name.strip_prefix("valgrind-")
+            .is_some_and(|n| machine.valgrind.slow.contains(&n))
+    };
+    let valgrind = valgrind.iter().filter(|p| !slow(&p.name));
     gcc.iter().step_by(SAMPLE).chain(valgrind).cloned().collect()
 }
 
-#[test]
-fn programs_that_nobody_here_wrote_pass() {
-    let test = "programs_that_nobody_here_wrote_pass";
-    let Some(kernel) = boot::kernel(test) else {
+/// The sample and, if all are to run, all of a machine's programs.
+fn prepared(machine: &'static Machine) -> Result<(Prepared, Option<Prepared>), String> {
+    // Without a compiler there is no need to fetch anything.
+    libraries(machine.programs.compiler)?;
+    let (gcc, valgrind) = (suites::gcc(machine)?, valgrind::programs(machine)?);
+    let sample = Prepared::new(machine, &sample(machine, &gcc, &valgrind))?;
+    let all = std::env::var("EMU_PROGRAMS").is_ok_and(|v| v == "all");
+    let rest = all.then(|| Prepared::new(machine, &[gcc, valgrind].concat()));
+    Ok((sample, rest.transpose()?))
+}
+
+/// All of a machine's programs that run pass.
+fn pass(test: &str, machine: &'static Machine) {
+    let Some(kernel) = machine.kernel.kernel(test) else {
         return;
     };
-    let all = std::env::var("EMU_PROGRAMS").is_ok_and(|v| v == "all");
-    // Without a compiler there is no need to fetch anything.
-    let prepared = libraries().and_then(|_| {
-        let gcc = suites::gcc()?;
-        let valgrind = suites::valgrind()?;
-        let sample = Prepared::new(&sample(&gcc, &valgrind))?;
-        let rest = all.then(|| Prepared::new(&[gcc, valgrind].concat())).transpose()?;
-        Ok((sample, rest))
-    });
-    let (sample, everything) = match prepared {
+    let (sample, everything) = match prepared(machine) {
         Ok(prepared) => prepared,
         Err(reason) => return skipped(test, &reason),
     };
 
     let wrong = match everything {
-        None => [sample.wrong(&kernel, "jit").1, sample.wrong_in_aarch32()].concat(),
+        None => sample.wrong(&kernel, "jit").1,
         Some(everything) => {
             let (under_emu, wrong) = everything.wrong(&kernel, "jit");
-            let than_qemu = worse_than_qemu(&everything.guest(&kernel), &under_emu);
-            let others = [sample.wrong(&kernel, "interp").1, everything.wrong_in_aarch32()];
-            [wrong, than_qemu, others.concat()].concat()
+            let than_qemu = everything.worse_than_qemu(&kernel, &under_emu);
+            [wrong, than_qemu, sample.wrong(&kernel, "interp").1].concat()
         }
     };
 
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-#[test]
-fn an_instruction_across_a_page_end_runs_as_both_pages_are_mapped() {
-    let test = "an_instruction_across_a_page_end_runs_as_both_pages_are_mapped";
-    let Some(kernel) = boot::kernel(test) else {
+/// One program of ours passes on a machine, compiled for its instruction set `set`.
+fn ours_passes(test: &str, machine: &'static Machine, name: &str, set: usize) {
+    let Some(kernel) = machine.kernel.kernel(test) else {
         return;
     };
-    let prepared = match libraries().and_then(|_| Prepared::new(&[suites::second_page()?])) {
+    let program = libraries(machine.programs.compiler).and_then(|_| suites::own(name, machine, set));
+    let prepared = match program.and_then(|program| Prepared::new(machine, &[program])) {
         Ok(prepared) => prepared,
         Err(reason) => return skipped(test, &reason),
     };
 
-    let outcomes = prepared.guest(&kernel).under_emu("jit");
+    let (_, wrong) = prepared.wrong(&kernel, "jit");
 
-    let outcomes: Vec<&String> = outcomes.values().collect();
-    assert_eq!(outcomes, ["passed"]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn programs_that_nobody_here_wrote_pass() {
+    pass("programs_that_nobody_here_wrote_pass", &ARMV7);
+}
+
+#[test]
+fn programs_of_32_bits_that_nobody_here_wrote_pass_under_a_64_bit_kernel() {
+    let test = "programs_of_32_bits_that_nobody_here_wrote_pass_under_a_64_bit_kernel";
+    pass(test, &AARCH32);
+}
+
+#[test]
+fn a64_programs_that_nobody_here_wrote_pass() {
+    pass("a64_programs_that_nobody_here_wrote_pass", &ARMV8);
+}
+
+#[test]
+fn an_instruction_across_a_page_end_runs_as_both_pages_are_mapped() {
+    let test = "an_instruction_across_a_page_end_runs_as_both_pages_are_mapped";
+    ours_passes(test, &ARMV7, "second_page", 0);
 }
 
 /// The kernel has SETEND, barriers by CP15 and SWP emulated where the CPU says that they are Undefined.
 #[test]
 fn a_64_bit_kernel_keeps_its_promises_to_32_bit_programs() {
     let test = "a_64_bit_kernel_keeps_its_promises_to_32_bit_programs";
-    let prepared = match libraries().and_then(|_| Prepared::new(&[suites::compat()?])) {
-        Ok(prepared) => prepared,
-        Err(reason) => return skipped(test, &reason),
-    };
-
-    let wrong = prepared.wrong_in_aarch32();
-
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-/// Those that end otherwise under QEMU, a line each, if QEMU is installed.
-fn worse_than_qemu(guest: &Guest, under_emu: &Outcomes) -> Vec<String> {
-    let start = Instant::now();
-    let Some(under_qemu) = guest.under_qemu() else {
-        skipped("the comparison with QEMU", "qemu-system-arm is not installed");
-        return Vec::new();
-    };
-    say("QEMU", &under_qemu, start);
-    let differ = |(name, outcome): (&String, &String)| {
-        let ours = under_emu.get(name).map_or("did not run", String::as_str);
-        (ours != outcome).then(|| format!("{name}: {ours}, under QEMU {outcome}"))
-    };
-    under_qemu.iter().filter_map(differ).collect()
+    ours_passes(test, &AARCH32, "compat", 1);
 }

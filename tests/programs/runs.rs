@@ -4,23 +4,31 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use emu_firmware::initrd::{File, pack};
 
 use super::build::{Program, init, libraries};
+use super::machines::Machine;
+use crate::boot::Debian;
 use crate::guest::Emu;
 
 /// How each program ended.
 pub type Outcomes = BTreeMap<String, String>;
 
 /// An initrd with the programs, and an init that runs them.
-pub fn initrd(programs: &[(Program, PathBuf)], folder: &Path) -> Result<PathBuf, String> {
+pub fn initrd(programs: &[(Program, PathBuf)], debian: &Debian, folder: &Path) -> Result<PathBuf, String> {
     let read = |path: &Path| fs::read(path).map_err(|e| format!("{}: {e}", path.display()));
-    let libraries = libraries()?;
-    let mut files = vec![("init".to_owned(), read(&init(folder)?)?)];
-    for library in ["ld-linux-armhf.so.3", "libc.so.6", "libm.so.6", "libgcc_s.so.1"] {
-        files.push((format!("lib/{library}"), read(&libraries.join(library))?));
+    let mut files = vec![("init".to_owned(), read(&init(debian, folder)?)?)];
+    for library in fs::read_dir(libraries(debian.compiler)?)
+        .map_err(|e| e.to_string())?
+        .flatten()
+    {
+        let name = library.file_name().to_string_lossy().into_owned();
+        if name.starts_with("ld-linux-") || ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(&&*name) {
+            files.push((format!("lib/{name}"), read(&library.path())?));
+        }
     }
     let mut list = String::new();
     for (program, path) in programs {
@@ -39,16 +47,19 @@ pub fn initrd(programs: &[(Program, PathBuf)], folder: &Path) -> Result<PathBuf,
             .iter()
             .map(|(path, bytes)| (path.as_str(), File::Regular { bytes, mode: 0o755 })),
     );
-    let path = folder.join(format!("{}-{}.cpio.gz", programs.len(), std::process::id()));
+    // Of one process, the tests for several machines have as many programs.
+    static MADE: AtomicUsize = AtomicUsize::new(0);
+    let made = MADE.fetch_add(1, Ordering::Relaxed);
+    let path = folder.join(format!("{}-{}-{made}.cpio.gz", programs.len(), std::process::id()));
     let packed = pack(&entries).map_err(|e| e.to_string())?;
     fs::write(&path, packed).map_err(|e| format!("{}: {e}", path.display()))?;
     Ok(path)
 }
 
-/// A guest's kernel, initrd, and how long it may run.
+/// A guest's machine, kernel, initrd, and how long it may run.
 pub struct Guest<'a> {
-    /// The architecture of its kernel.
-    pub arch: &'a str,
+    /// The machine.
+    pub machine: &'static Machine,
     /// The kernel.
     pub kernel: &'a Path,
     /// What [`initrd`] made.
@@ -63,7 +74,14 @@ impl Guest<'_> {
     /// Runs it under emu.
     pub fn under_emu(&self, accel: &str) -> Outcomes {
         let (kernel, initrd) = (self.kernel.to_string_lossy(), self.initrd.to_string_lossy());
-        let mut args = vec!["--arch", self.arch, "--accel", accel, "--append", COMMAND_LINE];
+        let mut args = vec![
+            "--arch",
+            self.machine.kernel.arch,
+            "--accel",
+            accel,
+            "--append",
+            COMMAND_LINE,
+        ];
         args.extend(["--kernel", &*kernel, "--initrd", &*initrd]);
         let (status, output, errors) = Emu::start(&args).end(self.limit);
         assert_eq!(status.code(), Some(0), "{accel}: {errors}{output}");
@@ -72,9 +90,10 @@ impl Guest<'_> {
 
     /// Runs it under QEMU, on the same machine; `None` if QEMU is not installed.
     pub fn under_qemu(&self) -> Option<Outcomes> {
+        let [program, cpu] = self.machine.qemu;
         let output = Command::new("timeout")
             .arg(self.limit.as_secs().to_string())
-            .args(["qemu-system-arm", "-M", "virt", "-cpu", "cortex-a15", "-m", "1024M"])
+            .args([program, "-M", "virt", "-cpu", cpu, "-m", "1024M"])
             .args(["-nographic", "-nic", "none", "-no-reboot", "-append", COMMAND_LINE])
             .arg("-kernel")
             .arg(self.kernel)
