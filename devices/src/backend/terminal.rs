@@ -271,24 +271,77 @@ mod tests {
         bytes
     }
 
+    /// Everything that input and output may go through on a terminal, the contrary of raw mode.
+    fn cooked(tty: &OwnedFd) -> Termios {
+        let mut mode = tcgetattr(tty).unwrap();
+        mode.input_modes |= INPUT_PROCESSING;
+        mode.local_modes |= LOCAL_PROCESSING;
+        mode.output_modes -= OutputModes::OPOST;
+        tcsetattr(tty, OptionalActions::Now, &mode).unwrap();
+        tcgetattr(tty).unwrap()
+    }
+
+    const INPUT_PROCESSING: InputModes = InputModes::IGNBRK
+        .union(InputModes::BRKINT)
+        .union(InputModes::PARMRK)
+        .union(InputModes::ISTRIP)
+        .union(InputModes::INLCR)
+        .union(InputModes::IGNCR)
+        .union(InputModes::ICRNL)
+        .union(InputModes::IXON);
+    const LOCAL_PROCESSING: LocalModes = LocalModes::ECHO
+        .union(LocalModes::ECHONL)
+        .union(LocalModes::ICANON)
+        .union(LocalModes::IEXTEN)
+        .union(LocalModes::ISIG);
+
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn a_terminal_is_raw_and_comes_back_as_it_was() {
-        let (_user, tty) = pty();
-        let before = tcgetattr(&tty).unwrap();
+        for end in [|terminal: Terminal| terminal.close(), drop::<Terminal>] {
+            let (_user, tty) = pty();
+            let before = cooked(&tty);
 
-        let terminal = terminal(tty.try_clone().unwrap(), null(), None, || {}, no_loss()).unwrap();
-        let during = tcgetattr(&tty).unwrap();
-        assert!(
-            !during
-                .local_modes
-                .intersects(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG)
-        );
-        terminal.close();
+            let terminal = terminal(tty.try_clone().unwrap(), null(), None, || {}, no_loss()).unwrap();
+            assert!(terminal.is_terminal());
+            let during = tcgetattr(&tty).unwrap();
+            assert_eq!(during.input_modes & INPUT_PROCESSING, InputModes::empty());
+            assert_eq!(during.local_modes & LOCAL_PROCESSING, LocalModes::empty());
+            assert!(during.output_modes.contains(OutputModes::OPOST));
+            end(terminal);
 
-        let after = tcgetattr(&tty).unwrap();
-        assert_eq!(after.local_modes, before.local_modes);
-        assert_eq!(after.input_modes, before.input_modes);
+            let after = tcgetattr(&tty).unwrap();
+            assert_eq!(after.local_modes, before.local_modes);
+            assert_eq!(after.input_modes, before.input_modes);
+            assert_eq!(after.output_modes, before.output_modes);
+        }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
+    fn asides_are_for_a_terminal_that_has_the_errors_too() {
+        let (from, to) = pipe().unwrap();
+        let mut terminal = terminal(null(), to, None, || {}, no_loss()).unwrap();
+
+        assert!(!terminal.aside("emu: elsewhere\n"));
+        terminal.has_errors = true;
+        assert!(terminal.aside("emu: here\n"));
+        assert!(terminal.flush(Duration::from_secs(10)));
+
+        let mut line = [0; 64];
+        let count = rustix::io::read(&from, &mut line).unwrap();
+        assert_eq!(&line[..count], b"emu: here\n");
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
+    fn a_terminal_is_the_same_as_itself_alone() {
+        let ((_user, one), (_other_user, other)) = (pty(), pty());
+
+        assert!(is_same_terminal(&one, one.try_clone().unwrap()));
+        assert!(!is_same_terminal(&one, &other));
+        assert!(!is_same_terminal(null(), null()));
+        assert!(!is_same_terminal(&one, null()));
     }
 
     #[test]
@@ -324,6 +377,8 @@ mod tests {
     fn a_pipe_is_read_as_the_guest_reads_with_every_byte_its_own() {
         let (from, to) = pipe().unwrap();
         let terminal = terminal(from, null(), Some(b'x'), || panic!("no terminal, no escape"), no_loss()).unwrap();
+        assert!(!terminal.is_terminal());
+        assert!(!terminal.is_at_end());
         let data: Vec<u8> = (0..300_000u32).map(|n| (n * 7) as u8).collect();
 
         let sent = data.clone();

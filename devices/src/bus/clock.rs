@@ -631,6 +631,66 @@ mod tests {
     }
 
     #[test]
+    fn what_is_due_at_a_pause_waits_for_its_end() {
+        let clock = Clock::real(&Threads::default()).unwrap();
+        let (tx, rx) = mpsc::channel();
+        let timer = clock.timer(move || tx.send(()).unwrap());
+
+        clock.pause();
+        timer.arm(0);
+        assert!(rx.recv_timeout(Duration::from_millis(20)).is_err());
+        assert_eq!(timer.deadline(), Some(0));
+        clock.resume();
+
+        rx.recv_timeout(Duration::from_secs(10)).unwrap();
+    }
+
+    #[test]
+    fn the_thread_goes_on_for_what_is_due_and_ends_with_the_clock() {
+        let clock = Clock::manual(0);
+        let timer = clock.timer(|| {});
+        timer.arm(0);
+
+        assert!(clock.inner.sleep());
+        let inner = clock.inner.clone();
+        drop(clock);
+        assert!(!inner.sleep());
+
+        let clock = Clock::real(&Threads::default()).unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        let inner = Arc::downgrade(&clock.inner);
+        drop(clock);
+        let end = Instant::now() + Duration::from_secs(10);
+        while inner.strong_count() != 0 {
+            assert!(Instant::now() < end, "the thread is left behind");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_timer_stands_in_the_queue_once() {
+        let clock = Clock::manual(0);
+        let timer = clock.timer(|| {});
+
+        for at in (10..100).rev() {
+            timer.arm(at);
+        }
+        assert_eq!(clock.inner.queue().entries.len(), 1);
+        drop(timer);
+        assert_eq!(clock.inner.queue().entries.len(), 0);
+    }
+
+    #[test]
+    fn the_last_time_of_all_is_one_to_be_armed_for() {
+        let clock = Clock::manual(0);
+        let timer = clock.timer(|| {});
+
+        timer.arm(u64::MAX);
+
+        assert!(timer.deadline().is_some());
+    }
+
+    #[test]
     fn elapsed_time_counts_in_nanoseconds() {
         let origin = Instant::now().checked_sub(Duration::from_millis(2_500)).unwrap();
 

@@ -226,6 +226,8 @@ fn requests_that_cannot_be_are_refused() {
     assert!(refused(|state| state.in_flight[0].queue = 2));
     assert!(refused(|state| state.queues[0].size = 1));
     assert!(!refused(|state| state.queues[0].size = 2));
+    assert!(!refused(|state| state.queues[1].size = 256));
+    assert!(refused(|state| state.queues[1].size = 512));
 }
 
 #[test]
