@@ -101,22 +101,21 @@ fn inverted(f: &mut Values, a: Val) -> Rewrite {
     })
 }
 
-/// The operation with a constant first operand moved second.
+/// The operation with its first operand, a constant, moved second. Of two operands that one is none; of three it may be.
 fn commuted(f: &Values, op: &Op) -> Option<Op> {
-    let swap = |a, b| f.constant(a).is_some() && f.constant(b).is_none();
     Some(match *op {
-        Op::Add { a, b } if swap(a, b) => Op::Add { a: b, b: a },
-        Op::Mul { a, b } if swap(a, b) => Op::Mul { a: b, b: a },
-        Op::And { a, b } if swap(a, b) => Op::And { a: b, b: a },
-        Op::Or { a, b } if swap(a, b) => Op::Or { a: b, b: a },
-        Op::Xor { a, b } if swap(a, b) => Op::Xor { a: b, b: a },
-        Op::Eq { a, b } if swap(a, b) => Op::Eq { a: b, b: a },
-        Op::Ne { a, b } if swap(a, b) => Op::Ne { a: b, b: a },
-        Op::AddCarry { a, b } if swap(a, b) => Op::AddCarry { a: b, b: a },
-        Op::AddOvf { a, b } if swap(a, b) => Op::AddOvf { a: b, b: a },
-        Op::Adc { a, b, c } if swap(a, b) => Op::Adc { a: b, b: a, c },
-        Op::AdcCarry { a, b, c } if swap(a, b) => Op::AdcCarry { a: b, b: a, c },
-        Op::AdcOvf { a, b, c } if swap(a, b) => Op::AdcOvf { a: b, b: a, c },
+        Op::Add { a, b } => Op::Add { a: b, b: a },
+        Op::Mul { a, b } => Op::Mul { a: b, b: a },
+        Op::And { a, b } => Op::And { a: b, b: a },
+        Op::Or { a, b } => Op::Or { a: b, b: a },
+        Op::Xor { a, b } => Op::Xor { a: b, b: a },
+        Op::Eq { a, b } => Op::Eq { a: b, b: a },
+        Op::Ne { a, b } => Op::Ne { a: b, b: a },
+        Op::AddCarry { a, b } => Op::AddCarry { a: b, b: a },
+        Op::AddOvf { a, b } => Op::AddOvf { a: b, b: a },
+        Op::Adc { a, b, c } if f.constant(b).is_none() => Op::Adc { a: b, b: a, c },
+        Op::AdcCarry { a, b, c } if f.constant(b).is_none() => Op::AdcCarry { a: b, b: a, c },
+        Op::AdcOvf { a, b, c } if f.constant(b).is_none() => Op::AdcOvf { a: b, b: a, c },
         _ => return None,
     })
 }
@@ -149,7 +148,7 @@ fn add(f: &Values, ty: Ty, a: Val, b: Val) -> Rewrite {
 fn mul(f: &mut Values, ty: Ty, a: Val, b: Val) -> Rewrite {
     match f.constant(b) {
         Some(0) => zero(f, ty),
-        Some(1) => Value(a),
+        // By 1 it is a shift by 0.
         Some(c) if c.is_power_of_two() => {
             let b = f.make(ty, c.trailing_zeros() as u128);
             Become(Inst {
@@ -252,7 +251,7 @@ fn equal(f: &mut Values, d: Inst, c: u64, equal: bool) -> Rewrite {
             let ty = f.ty(a);
             (a, f.make(ty, c as u128), ty)
         }
-        Op::Xor { a, b } if c == 0 && d.ty.is_int() => (a, b, d.ty),
+        Op::Xor { a, b } if c == 0 => (a, b, d.ty),
         _ => return Keep,
     };
     let op = if equal { Op::Eq { a, b } } else { Op::Ne { a, b } };

@@ -126,6 +126,20 @@ mod tests {
     }
 
     #[test]
+    fn all_that_lies_there_is_forgotten() {
+        for (off, left) in [(8, [false; 2]), (16, [true, false]), (0, [true, true])] {
+            let mut known = Contents::default();
+            known.learn(slot(12, Ty::I32), Val(4), 4);
+            known.learn(slot(16, Ty::I32), Val(5), 5);
+
+            known.forget(slot(off, if off == 0 { Ty::I64 } else { Ty::V128 }));
+
+            let there = [12, 16].map(|off| known.value(slot(off, Ty::I32)).is_some());
+            assert_eq!(there, left, "from {off}");
+        }
+    }
+
+    #[test]
     fn what_became_known_since_a_branch_is_forgotten() {
         let mut known = Contents::default();
         known.learn(slot(0, Ty::I32), Val(4), 4);

@@ -185,3 +185,83 @@ fn stores_that_are_read_before_others_hide_them_stay() {
         assert_eq!(lives[1].needed(), stays, "{stored:?} {read:?}");
     }
 }
+
+#[test]
+fn what_only_marks_a_place_ends_past_itself() {
+    let (lives, deaths) = lives(|b| {
+        let skip = b.label();
+        b.insn(0, 0);
+        let c = b.get(any(0, Ty::I8));
+        b.br_if(c, skip);
+        b.place(skip);
+        b.exit(Leave::Sync);
+    });
+
+    let ends: Vec<u16> = lives.iter().map(|life| life.end).collect();
+    assert_eq!(ends, [1, 3, 3, 4, 5]);
+    assert_eq!(deaths, [(2, Val(1))]);
+}
+
+#[test]
+fn constants_are_on_the_way_to_a_comparison_if_they_are_needed() {
+    let (lives, _) = lives(|b| {
+        let (x, three) = (b.get(pinned(0)), b.i32(3));
+        let sum = b.add(x, three);
+        b.i32(9);
+        b.set(pinned(2), sum);
+        let less = b.ult(x, three);
+        b.set(any(0, Ty::I8), less);
+        b.exit(Leave::Sync);
+    });
+
+    let distances: Vec<u8> = lives.iter().map(|life| life.comparison).collect();
+    assert_eq!(distances, [4, 3, 2, 2, 1, 255, 255, 255]);
+    assert_eq!([lives[1].end, lives[3].end], [6, 0]);
+}
+
+#[test]
+fn stores_go_that_nothing_looks_at_before_they_are_hidden() {
+    fn kept(between: impl FnOnce(&mut Builder, Val)) -> bool {
+        let (lives, _) = lives(|b| {
+            let v = b.get(any(8, Ty::I32));
+            b.set(any(0, Ty::I32), v);
+            between(b, v);
+            b.set(any(0, Ty::I32), v);
+            b.exit(Leave::Sync);
+        });
+        lives[1].needed()
+    }
+    let calling = |helper| {
+        kept(|b, v| {
+            let result = b.call(Ty::I32, helper, &[v]);
+            b.set(any(1, Ty::I32), result);
+        })
+    };
+
+    assert!(!kept(|_, _| {}));
+    assert!(!kept(|b, _| _ = b.get(any(0, Ty::I32))), "nobody needs what is read");
+    assert!(!kept(|b, _| b.barrier(emu_ir::Fence::Full)));
+    assert_eq!(
+        [cases::MIX, cases::FLAGGED, cases::BUMP].map(calling),
+        [false, false, true],
+        "a state helper alone sees the state"
+    );
+}
+
+#[test]
+fn a_jump_hides_stores_to_the_program_counter_alone() {
+    let kept = |slot: emu_ir::Slot, leave: fn(&mut Builder, Val)| {
+        let (lives, _) = lives(|b| {
+            let v = b.get(any(8, slot.ty));
+            b.set(slot, v);
+            leave(b, v);
+        });
+        lives[1].needed()
+    };
+    let jump = |b: &mut Builder, _| b.goto(0, 0, emu_ir::Hint::Jump, false);
+    let jump_to = |b: &mut Builder, v| b.goto_val(v, emu_ir::Hint::Jump);
+
+    assert_eq!([kept(LAYOUT.pc, jump), kept(LAYOUT.pc, jump_to)], [false; 2]);
+    assert_eq!([kept(LAYOUT.mode, jump), kept(LAYOUT.mode, jump_to)], [true; 2]);
+    assert!(kept(LAYOUT.pc, |b, _| b.exit(Leave::Sync)));
+}
