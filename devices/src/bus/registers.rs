@@ -436,6 +436,32 @@ mod tests {
     }
 
     #[test]
+    fn every_word_of_a_row_leads_to_it() {
+        const ROWS: &[Extent] = &[(0x10, 2, 4), (0, 1, 4), (0x20, 2, 8), (0x18, 1, 4)];
+        const G: u8 = NO_ROW;
+
+        assert_eq!((span(&[]), span(ROWS)), (0, 12));
+        assert_eq!(index::<12>(ROWS), [1, G, G, G, 0, 0, 3, G, 2, 2, 2, 2]);
+    }
+
+    #[test]
+    fn maps_with_rows_that_overlap_or_are_not_aligned_do_not_build() {
+        let builds = |rows: &[Extent]| {
+            let rows = rows.to_vec();
+            std::panic::catch_unwind(move || index::<{ NO_ROW as usize }>(&rows)).is_ok()
+        };
+        let many = |count: u64| (0..count).map(|n| (4 * n, 1, 4)).collect::<Vec<_>>();
+
+        assert!(builds(&[(0, 2, 4), (8, 1, 8)]));
+        assert!(!builds(&[(0, 2, 4), (4, 1, 4)]));
+        assert!(!builds(&[(8, 1, 8), (12, 1, 4)]));
+        assert!(!builds(&[(2, 1, 4)]));
+        assert!(!builds(&[(4, 1, 8)]));
+        assert!(builds(&many(NO_ROW as u64 - 1)));
+        assert!(!builds(&many(NO_ROW as u64)));
+    }
+
+    #[test]
     fn narrow_reads_return_lanes() {
         let mut chip = Chip::default();
 
