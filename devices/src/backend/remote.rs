@@ -154,6 +154,7 @@ mod tests {
         let sent = [b'x'; 1000];
         assert_eq!(stream.write(&sent), 1000);
         assert!(stream.flush(SOON));
+        assert!(stream.is_at_end(), "there is no input");
 
         assert_eq!(std::fs::read(&path).unwrap(), sent);
         std::fs::remove_file(&path).unwrap();
@@ -236,6 +237,8 @@ mod tests {
         let (stream, path) = Stream::pty(&Threads::default()).unwrap();
 
         for word in [b"one\n", b"two\n"] {
+            // Nobody has it open for longer than it is looked at.
+            std::thread::sleep(2 * LOOK);
             stream.write(word);
             let mut peer = File::options().read(true).write(true).open(&path).unwrap();
 

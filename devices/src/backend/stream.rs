@@ -592,4 +592,141 @@ mod tests {
         assert_eq!(rustix::io::read(&reader, &mut word), Ok(4));
         assert_eq!(&word, b"word");
     }
+
+    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+        let end = Instant::now() + LIMIT;
+        while !is_so() {
+            assert!(Instant::now() < end, "{what}: not yet");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Hears when the stream is ready again.
+    fn client(stream: &Stream) -> std::sync::mpsc::Receiver<()> {
+        let (tx, rx) = std::sync::mpsc::channel();
+        let ready: Box<dyn CharClient> = Box::new(move || {
+            let _ = tx.send(());
+        });
+        stream.connect(ready);
+        rx
+    }
+
+    #[test]
+    fn who_found_no_room_is_told_when_there_is_some_and_nobody_else() {
+        let (stream, _reader) = piped();
+        let ready = client(&stream);
+
+        for _ in 0..2 {
+            assert_eq!(stream.write(b"word"), 4);
+            assert!(stream.flush(LIMIT));
+        }
+        assert!(ready.try_recv().is_err());
+        assert!(stream.write(&[b'x'; 2 * OUTPUT]) < 2 * OUTPUT);
+
+        ready.recv_timeout(LIMIT).unwrap();
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri does not poll")]
+    fn a_source_that_had_to_wait_goes_on_once_the_guest_has_read() {
+        let (from, to) = pipe().unwrap();
+        let stream = Stream::new(&Threads::default(), "test").unwrap();
+        let take = move |shared: &Channel| shared.read_input(&from, false, |bytes| shared.feed(bytes));
+        stream.spawn("test", take).unwrap();
+        let sent = INPUT + 4 * 4096;
+        let writer = std::thread::spawn(move || {
+            for _ in 0..sent / 4096 {
+                assert_eq!(rustix::io::write(&to, &[b'x'; 4096]), Ok(4096));
+            }
+        });
+
+        let there = || stream.shared.buffers().input.len();
+        until("full", || there() >= INPUT);
+        writer.join().unwrap();
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(there() < INPUT + 4096, "it is left alone meanwhile");
+        let got = stream.read(&mut vec![0; 2 * INPUT]);
+
+        until("all of it", || got + there() == sent);
+    }
+
+    #[test]
+    fn nothing_goes_to_a_reader_that_has_gone() {
+        let stream = Stream::new(&Threads::default(), "test").unwrap();
+        let (reader, outlet) = pipe().unwrap();
+        rustix::io::ioctl_fionbio(&reader, true).unwrap();
+
+        stream.shared.attach(Arc::new(outlet.try_clone().unwrap()));
+        stream.shared.detach();
+        for _ in 0..3 {
+            assert_eq!(stream.write(&[b'x'; OUTPUT]), OUTPUT, "nobody holds the guest back");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+
+        assert_eq!(rustix::io::read(&reader, &mut [0; 1]), Err(Errno::AGAIN));
+    }
+
+    #[test]
+    fn a_pause_ends_with_its_time_or_with_the_stream() {
+        let stream = Stream::new(&Threads::default(), "test").unwrap();
+        let (begin, time) = (Instant::now(), Duration::from_millis(10));
+
+        assert!(stream.shared.pause(time));
+        assert!(begin.elapsed() >= time);
+        stream.close();
+        assert!(!stream.shared.pause(LIMIT));
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri does not poll")]
+    fn a_reader_that_does_not_block_gets_everything() {
+        let (reader, outlet) = pipe().unwrap();
+        rustix::io::ioctl_fionbio(&outlet, true).unwrap();
+        let lost = Box::new(|error| panic!("lost: {error}"));
+        let stream = Stream::to(&Threads::default(), "test", outlet, lost).unwrap();
+        let ready = client(&stream);
+
+        let sent: Vec<u8> = (0..4 * OUTPUT).map(|n| (n / 3) as u8).collect();
+        let expected = sent.clone();
+        let slow = std::thread::spawn(move || {
+            let (mut got, mut chunk) = (Vec::new(), [0; 1 << 15]);
+            while got.len() < expected.len() {
+                std::thread::sleep(Duration::from_millis(1));
+                let count = rustix::io::read(&reader, &mut chunk).unwrap();
+                got.extend_from_slice(&chunk[..count]);
+            }
+            assert!(got == expected);
+        });
+        let mut rest = &sent[..];
+        while !rest.is_empty() {
+            rest = &rest[stream.write(rest)..];
+            if !rest.is_empty() {
+                ready.recv_timeout(LIMIT).unwrap();
+            }
+        }
+
+        slow.join().unwrap();
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri does not poll")]
+    fn the_writer_ends_with_its_stream_though_nobody_reads_and_calls_nothing_lost() {
+        let (tx, lost) = std::sync::mpsc::channel();
+        for sent in [0, 4 * OUTPUT] {
+            let (_reader, outlet) = pipe().unwrap();
+            rustix::io::ioctl_fionbio(&outlet, true).unwrap();
+            let tx = tx.clone();
+            let on_lost = Box::new(move |error: io::Error| tx.send(error.kind()).unwrap());
+            let stream = Stream::to(&Threads::default(), "test", outlet, on_lost).unwrap();
+
+            stream.write(&vec![b'x'; sent]);
+            std::thread::sleep(Duration::from_millis(5));
+            stream.write(&vec![b'x'; sent]);
+            let channel = Arc::downgrade(&stream.shared);
+            drop(stream);
+
+            until("the end of the thread", || channel.strong_count() == 0);
+        }
+        assert!(lost.try_recv().is_err());
+    }
 }

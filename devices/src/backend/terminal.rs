@@ -223,7 +223,15 @@ mod tests {
     use super::*;
     use rustix::fs::{Mode, OFlags};
     use rustix::pipe::pipe;
-    use std::sync::mpsc;
+    use std::sync::{RwLock, RwLockReadGuard, mpsc};
+
+    /// Written by who restores all terminals there are.
+    static ALL: RwLock<()> = RwLock::new(());
+
+    /// For tests whose terminal is to stay as it is.
+    fn undisturbed() -> RwLockReadGuard<'static, ()> {
+        ALL.read().unwrap_or_else(PoisonError::into_inner)
+    }
 
     fn no_loss() -> OnLost {
         Box::new(|error| panic!("lost: {error}"))
@@ -298,6 +306,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn a_terminal_is_raw_and_comes_back_as_it_was() {
+        let _undisturbed = undisturbed();
         for end in [|terminal: Terminal| terminal.close(), drop::<Terminal>] {
             let (_user, tty) = pty();
             let before = cooked(&tty);
@@ -315,6 +324,21 @@ mod tests {
             assert_eq!(after.input_modes, before.input_modes);
             assert_eq!(after.output_modes, before.output_modes);
         }
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
+    fn all_terminals_are_restored_at_once() {
+        let _alone = ALL.write().unwrap_or_else(PoisonError::into_inner);
+        let ptys = [pty(), pty()];
+        let before = [&ptys[0].1, &ptys[1].1].map(|tty| cooked(tty).local_modes);
+        let _terminals = [&ptys[0].1, &ptys[1].1]
+            .map(|tty| terminal(tty.try_clone().unwrap(), null(), None, || {}, no_loss()).unwrap());
+
+        restore();
+
+        let after = [&ptys[0].1, &ptys[1].1].map(|tty| tcgetattr(tty).unwrap().local_modes);
+        assert_eq!(after, before);
     }
 
     #[test]
@@ -347,6 +371,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn keys_reach_the_guest_and_the_escape_does_not() {
+        let _undisturbed = undisturbed();
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
         let terminal = terminal(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
@@ -360,6 +385,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn the_escape_is_seen_though_the_guest_reads_nothing() {
+        let _undisturbed = undisturbed();
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
         let _terminal = terminal(tty, null(), Some(0x1d), move || tx.send(()).unwrap(), no_loss()).unwrap();
@@ -433,6 +459,7 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "Miri has no terminals and does not poll")]
     fn a_readers_panic_is_told() {
+        let _undisturbed = undisturbed();
         let (user, tty) = pty();
         let (tx, rx) = mpsc::channel();
         let threads = Threads::new(move || tx.send(()).unwrap());

@@ -437,11 +437,11 @@ mod tests {
 
     #[test]
     fn every_word_of_a_row_leads_to_it() {
-        const ROWS: &[Extent] = &[(0x10, 2, 4), (0, 1, 4), (0x20, 2, 8), (0x18, 1, 4)];
+        const ROWS: &[Extent] = &[(0x10, 2, 4), (0, 1, 4), (0x20, 3, 8), (0x18, 1, 4)];
         const G: u8 = NO_ROW;
 
-        assert_eq!((span(&[]), span(ROWS)), (0, 12));
-        assert_eq!(index::<12>(ROWS), [1, G, G, G, 0, 0, 3, G, 2, 2, 2, 2]);
+        assert_eq!((span(&[]), span(ROWS)), (0, 14));
+        assert_eq!(index::<14>(ROWS), [1, G, G, G, 0, 0, 3, G, 2, 2, 2, 2, 2, 2]);
     }
 
     #[test]
