@@ -408,3 +408,103 @@ fn converse(b: &Bench, driver: &mut Driver, round: u16, event_idx: bool) {
         memory.store_u16(flags, 1).unwrap();
     }
 }
+
+#[test]
+fn what_a_driver_has_settled_stays_as_it_is() {
+    let b = Bench::new();
+    b.set(0x24, 2);
+    b.set(0x20, !0);
+    b.start(1);
+    let settled = b.slot.save();
+
+    for (offset, value) in [(0x38, 4), (0x80, 0), (0x90, 0), (0xa0, 0), (0x20, 0)] {
+        b.set(offset, value);
+        assert_eq!(b.slot.save(), settled, "{offset:#x}");
+    }
+}
+
+#[test]
+fn a_driver_may_think_better_of_a_feature_before_it_says_so() {
+    let b = Bench::new();
+    b.set(0x70, 3);
+    for (select, value) in [(0, 5), (1, 1), (1, 0), (0, 2)] {
+        b.set(0x24, select);
+        b.set(0x20, value);
+    }
+
+    b.set(0x70, 11);
+
+    assert_eq!(b.slot.with(|mmio| mmio.slot().state.driver_features), 2);
+    assert_eq!(b.get(0x70), 3, "not without VIRTIO_F_VERSION_1");
+}
+
+#[test]
+fn a_driver_that_is_not_there_yet_hears_of_no_configuration() {
+    let b = Bench::new();
+    b.set(0x70, 11);
+
+    b.slot.with(|mmio| mmio.slot().change_config(|_, state| *state = 7));
+
+    assert_eq!((b.get(0x100), b.get(0x60), b.lines.level(0)), (7, 0, false));
+}
+
+#[test]
+fn queues_take_turns() {
+    let b = Bench::new();
+    let mut drivers = b.start(2);
+    ask(&mut drivers[0], 2);
+    ask(&mut drivers[1], 1);
+
+    let _jobs = b.begin();
+
+    let order = b.slot.with(|mmio| {
+        let requests = &mmio.slot().state.in_flight;
+        requests.iter().map(|request| request.queue).collect::<Vec<_>>()
+    });
+    assert_eq!(order, [0, 1, 0]);
+}
+
+/// Takes many steps for a request.
+struct Slow;
+
+impl VirtioDevice for Slow {
+    const MODEL: &'static str = "virtio-slow";
+    const DEVICE_ID: u32 = 0x43;
+    type State = ();
+    type Answer = ();
+
+    fn queues(&self) -> Vec<u16> {
+        vec![256]
+    }
+
+    fn serve(&mut self, _: &mut (), request: Request<'_>) -> Result<Step<()>, QueueError> {
+        *request.done += 1;
+        Ok(if *request.done <= 2 * PIECES as u64 {
+            Step::More
+        } else {
+            Step::Done(0)
+        })
+    }
+
+    fn finish(&mut self, _: &mut (), _: Request<'_>, (): ()) -> Result<Step<()>, QueueError> {
+        unreachable!("nothing is done unlocked")
+    }
+}
+
+#[test]
+fn others_get_at_the_device_after_so_many_steps() {
+    let memory = RamWindow::new(RAM, Arc::new(Ram::new(RAM_SIZE).unwrap()), None);
+    let wiring = Wiring::new();
+    let slot = Mmio::new(&wiring, Lines::new(&wiring, 1).irq(0), Arc::new(memory.clone()), Slow);
+    let mut driver = Driver::start(&slot, &memory, feature::VERSION_1, 1).remove(0);
+    ask(&mut driver, 1);
+
+    for steps in [PIECES, 2 * PIECES] {
+        assert!(matches!(slot.with(Works::next), Next::More));
+        let done = slot.with(|mmio| mmio.slot().state.in_flight[0].done);
+        assert_eq!(done, steps as u64);
+    }
+    slot.work();
+
+    assert_eq!(driver.used(), [(0, 0)]);
+}
