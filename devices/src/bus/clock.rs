@@ -668,6 +668,28 @@ mod tests {
     }
 
     #[test]
+    fn the_thread_sleeps_while_nothing_is_due_and_while_time_stands_still() {
+        for paused in [false, true] {
+            let clock = Clock::manual(0);
+            let timer = clock.timer(|| {});
+            if paused {
+                timer.arm(0);
+                clock.pause();
+            }
+            let ((tx, rx), inner) = (mpsc::channel(), clock.inner.clone());
+            let sleeper = std::thread::spawn(move || tx.send(inner.sleep()).unwrap());
+
+            assert!(rx.recv_timeout(Duration::from_millis(20)).is_err(), "paused: {paused}");
+            match paused {
+                true => clock.resume(),
+                false => timer.arm(0),
+            }
+            assert_eq!(rx.recv_timeout(Duration::from_secs(10)), Ok(true));
+            sleeper.join().unwrap();
+        }
+    }
+
+    #[test]
     fn a_timer_stands_in_the_queue_once() {
         let clock = Clock::manual(0);
         let timer = clock.timer(|| {});

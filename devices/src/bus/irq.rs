@@ -263,6 +263,8 @@ mod tests {
 
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         assert!(lines.level(40));
+        let levels = [lines.irq(40), lines.irq(41), Irq::unconnected()].map(|irq| irq.level());
+        assert_eq!(levels, [true, false, false]);
         assert_eq!(lines.level_word(1), 1 << 8);
     }
 

@@ -360,6 +360,7 @@ macro_rules! regs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::{Shared, Wiring};
     use serde::Deserialize;
 
     mod map {
@@ -555,6 +556,8 @@ mod tests {
         chip.reset();
 
         assert_eq!(chip.read(Access::new(0, 4)), 0);
+        let shared = Shared::new(&Wiring::new(), chip);
+        assert_eq!(shared.model(), "test-chip");
     }
 
     #[test]
