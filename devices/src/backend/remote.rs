@@ -114,6 +114,7 @@ mod tests {
     use super::super::{CharBackend, CharClient};
     use super::*;
     use std::io::{Read, Write};
+    use std::os::unix::fs::OpenOptionsExt;
     use std::sync::mpsc;
 
     const SOON: Duration = Duration::from_secs(10);
@@ -240,7 +241,12 @@ mod tests {
             // Nobody has it open for longer than it is looked at.
             std::thread::sleep(2 * LOOK);
             stream.write(word);
-            let mut peer = File::options().read(true).write(true).open(&path).unwrap();
+            let mut options = File::options();
+            options
+                .read(true)
+                .write(true)
+                .custom_flags(OFlags::NOCTTY.bits() as i32);
+            let mut peer = options.open(&path).unwrap();
 
             assert_eq!(exactly(&mut peer, 4), word);
             peer.write_all(b"\x03\r").unwrap();
