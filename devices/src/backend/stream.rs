@@ -651,6 +651,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg_attr(miri, ignore = "Miri makes no descriptor non-blocking")]
     fn nothing_goes_to_a_reader_that_has_gone() {
         let stream = Stream::new(&Threads::default(), "test").unwrap();
         let (reader, outlet) = pipe().unwrap();
