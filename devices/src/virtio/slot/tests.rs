@@ -508,3 +508,23 @@ fn others_get_at_the_device_after_so_many_steps() {
 
     assert_eq!(driver.used(), [(0, 0)]);
 }
+
+#[test]
+fn a_worker_goes_on_with_what_is_loaded() {
+    let b = Bench::new();
+    let mut driver = b.start(1).remove(0);
+    ask(&mut driver, 1);
+    let _jobs = b.begin();
+    let saved = b.slot.save();
+    let other = Bench::on(b.memory.clone());
+    other.slot.employ(&Threads::default(), "test", 1).unwrap();
+    std::thread::sleep(Duration::from_millis(5));
+
+    other.slot.load(&saved).unwrap();
+
+    let end = Instant::now() + Duration::from_secs(10);
+    while driver.used().is_empty() {
+        assert!(Instant::now() < end, "nobody looks");
+        std::thread::yield_now();
+    }
+}
