@@ -486,8 +486,9 @@ impl VirtioDevice for Slow {
         })
     }
 
+    /// Nothing is done unlocked.
     fn finish(&mut self, _: &mut (), _: Request<'_>, (): ()) -> Result<Step<()>, QueueError> {
-        unreachable!("nothing is done unlocked")
+        Ok(Step::Done(0))
     }
 }
 
