@@ -14,7 +14,7 @@ use flate2::read::MultiGzDecoder;
 use rustix::process::Signal;
 
 use crate::debian::from_package;
-use crate::guest::{Emu, kept, skipped};
+use crate::guest::{Emu, kept, skipped, socket};
 
 /// For anything that boots, on a machine that has other things to do.
 const BOOT: Duration = Duration::from_secs(120);
@@ -385,7 +385,7 @@ fn the_virtio_console_talks_both_ways() {
     let test = "the_virtio_console_talks_both_ways";
     let init = "#!/bin/sh\nmount -t devtmpfs dev /dev; modprobe virtio_mmio; modprobe virtio_console\n\
                 exec 3<>/dev/hvc0; echo ready >&3; read word <&3; echo you said $word >&3; poweroff -f\n";
-    let socket = kept().join(format!("hvc-{}", std::process::id()));
+    let socket = socket(test);
     let place = format!("unix:{}", socket.display());
     let Some(emu) = boot(test, init, &["--virtio-console", &place]) else {
         return;

@@ -12,6 +12,12 @@ use std::time::{Duration, Instant};
 pub use emu_ir::testing::skipped;
 use rustix::process::{Pid, Signal, kill_process};
 
+/// A path for emu's socket, in a folder that is not deep: such paths have at most 107 bytes (unix(7)).
+pub fn socket(name: &str) -> PathBuf {
+    let short = crc32fast::hash(name.as_bytes());
+    std::env::temp_dir().join(format!("emu-{}-{short:08x}", std::process::id()))
+}
+
 /// A folder for what tests keep from run to run.
 pub fn kept() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("guests")

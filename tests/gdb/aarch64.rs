@@ -3,9 +3,8 @@
 use std::path::PathBuf;
 
 use super::client::{self, Gdb};
-use super::socket;
 use crate::boot;
-use crate::guest::Emu;
+use crate::guest::{Emu, socket};
 
 /// Two CPUs with the program, of which the first waits before its first instruction.
 fn waiting(test: &str, accel: &str) -> Option<(Emu, Gdb)> {

@@ -6,9 +6,8 @@ use std::time::Duration;
 use emu_ir::testing::Random;
 
 use super::client::{self, Gdb};
-use super::socket;
 use crate::boot;
-use crate::guest::Emu;
+use crate::guest::{Emu, socket};
 
 /// For anything that boots, on a machine that has other things to do.
 const BOOT: Duration = Duration::from_secs(120);

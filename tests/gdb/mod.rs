@@ -8,12 +8,11 @@ mod guests;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::guest::{Emu, firmware, kept};
+use crate::guest::{Emu, firmware, socket};
 use client::Gdb;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -32,12 +31,6 @@ const COUNTING: &[u32] = &[
 const IDLE: &[u32] = &[0xe320_f003, 0xeaff_fffd];
 /// PSCI's SYSTEM_OFF.
 const OFF: &[u32] = &[0xe59f_0000, 0xe140_0070, 0x8400_0008];
-
-/// A path for emu's socket.
-fn socket(name: &str) -> PathBuf {
-    std::fs::create_dir_all(kept()).unwrap();
-    kept().join(format!("gdb-{name}-{}", std::process::id()))
-}
 
 /// Runs firmware under a debugger that is awaited at the returned path.
 fn debugged(name: &str, words: &[u32], more: &[&str]) -> (Emu, String) {
