@@ -37,6 +37,8 @@ pub struct Home {
     pub loc: Loc,
     /// Its spill slot if it ever got one: values do not change, so it stays good.
     pub spill: u8,
+    /// It is held alike as this other value, which lives as long or longer: where that is, it is.
+    same: Option<Val>,
 }
 
 impl Default for Home {
@@ -44,6 +46,7 @@ impl Default for Home {
         Home {
             loc: Loc::Nowhere,
             spill: NONE,
+            same: None,
         }
     }
 }
@@ -79,10 +82,50 @@ pub struct Flags {
 
 impl Emit<'_> {
     pub fn loc(&self, v: Val) -> Loc {
-        self.w.homes[v.index()].loc
+        self.home(self.root(v)).loc
     }
     pub fn set_loc(&mut self, v: Val, loc: Loc) {
-        self.w.homes[v.index()].loc = loc;
+        let v = self.root(v);
+        self.home_mut(v).loc = loc;
+    }
+    fn home(&self, v: Val) -> &Home {
+        &self.w.homes[v.index()]
+    }
+    fn home_mut(&mut self, v: Val) -> &mut Home {
+        &mut self.w.homes[v.index()]
+    }
+    /// The value whose register a value shares: itself, if it has a place of its own.
+    pub fn root(&self, mut v: Val) -> Val {
+        while let Some(same) = self.home(v).same {
+            v = same;
+        }
+        v
+    }
+    /// Let a result share the place of a value that is held alike; whether that has one.
+    pub fn share(&mut self, v: Val, a: Val) -> bool {
+        let a = self.root(a);
+        let loc = self.loc(a);
+        if !matches!(loc, Loc::Gpr(_) | Loc::Pin(_) | Loc::Spill) {
+            return false;
+        }
+        if self.end(v) <= self.end(a) {
+            self.home_mut(v).same = Some(a);
+            return true;
+        }
+        let taken = Home {
+            same: Some(v),
+            ..Home::default()
+        };
+        *self.home_mut(v) = std::mem::replace(self.home_mut(a), taken);
+        match loc {
+            Loc::Gpr(r) => self.gpr[r as usize] = Some(v),
+            Loc::Pin(p) => self.w.pinned[p as usize]
+                .iter_mut()
+                .filter(|w| **w == a)
+                .for_each(|w| *w = v),
+            _ => {}
+        }
+        true
     }
     /// One past the operation that uses a value last.
     pub fn end(&self, v: Val) -> usize {
@@ -169,6 +212,7 @@ impl Emit<'_> {
         reason = "the verifier wants values defined before they are used"
     )]
     pub fn reg(&mut self, v: Val) -> u8 {
+        let v = self.root(v);
         let r = match self.loc(v) {
             Loc::Gpr(r) => r,
             Loc::Pin(p) => PINS[p as usize],
@@ -224,7 +268,7 @@ impl Emit<'_> {
         }
         if let Some(a) = reuse
             && let Loc::Gpr(r) = self.loc(a)
-            && self.dies(a)
+            && self.dies(self.root(a))
         {
             self.gpr[r as usize] = Some(v);
             self.set_loc(v, Loc::Gpr(r));
@@ -266,6 +310,7 @@ impl Emit<'_> {
         self.set_loc(v, Loc::Spill);
     }
     fn spill_slot(&mut self, v: Val) -> i32 {
+        let v = self.root(v);
         if self.w.homes[v.index()].spill == NONE {
             let free = (!self.spilled).trailing_zeros();
             if free as usize >= SPILLS {
@@ -279,6 +324,7 @@ impl Emit<'_> {
     }
     /// Put a value in its spill slot and free its register.
     pub fn spill(&mut self, v: Val) {
+        let v = self.root(v);
         let known = self.w.homes[v.index()].spill != NONE;
         match self.loc(v) {
             Loc::Gpr(r) => {
@@ -338,6 +384,7 @@ impl Emit<'_> {
         reason = "the verifier wants values defined before they are used"
     )]
     pub fn xreg(&mut self, v: Val) -> u8 {
+        let v = self.root(v);
         let x = match self.loc(v) {
             Loc::Xmm(x) => x,
             Loc::Imm => {
@@ -453,6 +500,7 @@ impl Emit<'_> {
     }
     /// Give a value its spill slot; flags survive.
     fn spill_keep(&mut self, v: Val) {
+        let v = self.root(v);
         if let Loc::Flag(_) = self.loc(v) {
             self.materialize(v);
         }
@@ -521,6 +569,6 @@ impl Emit<'_> {
         if home.spill != NONE {
             self.spilled &= !(1 << home.spill);
         }
-        (home.loc, home.spill) = (Loc::Nowhere, NONE);
+        *home = Home::default();
     }
 }

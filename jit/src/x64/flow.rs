@@ -157,6 +157,7 @@ impl Emit<'_> {
     }
 
     fn set_pin(&mut self, p: u8, ty: Ty, a: Val) {
+        let a = self.root(a);
         if self.loc(a) == Loc::Pin(p) {
             return;
         }

@@ -100,11 +100,7 @@ impl Emit<'_> {
             Op::Slt { a, b } if full => self.signed(v, ty, a, b, cond::L, cond::G),
             Op::Sle { a, b } if full => self.signed(v, ty, a, b, cond::LE, cond::GE),
             Op::Select { c, a, b } => self.select(v, ty, c, a, b),
-            Op::Zext { a } => {
-                let s = self.reg(a);
-                let d = self.dst(v, Some(a));
-                self.mov(self.b.ty(a), d, s);
-            }
+            Op::Zext { a } => self.zext(v, a),
             Op::Sext { a } => self.sext(v, ty, a),
             Op::Trunc { a } => {
                 let s = self.reg(a);
@@ -146,6 +142,15 @@ impl Emit<'_> {
         }
     }
 
+    /// Above every value a register is zero: the longer one is in the same, unless a guest register wants it.
+    fn zext(&mut self, v: Val, a: Val) {
+        if self.lives.vals[v.index()].hint == pins::NONE && self.share(v, a) {
+            return;
+        }
+        let s = self.reg(a);
+        let d = self.dst(v, Some(a));
+        self.mov(self.b.ty(a), d, s);
+    }
     /// Zero-extend the result of an operation on I8 or I16.
     fn narrow(&mut self, ty: Ty, d: u8) {
         match ty {
@@ -285,7 +290,7 @@ impl Emit<'_> {
     }
     /// Whether a value's register is free for the result.
     fn gives_way(&self, v: Val) -> bool {
-        matches!(self.loc(v), Loc::Gpr(_)) && self.dies(v)
+        matches!(self.loc(v), Loc::Gpr(_)) && self.dies(self.root(v))
     }
     /// A two-operand instruction: `d = a; op d, b`, minding what the destination aliases.
     fn two(&mut self, v: Val, ty: Ty, a: Val, b: Val, commutes: bool, op: impl Fn(&mut Self, u8, Src)) {
