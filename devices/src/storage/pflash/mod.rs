@@ -143,10 +143,10 @@ impl Pflash {
         let (Some(first), Some(last)) = (offsets().min(), offsets().max()) else {
             return;
         };
-        let done = self.change(first..last + 2, |array| {
+        let done = self.change(first..last + 2, |bytes| {
             for (offset, (_, value)) in offsets().zip(words) {
-                let old = array.load(offset).unwrap_or(u16::MAX);
-                let _ = array.store(offset, old & value.to_le());
+                let old = bytes.iter_mut().skip((offset - first) as usize);
+                old.zip(value.to_le_bytes()).for_each(|(old, new)| *old &= new);
             }
         });
         if !done {
@@ -157,10 +157,9 @@ impl Pflash {
     fn erase(&mut self, chip: usize, word: u64) {
         let start = word / chip::BLOCK_WORDS * chip::BLOCK_WORDS;
         let block = offset_of(0, start);
-        let done = self.change(block..block + BLOCK, |array| {
-            for word in start..start + chip::BLOCK_WORDS {
-                let _ = array.store(offset_of(chip, word), u16::MAX);
-            }
+        let done = self.change(block..block + BLOCK, |bytes| {
+            let halves = bytes.chunks_exact_mut(2).skip(chip).step_by(CHIPS);
+            halves.for_each(|half| half.fill(0xff));
         });
         if !done {
             self.chips[chip].fail_to_erase();
@@ -168,19 +167,19 @@ impl Pflash {
     }
 
     /// Lets `change` change bytes of one block. False: they cannot be kept, and are as they were.
-    fn change(&mut self, bytes: Range<u64>, change: impl FnOnce(&Ram)) -> bool {
-        let length = bytes.end - bytes.start;
-        let before = self.bytes(bytes.start, length);
-        change(&self.array);
-        let kept = self.keep(bytes.start, &self.bytes(bytes.start, length)).is_ok();
-        if !kept {
-            let _ = self.array.copy_in(bytes.start, &before);
+    fn change(&mut self, place: Range<u64>, change: impl FnOnce(&mut [u8])) -> bool {
+        let length = place.end - place.start;
+        let mut bytes = self.bytes(place.start, length);
+        change(&mut bytes);
+        if self.keep(place.start, &bytes).is_err() {
+            return false;
         }
-        if let Some(changed) = self.changed.get_mut((bytes.start / BLOCK) as usize) {
-            *changed |= kept;
-            self.watch.written(bytes.start, length);
+        let _ = self.array.copy_in(place.start, &bytes);
+        if let Some(changed) = self.changed.get_mut((place.start / BLOCK) as usize) {
+            *changed = true;
+            self.watch.written(place.start, length);
         }
-        kept
+        true
     }
 
     /// Bytes of the array, as far as there are any.
