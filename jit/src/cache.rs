@@ -110,7 +110,11 @@ impl Cache {
         // SAFETY: in bounds and aligned (checked above), and ours as long as the borrow of `self`; the executable alias sees
         // the store as one.
         let word = unsafe { AtomicU32::from_ptr(self.write.as_mut_ptr().add(site as usize).cast()) };
-        let before = word.swap(rel, Ordering::Release);
+        let before = word.load(Ordering::Relaxed);
+        if before != rel {
+            // Only then: a store to code that may be running costs the host's CPUs what they have decoded.
+            word.store(rel, Ordering::Release);
+        }
         site.wrapping_add(4).wrapping_add(before)
     }
     /// The bytes of a span, for listings.

@@ -317,7 +317,7 @@ impl Tracer<Arm> for Counter {
         }
     }
     fn enter(&mut self, state: &Cpu, insn: &Entered) {
-        if insn.key.phys % 0x1000 + insn.code.len() as u64 > 0x1000 {
+        if insn.phys % 0x1000 + insn.code.len() as u64 > 0x1000 {
             self.count("across");
         }
         self.count(names::instruction_set(state.mode));

@@ -6,7 +6,7 @@
 //! with and without a tracer.
 
 use super::{Extent, Vcpu};
-use emu_ir::{Access, BlockKey, Context, Fault, Flush, Guest, Leave, Page};
+use emu_ir::{Access, Context, Fault, Flush, Guest, Leave, Page};
 use std::sync::atomic::Ordering::Release;
 
 /// What a [`Tracer`] wants to hear of.
@@ -33,8 +33,10 @@ impl Wants {
 pub struct Entered<'a> {
     /// Virtual address of its first instruction.
     pub pc: u64,
-    /// Where it lies, and the mode it runs in.
-    pub key: BlockKey,
+    /// Physical address of the same.
+    pub phys: u64,
+    /// The mode it runs in (see [`emu_ir::BlockKey::mode`]).
+    pub mode: u64,
     /// How many guest instructions it has.
     pub insns: u32,
     /// Their bytes.
@@ -200,11 +202,8 @@ impl<G: Guest> Vcpu<G> {
         if let Some(tracer) = &mut self.tracing.tracer {
             let block = Entered {
                 pc,
-                key: BlockKey {
-                    phys,
-                    mode,
-                    marked: false,
-                },
+                phys,
+                mode,
                 insns,
                 code: &code,
             };

@@ -121,13 +121,13 @@ impl<G: Traced> Tracer<G> for ArmTracer<G> {
     }
 
     fn enter(&mut self, state: &G::State, block: &Entered) {
-        let (pc, phys, mode) = (va::<G>(block.pc), block.key.phys, G::mode(state));
+        let (pc, phys, mode) = (va::<G>(block.pc), block.phys, G::mode(state));
         if self.wants.blocks {
             let line = format!("block pc={pc} phys={phys:08x} mode={mode} insns={}\n", block.insns);
             self.writer.line(Kind::Blocks, &line);
         }
         if self.wants.insns {
-            let text = self.text(block.pc, block.code, block.key.mode as u32);
+            let text = self.text(block.pc, block.code, block.mode as u32);
             let line = format!("insn pc={pc} mode={mode} {text}");
             self.running = Some((line, Box::new(*state)));
         }
