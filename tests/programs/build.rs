@@ -21,7 +21,7 @@ pub struct Program {
     /// The compiler's options for it.
     pub options: Vec<String>,
     /// What it should write to standard output.
-    pub output: Option<PathBuf>,
+    pub output: Option<String>,
 }
 
 /// The folder of a cross compiler's shared libraries, which the guest needs too.

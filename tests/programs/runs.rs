@@ -34,7 +34,10 @@ pub fn initrd(programs: &[(Program, PathBuf)], debian: &Debian, folder: &Path) -
     for (program, path) in programs {
         files.push((format!("programs/{}", program.name), read(path)?));
         if let Some(output) = &program.output {
-            files.push((format!("programs/{}.expected", program.name), read(output)?));
+            files.push((
+                format!("programs/{}.expected", program.name),
+                output.clone().into_bytes(),
+            ));
         }
         list += &format!("{}\n", program.name);
     }
