@@ -134,7 +134,7 @@ fn firmware(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, conduit: Conduit, next:
 fn semihosting(g: &mut Arm, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     let args = [s.r[0], s.r[1]].map(u64::from);
     let caller = &*s;
-    let mut physical = |va: u64| mmu::probe(caller, env.bus(), va as u32);
+    let mut physical = |va: u64| mmu::probe(caller, env.bus(), va as u32).at(va);
     match g.platform.semihosting(args, false, &mut physical) {
         SemihostingResult::Return(value) => s.r[0] = value as u32,
         SemihostingResult::Wait => return Err(AGAIN),

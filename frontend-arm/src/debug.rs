@@ -8,8 +8,9 @@ use crate::platform::Arm;
 use crate::state::{Cpu, mode, psr};
 use crate::sys::table::Reg;
 use crate::{mmu, sys};
-use emu_ir::{Bus, Env, Inspect};
+use emu_ir::{Bus, Env, Inspect, Span};
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 /// Where a register is.
@@ -273,8 +274,15 @@ impl Inspect for Arm {
         r.write(self, s, env, value)
     }
 
-    fn physical(&self, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Option<u64> {
-        mmu::probe(s, bus, va.try_into().ok()?)
+    fn ranges(&self, _: &Cpu) -> Vec<RangeInclusive<u64>> {
+        vec![0..=u32::MAX.into()]
+    }
+
+    fn span(&self, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Span {
+        match va.try_into() {
+            Ok(va) => mmu::probe(s, bus, va),
+            Err(_) => Span { size: 32, phys: None },
+        }
     }
 
     fn doing(&self, s: &Cpu) -> &'static str {

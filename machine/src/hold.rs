@@ -235,8 +235,9 @@ mod tests {
     use super::*;
     use crate::processor::{Start, Waker};
     use emu_devices::bus::{Format, LoadError, Saved};
-    use emu_ir::Bus;
+    use emu_ir::{Bus, Span};
     use emu_jit::engine::{Exit, debug::Watch};
+    use std::ops::RangeInclusive;
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
@@ -282,8 +283,11 @@ mod tests {
         fn set_register(&mut self, _: usize, _: &[u8]) -> Option<()> {
             None
         }
-        fn physical(&self, _: &mut dyn Bus, _: u64) -> Option<u64> {
-            None
+        fn span(&self, _: &mut dyn Bus, _: u64) -> Span {
+            Span { size: 12, phys: None }
+        }
+        fn ranges(&self) -> Vec<RangeInclusive<u64>> {
+            Vec::new()
         }
         fn doing(&self) -> &'static str {
             ""
@@ -293,9 +297,6 @@ mod tests {
         }
         fn plight(&self) -> Option<String> {
             None
-        }
-        fn address_bits(&self) -> u32 {
-            32
         }
         fn set_stops(&mut self, _: &[u64], _: &[Watch]) {}
     }

@@ -1,7 +1,9 @@
 //! A vCPU, whatever runs it: the machine starts it, lets it run, wakes it, saves and loads it, and looks into it.
 
+use std::ops::RangeInclusive;
+
 use emu_devices::bus::{LoadError, Saved};
-use emu_ir::Bus;
+use emu_ir::{Bus, Span};
 use emu_jit::engine::{Exit, debug::Watch};
 
 /// How a CPU starts.
@@ -77,15 +79,19 @@ pub trait Processor: Send {
     /// Sets a register, with what follows from it. `None`: there is no such register, or `value` is not of its size.
     fn set_register(&mut self, number: usize, value: &[u8]) -> Option<()>;
     /// The physical address behind a virtual one through the current page tables, whatever the access rights.
-    fn physical(&self, bus: &mut dyn Bus, va: u64) -> Option<u64>;
+    fn physical(&self, bus: &mut dyn Bus, va: u64) -> Option<u64> {
+        self.span(bus, va).at(va)
+    }
+    /// The same, and how far it goes on so.
+    fn span(&self, bus: &mut dyn Bus, va: u64) -> Span;
+    /// The ranges of virtual addresses, each with its last, that page tables can map now.
+    fn ranges(&self) -> Vec<RangeInclusive<u64>>;
     /// What it is doing, in a few words.
     fn doing(&self) -> &'static str;
     /// The registers as a table, for a person.
     fn show(&self) -> String;
     /// Why no interrupt gets the CPU on, and what it last took, in a few words. `None`: one does.
     fn plight(&self) -> Option<String>;
-    /// Bits of a virtual address.
-    fn address_bits(&self) -> u32;
     /// Stop at these breakpoints and watchpoints, and no others.
     fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]);
 }

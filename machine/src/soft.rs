@@ -1,7 +1,9 @@
 //! vCPUs that the engine runs, interpreting or translating.
 
+use std::ops::RangeInclusive;
+
 use emu_devices::bus::{LoadError, Saved};
-use emu_ir::{Bus, Inspect};
+use emu_ir::{Bus, Inspect, Span};
 use emu_jit::engine::debug::Watch;
 use emu_jit::engine::{Exit, Kick, Vcpu};
 
@@ -77,8 +79,11 @@ impl<G: Core> Processor for Vcpu<G> {
     fn set_register(&mut self, number: usize, value: &[u8]) -> Option<()> {
         self.inspect(|guest, state, env| guest.set_register(state, env, number, value))
     }
-    fn physical(&self, bus: &mut dyn Bus, va: u64) -> Option<u64> {
-        self.guest().physical(self.state(), bus, va)
+    fn span(&self, bus: &mut dyn Bus, va: u64) -> Span {
+        self.guest().span(self.state(), bus, va)
+    }
+    fn ranges(&self) -> Vec<RangeInclusive<u64>> {
+        self.guest().ranges(self.state())
     }
     fn doing(&self) -> &'static str {
         self.guest().doing(self.state())
@@ -88,9 +93,6 @@ impl<G: Core> Processor for Vcpu<G> {
     }
     fn plight(&self) -> Option<String> {
         self.guest().plight(self.state())
-    }
-    fn address_bits(&self) -> u32 {
-        G::LAYOUT.pc.ty.bytes() * 8
     }
     fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]) {
         self.set_breakpoints(breakpoints.iter().copied());

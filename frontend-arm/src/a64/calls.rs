@@ -189,7 +189,7 @@ fn pstate_write(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> A
 
 fn semihosting(g: &mut A64, s: &mut Cpu, env: &mut dyn Env, a: &[u128; 4]) -> Answer {
     let (model, caller) = (&g.model, &*s);
-    let mut physical = |va: u64| mmu::probe(model, caller, env.bus(), va);
+    let mut physical = |va: u64| mmu::probe(model, caller, env.bus(), va).at(va);
     match g.platform.semihosting([caller.x[0], caller.x[1]], true, &mut physical) {
         SemihostingResult::Return(value) => s.x[0] = value,
         SemihostingResult::Wait => return Err(AGAIN),

@@ -7,8 +7,9 @@ use super::model::A64;
 use super::state::{Cpu, psr};
 use super::sys::{self, table::Reg};
 use super::{mmu, names};
-use emu_ir::{Bus, Env, Inspect};
+use emu_ir::{Bus, Env, Inspect, Span};
 use std::fmt::Write;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 /// Where a register is.
@@ -173,7 +174,11 @@ impl Inspect for A64 {
         r.write(self, s, env, value)
     }
 
-    fn physical(&self, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Option<u64> {
+    fn ranges(&self, s: &Cpu) -> Vec<RangeInclusive<u64>> {
+        mmu::ranges(&self.model, s)
+    }
+
+    fn span(&self, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Span {
         mmu::probe(&self.model, s, bus, va)
     }
 

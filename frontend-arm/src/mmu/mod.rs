@@ -16,7 +16,7 @@ pub use translation::Translation;
 use crate::cp15::{sctlr, ttbcr};
 use crate::fault::{Status, abort};
 use crate::state::{Cpu, mode};
-use emu_ir::{Access, Bus, Context, Fault, Page};
+use emu_ir::{Access, Bus, Context, Fault, Page, Span};
 
 /// Accesses as the current mode makes them.
 pub const CURRENT: u8 = 0;
@@ -54,13 +54,21 @@ fn lookup(s: &Cpu, bus: &mut dyn Bus, va: u32, user: bool) -> Result<(Translatio
     }
 }
 
-/// The physical address behind `va`, whatever the access rights, the domain and the access flag: for debuggers. `None`
-/// where nothing is mapped.
-pub fn probe(s: &Cpu, bus: &mut dyn Bus, va: u32) -> Option<u64> {
+/// Where `va` is, whatever the access rights, the domain and the access flag: for debuggers.
+pub fn probe(s: &Cpu, bus: &mut dyn Bus, va: u32) -> Span {
     if s.cp15.sctlr & sctlr::M == 0 {
-        return Some(va.into());
+        return Span {
+            size: 32,
+            phys: Some(0),
+        };
     }
-    lookup(s, bus, va, false).ok().map(|(t, _)| t.phys)
+    match lookup(s, bus, va, false) {
+        Ok((t, _)) => Span {
+            size: t.size,
+            phys: Some(t.phys >> t.size << t.size),
+        },
+        Err(_) => Span { size: 12, phys: None },
+    }
 }
 
 /// With the MMU off, addresses are physical and data is Strongly-ordered (B3.2.1).

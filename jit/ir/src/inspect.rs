@@ -1,6 +1,30 @@
 //! What a debugger sees of a guest.
 
 use crate::{Bus, Env, Guest};
+use std::ops::RangeInclusive;
+
+/// The addresses around one that page tables map, or do not map, as one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// log2 of their bytes: they are those that differ from it in these lowest bits alone.
+    pub size: u8,
+    /// The physical address of the first. `None`: nothing is mapped here.
+    pub phys: Option<u64>,
+}
+
+impl Span {
+    /// The physical address behind one of its virtual ones.
+    pub fn at(&self, va: u64) -> Option<u64> {
+        Some(self.phys? | va & self.within())
+    }
+    /// The last of its virtual addresses, given any.
+    pub fn last(&self, va: u64) -> u64 {
+        va | self.within()
+    }
+    fn within(&self) -> u64 {
+        !u64::MAX.checked_shl(self.size.into()).unwrap_or(0)
+    }
+}
 
 /// A guest that a debugger can look into. Registers have numbers from 0 on, without gaps; values are in the target's byte
 /// order, as GDB transfers them.
@@ -18,9 +42,12 @@ pub trait Inspect: Guest {
     /// `None`: there is no such register, or `value` is not of its size; nothing is then changed.
     fn set_register(&mut self, s: &mut Self::State, env: &mut dyn Env, number: usize, value: &[u8]) -> Option<()>;
 
-    /// The physical address behind a virtual one through the current page tables, whatever the access rights. `bus` is
-    /// only read from.
-    fn physical(&self, s: &Self::State, bus: &mut dyn Bus, va: u64) -> Option<u64>;
+    /// The ranges of virtual addresses, each with its last, that page tables can map as they are set up now. Addresses
+    /// with tags mean others, and are not told of.
+    fn ranges(&self, s: &Self::State) -> Vec<RangeInclusive<u64>>;
+
+    /// Where a virtual address is through the current page tables, whatever the access rights. `bus` is only read from.
+    fn span(&self, s: &Self::State, bus: &mut dyn Bus, va: u64) -> Span;
 
     /// What the CPU is doing, in a few words: its mode.
     fn doing(&self, s: &Self::State) -> &'static str;

@@ -18,6 +18,6 @@ pub mod verify;
 
 pub use block::{Block, Builder, Inst};
 pub use guest::*;
-pub use inspect::Inspect;
+pub use inspect::{Inspect, Span};
 pub use ops::{Effect, Op, Rule};
 pub use ty::*;

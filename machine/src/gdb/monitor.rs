@@ -30,11 +30,12 @@ Numbers are hexadecimal with 0x, else decimal; BYTE is hexadecimal.
 
 /// Bytes that `physical` shows when it is not told how many, and at most.
 const LENGTH: (u64, u64) = (64, 4096);
+/// Pieces of the address space that `info memory` looks at, at most: all pages of 32 bits of addresses.
+const STEPS: usize = 1 << 20;
 /// Ranges that `info memory` shows at most.
 const RANGES: usize = 200;
 /// How long a reset may take.
 const RESET: Duration = Duration::from_secs(10);
-const PAGE: u64 = 0x1000;
 
 /// What a command prints.
 pub fn answer(debugged: &mut Debugged, line: &str) -> String {
@@ -109,35 +110,52 @@ fn memory(debugged: &Debugged) -> String {
     }
     let mut bus = Quiet(debugged.machine.space.clone());
     let mapped = debugged.ask(thread(0), move |cpu| mappings(cpu, &mut bus));
-    match mapped.flatten() {
-        None => text += "addresses of this guest are too many to list\n",
-        Some(all) => {
-            text += "virtual                  physical\n";
-            for (first, last, phys) in all.iter().take(RANGES) {
-                let _ = writeln!(text, "{first:#010x}-{last:#010x}    {phys:#x}");
-            }
-            if all.len() > RANGES {
-                let _ = writeln!(text, "and {} more", all.len() - RANGES);
-            }
-        }
+    let (all, complete) = mapped.unwrap_or_default();
+    let digits = if all.last().is_some_and(|last| last.1 > u32::MAX.into()) {
+        18
+    } else {
+        10
+    };
+    let _ = writeln!(text, "{:<width$}physical", "virtual", width = 2 * digits + 5);
+    for (first, last, phys) in all.iter().take(RANGES) {
+        let _ = writeln!(text, "{first:#0digits$x}-{last:#0digits$x}    {phys:#x}");
+    }
+    if all.len() > RANGES || !complete {
+        let more = all.len().saturating_sub(RANGES);
+        let least = if complete { "" } else { "at least " };
+        let _ = writeln!(text, "and {least}{more} more");
     }
     text
 }
 
-/// Every page of a 32-bit address space, neighbours that go on from one another together.
-fn mappings(cpu: &dyn Processor, bus: &mut Quiet) -> Option<Vec<Mapping>> {
+/// What is mapped, neighbours that go on from one another together, and whether that is all.
+fn mappings(cpu: &dyn Processor, bus: &mut Quiet) -> (Vec<Mapping>, bool) {
     let mut all: Vec<Mapping> = Vec::new();
-    if cpu.address_bits() > 32 {
-        return None;
-    }
-    for page in (0..1u64 << 32).step_by(PAGE as usize) {
-        let Some(phys) = cpu.physical(bus, page) else { continue };
-        match all.last_mut() {
-            Some((first, last, start)) if *last + 1 == page && *start + (page - *first) == phys => *last += PAGE,
-            _ => all.push((page, page + PAGE - 1, phys)),
+    let mut steps = 0;
+    for range in cpu.ranges() {
+        let mut next = Some(*range.start());
+        while let Some(va) = next.filter(|va| va <= range.end()) {
+            let span = cpu.span(bus, va);
+            let end = span.last(va).min(*range.end());
+            if let Some(phys) = span.at(va) {
+                note(&mut all, (va, end, phys));
+            }
+            next = end.checked_add(1);
+            steps += 1;
+            if steps > STEPS {
+                return (all, false);
+            }
         }
     }
-    Some(all)
+    (all, true)
+}
+
+/// Adds a range after the others, to the last of them if it goes on from it.
+fn note(all: &mut Vec<Mapping>, (first, last, phys): Mapping) {
+    match all.last_mut() {
+        Some(before) if before.1 + 1 == first && before.2.wrapping_add(first - before.0) == phys => before.1 = last,
+        _ => all.push((first, last, phys)),
+    }
 }
 
 fn physical(debugged: &Debugged, address: &str, length: Option<&str>) -> Result<String, String> {

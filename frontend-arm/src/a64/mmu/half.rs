@@ -101,6 +101,16 @@ impl Half {
         (least..=most).contains(&self.txsz).then_some(64 - self.txsz)
     }
 
+    /// Bits of an address that a table of full size looks at.
+    pub fn stride(&self) -> u32 {
+        self.granule - 3
+    }
+
+    /// The lowest bit of an address that a table of a level, up to 3, looks at.
+    pub fn shift(&self, level: u32) -> u32 {
+        self.granule + self.stride() * (3 - level)
+    }
+
     /// How many bits physical addresses in its tables have (TCR_EL1.IPS).
     pub fn physical_bits(&self, model: &Model, s: &Cpu) -> u32 {
         let ips = (s.sys.tcr >> 32 & 7) as usize;

@@ -77,21 +77,12 @@ pub(super) fn lookup(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64, user: b
 }
 
 impl Walk<'_> {
-    /// Bits of an address that a table of full size looks at.
-    fn stride(&self) -> u32 {
-        self.half.granule - 3
-    }
-    /// The lowest bit of an address that a table of a level looks at.
-    fn shift(&self, level: u32) -> u32 {
-        self.half.granule + self.stride() * (3 - level)
-    }
-
     fn run(&self, bus: &mut dyn Bus, va: u64, bits: u32) -> Result<Leaf, u32> {
-        let levels = (bits - self.half.granule).div_ceil(self.stride());
+        let levels = (bits - self.half.granule).div_ceil(self.half.stride());
         let first = 4 - levels.clamp(1, 4);
-        let mut table = self.root(8 << (bits - self.shift(first)))?;
+        let mut table = self.root(8 << (bits - self.half.shift(first)))?;
         let mut above = Inherited::default();
-        let mut index = va >> self.shift(first);
+        let mut index = va >> self.half.shift(first);
         for level in first..=3 {
             let at = table | index << 3;
             let descriptor = self.load(bus, at, level)?;
@@ -99,10 +90,10 @@ impl Walk<'_> {
                 (3, 0..=2) => {
                     self.inherit(&mut above, descriptor);
                     table = self.address(descriptor, self.half.granule, level)?;
-                    index = va >> self.shift(level + 1) & ((1 << self.stride()) - 1);
+                    index = va >> self.half.shift(level + 1) & ((1 << self.half.stride()) - 1);
                 }
                 (3, _) | (1, 1..=2) if self.may_map(descriptor, level) => {
-                    let size = self.shift(level);
+                    let size = self.half.shift(level);
                     return Ok(Leaf {
                         at,
                         descriptor,
@@ -172,7 +163,7 @@ impl Walk<'_> {
             (14, 3) => 7,
             _ => 5,
         };
-        self.shift(level) + if descriptor & CONTIGUOUS != 0 { together } else { 0 }
+        self.half.shift(level) + if descriptor & CONTIGUOUS != 0 { together } else { 0 }
     }
 
     fn inherit(&self, above: &mut Inherited, descriptor: u64) {

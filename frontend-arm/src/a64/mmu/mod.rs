@@ -15,8 +15,10 @@ use super::features::Feature;
 use super::model::Model;
 use super::state::{Cpu, psr, sctlr, tcr};
 use crate::mmu::{Attributes, Translation};
-use emu_ir::{Access, Bus, Context, Fault, Page};
+use emu_ir::{Access, Bus, Context, Fault, Page, Span};
+use half::Half;
 use lookup::Leaf;
+use std::ops::RangeInclusive;
 
 /// Accesses as the current exception level makes them.
 pub const CURRENT: u8 = 0;
@@ -258,16 +260,36 @@ fn failed(model: &Model, s: &Cpu, bus: &mut dyn Bus, r: Request, status: u32) ->
     abort(r.va, r.access, status | if neither { READ_FAILS } else { 0 })
 }
 
-/// The physical address behind `va`, whatever the access rights and the Access flag: for debuggers. `None` where nothing is
-/// mapped.
-pub fn probe(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Option<u64> {
+/// Where `va` is, whatever the access rights and the Access flag: for debuggers.
+pub fn probe(model: &Model, s: &Cpu, bus: &mut dyn Bus, va: u64) -> Span {
     let va = canonical(s, va);
     if s.sys.sctlr & sctlr::M == 0 {
-        return flat(model, va).ok().map(|t| t.phys);
+        return Span {
+            size: model.address_bits(),
+            phys: flat(model, va).is_ok().then_some(0),
+        };
     }
-    let leaf = lookup::lookup(model, s, bus, va, false).ok()?;
-    let within = u64::MAX >> (64 - u32::from(leaf.size));
-    Some(leaf.base & !within | va & within)
+    match lookup::lookup(model, s, bus, va, false) {
+        Ok(leaf) => Span {
+            size: leaf.size,
+            phys: Some(leaf.base >> leaf.size << leaf.size),
+        },
+        Err(status) => Span {
+            size: Half::of(model, s, va).shift(status & 3) as u8,
+            phys: None,
+        },
+    }
+}
+
+/// The virtual addresses that there may be something behind: for debuggers.
+pub fn ranges(model: &Model, s: &Cpu) -> Vec<RangeInclusive<u64>> {
+    if s.sys.sctlr & sctlr::M == 0 {
+        return vec![0..=u64::MAX >> (64 - model.address_bits())];
+    }
+    let bits = |half| Half::of(model, s, half).address_bits(model);
+    let low = bits(0).map(|bits| 0..=u64::MAX >> (64 - bits));
+    let high = bits(u64::MAX).map(|bits| u64::MAX << bits..=u64::MAX);
+    low.into_iter().chain(high).collect()
 }
 
 /// [`emu_ir::Guest::context`]: all that a walk depends on besides the tables. The words are TTBR0, TTBR1, TCR, SCTLR with the
