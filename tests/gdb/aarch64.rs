@@ -139,4 +139,8 @@ fn registers_of_aarch64_are_read_and_written() {
     }
     gdb.command("thread 2");
     assert_eq!(gdb.value("$tpidr_el0"), u64::MAX - 2, "each has its own");
+    // The program maps 39 bits with tags, and nothing above.
+    assert_eq!(gdb.value("$pauth_cmask"), 0x007f_ff80_0000_0000);
+    let mapped = gdb.command("monitor info memory");
+    assert!(mapped.contains("\n0x40000000-0x7fffffff    0x40000000\n"), "{mapped}");
 }

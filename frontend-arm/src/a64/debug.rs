@@ -1,12 +1,13 @@
 //! AArch64 as a debugger sees it: registers by number, and their description for GDB.
 //!
 //! The numbers are the places in one list: the core registers, which GDB reads at every stop, those of floating point and
-//! Advanced SIMD, and the system registers by their rows in [`sys`].
+//! Advanced SIMD, the masks of pointer authentication, and the system registers by their rows in [`sys`].
 
+use super::features::Feature;
 use super::model::A64;
 use super::state::{Cpu, psr};
 use super::sys::{self, table::Reg};
-use super::{mmu, names};
+use super::{mmu, names, pauth};
 use emu_ir::{Bus, Env, Inspect, Span};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
@@ -22,6 +23,11 @@ enum Location {
     V(u8),
     Fpsr,
     Fpcr,
+    /// The bits of authentication codes in pointers to data, or code, in a half of the address space.
+    PauthMask {
+        data: bool,
+        high: bool,
+    },
     System(&'static Reg),
 }
 
@@ -35,6 +41,9 @@ struct Register {
 const GENERAL: usize = 34;
 /// Registers of floating point, which follow.
 const FLOATING: usize = 34;
+
+/// Masks of authentication codes, which follow.
+const PAUTH: usize = 4;
 
 /// What a V register holds, for GDB.
 const TYPES: &str = r#"<vector id="v2d" type="ieee_double" count="2"/>
@@ -60,6 +69,12 @@ fn register(name: impl Into<String>, bits: u32, location: Location) -> Register 
 static REGISTERS: LazyLock<Vec<Register>> = LazyLock::new(|| {
     let x = (0..31).map(|n| register(format!("x{n}"), 64, Location::X(n)));
     let v = (0..32).map(|n| register(format!("v{n}"), 128, Location::V(n)));
+    let masks = [false, true].into_iter().flat_map(|high| {
+        [("dmask", true), ("cmask", false)].map(|(name, data)| {
+            let half = if high { "_high" } else { "" };
+            register(format!("pauth_{name}{half}"), 64, Location::PauthMask { data, high })
+        })
+    });
     let system = sys::shown().map(|row| register(row.name.to_ascii_lowercase(), 64, Location::System(row)));
     x.chain([
         register("sp", 64, Location::X(31)),
@@ -71,6 +86,7 @@ static REGISTERS: LazyLock<Vec<Register>> = LazyLock::new(|| {
         register("fpsr", 32, Location::Fpsr),
         register("fpcr", 32, Location::Fpcr),
     ])
+    .chain(masks)
     .chain(system)
     .collect()
 });
@@ -85,6 +101,7 @@ impl Register {
             Location::Cpsr => r#"type="uint32""#,
             Location::V(_) => r#"type="aarch64v" group="vector""#,
             Location::Fpsr | Location::Fpcr => r#"type="int" group="float""#,
+            Location::PauthMask { .. } => r#"type="int" save-restore="no""#,
             // Calling a function of the guest's saves and restores what the program sees, not what the system is set to.
             Location::System(_) => r#"type="uint64" group="system" save-restore="no""#,
         }
@@ -101,6 +118,10 @@ impl Register {
             }
             Location::Fpsr => s.fpsr().into(),
             Location::Fpcr => s.fpcr_read().into(),
+            Location::PauthMask { data, high } if a64.model.features.has(Feature::PAuth) => {
+                pauth::field::bits(s.sys.tcr, high, data).into()
+            }
+            Location::PauthMask { .. } => 0,
             Location::System(row) => sys::look(a64, s, env, row).into(),
         }
     }
@@ -113,6 +134,7 @@ impl Register {
             Location::V(n) => s.q[usize::from(n)] = [value as u64, (value >> 64) as u64],
             Location::Fpsr => s.set_fpsr(value as u32),
             Location::Fpcr => s.fpcr_write(value as u32),
+            Location::PauthMask { .. } => return None,
             Location::System(row) => return sys::set(a64, s, env, row, value as u64),
         }
         Some(())
@@ -138,7 +160,8 @@ impl Inspect for A64 {
         let features = [
             (0, "org.gnu.gdb.aarch64.core", ""),
             (GENERAL, "org.gnu.gdb.aarch64.fpu", TYPES),
-            (GENERAL + FLOATING, "emu.aarch64.system", ""),
+            (GENERAL + FLOATING, "org.gnu.gdb.aarch64.pauth_v2", ""),
+            (GENERAL + FLOATING + PAUTH, "emu.aarch64.system", ""),
         ];
         for (number, r) in REGISTERS.iter().enumerate() {
             // Writing to a string does not fail.
@@ -280,6 +303,26 @@ mod tests {
         assert_eq!(bench.0.register(&mut bench.1, &mut bench.2, count), None);
         bench.set("cpsr", 0b1111).unwrap();
         assert_eq!(bench.get("cpsr"), 0b0101, "no such mode");
+    }
+
+    #[test]
+    fn masks_are_those_that_authentication_codes_lie_in() {
+        let mut bench = Bench::new();
+        // 48 bits of address in both halves; the low half's pointers have tags.
+        bench.set("tcr_el1", 16 | 16 << 16 | 1 << 37).unwrap();
+
+        for (name, mask) in [
+            ("pauth_dmask", 0x007f_0000_0000_0000),
+            ("pauth_cmask", 0x007f_0000_0000_0000),
+            ("pauth_dmask_high", 0xff7f_0000_0000_0000),
+            ("pauth_cmask_high", 0xff7f_0000_0000_0000),
+        ] {
+            assert_eq!(bench.get(name), mask, "{name}");
+            assert_eq!(bench.set(name, 0), None, "{name}");
+        }
+        let without = MODELS.iter().position(|m| !m.features.has(Feature::PAuth)).unwrap();
+        bench.0 = A64::alone(MODELS[without]);
+        assert_eq!(bench.get("pauth_cmask"), 0);
     }
 
     #[test]

@@ -48,8 +48,8 @@ fn is_tagged(t: u64, high: bool, data: bool) -> bool {
     t & tag != 0 && (data || t & but_code == 0)
 }
 
-/// The bits of an authentication code in pointers to a half.
-fn bits(t: u64, high: bool, data: bool) -> u64 {
+/// The bits of an authentication code in pointers to a half, by TCR_EL1.
+pub fn bits(t: u64, high: bool, data: bool) -> u64 {
     let all = u64::MAX << address_bits(t, high) & !(1 << HALF);
     if is_tagged(t, high, data) {
         all & u64::MAX >> 8
