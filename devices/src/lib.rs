@@ -32,4 +32,6 @@ pub mod timer;
 pub mod virtio;
 
 #[cfg(test)]
+mod patience;
+#[cfg(test)]
 mod snapshots;

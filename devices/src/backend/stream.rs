@@ -495,6 +495,7 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::until;
     use rustix::pipe::pipe;
 
     const LIMIT: Duration = Duration::from_secs(10);
@@ -591,14 +592,6 @@ mod tests {
         let mut word = [0; 4];
         assert_eq!(rustix::io::read(&reader, &mut word), Ok(4));
         assert_eq!(&word, b"word");
-    }
-
-    fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-        let end = Instant::now() + LIMIT;
-        while !is_so() {
-            assert!(Instant::now() < end, "{what}: not yet");
-            std::thread::sleep(Duration::from_millis(1));
-        }
     }
 
     /// Hears when the stream is ready again.

@@ -221,6 +221,7 @@ fn enter_raw_mode(fd: &OwnedFd, owner: Arc<()>) -> io::Result<()> {
 mod tests {
     use super::super::stream::{INPUT, OUTPUT};
     use super::*;
+    use crate::patience::until;
     use rustix::fs::{Mode, OFlags};
     use rustix::pipe::pipe;
     use std::sync::{RwLock, RwLockReadGuard, mpsc};
@@ -417,11 +418,7 @@ mod tests {
 
         assert_eq!(read_all(&terminal, data.len()), data);
         writer.join().unwrap();
-        let deadline = std::time::Instant::now() + Duration::from_secs(10);
-        while !terminal.is_at_end() {
-            assert!(std::time::Instant::now() < deadline, "the pipe's end is not seen");
-            std::thread::yield_now();
-        }
+        until("the pipe's end is seen", || terminal.is_at_end());
         assert_eq!(terminal.read(&mut [0]), 0);
     }
 

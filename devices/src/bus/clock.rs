@@ -419,6 +419,7 @@ fn elapsed(origin: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::patience::until;
     use std::sync::mpsc;
 
     #[test]
@@ -660,11 +661,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(5));
         let inner = Arc::downgrade(&clock.inner);
         drop(clock);
-        let end = Instant::now() + Duration::from_secs(10);
-        while inner.strong_count() != 0 {
-            assert!(Instant::now() < end, "the thread is left behind");
-            std::thread::yield_now();
-        }
+        until("the thread's end", || inner.strong_count() == 0);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 use super::*;
 use crate::bus::{Access, Device, fuzz};
+use crate::patience::until;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const TIMER: usize = 27;
 /// INTID of the SPI most tests use.
@@ -588,7 +590,7 @@ fn edges_from_many_threads_all_arrive() {
     b.set(0, Reg::GICD_ICFGR, 2, !0);
     let ids = [33, 34, 35, 36];
     ids.iter().for_each(|&id| b.enable(id, 0x80, 1));
-    let taken: [std::sync::atomic::AtomicU32; 4] = Default::default();
+    let taken: [AtomicU32; 4] = Default::default();
 
     std::thread::scope(|scope| {
         for (&id, taken) in ids.iter().zip(&taken) {
@@ -598,19 +600,15 @@ fn edges_from_many_threads_all_arrive() {
                 for edge in 0..EDGES {
                     line.drive(true);
                     line.drive(false);
-                    while taken.load(std::sync::atomic::Ordering::Acquire) == edge {
-                        std::thread::yield_now();
-                    }
+                    until("it is served", || taken.load(Ordering::Acquire) != edge);
                 }
             });
         }
         for _ in 0..EDGES * ids.len() as u32 {
-            while !b.irq(0) {
-                std::thread::yield_now();
-            }
+            until("an edge arrives", || b.irq(0));
             let id = b.ack(0);
             b.eoi(0, id);
-            taken[id as usize - 33].fetch_add(1, std::sync::atomic::Ordering::Release);
+            taken[id as usize - 33].fetch_add(1, Ordering::Release);
         }
     });
 

@@ -3,7 +3,9 @@ mod routing;
 
 use super::*;
 use crate::bus::{Access, Device, GuestMemory, Ram, RamWindow, RegMap, fuzz};
+use crate::patience::until;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 const TIMER: u32 = 27;
 /// INTID of the SPI most tests use.
@@ -274,6 +276,88 @@ fn what_is_pending_waits_for_whatever_lets_it_through() {
 }
 
 #[test]
+fn a_group_that_is_not_let_through_hides_nothing_of_the_other() {
+    const FIRST: u32 = 50;
+    for by_distributor in [true, false] {
+        let let_through = |b: &Bench, groups: u32| {
+            if by_distributor {
+                b.set(Reg::GICD_CTLR, 0, groups);
+            } else {
+                b.icc_set(0, Icc::Igrpen0, u64::from(groups & 1));
+                b.icc_set(0, Icc::Igrpen1, u64::from(groups >> 1));
+            }
+        };
+        for (group0, group1) in [(FIRST, ID), (ID, FIRST)] {
+            let b = Bench::ready(1);
+            b.icc_set(0, Icc::Igrpen0, 1);
+            b.enable(FIRST, 0x40);
+            b.set(Reg::GICD_IGROUPR, 1, 1 << (group1 % 32));
+            [FIRST, ID].iter().for_each(|&id| b.line(id).drive(true));
+
+            let_through(&b, 1);
+            assert_eq!((b.irq(0), b.fiq(0)), (false, true), "group 0 alone, {group0}");
+            let pending = [Icc::Hppir0, Icc::Hppir1].map(|reg| b.icc(0, reg) as u32);
+            assert_eq!(pending, [group0, SPURIOUS]);
+            let_through(&b, 2);
+            assert_eq!((b.irq(0), b.fiq(0)), (true, false), "group 1 alone, {group1}");
+            let pending = [Icc::Hppir0, Icc::Hppir1].map(|reg| b.icc(0, reg) as u32);
+            assert_eq!(pending, [SPURIOUS, group1]);
+            let_through(&b, 0);
+            assert_eq!((b.irq(0), b.fiq(0)), (false, false));
+            let_through(&b, 3);
+            assert_eq!((b.irq(0), b.fiq(0)), (FIRST == group1, FIRST == group0), "the first");
+        }
+    }
+}
+
+#[test]
+fn inputs_that_are_not_there_are_not_connected() {
+    let b = Bench::ready(2);
+    for row in 1..=SPI_ROWS {
+        b.set(Reg::GICD_ISENABLER, row, !0);
+        b.set(Reg::GICD_IGROUPR, row, !0);
+    }
+    let pending = || {
+        (1..=SPI_ROWS)
+            .map(|row| b.get(Reg::GICD_ISPENDR, row))
+            .collect::<Vec<_>>()
+    };
+    let private = || [0, 1].map(|cpu| b.get_of(cpu, Reg::GICR_ISPENDR0, 0));
+
+    let lines = b.gic.with(|gic| {
+        let spis = [32 * SPI_ROWS, 32 * SPI_ROWS + 1, usize::MAX / 2].map(|n| gic.spi(n));
+        let ppis = [(0, 15), (0, 32), (2, 27), (1, 32), (9, 16)].map(|(cpu, id)| gic.ppi(cpu, id));
+        spis.into_iter().chain(ppis).collect::<Vec<_>>()
+    });
+    lines.iter().for_each(|line| line.drive(true));
+
+    assert_eq!((pending(), private()), (vec![0; SPI_ROWS], [0; 2]));
+    b.line(32 * SPI_ROWS as u32 + 31).drive(true);
+    b.gic.with(|gic| gic.ppi(1, 16)).drive(true);
+    b.gic.with(|gic| gic.ppi(0, 31)).drive(true);
+    assert_eq!(pending()[SPI_ROWS - 1], 1 << 31, "the last one is");
+    assert_eq!(private(), [1 << 31, 1 << 16]);
+}
+
+#[test]
+fn an_edge_of_a_private_interrupt_is_latched() {
+    let b = Bench::ready(2);
+    b.enable_private(1, TIMER, 0x80);
+    b.enable_private(1, 28, 0x80);
+    b.set_of(1, Reg::GICR_ICFGR, 1, 2 << (2 * (TIMER - 16)) | 2 << (2 * (28 - 16)));
+    for id in [TIMER, 28] {
+        let line = b.gic.with(|gic| gic.ppi(1, id as usize));
+        line.drive(true);
+        line.drive(false);
+    }
+
+    assert_eq!(b.interrupted(), [1]);
+    assert_eq!([b.ack(1), b.ack(1)], [TIMER, SPURIOUS], "of one priority");
+    b.eoi(1, TIMER);
+    assert_eq!(b.ack(1), 28);
+}
+
+#[test]
 fn only_a_higher_group_priority_preempts() {
     let b = Bench::ready(1);
     b.icc_set(0, Icc::Bpr1, 5);
@@ -495,7 +579,7 @@ fn edges_from_many_threads_all_arrive() {
     b.set(Reg::GICD_ICFGR, 2, !0);
     let ids = [33, 34, 35, 36];
     ids.iter().for_each(|&id| b.enable(id, 0x80));
-    let taken: [std::sync::atomic::AtomicU32; 4] = Default::default();
+    let taken: [AtomicU32; 4] = Default::default();
 
     std::thread::scope(|scope| {
         for (&id, taken) in ids.iter().zip(&taken) {
@@ -505,19 +589,15 @@ fn edges_from_many_threads_all_arrive() {
                 for edge in 0..EDGES {
                     line.drive(true);
                     line.drive(false);
-                    while taken.load(std::sync::atomic::Ordering::Acquire) == edge {
-                        std::thread::yield_now();
-                    }
+                    until("it is served", || taken.load(Ordering::Acquire) != edge);
                 }
             });
         }
         for _ in 0..EDGES * ids.len() as u32 {
-            while !b.irq(0) {
-                std::thread::yield_now();
-            }
+            until("an edge arrives", || b.irq(0));
             let id = b.ack(0);
             b.eoi(0, id);
-            taken[id as usize - 33].fetch_add(1, std::sync::atomic::Ordering::Release);
+            taken[id as usize - 33].fetch_add(1, Ordering::Release);
         }
     });
 

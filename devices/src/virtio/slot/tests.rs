@@ -3,6 +3,7 @@
 use super::cause::{CONFIG_CHANGED, USED_BUFFERS};
 use super::*;
 use crate::bus::{Access, Finish, Format, Lines, Next, Ram, RamWindow, Saved, Shared, Threads, Wiring, Works};
+use crate::patience::until;
 use crate::virtio::mmio::Mmio;
 use crate::virtio::testing::{Driver, RAM, RAM_SIZE};
 use std::sync::atomic::{Ordering, fence};
@@ -285,11 +286,7 @@ fn what_was_notified_of_too_early_is_done_when_the_driver_is_ready() {
 
     b.set(0x70, 15);
 
-    let end = Instant::now() + Duration::from_secs(10);
-    while driver.used().is_empty() {
-        assert!(Instant::now() < end, "nobody looks");
-        std::thread::yield_now();
-    }
+    until("somebody looks", || !driver.used().is_empty());
 }
 
 #[test]
@@ -523,9 +520,5 @@ fn a_worker_goes_on_with_what_is_loaded() {
 
     other.slot.load(&saved).unwrap();
 
-    let end = Instant::now() + Duration::from_secs(10);
-    while driver.used().is_empty() {
-        assert!(Instant::now() < end, "nobody looks");
-        std::thread::yield_now();
-    }
+    until("somebody looks", || !driver.used().is_empty());
 }
