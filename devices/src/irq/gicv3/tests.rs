@@ -1,3 +1,4 @@
+mod kept;
 mod messages;
 mod routing;
 

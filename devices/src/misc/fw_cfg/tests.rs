@@ -174,6 +174,7 @@ fn written_contents_that_cannot_be_are_refused() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "it adds 16,000 files, one by one")]
 fn there_are_as_many_files_as_keys() {
     let (mut device, _) = bench();
     let keys = usize::from(WRITE_CHANNEL - key::FILE_FIRST);
