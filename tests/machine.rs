@@ -126,6 +126,13 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
     let lost_at_end = ended("dead-lost", lost, &[], half);
     let waits_at_end = ended("dead-waits", waits, &[], half);
     let waits_early = ended("dead-early", waits, &["-v"], Duration::from_secs(8));
+    // Kernels idle like `waits`, but have let interrupts through before (GICD_CTLR, GICD_ISENABLER0, GICC_CTLR, GICC_PMR).
+    #[rustfmt::skip]
+    let armed: &[u32] = &[
+        0xe3a0_0302, 0xe3a0_1001, 0xe580_1000, 0xe3e0_2000, 0xe580_2100, 0xe280_0801, 0xe580_1000, 0xe3a0_30ff,
+        0xe580_3004,
+    ];
+    let sleeps_at_end = ended("asleep", &[armed, waits].concat(), &[], half);
     let idles_at_end = ended("alive", &[&[0xe320_f000; 16], idles].concat(), &[], half);
 
     assert!(
@@ -138,6 +145,7 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
     );
     assert_eq!(waits_early.matches("CPU 0 waits at").count(), 1, "{waits_early}");
     assert_eq!(idles_at_end, "");
+    assert_eq!(sleeps_at_end, "");
 }
 
 #[test]

@@ -484,7 +484,9 @@ impl Machine<'_> {
     /// Says that a CPU is dead, once, if this look and the one before tell so.
     fn note(&mut self, look: Look) {
         let earlier = self.looks.insert(look.cpu, look.clone());
-        if let Some(plight) = earlier.and_then(|earlier| plight::since(&look, &earlier)) {
+        let interrupts = self.devices.controller();
+        let may_interrupt = |cpu| interrupts.may_interrupt(cpu);
+        if let Some(plight) = earlier.and_then(|earlier| plight::since(&look, &earlier, may_interrupt)) {
             tracing::info!("{plight}");
             self.is_dead = true;
         }
@@ -493,7 +495,7 @@ impl Machine<'_> {
     /// Says which CPUs are dead, unless that was said or a debugger may hold them.
     fn say_if_dead(&self) {
         if self.gdb.is_none() && !self.is_dead {
-            let all = plight::at_end(&self.cpus, &self.events);
+            let all = plight::at_end(&self.cpus, self.devices.controller(), &self.events);
             all.iter().for_each(|plight| log::say(format_args!("{plight}")));
         }
     }

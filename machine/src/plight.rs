@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
 
+use crate::board::Interrupts;
 use crate::cpus::{Cpus, Order};
 use crate::events::Event;
 use crate::processor::Look;
@@ -19,25 +20,31 @@ const PATIENCE: Duration = Duration::from_millis(200);
 /// Bytes of code that a loop which leads nowhere has at most.
 const LOOP: u64 = 32;
 
-/// What is to be said, if `now` sees that the CPU has got nowhere since `earlier`.
-pub fn since(now: &Look, earlier: &Look) -> Option<String> {
+/// What is to be said, if `now` sees that the CPU has got nowhere since `earlier`, and will not: a kernel that idles waits
+/// with interrupts masked, too, but `may_interrupt` says that one may come to the CPU.
+pub fn since(now: &Look, earlier: &Look, may_interrupt: impl Fn(usize) -> bool) -> Option<String> {
     let plight = now.plight.as_ref().filter(|_| earlier.plight.is_some())?;
     let stays = now.cpu == earlier.cpu && now.waits == earlier.waits && now.pc.abs_diff(earlier.pc) < LOOP;
+    if now.waits && may_interrupt(now.cpu) {
+        return None;
+    }
     let does = if now.waits { "waits" } else { "loops" };
     stays.then(|| format!("CPU {} {does} at {:#010x}, {plight}", now.cpu, now.pc))
 }
 
 /// What is to be said of CPUs that are dead, now that the run ends. `events` that come meanwhile are too late.
-pub fn at_end(cpus: &Cpus, events: &Receiver<Event>) -> Vec<String> {
-    (0..cpus.count()).filter_map(|cpu| dead(cpus, cpu, events)).collect()
+pub fn at_end(cpus: &Cpus, interrupts: &dyn Interrupts, events: &Receiver<Event>) -> Vec<String> {
+    let all = 0..cpus.count();
+    all.filter_map(|cpu| dead(cpus, cpu, interrupts, events)).collect()
 }
 
-fn dead(cpus: &Cpus, cpu: usize, events: &Receiver<Event>) -> Option<String> {
+fn dead(cpus: &Cpus, cpu: usize, interrupts: &dyn Interrupts, events: &Receiver<Event>) -> Option<String> {
     let first = look(cpus, cpu, events)?;
     let mut said = None;
     for _ in 1..LOOKS {
         std::thread::sleep(PAUSE);
-        said = Some(since(&look(cpus, cpu, events)?, &first)?);
+        let now = look(cpus, cpu, events)?;
+        said = Some(since(&now, &first, |cpu| interrupts.may_interrupt(cpu))?);
     }
     said
 }
@@ -71,17 +78,29 @@ mod tests {
     #[test]
     fn a_cpu_that_gets_nowhere_is_dead() {
         let before = look(0x100, false, Some("masked"));
+        let since = |now: Look, before: &Look| since(&now, before, |_| true);
 
         assert_eq!(
-            since(&look(0x104, false, Some("masked")), &before).as_deref(),
+            since(look(0x104, false, Some("masked")), &before).as_deref(),
             Some("CPU 0 loops at 0x00000104, masked")
         );
-        assert_eq!(since(&look(0x200, false, Some("masked")), &before), None);
-        assert_eq!(since(&look(0x100, true, Some("masked")), &before), None);
-        assert_eq!(since(&look(0x100, false, None), &before), None);
+        assert_eq!(since(look(0x200, false, Some("masked")), &before), None);
+        assert_eq!(since(look(0x100, true, Some("masked")), &before), None);
+        assert_eq!(since(look(0x100, false, None), &before), None);
         assert_eq!(
-            since(&look(0x100, false, Some("masked")), &look(0x100, false, None)),
+            since(look(0x100, false, Some("masked")), &look(0x100, false, None)),
             None
         );
+    }
+
+    #[test]
+    fn a_cpu_that_waits_is_dead_where_no_interrupt_comes() {
+        let waits = look(0x100, true, Some("masked"));
+
+        let dead = since(&waits, &waits, |_| false);
+        let idle = since(&waits, &waits, |cpu| cpu == 0);
+
+        assert_eq!(dead.as_deref(), Some("CPU 0 waits at 0x00000100, masked"));
+        assert_eq!(idle, None);
     }
 }

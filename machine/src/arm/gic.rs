@@ -38,6 +38,9 @@ impl Interrupts for Shared<GicV2> {
     fn private(&self, cpu: usize, n: u32) -> Irq {
         self.with(|gic| gic.ppi(cpu, FIRST_PPI + n as usize))
     }
+    fn may_interrupt(&self, cpu: usize) -> bool {
+        self.with(|gic| gic.may_interrupt(cpu))
+    }
 }
 
 impl Interrupts for Shared<GicV3> {
@@ -56,6 +59,9 @@ impl Interrupts for Shared<GicV3> {
     }
     fn private(&self, cpu: usize, n: u32) -> Irq {
         self.with(|gic| gic.ppi(cpu, FIRST_PPI + n as usize))
+    }
+    fn may_interrupt(&self, cpu: usize) -> bool {
+        self.with(|gic| gic.may_interrupt(cpu))
     }
 }
 

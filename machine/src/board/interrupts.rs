@@ -24,4 +24,7 @@ pub trait Interrupts: Any {
     fn shared(&self, n: u32) -> Irq;
     /// The line of a private interrupt of CPU number `cpu`, from 0; unconnected where there is none of that number.
     fn private(&self, cpu: usize, n: u32) -> Irq;
+    /// Whether an interrupt may come to CPU number `cpu` with nobody changing a register before: one is enabled and let
+    /// through. It gets a CPU on that waits, even one that takes none.
+    fn may_interrupt(&self, cpu: usize) -> bool;
 }

@@ -77,11 +77,7 @@ impl GicV2 {
             if ready == 0 {
                 return;
             }
-            ready &= match groups {
-                1 => !row.group,
-                2 => row.group,
-                _ => !0,
-            };
+            ready &= row.of(groups);
             while ready != 0 {
                 let n = ready.trailing_zeros();
                 ready &= ready - 1;
@@ -107,6 +103,18 @@ impl GicV2 {
             );
         }
         best
+    }
+
+    /// Whether an interrupt may come to `cpu` (past the last: to none) as registers are: one is enabled, of a group that
+    /// is let through.
+    pub fn may_interrupt(&self, cpu: usize) -> bool {
+        if cpu >= self.cpus {
+            return false;
+        }
+        let interface = &self.state.interface[cpu];
+        let groups = self.state.ctlr & interface.ctlr & ctlr::GROUPS;
+        let passes = |row: &Row| row.enabled & row.of(groups) != 0;
+        interface.pmr != 0 && (passes(&self.state.private[cpu]) || self.state.spi.iter().any(passes))
     }
 
     /// The candidate that the CPU interface signals.

@@ -179,6 +179,30 @@ fn a_cpu_that_is_not_there_accesses_as_the_first() {
 }
 
 #[test]
+fn it_says_to_whom_interrupts_may_come() {
+    let b = Bench::new(2);
+    let may = || [0, 1, 2].map(|cpu| b.gic.with(|gic| gic.may_interrupt(cpu)));
+    b.set(0, Reg::GICD_CTLR, 0, 2);
+    b.set(0, Reg::GICC_CTLR, 0, 2);
+    b.set(0, Reg::GICC_PMR, 0, 0xff);
+    b.set(0, Reg::GICD_ICENABLER, 0, !0);
+    assert_eq!(may(), [false; 3], "none is enabled");
+
+    b.set(0, Reg::GICD_ISENABLER, 0, 1 << 27);
+    b.set(1, Reg::GICD_ISENABLER, 0, 1 << 27);
+    assert_eq!(may(), [false; 3], "of group 0");
+    b.set(0, Reg::GICD_IGROUPR, 0, 1 << 27);
+    assert_eq!(may(), [true, false, false]);
+    b.set(0, Reg::GICC_PMR, 0, 0);
+    assert_eq!(may(), [false; 3]);
+    b.set(0, Reg::GICD_IGROUPR, 1, 1);
+    b.set(0, Reg::GICD_ISENABLER, 1, 1);
+    b.set(1, Reg::GICC_CTLR, 0, 2);
+    b.set(1, Reg::GICC_PMR, 0, 0xff);
+    assert_eq!(may(), [false, true, false]);
+}
+
+#[test]
 fn inputs_are_those_that_there_are() {
     let b = Bench::new(8);
     for id in [32, 287] {

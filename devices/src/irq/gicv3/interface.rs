@@ -278,6 +278,19 @@ impl GicV3 {
         lpi.filter(|one| one.beats(best.as_ref())).or(best)
     }
 
+    /// Whether an interrupt may come to `cpu` (past the last: to none) as registers are: one is enabled, of a group that
+    /// is let through, or LPIs are.
+    pub fn may_interrupt(&self, cpu: usize) -> bool {
+        if cpu >= self.cpus() {
+            return false;
+        }
+        let this = &self.state.cpus[cpu];
+        let groups = self.state.ctlr & this.interface.groups & GROUPS;
+        let passes = |row: &Row| row.enabled & row.of(groups) != 0;
+        let any = passes(&this.private) || self.state.spi.iter().any(passes) || this.lpis.enabled && groups & 2 != 0;
+        any && this.interface.pmr != 0 && !this.asleep
+    }
+
     /// The candidate that the CPU interface signals.
     fn signalled(&self, cpu: usize) -> Option<Candidate> {
         let interface = &self.state.cpus[cpu].interface;

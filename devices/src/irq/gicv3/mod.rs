@@ -74,12 +74,17 @@ impl Row {
 
     /// Which could be signalled, in these groups.
     fn ready(&self, input: u32, groups: u32) -> u32 {
-        let grouped = match groups {
+        self.pending(input) & self.enabled & !self.active & self.of(groups)
+    }
+
+    /// Which are in these groups.
+    fn of(&self, groups: u32) -> u32 {
+        match groups {
+            0 => 0,
             1 => !self.group,
             2 => self.group,
             _ => !0,
-        };
-        self.pending(input) & self.enabled & !self.active & grouped
+        }
     }
 }
 

@@ -312,6 +312,31 @@ fn a_group_that_is_not_let_through_hides_nothing_of_the_other() {
 }
 
 #[test]
+fn it_says_to_whom_interrupts_may_come() {
+    let b = Bench::new(2);
+    let may = || [0, 1, 2].map(|cpu| b.gic.with(|gic| gic.may_interrupt(cpu)));
+    b.set(Reg::GICD_CTLR, 0, 2);
+    b.icc_set(0, Icc::Pmr, 0xff);
+    b.icc_set(0, Icc::Igrpen1, 1);
+    assert_eq!(may(), [false; 3], "none is enabled");
+
+    b.set_of(0, Reg::GICR_ISENABLER0, 0, 1 << TIMER);
+    b.set_of(1, Reg::GICR_ISENABLER0, 0, 1 << TIMER);
+    assert_eq!(may(), [false; 3], "of group 0");
+    b.set_of(0, Reg::GICR_IGROUPR0, 0, 1 << TIMER);
+    assert_eq!(may(), [true, false, false]);
+    b.icc_set(0, Icc::Pmr, 0);
+    assert_eq!(may(), [false; 3]);
+    b.icc_set(0, Icc::Pmr, 0xff);
+    b.set(Reg::GICR_WAKER, 0, 2);
+    assert_eq!(may(), [false; 3]);
+    b.enable(ID, 0x80);
+    b.icc_set(1, Icc::Pmr, 0xff);
+    b.icc_set(1, Icc::Igrpen1, 1);
+    assert_eq!(may(), [false, true, false]);
+}
+
+#[test]
 fn inputs_that_are_not_there_are_not_connected() {
     let b = Bench::ready(2);
     for row in 1..=SPI_ROWS {
