@@ -309,6 +309,20 @@ fn a_port_in_use_is_told_before_anything_starts() {
 }
 
 #[test]
+fn what_is_at_a_sockets_place_stays_there() {
+    let image = firmware("gdb-file", IDLE);
+    let place = socket("gdb-file");
+    std::fs::write(&place, "mine").unwrap();
+    let listen = format!("unix:{}", place.to_str().unwrap());
+
+    let (status, _, errors) = Emu::start(&["--firmware", image.to_str().unwrap(), "--gdb", &listen]).end(SOON);
+
+    assert_eq!(status.code(), Some(2), "{errors}");
+    assert_eq!(std::fs::read(&place).unwrap(), b"mine");
+    std::fs::remove_file(&place).unwrap();
+}
+
+#[test]
 fn the_first_line_says_what_to_type_and_the_port_is_the_hosts_own_alone() {
     let image = firmware("gdb-tcp", IDLE);
     let mut emu = Emu::start(&["--firmware", image.to_str().unwrap(), "--gdb", "tcp::0", "--gdb-wait"]);

@@ -6,6 +6,7 @@ mod stream;
 pub mod terminal;
 
 pub use memory::MemoryChar;
+pub use remote::listen;
 pub use stream::{OnLost, Stream};
 pub use terminal::Terminal;
 

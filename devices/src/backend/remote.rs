@@ -36,10 +36,7 @@ impl Stream {
     /// # Errors
     /// Something else is there; the host refuses the socket or a thread.
     pub fn unix(threads: &Threads, path: &Path) -> io::Result<Stream> {
-        if is_abandoned(path) {
-            std::fs::remove_file(path)?;
-        }
-        let listener = UnixListener::bind(path)?;
+        let listener = listen(path)?;
         listener.set_nonblocking(true)?;
         let mut stream = Stream::new(threads, "emu-unix")?;
         stream.remove_at_close(path);
@@ -68,6 +65,17 @@ impl Stream {
         stream.spawn("emu-pty", move |shared| serve_pty(shared, &Arc::new(ours)))?;
         Ok((stream, path))
     }
+}
+
+/// Listens on a Unix socket at `path`. A socket there that nobody listens on any more is replaced, and nothing else is.
+///
+/// # Errors
+/// Something else is there; the host refuses the socket.
+pub fn listen(path: &Path) -> io::Result<UnixListener> {
+    if is_abandoned(path) {
+        std::fs::remove_file(path)?;
+    }
+    UnixListener::bind(path)
 }
 
 /// Whether there is a socket at `path` that a program has left behind.

@@ -15,8 +15,8 @@ mod wire;
 
 use std::io;
 use std::net::TcpListener;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use crossbeam::select;
+use emu_devices::backend::listen;
 use emu_devices::bus::Threads;
 
 use crate::error::Error;
@@ -63,7 +64,7 @@ impl Listener {
     pub fn bind(address: &Address) -> Result<Listener, Error> {
         let socket = match address {
             Address::Tcp { host, port } => TcpListener::bind((Address::host(host), *port)).map(Socket::Tcp),
-            Address::Unix(path) => bind_path(path).map(Socket::Unix),
+            Address::Unix(path) => listen(path).map(Socket::Unix),
         };
         let refused = |e: io::Error| match e.kind() {
             io::ErrorKind::AddrInUse => "in use by another program; name another address".to_owned(),
@@ -90,21 +91,6 @@ impl Listener {
             Socket::Tcp(socket) => socket.accept().map(|(stream, _)| Stream::Tcp(stream)),
             Socket::Unix(socket) => socket.accept().map(|(stream, _)| Stream::Unix(stream)),
         }
-    }
-}
-
-/// A socket that a program has left behind is taken over; one that somebody listens at is not.
-fn bind_path(path: &Path) -> io::Result<UnixListener> {
-    let bound = UnixListener::bind(path);
-    match bound {
-        Err(e) if e.kind() == io::ErrorKind::AddrInUse => match UnixStream::connect(path) {
-            Err(gone) if gone.kind() == io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path)?;
-                UnixListener::bind(path)
-            }
-            _ => Err(e),
-        },
-        bound => bound,
     }
 }
 
