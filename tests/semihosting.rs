@@ -1,11 +1,12 @@
 //! Semihosting: each instruction that calls, real C libraries, and that without the option nothing is special.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Duration;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::guest::{Emu, kept, skipped};
 use crate::start::{elf, put};
@@ -173,16 +174,19 @@ fn without_the_option_an_svc_is_an_svc() {
     assert_eq!(with.end(SOON).0.code(), Some(143), "the call came back");
 }
 
-#[test]
-fn all_is_shown_however_slow_the_reader() {
-    const COUNT: u32 = 300_000;
-    let words = [
+const SYS_WRITE: u32 = 5;
+const SYS_READ: u32 = 6;
+
+/// Opens a file in one of SYS_OPEN's modes, moves so many bytes between it and the start of RAM, and ends with how many
+/// were left.
+fn moves(mode: u32, name: &[u8; 3], operation: u32, count: u32) -> [u32; 24] {
+    [
         0xe59f_1028, // ldr r1, open
         0xe3a0_0001, // mov r0, #SYS_OPEN
         SVC,
-        0xe59f_1020, // ldr r1, write
-        0xe581_0000, // str r0, [r1]
-        0xe3a0_0005, // mov r0, #SYS_WRITE
+        0xe59f_1020,             // ldr r1, write
+        0xe581_0000,             // str r0, [r1]
+        0xe3a0_0000 | operation, // mov r0, #SYS_WRITE or SYS_READ
         SVC,
         0xe59f_1014, // ldr r1, exit
         0xe581_0004, // str r0, [r1, #4]
@@ -192,16 +196,22 @@ fn all_is_shown_however_slow_the_reader() {
         BASE + 60,
         BASE + 72,
         BASE + 84,
-        BASE + 92, // open: a name, for writing, 3 bytes long
-        4,
+        BASE + 92, // open: a name, how, 3 bytes long
+        mode,
         3,
         0, // write: a handle, the start of RAM
         0x4000_0000,
-        COUNT,
-        0x2_0026, // exit: in order, with what was not written
+        count,
+        0x2_0026, // exit: in order, with what was left
         0,
-        u32::from_le_bytes(*b":tt\0"),
-    ];
+        u32::from_le_bytes([name[0], name[1], name[2], 0]),
+    ]
+}
+
+#[test]
+fn all_is_shown_however_slow_the_reader() {
+    const COUNT: u32 = 300_000;
+    let words = moves(4, b":tt", SYS_WRITE, COUNT);
     let path = put("slow", &elf(BASE, BASE, &words));
     let (ours, theirs) = rustix::pipe::pipe().unwrap();
     let input = fs::File::open("/dev/null").unwrap().into();
@@ -212,6 +222,47 @@ fn all_is_shown_however_slow_the_reader() {
     let shown = emu.end_bytes(SOON);
 
     assert_eq!((shown.0.code(), shown.1.len()), (Some(0), COUNT as usize));
+}
+
+#[test]
+fn a_call_that_takes_long_does_not_hold_the_machine_up() {
+    const GIB: u32 = 1 << 30;
+    let folder = kept().join("semihosting-long");
+    fs::create_dir_all(&folder).unwrap();
+    fs::File::create(folder.join("big"))
+        .unwrap()
+        .set_len(u64::from(2 * GIB))
+        .unwrap();
+    // Standard error that nobody reads; and more of a file than is read in an instant.
+    for (name, mode, operation) in [(b":tt", 8, SYS_WRITE), (b"big", 1, SYS_READ)] {
+        let path = put("long", &elf(BASE, BASE, &moves(mode, name, operation, GIB / 2)));
+        let mut emu = Command::new(env!("CARGO_BIN_EXE_emu"));
+        emu.args(["--memory", "1G", "--kernel", path.to_str().unwrap(), "--semihosting"]);
+        let mut emu = emu
+            .arg(&folder)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(300));
+
+        kill_process(Pid::from_child(&emu), Signal::TERM).unwrap();
+        let end = Instant::now() + SOON;
+        let status = loop {
+            if let Some(status) = emu.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > end {
+                emu.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        };
+
+        let mut said = Vec::new();
+        emu.stderr.take().unwrap().read_to_end(&mut said).unwrap();
+        assert_eq!(status.code(), Some(143), "{name:?}");
+        assert!(!String::from_utf8_lossy(&said).contains("did not stop"), "{name:?}");
+    }
 }
 
 const PROGRAM: &str = r#"

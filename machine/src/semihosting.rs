@@ -59,12 +59,30 @@ const FAILED: u64 = u64::MAX;
 const NAME: u64 = 4096;
 /// Bytes of a page: what is moved at once.
 const PAGE: u64 = 4096;
-/// How long a call waits for the console before the CPU looks at interrupts.
+/// How long a call takes before the CPU looks at interrupts, and makes it again.
 const PATIENCE: Duration = Duration::from_millis(5);
 /// How often a console without room is looked at.
 const LOOK: Duration = Duration::from_millis(1);
 
-const FORMAT: Format = Format::first("semihosting");
+/// Calls that are known by how much of them is done, at most: one that a CPU never makes again would stay.
+const MOST_BEGUN: usize = 256;
+
+const FORMAT: Format = Format {
+    model: "semihosting",
+    version: 2,
+    older: &[(1, before_many)],
+};
+
+/// Version 1 knew one call that waits.
+fn before_many(mut state: serde_json::Value) -> Result<serde_json::Value, String> {
+    let fields = state.as_object_mut().ok_or("not a map")?;
+    let begun = match fields.remove("waiting").ok_or("no call that waits")? {
+        serde_json::Value::Null => Vec::new(),
+        call => vec![call],
+    };
+    fields.insert("begun".to_owned(), begun.into());
+    Ok(state)
+}
 
 /// What programs get of the host by semihosting.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,8 +146,8 @@ pub struct Semihosting {
 struct Inner {
     files: Files,
     errno: u32,
-    /// A call that waits for the console, and how much of its output is shown.
-    waiting: Option<(Call, u64)>,
+    /// Calls that are to be made again, and how much of each is done; the latest last.
+    begun: Vec<(Call, u64)>,
 }
 
 /// What a saved machine knows of it.
@@ -137,8 +155,7 @@ struct Inner {
 struct State {
     files: Vec<Option<SavedFile>>,
     errno: u32,
-    #[serde(deserialize_with = "Option::deserialize")]
-    waiting: Option<(Call, u64)>,
+    begun: Vec<(Call, u64)>,
 }
 
 /// A call, by what is the same when it comes again.
@@ -175,7 +192,7 @@ impl Semihosting {
         let inner = Inner {
             files: Files::new(config.folder.as_deref())?,
             errno: 0,
-            waiting: None,
+            begun: Vec::new(),
         };
         Ok(Semihosting {
             around,
@@ -188,7 +205,7 @@ impl Semihosting {
     pub fn reset(&self) {
         let mut inner = self.inner();
         inner.files.close_all();
-        (inner.errno, inner.waiting) = (0, None);
+        (inner.errno, inner.begun) = (0, Vec::new());
     }
 
     /// What is open, and what waits, for a snapshot.
@@ -200,7 +217,7 @@ impl Semihosting {
         let state = State {
             files: inner.files.save()?,
             errno: inner.errno,
-            waiting: inner.waiting,
+            begun: inner.begun.clone(),
         };
         Ok(Saved::new(&FORMAT, &state))
     }
@@ -211,12 +228,15 @@ impl Semihosting {
     /// [`LoadError`]; all is then as it was.
     pub fn load(&self, saved: &Saved) -> Result<(), LoadError> {
         let state: State = saved.state(&FORMAT)?;
+        if state.begun.len() > MOST_BEGUN {
+            return Err(FORMAT.impossible(format!("{} calls", state.begun.len())));
+        }
         let mut inner = self.inner();
         inner
             .files
             .load(&state.files)
             .map_err(|reason| FORMAT.impossible(reason))?;
-        (inner.errno, inner.waiting) = (state.errno, state.waiting);
+        (inner.errno, inner.begun) = (state.errno, state.begun);
         Ok(())
     }
 
@@ -279,7 +299,7 @@ impl Semihosting {
             }
             sys::WRITE0 => caller.show_string(call).map(|()| 0),
             sys::WRITE => caller.write(call),
-            sys::READ => caller.read(at),
+            sys::READ => caller.read(call),
             sys::READC => {
                 let mut byte = [0];
                 match self.typed(&mut byte)? {
@@ -341,26 +361,32 @@ impl Semihosting {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Shows what the console has room for of a call's output; waits for room. `chunk` gives the output from an offset on,
-    /// nothing at its end.
-    fn show(&self, call: Call, mut chunk: impl FnMut(u64) -> Result<Vec<u8>, Errno>) -> Result<(), Stop> {
+    /// Does a call by `part`s, which are told how much is done, and tell how much more is: nothing while there is no room,
+    /// `None` at the end. How much is done then.
+    fn in_parts(&self, call: Call, mut part: impl FnMut(u64) -> Result<Option<u64>, Errno>) -> Result<u64, Stop> {
         let end = Instant::now() + PATIENCE;
-        let mut shown = self.inner().resume(call);
+        let mut done = self.inner().resume(call);
         loop {
-            let bytes = chunk(shown)?;
-            if bytes.is_empty() {
-                return Ok(());
+            match part(done)? {
+                None => return Ok(done),
+                Some(0) => thread::sleep(LOOK),
+                Some(count) => done += count,
             }
-            let count = self.around.console.write(&bytes);
-            shown += count as u64;
-            if count < bytes.len() {
-                if Instant::now() >= end {
-                    self.inner().waiting = Some((call, shown));
-                    return Err(Stop::Wait);
-                }
-                thread::sleep(LOOK);
+            if Instant::now() >= end {
+                self.inner().suspend(call, done);
+                return Err(Stop::Wait);
             }
         }
+    }
+
+    /// Shows a call's output as the console has room for it. `chunk` gives the output from an offset on, nothing at its end.
+    fn show(&self, call: Call, mut chunk: impl FnMut(u64) -> Result<Vec<u8>, Errno>) -> Result<(), Stop> {
+        let shown = self.in_parts(call, |shown| {
+            let bytes = chunk(shown)?;
+            let more = !bytes.is_empty();
+            Ok(more.then(|| self.around.console.write(&bytes) as u64))
+        });
+        shown.map(drop)
     }
 
     /// What is typed at the console, at least a byte; none at its end.
@@ -385,10 +411,18 @@ impl Semihosting {
 }
 
 impl Inner {
-    /// How much of this call's output is shown already, if it comes again.
+    /// How much of this call is done already, if it comes again.
     fn resume(&mut self, call: Call) -> u64 {
-        let waiting = self.waiting.take_if(|(its, _)| *its == call);
-        waiting.map_or(0, |(_, shown)| shown)
+        let at = self.begun.iter().position(|(its, _)| *its == call);
+        at.map_or(0, |at| self.begun.remove(at).1)
+    }
+
+    /// This call will come again.
+    fn suspend(&mut self, call: Call, done: u64) {
+        if self.begun.len() == MOST_BEGUN {
+            self.begun.remove(0);
+        }
+        self.begun.push((call, done));
     }
 }
 
@@ -504,25 +538,27 @@ impl Served<'_, '_> {
             })?;
             return Ok(0);
         }
-        let mut done = 0;
-        while done < length {
+        let done = host.in_parts(call, |done| {
+            if done >= length {
+                return Ok(None);
+            }
             let bytes = self.piece(self.address(at, done), length - done)?;
-            match host.inner().files.get(handle)?.write(&bytes) {
-                Ok(0) => break,
-                Ok(count) => done += count as u64,
-                Err(error) if done == 0 => return Err(error.into()),
+            let mut inner = host.inner();
+            match inner.files.get(handle)?.write(&bytes) {
+                Ok(count) => Ok(Some(count as u64)),
+                Err(error) if done == 0 => Err(error),
                 Err(error) => {
-                    host.inner().errno = error.raw_os_error() as u32;
-                    break;
+                    inner.errno = error.raw_os_error() as u32;
+                    Ok(None)
                 }
             }
-        }
-        Ok(length - done)
+        })?;
+        Ok(length.saturating_sub(done))
     }
 
     /// SYS_READ: how many bytes were not read; all of them at the end.
-    fn read(&mut self, at: u64) -> Result<u64, Stop> {
-        let [handle, at, length] = self.words(at)?;
+    fn read(&mut self, call: Call) -> Result<u64, Stop> {
+        let [handle, at, length] = self.words(call.at)?;
         let host = self.host;
         if matches!(host.inner().files.get(handle)?, Open::Input) {
             let mut bytes = vec![0; length.min(PAGE) as usize];
@@ -531,18 +567,14 @@ impl Served<'_, '_> {
             self.put(at, &bytes)?;
             return Ok(length - count as u64);
         }
-        let mut done = 0;
-        while done < length {
-            let mut bytes = vec![0; (length - done).min(PAGE) as usize];
+        let done = host.in_parts(call, |done| {
+            let mut bytes = vec![0; length.saturating_sub(done).min(PAGE) as usize];
             let count = host.inner().files.get(handle)?.read(&mut bytes)?;
-            if count == 0 {
-                break;
-            }
             bytes.truncate(count);
             self.put(self.address(at, done), &bytes)?;
-            done += count as u64;
-        }
-        Ok(length - done)
+            Ok((count != 0).then_some(count as u64))
+        })?;
+        Ok(length.saturating_sub(done))
     }
 
     /// SYS_TMPNAM: a name of the folder's that is the identifier's own.

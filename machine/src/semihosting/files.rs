@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, fstat, openat2, renameat, unlinkat};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
@@ -280,6 +281,20 @@ fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
 }
 
+/// Bytes that standard error takes at once without a wait, where it takes any: of a pipe it is a page, of a terminal less.
+const ROOM: usize = 256;
+
+fn write_errors(bytes: &[u8]) -> Result<usize, Errno> {
+    let errors = io::stderr();
+    let mut looked = [PollFd::new(&errors, PollFlags::OUT)];
+    let now = Timespec::default();
+    if poll(&mut looked, Some(&now))? == 0 {
+        return Ok(0);
+    }
+    let some = bytes.get(..ROOM).unwrap_or(bytes);
+    errors.lock().write(some).map_err(|e| errno(&e))
+}
+
 impl Open {
     /// Whether it is the console.
     pub fn is_terminal(&self) -> bool {
@@ -300,11 +315,11 @@ impl Open {
         }
     }
 
-    /// Writes to a file or to standard error; how many bytes it took.
+    /// Writes to a file or to standard error; how many bytes it took. Standard error has no room where nobody reads it.
     pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Errno> {
         match self {
             Open::File { file, .. } => file.write(bytes).map_err(|e| errno(&e)),
-            Open::Errors => io::stderr().write(bytes).map_err(|e| errno(&e)),
+            Open::Errors => write_errors(bytes),
             Open::Input | Open::Output | Open::Features(_) => Err(Errno::BADF),
         }
     }
