@@ -5,6 +5,7 @@
 //! anything starts.
 
 mod check;
+mod files;
 
 use std::fmt;
 use std::ops::RangeInclusive;

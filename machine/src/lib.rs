@@ -76,6 +76,7 @@ fn start(config: Config, operator: Option<Box<dyn FnOnce(Handle) + '_>>) -> Resu
     log::start(config.verbose);
     // Before files are looked for, and Debian's fetched.
     config.check()?;
+    config.check_files()?;
     let images = images::Images::read(&config)?;
     let plan = Plan::new(&config, &images)?;
     if let Some(path) = &config.dump_dtb {
