@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
-use crate::guest::{Emu, firmware};
+use crate::guest::{Emu, firmware, kept};
 
 const SOON: Duration = Duration::from_secs(20);
 /// Prints H for ever.
@@ -81,6 +81,40 @@ fn a_console_that_takes_no_more_ends_the_run_with_the_reason() {
             "emu: cannot write to standard output (--serial stdio): Broken pipe\n",
         );
     }
+}
+
+#[test]
+fn a_file_as_large_as_the_host_lets_it_be_ends_the_run_with_the_reason() {
+    let image = firmware("lost-limit", FOR_EVER);
+    let log = kept().join("lost-limit.log");
+    let run = |limit: &str| {
+        let mut limited = Command::new("sh");
+        let script = format!("ulimit -f {limit}; exec \"$@\"");
+        limited.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_emu"), "--serial", "null"]);
+        limited.args([
+            "--memory",
+            "1M",
+            "--code-cache",
+            "8M",
+            "--no-device",
+            "pflash",
+            "--trace",
+            "insns",
+        ]);
+        limited.arg(&log).arg("--kernel").arg(&image).stdin(Stdio::null());
+        let ended = limited.output().unwrap();
+        (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
+    };
+
+    // Of 512 bytes each. Guest memory is a file of the host's, too.
+    let (status, errors) = run("20000");
+    let (early, reason) = run("100");
+
+    assert_eq!(status, Some(1), "{errors}");
+    assert!(errors.contains("lost-limit.log: File too large\n"), "{errors}");
+    assert!(std::fs::metadata(&log).unwrap().len() < 20_001 * 512);
+    assert_eq!(early, Some(1), "{reason}");
+    assert!(reason.contains("ulimit -f"), "{reason}");
 }
 
 #[test]

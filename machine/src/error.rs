@@ -79,6 +79,16 @@ impl Error {
         }
     }
 
+    /// The same where it has no memory to give for `what`.
+    pub fn memory(what: &str, source: io::Error) -> Self {
+        let limit = match source.kind() {
+            // Memory that is mapped twice is a file to the host.
+            io::ErrorKind::FileTooLarge => " (files may not be that large here: ulimit -f)",
+            _ => "",
+        };
+        Self::host(format!("cannot get memory for {what}{limit}"), source)
+    }
+
     /// Exit status: 2 for the user's input, 1 for the host.
     pub fn exit_status(&self) -> u8 {
         match self {

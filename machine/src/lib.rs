@@ -90,6 +90,7 @@ fn start(config: Config, operator: Option<Box<dyn FnOnce(Handle) + '_>>) -> Resu
 
 /// The program: the command line to an exit status, every complaint one line on standard error.
 pub fn main() -> ExitCode {
+    signals::ignore_full_files();
     let status = match cli::parse(std::env::args_os()) {
         Ok(cli::Request::Print(text)) => print(&text).map(|()| 0),
         Ok(cli::Request::Run(config)) => run(*config).map(Outcome::exit_status),

@@ -76,7 +76,7 @@ impl Devices {
     ///
     /// [`Error::Host`] where the host has not that much memory to give.
     pub fn new(board: &Board, around: Surroundings) -> Result<Devices, Error> {
-        let ram = Ram::new(around.memory).map_err(|e| Error::host("cannot get memory for the guest", e))?;
+        let ram = Ram::new(around.memory).map_err(|e| Error::memory("the guest", e))?;
         let space = Arc::new(AddressSpace::new());
         space.connect(around.cpus.clone());
         let what = What::Ram {
@@ -220,7 +220,7 @@ impl Assembly<'_> {
             cpus: self.around.cpus.clone(),
         });
         let flash = Pflash::new(region.size, image, watch);
-        let flash = flash.map_err(|e| Error::host("cannot get memory for the flash", e))?;
+        let flash = flash.map_err(|e| Error::memory("the flash", e))?;
         let flash = match &self.around.vars {
             Some(vars) if n == 1 => flash.kept_in(vars.clone()),
             _ => flash,
