@@ -163,7 +163,7 @@ pub struct Cli {
     /// What the guest writes to the bank is in FILE at once. A FILE that is not there is made; firmware finds such a bank
     /// blank and lays it out. EDK2's packages have a file for it (AAVMF_VARS.fd): name a copy. Without this option what is
     /// written is gone when emu ends.
-    #[arg(long, value_name = "FILE", requires = "firmware", help_heading = "What runs")]
+    #[arg(long, value_name = "FILE", help_heading = "What runs")]
     firmware_vars: Option<PathBuf>,
 
     /// Device tree blob in place of the board's own; memory and command line are filled in
@@ -231,13 +231,7 @@ pub struct Cli {
     semihosting: Option<Option<PathBuf>>,
 
     /// The program's command line, for --semihosting
-    #[arg(
-        long,
-        value_name = "WORDS",
-        allow_hyphen_values = true,
-        requires = "semihosting",
-        help_heading = "Running"
-    )]
+    #[arg(long, value_name = "WORDS", allow_hyphen_values = true, help_heading = "Running")]
     semihosting_args: Option<String>,
 
     /// Log what the CPU does to FILE: blocks, insns, exceptions, mmu, or several of them with commas between
@@ -270,6 +264,16 @@ impl Cli {
     ///
     /// [`Error::Input`] for what cannot be meant.
     pub fn config(self) -> Result<Config, Error> {
+        let goes_with = |option: &str, other| Error::Input {
+            option: option.to_owned(),
+            reason: format!("goes with {other}, which is missing"),
+        };
+        if self.firmware_vars.is_some() && self.firmware.is_none() {
+            return Err(goes_with("--firmware-vars", "--firmware"));
+        }
+        if self.semihosting_args.is_some() && self.semihosting.is_none() {
+            return Err(goes_with("--semihosting-args", "--semihosting"));
+        }
         let firmware = self.firmware.map(|image| (image, self.firmware_vars));
         let boot = boot(self.kernel, firmware, self.initrd, self.append)?;
         let gdb = match self.gdb {

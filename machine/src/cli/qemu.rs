@@ -89,6 +89,12 @@ pub fn translated(args: Vec<OsString>, values: impl Fn(&str) -> Option<usize>) -
         let name = name(word, &values);
         let known = name.and_then(|name| OPTIONS.iter().find(|(its, _)| *its == name));
         match known.map(|(_, means)| means) {
+            None if is_unknown(word) => {
+                return Err(Error::Input {
+                    option: word.to_owned(),
+                    reason: "unknown option (emu --help)".into(),
+                });
+            }
             None => {
                 let count = values(word).unwrap_or(0);
                 ours.push(arg);
@@ -119,6 +125,15 @@ fn name<'a>(word: &'a str, values: &impl Fn(&str) -> Option<usize>) -> Option<&'
     match word.strip_prefix("--") {
         Some(name) => Some(name).filter(|_| values(word).is_none()),
         None => word.strip_prefix('-'),
+    }
+}
+
+/// Whether a word with one dash is neither an option of emu's with one letter nor several of them, nor one with its value.
+fn is_unknown(word: &str) -> bool {
+    match word.strip_prefix('-').and_then(|rest| rest.split_at_checked(1)) {
+        None | Some(("-", _)) => false,
+        Some(("m", value)) => value.starts_with(|c: char| !c.is_ascii_digit() && c != '='),
+        Some((_, more)) => !more.chars().all(|c| "vhV".contains(c)),
     }
 }
 

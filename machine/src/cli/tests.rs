@@ -225,6 +225,18 @@ fn complaints_name_the_option_and_the_reason_in_one_line() {
             "--gdb tcp::65536: not a port: \"65536\"; ports are numbers up to 65535",
         ),
         ("--kernel", "--kernel: a value is missing"),
+        ("-boot d", "-boot: unknown option (emu --help)"),
+        ("-no-acpi", "-no-acpi: unknown option (emu --help)"),
+        ("-mem-path x", "-mem-path: unknown option (emu --help)"),
+        ("-vx", "-vx: unknown option (emu --help)"),
+        (
+            "--firmware-vars v",
+            "--firmware-vars: goes with --firmware, which is missing",
+        ),
+        (
+            "--kernel k --semihosting-args x",
+            "--semihosting-args: goes with --semihosting, which is missing",
+        ),
         ("--kernel a --kernel b", "--kernel: given more than once"),
         (
             "--initrd a --firmware b",
