@@ -111,6 +111,8 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
     let lost: &[u32] = &[0xe7f0_00f0, 0xeaff_fffe];
     // `cpsid i; 1: wfi; b 1b`
     let waits: &[u32] = &[0xf10c_0080, 0xe320_f003, 0xeaff_fffd];
+    // `cpsid i; wfi; 1: b 1b`: whoever looks wakes it.
+    let parks: &[u32] = &[0xf10c_0080, 0xe320_f003, 0xeaff_fffe];
     // `cpsie i; 1: wfi; b 1b`
     let idles: &[u32] = &[0xf108_0080, 0xe320_f003, 0xeaff_fffd];
     let ended = |name: &str, words: &[u32], more: &[&str], after: Duration| {
@@ -125,6 +127,7 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
 
     let lost_at_end = ended("dead-lost", lost, &[], half);
     let waits_at_end = ended("dead-waits", waits, &[], half);
+    let parks_at_end = ended("dead-parks", parks, &[], half);
     let waits_early = ended("dead-early", waits, &["-v"], Duration::from_secs(8));
     // Kernels idle like `waits`, but have let interrupts through before (GICD_CTLR, GICD_ISENABLER0, GICC_CTLR, GICC_PMR).
     #[rustfmt::skip]
@@ -144,6 +147,7 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
         "{waits_at_end}"
     );
     assert_eq!(waits_early.matches("CPU 0 waits at").count(), 1, "{waits_early}");
+    assert!(parks_at_end.contains("CPU 0 loops at"), "{parks_at_end}");
     assert_eq!(idles_at_end, "");
     assert_eq!(sleeps_at_end, "");
 }

@@ -12,7 +12,7 @@ use crate::processor::Look;
 
 /// How often a running guest is looked at, where the user wants to know.
 pub const INTERVAL: Duration = Duration::from_secs(3);
-/// Looks at the end of a run, and the time between them.
+/// Looks that count at the end of a run, and the time between them.
 const LOOKS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long the end of a run waits for a CPU to be looked at.
@@ -39,6 +39,9 @@ pub fn at_end(cpus: &Cpus, interrupts: &dyn Interrupts, events: &Receiver<Event>
 }
 
 fn dead(cpus: &Cpus, cpu: usize, interrupts: &dyn Interrupts, events: &Receiver<Event>) -> Option<String> {
+    // A look makes a CPU go on that waits: the one before the last counts.
+    look(cpus, cpu, events)?;
+    std::thread::sleep(PAUSE);
     let first = look(cpus, cpu, events)?;
     let mut said = None;
     for _ in 1..LOOKS {
