@@ -420,6 +420,7 @@ fn what_cannot_be_kept_fails_and_changes_nothing() {
 
 /// A state's contents are the file's from then on, or nothing of it is taken.
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn a_state_is_kept_too() {
     let (mut flash, _) = kept();
     set(&mut flash, BLOCK, 0x0020_0020);
