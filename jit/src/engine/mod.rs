@@ -375,6 +375,8 @@ impl<G: Guest> Vcpu<G> {
     }
     /// A fault of the instruction at `offset` in the page at `page`: into the guest's exception.
     fn raise(&mut self, page: u64, stopped: Stopped) {
+        // Translated code has left, or called: what it has in the host's control word is the state's.
+        self.collect_flags();
         let pc = page.wrapping_add(stopped.offset as u64) & G::LAYOUT.pc.ty.mask() as u64;
         let state = self.own.state_mut();
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
