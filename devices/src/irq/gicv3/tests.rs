@@ -531,6 +531,76 @@ fn one_binary_point_may_serve_both_groups() {
     assert_eq!(b.icc(0, Icc::Bpr1), 6, "writes were ignored");
 }
 
+/// 4.8.5: group 0 is split above bit BPR0, group 1 at bit BPR1, or as group 0 where that serves both.
+#[test]
+fn the_binary_point_of_its_group_splits_a_priority() {
+    let rows = [
+        // In group 1, CBPR, BPR0, BPR1, what runs and what comes, and whether it preempts.
+        (true, false, 2, 5, 0x88, 0x80, false),
+        (true, false, 2, 5, 0x88, 0x78, true),
+        (true, false, 7, 3, 0x88, 0x80, true),
+        (true, false, 2, 7, 0xf0, 0x88, false),
+        (true, false, 7, 7, 0xf0, 0x78, true),
+        (true, true, 4, 3, 0x88, 0x80, false),
+        (true, true, 4, 7, 0x88, 0x78, true),
+        (true, true, 2, 7, 0x88, 0x80, true),
+        (false, false, 4, 3, 0x88, 0x80, false),
+        (false, false, 4, 7, 0x88, 0x78, true),
+        (false, true, 2, 7, 0x88, 0x80, true),
+        (false, false, 3, 3, 0x88, 0x80, false),
+        (false, false, 7, 3, 0x88, 0x00, false),
+    ];
+    for row in rows {
+        let (group1, cbpr, bpr0, bpr1, runs, comes, preempts) = row;
+        let b = Bench::ready(1);
+        b.icc_set(0, Icc::Igrpen0, 1);
+        for (reg, value) in [
+            (Icc::Ctlr, 0),
+            (Icc::Bpr0, bpr0),
+            (Icc::Bpr1, bpr1),
+            (Icc::Ctlr, cbpr.into()),
+        ] {
+            b.icc_set(0, reg, value);
+        }
+        b.enable(ID, runs);
+        b.enable(50, comes);
+        b.set(Reg::GICD_IGROUPR, 1, if group1 { !0 } else { 0 });
+        b.line(ID).drive(true);
+        let taken = b.icc(0, if group1 { Icc::Iar1 } else { Icc::Iar0 });
+        assert_eq!(taken, u64::from(ID), "{row:?}");
+
+        b.line(50).drive(true);
+
+        let expected = (preempts && group1, preempts && !group1);
+        assert_eq!((b.irq(0), b.fiq(0)), expected, "{row:?}");
+    }
+}
+
+#[test]
+fn what_is_deactivated_goes_to_its_cpu_again() {
+    let b = Bench::ready(2);
+    b.icc_set(0, Icc::Ctlr, 2);
+    for id in [ID, 64 + 17] {
+        b.enable(id, 0x80);
+        b.route(id, 1);
+        b.line(id).drive(true);
+        assert_eq!(b.ack(1), id);
+        b.icc_set(1, Icc::Eoir1, id.into());
+        assert!(b.irq(1), "it is still high");
+        assert_eq!(b.ack(1), id);
+        b.route(id, 0);
+        b.eoi(1, id);
+        // Ended by one, and the other's from here on.
+        assert_eq!(b.interrupted(), [0]);
+        assert_eq!(b.ack(0), id);
+        b.eoi(0, id);
+        assert_eq!(b.interrupted(), [0usize; 0], "its priority has dropped, it is active");
+        b.icc_set(0, Icc::Dir, id.into());
+        assert_eq!(b.interrupted(), [0]);
+        b.line(id).drive(false);
+    }
+}
+
 #[test]
 fn a_redistributor_is_awake_until_it_is_put_to_sleep() {
     let b = Bench::new(1);
