@@ -127,6 +127,10 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
 
     let lost_at_end = ended("dead-lost", lost, &[], half);
     let waits_at_end = ended("dead-waits", waits, &[], half);
+    // `ldr r0, =CPU_OFF; hvc #0`
+    let off: &[u32] = &[0xe59f_0000, 0xe140_0070, 0x8400_0002];
+    let off_at_end = ended("dead-off", off, &[], half);
+    let off_early = ended("dead-off-early", off, &["-v"], Duration::from_secs(5));
     let parks_at_end = ended("dead-parks", parks, &[], half);
     let waits_early = ended("dead-early", waits, &["-v"], Duration::from_secs(8));
     // Kernels idle like `waits`, but have let interrupts through before (GICD_CTLR, GICD_ISENABLER0, GICC_CTLR, GICC_PMR).
@@ -148,6 +152,8 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
     );
     assert_eq!(waits_early.matches("CPU 0 waits at").count(), 1, "{waits_early}");
     assert!(parks_at_end.contains("CPU 0 loops at"), "{parks_at_end}");
+    assert_eq!(off_at_end, "emu: every CPU is off, and none is left to start one\n");
+    assert_eq!(off_early.matches("every CPU is off").count(), 1, "{off_early}");
     assert_eq!(idles_at_end, "");
     assert_eq!(sleeps_at_end, "");
 }

@@ -481,12 +481,13 @@ impl Machine<'_> {
         self.events.recv()
     }
 
-    /// Says that a CPU is dead, once, if this look and the one before tell so.
+    /// Says that a CPU is dead, once, if this look and the one before tell so, or that all are off.
     fn note(&mut self, look: Look) {
         let earlier = self.looks.insert(look.cpu, look.clone());
         let interrupts = self.devices.controller();
         let may_interrupt = |cpu| interrupts.may_interrupt(cpu);
-        if let Some(plight) = earlier.and_then(|earlier| plight::since(&look, &earlier, may_interrupt)) {
+        let dead = earlier.and_then(|earlier| plight::since(&look, &earlier, may_interrupt));
+        if let Some(plight) = dead.or_else(|| plight::all_off(&self.cpus)) {
             tracing::info!("{plight}");
             self.is_dead = true;
         }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 
 use crate::board::Interrupts;
-use crate::cpus::{Cpus, Order};
+use crate::cpus::{Cpus, Order, Power};
 use crate::events::Event;
 use crate::processor::Look;
 
@@ -32,10 +32,16 @@ pub fn since(now: &Look, earlier: &Look, may_interrupt: impl Fn(usize) -> bool) 
     stays.then(|| format!("CPU {} {does} at {:#010x}, {plight}", now.cpu, now.pc))
 }
 
+/// What is to be said if no CPU is on, and so none can start one.
+pub fn all_off(cpus: &Cpus) -> Option<String> {
+    let all = cpus.iter().all(|port| port.power() == Power::Off);
+    all.then(|| "every CPU is off, and none is left to start one".to_owned())
+}
+
 /// What is to be said of CPUs that are dead, now that the run ends. `events` that come meanwhile are too late.
 pub fn at_end(cpus: &Cpus, interrupts: &dyn Interrupts, events: &Receiver<Event>) -> Vec<String> {
-    let all = 0..cpus.count();
-    all.filter_map(|cpu| dead(cpus, cpu, interrupts, events)).collect()
+    let dead = (0..cpus.count()).filter_map(|cpu| dead(cpus, cpu, interrupts, events));
+    all_off(cpus).into_iter().chain(dead).collect()
 }
 
 fn dead(cpus: &Cpus, cpu: usize, interrupts: &dyn Interrupts, events: &Receiver<Event>) -> Option<String> {
