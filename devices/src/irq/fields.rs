@@ -27,6 +27,16 @@ pub fn set_edges(row: &mut u32, at: At, value: u32) {
     *row = *row & !(0xffff << shift) | edges << shift;
 }
 
+/// Which interrupts of a row are in some groups, bits as in GICD_CTLR; `group1`: which are in group 1.
+pub fn of_groups(group1: u32, groups: u32) -> u32 {
+    match groups {
+        0 => 0,
+        1 => !group1,
+        2 => group1,
+        _ => !0,
+    }
+}
+
 /// Bit n goes to the upper of the nth two bits.
 fn spread(edges: u32) -> u32 {
     (0..16).fold(0, |value, n| value | (edges >> n & 1) << (2 * n + 1))

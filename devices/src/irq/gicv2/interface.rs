@@ -3,6 +3,7 @@
 use crate::bus::Bank;
 
 use super::{GicV2, IDLE, Interface, MAX_CPUS, OTHER_GROUP, Row, SGIS, SPI_ROWS, SPURIOUS};
+use crate::irq::fields::of_groups;
 
 /// GICC_IIDR: a GICv2 of Arm's.
 pub(super) const IIDR: u32 = 0x0002_043b;
@@ -77,7 +78,7 @@ impl GicV2 {
             if ready == 0 {
                 return;
             }
-            ready &= row.of(groups);
+            ready &= of_groups(row.group, groups);
             while ready != 0 {
                 let n = ready.trailing_zeros();
                 ready &= ready - 1;
@@ -113,7 +114,7 @@ impl GicV2 {
         }
         let interface = &self.state.interface[cpu];
         let groups = self.state.ctlr & interface.ctlr & ctlr::GROUPS;
-        let passes = |row: &Row| row.enabled & row.of(groups) != 0;
+        let passes = |row: &Row| row.enabled & of_groups(row.group, groups) != 0;
         interface.pmr != 0 && (passes(&self.state.private[cpu]) || self.state.spi.iter().any(passes))
     }
 

@@ -120,18 +120,6 @@ struct Row {
     targets: Bank<u8, 32>,
 }
 
-impl Row {
-    /// Which are in these groups, bits as in GICD_CTLR.
-    fn of(&self, groups: u32) -> u32 {
-        match groups {
-            0 => 0,
-            1 => !self.group,
-            2 => self.group,
-            _ => !0,
-        }
-    }
-}
-
 /// A CPU interface's registers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 struct Interface {

@@ -1,6 +1,7 @@
 //! The CPU interfaces: IHI 0069, chapter 4 (handling, prioritization) and section 12.2 (ICC registers).
 
 use super::{FIRST_LPI, GROUPS, GicV3, PRIORITY, Registers, Row, SPI_ROWS, SPURIOUS, Target};
+use crate::irq::fields::of_groups;
 use serde::{Deserialize, Serialize};
 
 /// A register of the CPU interface. AArch64 and AArch32 have the same.
@@ -286,7 +287,7 @@ impl GicV3 {
         }
         let this = &self.state.cpus[cpu];
         let groups = self.state.ctlr & this.interface.groups & GROUPS;
-        let passes = |row: &Row| row.enabled & row.of(groups) != 0;
+        let passes = |row: &Row| row.enabled & of_groups(row.group, groups) != 0;
         let any = passes(&this.private) || self.state.spi.iter().any(passes) || this.lpis.enabled && groups & 2 != 0;
         any && this.interface.pmr != 0 && !this.asleep
     }

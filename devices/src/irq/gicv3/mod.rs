@@ -26,6 +26,7 @@ use crate::bus::{
     At, Bank, Bell, Controller, CpuInputs, CpuLine, Each, Frames, GuestMemory, Irq, Lines, Next, Registers, Shared,
     Wiring, Works,
 };
+use crate::irq::fields::of_groups;
 use interface::Interface;
 use lpi::Lpis;
 use serde::{Deserialize, Serialize};
@@ -74,17 +75,7 @@ impl Row {
 
     /// Which could be signalled, in these groups.
     fn ready(&self, input: u32, groups: u32) -> u32 {
-        self.pending(input) & self.enabled & !self.active & self.of(groups)
-    }
-
-    /// Which are in these groups.
-    fn of(&self, groups: u32) -> u32 {
-        match groups {
-            0 => 0,
-            1 => !self.group,
-            2 => self.group,
-            _ => !0,
-        }
+        self.pending(input) & self.enabled & !self.active & of_groups(self.group, groups)
     }
 }
 
