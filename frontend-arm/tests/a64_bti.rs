@@ -4,10 +4,10 @@
 mod pages;
 mod ram;
 
+use emu_frontend_arm::a64::A64;
 use emu_frontend_arm::a64::state::{psr, sctlr};
-use emu_frontend_arm::a64::{A64, Cpu};
 use emu_jit::engine::Accel;
-use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
+use emu_jit::engine::trace::{MmuEvent, Tracer, Wants};
 use pages::{Bench, GP, GUARDED, OTHER, PLAIN, STACK, TABLES, VECTORS};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -217,9 +217,6 @@ impl Tracer<A64> for Turns {
             ..Wants::default()
         }
     }
-    fn enter(&mut self, _: &Cpu, _: &Entered) {}
-    fn leave(&mut self, _: &Cpu) {}
-    fn exception(&mut self, _: &Cpu, _: &Cpu, _: Cause) {}
     fn mmu(&mut self, event: &MmuEvent) {
         if matches!(event, MmuEvent::Context { .. } | MmuEvent::Fault { .. }) {
             self.0.fetch_add(1, Ordering::Relaxed);

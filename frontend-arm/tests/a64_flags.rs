@@ -6,7 +6,7 @@ mod ram;
 
 use emu_frontend_arm::a64::{A64, Cpu};
 use emu_jit::engine::Accel;
-use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
+use emu_jit::engine::trace::{Cause, Tracer, Wants};
 use pages::{Bench, PLAIN};
 use std::sync::{Arc, Mutex};
 
@@ -23,12 +23,9 @@ impl Tracer<A64> for Seen {
             ..Wants::default()
         }
     }
-    fn enter(&mut self, _: &Cpu, _: &Entered) {}
-    fn leave(&mut self, _: &Cpu) {}
     fn exception(&mut self, before: &Cpu, after: &Cpu, _: Cause) {
         self.0.lock().unwrap().push([before, after].map(Cpu::fpsr));
     }
-    fn mmu(&mut self, _: &MmuEvent) {}
 }
 
 #[test]

@@ -71,9 +71,6 @@ impl Tracer<Arm> for EachInsn {
             self.0.request_exit();
         }
     }
-    fn leave(&mut self, _: &Cpu) {}
-    fn exception(&mut self, _: &Cpu, _: &Cpu, _: Cause) {}
-    fn mmu(&mut self, _: &MmuEvent) {}
 }
 
 impl Runner {
@@ -323,7 +320,6 @@ impl Tracer<Arm> for Counter {
         self.count(names::instruction_set(state.mode));
         self.count(names::mode(state.current_mode()));
     }
-    fn leave(&mut self, _: &Cpu) {}
     fn exception(&mut self, _: &Cpu, after: &Cpu, _: Cause) {
         self.count(names::exception(after));
     }

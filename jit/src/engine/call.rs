@@ -212,7 +212,6 @@ impl<G: Guest> Vcpu<G> {
     }
     /// The exception of an instruction that is nothing else. Translated code goes on where the guest then is.
     fn raise_helper(&mut self, number: u32, fault: Fault) -> u32 {
-        self.collect_flags();
         self.fault(self.place_of(number), fault);
         self.go_on_after(0)
     }

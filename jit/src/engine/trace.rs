@@ -88,19 +88,28 @@ pub enum MmuEvent {
     },
 }
 
-/// Who hears of what a vCPU does. It is called on the vCPU's thread.
+/// Who hears of what a vCPU does. It is called on the vCPU's thread. What it does not
+/// want to hear of it need not have.
 pub trait Tracer<G: Guest>: Send {
     /// What it wants to hear of; asked once.
     fn wants(&self) -> Wants;
     /// A block is about to run in this state.
-    fn enter(&mut self, state: &G::State, block: &Entered);
+    fn enter(&mut self, state: &G::State, block: &Entered) {
+        let _ = (state, block);
+    }
     /// The block has run, to its end or into an exception, and left this state.
-    fn leave(&mut self, state: &G::State);
+    fn leave(&mut self, state: &G::State) {
+        let _ = state;
+    }
     /// An exception was taken: the state at the instruction it belongs to (for an interrupt the one that has not run), and
     /// the state at the vector.
-    fn exception(&mut self, before: &G::State, after: &G::State, cause: Cause);
+    fn exception(&mut self, before: &G::State, after: &G::State, cause: Cause) {
+        let _ = (before, after, cause);
+    }
     /// The translation of addresses, before the exception that it may lead to.
-    fn mmu(&mut self, event: &MmuEvent);
+    fn mmu(&mut self, event: &MmuEvent) {
+        let _ = event;
+    }
 }
 
 /// [`MmuEvent`]s on their way to the tracer.

@@ -2,7 +2,7 @@
 
 use crate::cases::{LAYOUT, Random, State, pinned};
 use crate::engine::book::Kind;
-use crate::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
+use crate::engine::trace::{Entered, Tracer, Wants};
 use crate::engine::*;
 use bytemuck::Zeroable;
 use emu_devices::bus::Ram;
@@ -602,9 +602,6 @@ impl Tracer<Words> for Counting {
         assert_eq!(block.insns, 1);
         self.0.fetch_add(1, Relaxed);
     }
-    fn leave(&mut self, _: &State) {}
-    fn exception(&mut self, _: &State, _: &State, _: Cause) {}
-    fn mmu(&mut self, _: &MmuEvent) {}
 }
 
 #[test]
