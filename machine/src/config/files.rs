@@ -8,13 +8,7 @@ use super::{Boot, Config, ConsoleHost};
 use crate::error::Error;
 
 /// A file by the option that names it.
-#[derive(Clone, Copy)]
-struct Named<'a> {
-    option: &'static str,
-    path: &'a Path,
-    /// emu writes it, from its start.
-    written: bool,
-}
+type Named<'a> = (&'static str, &'a Path);
 
 /// Which file of the host's it is.
 #[derive(PartialEq, Eq)]
@@ -34,57 +28,66 @@ impl Config {
     /// # Errors
     /// [`Error::Input`] naming the option that would write.
     pub fn check_files(&self) -> Result<(), Error> {
-        let mut seen: Vec<(Named, Identity)> = Vec::new();
-        for file in self.named() {
-            let Some(identity) = identity(file.path) else { continue };
-            let same = seen.iter().find(|(_, other)| *other == identity);
-            // Those that are written come last.
-            if let Some((other, _)) = same.filter(|_| file.written) {
-                let reason = format!("is the file of {} too, and would be lost; name another", other.option);
-                return Err(Error::file(file.option, file.path, reason));
+        let read = self.read().into_iter();
+        let mut seen: Vec<_> = read
+            .filter_map(|(option, path)| Some((option, identity(path)?)))
+            .collect();
+        for (option, path) in self.written() {
+            let Some(identity) = identity(path) else { continue };
+            if let Some((other, _)) = seen.iter().find(|(_, there)| *there == identity) {
+                let reason = format!("is the file of {other} too, and would be lost; name another");
+                return Err(Error::file(option, path, reason));
             }
-            seen.push((file, identity));
+            seen.push((option, identity));
         }
         Ok(())
     }
 
-    /// What is read first. Logs of `--trace` may be one file.
-    fn named<'a>(&'a self) -> Vec<Named<'a>> {
-        let (mut read, mut written) = (vec![("--dtb", self.dtb.as_ref())], Vec::new());
-        match &self.boot {
-            Boot::Debian { initrd, .. } => read.push(("--initrd", initrd.as_ref())),
-            Boot::Kernel { kernel, initrd, .. } => {
-                read.extend([("--kernel", Some(kernel)), ("--initrd", initrd.as_ref())])
-            }
-            Boot::Firmware { image, vars, handed } => {
+    fn read(&self) -> Vec<Named<'_>> {
+        let mut named = match &self.boot {
+            Boot::Debian { initrd, .. } => vec![("--initrd", initrd.as_deref())],
+            Boot::Kernel { kernel, initrd, .. } => vec![("--kernel", Some(&**kernel)), ("--initrd", initrd.as_deref())],
+            Boot::Firmware { image, handed, .. } => {
                 let handed = handed.as_ref();
-                read.extend([
-                    ("--firmware", Some(image)),
-                    ("--kernel", handed.map(|handed| &handed.kernel)),
-                    ("--initrd", handed.and_then(|handed| handed.initrd.as_ref())),
-                ]);
-                written.push(("--firmware-vars", vars.as_ref()));
+                vec![
+                    ("--firmware", Some(&**image)),
+                    ("--kernel", handed.map(|handed| &*handed.kernel)),
+                    ("--initrd", handed.and_then(|handed| handed.initrd.as_deref())),
+                ]
             }
-        }
-        written.push(("--dump-dtb", self.dump_dtb.as_ref()));
-        for (option, host) in [("--serial", &self.serial), ("--virtio-console", &self.virtio_console)] {
-            if let ConsoleHost::File(path) = host {
-                written.push((option, Some(path)));
-            }
-        }
-        let mut logs: Vec<&PathBuf> = self.trace.iter().map(|trace| &trace.file).collect();
+        };
+        named.push(("--dtb", self.dtb.as_deref()));
+        given(named)
+    }
+
+    /// What is written from the start. Logs of `--trace` may be one file.
+    fn written<'a>(&'a self) -> Vec<Named<'a>> {
+        let vars = match &self.boot {
+            Boot::Firmware { vars, .. } => vars.as_deref(),
+            _ => None,
+        };
+        let console = |host: &'a ConsoleHost| match host {
+            ConsoleHost::File(path) => Some(&**path),
+            _ => None,
+        };
+        let mut logs: Vec<&Path> = self.trace.iter().map(|trace| &*trace.file).collect();
         logs.sort_unstable();
         logs.dedup();
-        written.extend(logs.into_iter().map(|path| ("--trace", Some(path))));
-        let named = |files: Vec<(&'static str, Option<&'a PathBuf>)>, written| {
-            let named = move |(option, path): (_, Option<&'a PathBuf>)| {
-                let path = path?;
-                Some(Named { option, path, written })
-            };
-            files.into_iter().filter_map(named).collect::<Vec<_>>()
-        };
-        [named(read, false), named(written, true)].concat()
+        let mut named = vec![
+            ("--firmware-vars", vars),
+            ("--dump-dtb", self.dump_dtb.as_deref()),
+            ("--serial", console(&self.serial)),
+            ("--virtio-console", console(&self.virtio_console)),
+        ];
+        named.extend(logs.into_iter().map(|path| ("--trace", Some(path))));
+        given(named)
     }
+}
+
+/// Those that there are.
+fn given<'a>(named: Vec<(&'static str, Option<&'a Path>)>) -> Vec<Named<'a>> {
+    let named = named.into_iter();
+    named.filter_map(|(option, path)| Some((option, path?))).collect()
 }
 
 /// Which regular file is, or would be, at `path`.
