@@ -1,12 +1,11 @@
 //! Semihosting: each instruction that calls, real C libraries, and that without the option nothing is special.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
 use crate::guest::{Emu, kept, skipped};
 use crate::start::{elf, put};
@@ -236,32 +235,15 @@ fn a_call_that_takes_long_does_not_hold_the_machine_up() {
     // Standard error that nobody reads; and more of a file than is read in an instant.
     for (name, mode, operation) in [(b":tt", 8, SYS_WRITE), (b"big", 1, SYS_READ)] {
         let path = put("long", &elf(BASE, BASE, &moves(mode, name, operation, GIB / 2)));
-        let mut emu = Command::new(env!("CARGO_BIN_EXE_emu"));
-        emu.args(["--memory", "1G", "--kernel", path.to_str().unwrap(), "--semihosting"]);
-        let mut emu = emu
-            .arg(&folder)
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let (kernel, folder) = (path.to_str().unwrap(), folder.to_str().unwrap());
+        let emu = Emu::start(&["--memory", "1G", "--kernel", kernel, "--semihosting", folder]);
         std::thread::sleep(Duration::from_millis(300));
 
-        kill_process(Pid::from_child(&emu), Signal::TERM).unwrap();
-        let end = Instant::now() + SOON;
-        let status = loop {
-            if let Some(status) = emu.try_wait().unwrap() {
-                break status;
-            }
-            if Instant::now() > end {
-                emu.kill().unwrap();
-            }
-            std::thread::sleep(Duration::from_millis(10));
-        };
+        emu.signal(Signal::TERM);
+        let (status, _, errors) = emu.end(SOON);
 
-        let mut said = Vec::new();
-        emu.stderr.take().unwrap().read_to_end(&mut said).unwrap();
         assert_eq!(status.code(), Some(143), "{name:?}");
-        assert!(!String::from_utf8_lossy(&said).contains("did not stop"), "{name:?}");
+        assert!(!errors.contains("did not stop"), "{name:?}");
     }
 }
 
