@@ -11,10 +11,12 @@
 
 pub mod host;
 mod sets;
+mod stores;
 mod table;
 
 use emu_ir::{Context, Flush, Which};
-use sets::{Hull, Large, Sets};
+use sets::{Hull, Large};
+use stores::Stores;
 pub use table::{CodeEntry, DEVICE, DataEntry, ENTRY_SHIFT, INVALID, NO_TABLE, PAGE, SLOW, STRICT};
 use table::{Entry, Table, marks};
 
@@ -30,8 +32,8 @@ struct Space {
     context: Context,
     /// Of the context.
     hash: u64,
-    /// Physical pages that there may be entries for that stores use without asking Rust.
-    stores: Sets<128>,
+    /// By physical page, the entries that stores use without asking Rust.
+    stores: Stores,
     used: u64,
     large: Large,
     /// What the mappings that are in every address space cover together: all that a flush of another's pages can concern.
@@ -107,7 +109,7 @@ impl Tlb {
             self.spaces.push(Space {
                 context,
                 hash,
-                stores: Sets::NONE,
+                stores: Stores::new(1 << DATA_BITS),
                 used: 0,
                 large: Large::NONE,
                 global: Hull::EMPTY,
@@ -138,9 +140,9 @@ impl Tlb {
     /// The data entry for `va` from now on.
     pub fn fill(&mut self, space: usize, va: u64, e: DataEntry) {
         let s = &mut self.spaces[space];
-        s.data.fill(va, e);
+        let place = s.data.fill(va, e);
         if e.is_direct() {
-            s.stores.note(e.phys >> 12);
+            s.stores.note(place, e.phys >> 12);
         }
     }
     /// The fetch entry for `va` from now on.
@@ -188,17 +190,13 @@ impl Tlb {
     }
     /// Turn stores to a physical page slow everywhere: code was translated from it.
     pub fn protect(&mut self, phys: u64) {
-        for s in self.spaces.iter_mut().filter(|s| s.stores.may_have(phys >> 12)) {
-            let mut stores = Sets::NONE;
-            s.data.each(|e| {
+        for s in self.spaces.iter_mut().filter(|s| !s.empty) {
+            for place in s.stores.places(phys >> 12) {
+                let e = s.data.entry(place);
                 if e.phys & PAGE == phys && e.is_direct() {
                     e.write |= SLOW;
                 }
-                if e.is_direct() {
-                    stores.note(e.phys >> 12);
-                }
-            });
-            s.stores = stores;
+            }
         }
     }
     /// Forget fetch entries of every context: their jump tables are gone.
@@ -213,7 +211,6 @@ impl Space {
     fn clear(&mut self) {
         self.data.forget(|_| true);
         self.code.forget(|_| true);
-        self.stores = Sets::NONE;
         self.large = Large::NONE;
         self.global = Hull::EMPTY;
         self.empty = true;

@@ -142,21 +142,16 @@ impl<E: Entry, const WORDS: usize> Table<E, WORDS> {
     pub(super) fn at(&mut self, va: u64) -> &mut E {
         self.entries[Self::index(va)].get_mut()
     }
-    /// The entry for `va` from now on.
-    pub(super) fn fill(&mut self, va: u64, e: E) {
+    /// The entry at a place that [`Table::fill`] told.
+    pub(super) fn entry(&mut self, place: usize) -> &mut E {
+        self.entries[place].get_mut()
+    }
+    /// The entry for `va` from now on. Its place.
+    pub(super) fn fill(&mut self, va: u64, e: E) -> usize {
         let i = Self::index(va);
         self.filled[i / 64] |= 1 << (i % 64);
         *self.entries[i].get_mut() = e;
-    }
-    /// All that may match something.
-    pub(super) fn each(&mut self, mut f: impl FnMut(&mut E)) {
-        for (word, &filled) in self.filled.iter().enumerate() {
-            let mut left = filled;
-            while left != 0 {
-                f(self.entries[64 * word + left.trailing_zeros() as usize].get_mut());
-                left &= left - 1;
-            }
-        }
+        i
     }
     /// Make those match nothing that are `gone`.
     pub(super) fn forget(&mut self, gone: impl Fn(&E) -> bool) {
