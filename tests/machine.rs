@@ -126,6 +126,9 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
     let half = Duration::from_millis(500);
 
     let lost_at_end = ended("dead-lost", lost, &[], half);
+    // An undefined instruction where nobody has set up vectors: what is at 0 is executed, to the end of the flash.
+    let astray: &[u32] = &[0xe7f0_00f0];
+    let astray_at_end = ended("dead-astray", astray, &["--memory", "64M"], half);
     let waits_at_end = ended("dead-waits", waits, &[], half);
     // `ldr r0, =CPU_OFF; hvc #0`
     let off: &[u32] = &[0xe59f_0000, 0xe140_0070, 0x8400_0002];
@@ -146,6 +149,7 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
         lost_at_end.contains("it last took an undefined instruction"),
         "{lost_at_end}"
     );
+    assert!(astray_at_end.contains("CPU 0 is lost at"), "{astray_at_end}");
     assert!(
         waits_at_end.starts_with("emu: CPU 0 waits at 0x0000000"),
         "{waits_at_end}"

@@ -8,7 +8,7 @@ use crate::platform::Arm;
 use crate::state::{Cpu, mode, psr};
 use crate::sys::table::Reg;
 use crate::{mmu, sys};
-use emu_ir::{Bus, Env, Inspect, Span};
+use emu_ir::{Bus, Env, Inspect, Plight, Span};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -293,7 +293,7 @@ impl Inspect for Arm {
         s.show()
     }
 
-    fn plight(&self, s: &Cpu) -> Option<String> {
+    fn plight(&self, s: &Cpu) -> Option<Plight> {
         names::plight(s)
     }
 }

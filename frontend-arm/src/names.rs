@@ -2,7 +2,7 @@
 
 use crate::fault::{Class, Kind, Status};
 use crate::state::{Cpu, mode, psr};
-use emu_ir::{Access, Fault};
+use emu_ir::{Access, Fault, Plight};
 use std::fmt;
 
 /// A processor mode by its number, CPSR.M (Arm ARM DDI 0406C, table B1-1).
@@ -39,8 +39,8 @@ pub fn exception(at_vector: &Cpu) -> &'static str {
 }
 
 /// Why no interrupt gets a CPU on: it masks them, as each exception does. With what it last took, as far as its mode and the
-/// fault registers tell. `None`: one gets it on.
-pub fn plight(cpu: &Cpu) -> Option<String> {
+/// fault registers tell; the modes of faults are left as soon as something can be called. `None`: one gets it on.
+pub fn plight(cpu: &Cpu) -> Option<Plight> {
     if cpu.psr & psr::I == 0 {
         return None;
     }
@@ -59,9 +59,17 @@ pub fn plight(cpu: &Cpu) -> Option<String> {
         ),
         psr::IRQ => format!("an IRQ, lr {:#010x}", cpu.r[14]),
         psr::FIQ => format!("a FIQ, lr {:#010x}", cpu.r[14]),
-        _ => return Some(format!("{name}, {why}")),
+        _ => String::new(),
     };
-    Some(format!("{name}, {why}; it last took {took}"))
+    let words = if took.is_empty() {
+        format!("{name}, {why}")
+    } else {
+        format!("{name}, {why}; it last took {took}")
+    };
+    Some(Plight {
+        words,
+        in_handler: matches!(cpu.current_mode(), psr::UND | psr::ABT),
+    })
 }
 
 /// What a mode word lets translated code rely on, in words.
@@ -317,15 +325,14 @@ mod tests {
     fn a_cpu_is_lost_at_a_vector_or_with_interrupts_masked() {
         let mut cpu = Cpu::reset(&MODELS[0]);
         (cpu.r[15], cpu.cp15.vbar) = (0x8000, 0x4000);
-        assert_eq!(plight(&cpu).as_deref(), Some("svc, interrupts masked"));
+        let said = |cpu: &Cpu| plight(cpu).map(|plight| (plight.words, plight.in_handler));
+        assert_eq!(said(&cpu), Some(("svc, interrupts masked".to_owned(), false)));
         cpu.set_cpsr(0x6000_0013);
         assert_eq!(plight(&cpu), None);
 
         cpu.raise(UNDEFINED);
 
-        assert_eq!(
-            plight(&cpu).as_deref(),
-            Some("und, the undefined vector; it last took an undefined instruction before 0x00008004")
-        );
+        let words = "und, the undefined vector; it last took an undefined instruction before 0x00008004";
+        assert_eq!(said(&cpu), Some((words.to_owned(), true)));
     }
 }

@@ -295,7 +295,7 @@ mod tests {
         fn show(&self) -> String {
             String::new()
         }
-        fn plight(&self) -> Option<String> {
+        fn plight(&self) -> Option<emu_ir::Plight> {
             None
         }
         fn set_stops(&mut self, _: &[u64], _: &[Watch]) {}

@@ -23,13 +23,19 @@ const LOOP: u64 = 32;
 /// What is to be said, if `now` sees that the CPU has got nowhere since `earlier`, and will not: a kernel that idles waits
 /// with interrupts masked, too, but `may_interrupt` says that one may come to the CPU.
 pub fn since(now: &Look, earlier: &Look, may_interrupt: impl Fn(usize) -> bool) -> Option<String> {
-    let plight = now.plight.as_ref().filter(|_| earlier.plight.is_some())?;
-    let stays = now.cpu == earlier.cpu && now.waits == earlier.waits && now.pc.abs_diff(earlier.pc) < LOOP;
-    if now.waits && may_interrupt(now.cpu) {
+    let (plight, before) = (now.plight.as_ref()?, earlier.plight.as_ref()?);
+    if now.cpu != earlier.cpu || now.waits != earlier.waits || now.waits && may_interrupt(now.cpu) {
         return None;
     }
-    let does = if now.waits { "waits" } else { "loops" };
-    stays.then(|| format!("CPU {} {does} at {:#010x}, {plight}", now.cpu, now.pc))
+    let stays = now.pc.abs_diff(earlier.pc) < LOOP;
+    let does = match (stays, now.waits) {
+        (true, true) => "waits",
+        (true, false) => "loops",
+        // Where there are no vectors, it may run through all of memory from one fault to the next, which is the same.
+        (false, _) if plight.in_handler && plight == before => "is lost",
+        (false, _) => return None,
+    };
+    Some(format!("CPU {} {does} at {:#010x}, {}", now.cpu, now.pc, plight.words))
 }
 
 /// What is to be said if no CPU is on, and so none can start one.
@@ -74,13 +80,17 @@ fn look(cpus: &Cpus, cpu: usize, events: &Receiver<Event>) -> Option<Look> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emu_ir::Plight;
 
-    fn look(pc: u64, waits: bool, plight: Option<&str>) -> Look {
+    fn look(pc: u64, waits: bool, words: Option<&str>) -> Look {
         Look {
             cpu: 0,
             pc,
             waits,
-            plight: plight.map(str::to_owned),
+            plight: words.map(|words| Plight {
+                words: words.to_owned(),
+                in_handler: false,
+            }),
         }
     }
 
@@ -98,6 +108,28 @@ mod tests {
         assert_eq!(since(look(0x100, false, None), &before), None);
         assert_eq!(
             since(look(0x100, false, Some("masked")), &look(0x100, false, None)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_cpu_that_stays_in_the_handler_of_one_fault_is_dead_wherever_it_is() {
+        let handles = |pc: u64, fault: &str| Look {
+            plight: Some(Plight {
+                words: fault.to_owned(),
+                in_handler: true,
+            }),
+            ..look(pc, false, None)
+        };
+        let since = |now: Look, earlier: Look| since(&now, &earlier, |_| true);
+
+        assert_eq!(
+            since(handles(0x200_0000, "abt"), handles(0x100, "abt")).as_deref(),
+            Some("CPU 0 is lost at 0x02000000, abt")
+        );
+        assert_eq!(since(handles(0x200_0000, "abt"), handles(0x100, "und")), None);
+        assert_eq!(
+            since(look(0x200_0000, false, Some("svc")), look(0x100, false, Some("svc"))),
             None
         );
     }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use emu_devices::bus::{LoadError, Saved};
-use emu_ir::{Bus, Span};
+use emu_ir::{Bus, Plight, Span};
 use emu_jit::engine::{Exit, debug::Watch};
 
 /// How a CPU starts.
@@ -29,8 +29,8 @@ pub struct Look {
     pub pc: u64,
     /// It waits for an interrupt.
     pub waits: bool,
-    /// Why no interrupt gets it on, and what it last took.
-    pub plight: Option<String>,
+    /// Why no interrupt gets it on.
+    pub plight: Option<Plight>,
 }
 
 /// How other threads reach a vCPU that may be running.
@@ -90,8 +90,8 @@ pub trait Processor: Send {
     fn doing(&self) -> &'static str;
     /// The registers as a table, for a person.
     fn show(&self) -> String;
-    /// Why no interrupt gets the CPU on, and what it last took, in a few words. `None`: one does.
-    fn plight(&self) -> Option<String>;
+    /// Why no interrupt gets the CPU on. `None`: one does.
+    fn plight(&self) -> Option<Plight>;
     /// Stop at these breakpoints and watchpoints, and no others.
     fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]);
 }

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use emu_devices::bus::{LoadError, Saved};
-use emu_ir::{Bus, Inspect, Span};
+use emu_ir::{Bus, Inspect, Plight, Span};
 use emu_jit::engine::debug::Watch;
 use emu_jit::engine::{Exit, Kick, Vcpu};
 
@@ -91,7 +91,7 @@ impl<G: Core> Processor for Vcpu<G> {
     fn show(&self) -> String {
         self.guest().show(self.state())
     }
-    fn plight(&self) -> Option<String> {
+    fn plight(&self) -> Option<Plight> {
         self.guest().plight(self.state())
     }
     fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]) {

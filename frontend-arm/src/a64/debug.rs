@@ -8,7 +8,7 @@ use super::model::A64;
 use super::state::{Cpu, psr};
 use super::sys::{self, table::Reg};
 use super::{mmu, names, pauth};
-use emu_ir::{Bus, Env, Inspect, Span};
+use emu_ir::{Bus, Env, Inspect, Plight, Span};
 use std::fmt::Write;
 use std::ops::RangeInclusive;
 use std::sync::LazyLock;
@@ -213,7 +213,7 @@ impl Inspect for A64 {
         s.show()
     }
 
-    fn plight(&self, s: &Cpu) -> Option<String> {
+    fn plight(&self, s: &Cpu) -> Option<Plight> {
         names::plight(s)
     }
 }

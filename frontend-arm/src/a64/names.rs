@@ -5,7 +5,7 @@ use super::fault::{self, CM, WNR, class};
 use super::mmu::status;
 use super::state::{Cpu, mode, psr};
 use crate::names;
-use emu_ir::Fault;
+use emu_ir::{Fault, Plight};
 
 /// An exception level with its stack pointer, by PSTATE.M.
 pub fn level(m: u32) -> &'static str {
@@ -99,10 +99,15 @@ pub fn fault(what: Fault) -> String {
 
 /// Why no interrupt gets a CPU on: it masks them, as each exception does. With what it last took, as far as its syndrome
 /// tells. `None`: one gets it on.
-pub fn plight(cpu: &Cpu) -> Option<String> {
+pub fn plight(cpu: &Cpu) -> Option<Plight> {
     if cpu.psr & psr::I == 0 {
         return None;
     }
+    // Kernels are at the level that handles faults, whatever they do.
+    let of = |words| Plight {
+        words,
+        in_handler: false,
+    };
     let (name, c) = (level(cpu.psr), &cpu.sys);
     let at_vector = cpu.pc.wrapping_sub(c.vbar) < 0x800 && cpu.pc & 0x7f == 0;
     let why = if at_vector {
@@ -111,11 +116,11 @@ pub fn plight(cpu: &Cpu) -> Option<String> {
         "interrupts masked".to_owned()
     };
     if c.esr == 0 {
-        return Some(format!("{name}, {why}"));
+        return Some(of(format!("{name}, {why}")));
     }
     let last = class_name((c.esr >> 26) as u32);
     let took = format!("{last} at {:#x} (esr {:#x} far {:#x})", c.elr, c.esr, c.far);
-    Some(format!("{name}, {why}; it last took {took}"))
+    Some(of(format!("{name}, {why}; it last took {took}")))
 }
 
 /// What a mode word lets translated code rely on, in words.
@@ -265,14 +270,15 @@ mod tests {
     fn a_cpu_is_lost_with_interrupts_masked() {
         let mut cpu = Cpu::reset();
         (cpu.pc, cpu.sys.vbar) = (0x8000, 0x4000);
-        assert_eq!(plight(&cpu).as_deref(), Some("el1h, interrupts masked"));
+        let words = |cpu: &Cpu| plight(cpu).map(|plight| plight.words);
+        assert_eq!(words(&cpu).as_deref(), Some("el1h, interrupts masked"));
         cpu.set_psr(0);
         assert_eq!(plight(&cpu), None);
 
         cpu.raise(Features::ALL, UNDEFINED);
 
         let said = "el1h, the undefined vector; it last took undefined at 0x8000 (esr 0x2000000 far 0x0)";
-        assert_eq!(plight(&cpu).as_deref(), Some(said));
+        assert_eq!(words(&cpu).as_deref(), Some(said));
     }
 
     #[test]

@@ -26,6 +26,16 @@ impl Span {
     }
 }
 
+/// Why no interrupt gets a CPU on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plight {
+    /// That, and what it last took, in a few words.
+    pub words: String,
+    /// It is in the handler of a fault, and will be until that returns. A handler that has not, after some time, has
+    /// taken the same fault again and again, or goes astray.
+    pub in_handler: bool,
+}
+
 /// A guest that a debugger can look into. Registers have numbers from 0 on, without gaps; values are in the target's byte
 /// order, as GDB transfers them.
 pub trait Inspect: Guest {
@@ -55,7 +65,6 @@ pub trait Inspect: Guest {
     /// The registers as a table, for a person.
     fn show(&self, s: &Self::State) -> String;
 
-    /// Why no interrupt gets the CPU on from where it is (it masks them), and what it last
-    /// took, in a few words. `None`: one does.
-    fn plight(&self, s: &Self::State) -> Option<String>;
+    /// Why no interrupt gets the CPU on from where it is (it masks them). `None`: one does.
+    fn plight(&self, s: &Self::State) -> Option<Plight>;
 }

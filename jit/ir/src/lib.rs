@@ -18,6 +18,6 @@ pub mod verify;
 
 pub use block::{Block, Builder, Inst};
 pub use guest::*;
-pub use inspect::{Inspect, Span};
+pub use inspect::{Inspect, Plight, Span};
 pub use ops::{Effect, Op, Rule};
 pub use ty::*;
