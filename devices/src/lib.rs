@@ -32,6 +32,4 @@ pub mod timer;
 pub mod virtio;
 
 #[cfg(test)]
-mod patience;
-#[cfg(test)]
 mod snapshots;

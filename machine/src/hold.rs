@@ -235,6 +235,7 @@ mod tests {
     use super::*;
     use crate::processor::{Start, Waker};
     use emu_devices::bus::{Format, LoadError, Saved};
+    use emu_ir::testing::until;
     use emu_ir::{Bus, Span};
     use emu_jit::engine::{Exit, debug::Watch};
     use std::ops::RangeInclusive;
@@ -374,9 +375,7 @@ mod tests {
         let cpu = resting();
         cpu.over.store(true, Ordering::Release);
         cpu.thread.thread().unpark();
-        while !cpu.thread.is_finished() {
-            thread::yield_now();
-        }
+        until("the thread has ended", || cpu.thread.is_finished());
 
         cpu.port.hold(Holder::Debugger);
         cpu.port.wait_held();

@@ -495,7 +495,7 @@ impl Channel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::until;
+    use emu_ir::testing::until;
     use rustix::pipe::pipe;
 
     const LIMIT: Duration = Duration::from_secs(10);

@@ -221,7 +221,7 @@ fn enter_raw_mode(fd: &OwnedFd, owner: Arc<()>) -> io::Result<()> {
 mod tests {
     use super::super::stream::{INPUT, OUTPUT};
     use super::*;
-    use crate::patience::until;
+    use emu_ir::testing::until;
     use rustix::fs::{Mode, OFlags};
     use rustix::pipe::pipe;
     use std::sync::{RwLock, RwLockReadGuard, mpsc};

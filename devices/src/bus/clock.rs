@@ -419,7 +419,7 @@ fn elapsed(origin: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::until;
+    use emu_ir::testing::until;
     use std::sync::mpsc;
 
     #[test]

@@ -2,6 +2,10 @@
 
 use crate::{Bus, Env, Flush, Stop};
 use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a machine that has other things to do.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Says on the terminal, past the test harness, that something was not tested.
 pub fn skipped(test: &str, reason: &str) {
@@ -11,6 +15,19 @@ pub fn skipped(test: &str, reason: &str) {
 /// Says something on the terminal, past the test harness: how far a long run is.
 pub fn say(text: &str) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// Waits until it is so: what never comes is a failure, not a hang.
+///
+/// # Panics
+/// It is not so in time: the test failed.
+#[track_caller]
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    let end = Instant::now() + LIMIT;
+    while !is_so() {
+        assert!(Instant::now() < end, "{what}: not yet");
+        std::thread::yield_now();
+    }
 }
 
 /// Pseudo-random numbers, the same for a seed in every run and on every machine: stored vectors depend on them.

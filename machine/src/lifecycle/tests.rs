@@ -6,6 +6,7 @@ use crate::events::Control;
 use crate::hold::Holder;
 use crate::images::Payload;
 use emu_devices::bus::Saved;
+use emu_ir::testing::until;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Counts in the second MiB of RAM, for ever.
@@ -106,10 +107,9 @@ fn count(ram: &[u8]) -> u32 {
 
 /// Waits until [`COUNT`] has come farther.
 fn wait_for_more(handle: &Handle, than: u32) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while handle.ask(|machine| count(&ram(machine))).unwrap() <= than {
-        assert!(Instant::now() < deadline, "it stands still at {than}");
-    }
+    until("it counts on", || {
+        handle.ask(|machine| count(&ram(machine))).unwrap() > than
+    });
 }
 
 fn text(saved: &Saved) -> String {
@@ -178,9 +178,7 @@ fn stopped(meanwhile: Vec<Event>) -> (bool, Vec<String>) {
     let cpus = machine.cpus.clone();
     machine.threads.push(Some(thread::spawn(move || {
         let port = cpus.get(0).unwrap();
-        while port.next_order() != Some(Order::Halt) {
-            thread::yield_now();
-        }
+        until("it is to halt", || port.next_order() == Some(Order::Halt));
         meanwhile.into_iter().for_each(|event| sender.send(event).unwrap());
         sender.send(Event::Halted(0)).unwrap();
     })));
@@ -223,9 +221,7 @@ fn nobody_is_answered_when_the_run_is_over() {
         let handle = handle.clone();
         move || handle.ask(|_| ())
     });
-    while events.is_empty() {
-        thread::yield_now();
-    }
+    until("it is asked", || !events.is_empty());
 
     drop(events);
 

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use crossbeam::channel::unbounded;
 use emu_devices::backend::NullChar;
 use emu_devices::bus::{Clock, GuestMemory, Ram, Threads, Wiring};
 use emu_firmware::fdt::Region;
+use emu_ir::testing::until;
 use emu_jit::engine::Accel;
 
 use super::{Overlap, What};
@@ -181,11 +181,7 @@ impl Running {
         self.round += 1;
         self.put(ADDRESS, address as u32);
         self.put(ROUND, self.round);
-        let end = Instant::now() + Duration::from_secs(60);
-        while self.get(DONE) != self.round {
-            assert!(Instant::now() < end, "round {} is never done", self.round);
-            thread::yield_now();
-        }
+        until("the round is done", || self.get(DONE) == self.round);
         (self.get(FIRST), self.get(SECOND))
     }
 

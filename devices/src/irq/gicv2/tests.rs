@@ -1,6 +1,6 @@
 use super::*;
 use crate::bus::{Access, Device, fuzz};
-use crate::patience::until;
+use emu_ir::testing::until;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 

@@ -1,6 +1,6 @@
 use super::*;
 use crate::bus::{Ram, RamWindow, Shared, Threads, Wiring, fuzz};
-use crate::patience::until;
+use emu_ir::testing::until;
 
 const RAM: u64 = 0x4000_0000;
 

@@ -3,9 +3,9 @@
 use super::cause::{CONFIG_CHANGED, USED_BUFFERS};
 use super::*;
 use crate::bus::{Access, Finish, Format, Lines, Next, Ram, RamWindow, Saved, Shared, Threads, Wiring, Works};
-use crate::patience::until;
 use crate::virtio::mmio::Mmio;
 use crate::virtio::testing::{Driver, RAM, RAM_SIZE};
+use emu_ir::testing::until;
 use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
