@@ -4,7 +4,7 @@ mod routing;
 
 use super::*;
 use crate::bus::{Access, Device, GuestMemory, Ram, RamWindow, RegMap, fuzz};
-use crate::patience::until;
+use emu_ir::testing::until;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -653,7 +653,13 @@ fn interrupts_survive_save_reset_load() {
 fn a_state_that_cannot_be_is_refused() {
     let b = Bench::new(2);
     let format = crate::bus::Format::first("gicv3");
-    let mut states = [State::of(1), State::of(3), State::of(2), State::of(2)];
+    let mut states = [1, 3, 2, 2, 2, 2].map(State::of);
+    let its = |cwriter: u64, creadr: u64| {
+        serde_json::from_value(serde_json::json!({
+            "enabled": false, "cbaser": 0, "cwriter": cwriter, "creadr": creadr, "baser": [0, 0, 0, 0, 0, 0, 0, 0]
+        }))
+        .unwrap()
+    };
     states[2].cpus[1].interface = serde_json::from_value(serde_json::json!({
         "pmr": 0, "bpr0": 1, "bpr1": 3, "ap0r": 0, "ap1r": 0, "ctlr": 0, "groups": 0
     }))
@@ -662,6 +668,20 @@ fn a_state_that_cannot_be_is_refused() {
         "enabled": true, "propbaser": 0, "pendbaser": 0, "pending": { "42": 1 }
     }))
     .unwrap();
+
+    states[4].its = its(0x21, 0);
+    states[5].its = its(0, 0x10_0000);
+    assert!(
+        b.gic
+            .load(&crate::bus::Saved::new(
+                &format,
+                &State {
+                    its: its(0xf_ffe0, 0xf_ffe0),
+                    ..State::of(2)
+                }
+            ))
+            .is_ok()
+    );
 
     for (n, state) in states.iter().enumerate() {
         assert!(b.gic.load(&crate::bus::Saved::new(&format, state)).is_err(), "{n}");

@@ -236,6 +236,143 @@ fn what_is_pending_moves_with_its_event_or_its_cpu() {
 }
 
 #[test]
+fn what_is_not_pending_stays_so_wherever_it_goes() {
+    let m = Messages::ready(2);
+    m.command([0x09, 0, VALID | 1 << 16 | 2, 0]);
+
+    m.command([0x0c | 7 << 32, 3, 0, 0]);
+    assert_eq!(m.interrupted(), [0; 0], "INV");
+    m.command([0x0d, 0, 1, 0]);
+    assert_eq!(m.interrupted(), [0; 0], "INVALL");
+    m.command([0x01 | 7 << 32, 3, 2, 0]);
+    assert_eq!(m.interrupted(), [0; 0], "MOVI");
+    m.command([0x0e, 0, 0, 1 << 16]);
+    assert_eq!(m.interrupted(), [0; 0], "MOVALL");
+}
+
+#[test]
+fn what_is_pending_stays_where_it_cannot_go_from() {
+    let m = Messages::ready(1);
+    m.send(7, 3);
+    m.command([0x01 | 7 << 32, 3, 1, 0]);
+    m.command([0x0e, 0, 0, 0]);
+    assert_eq!(m.taken(), 8192, "to where it is");
+
+    let b = Bench::ready(2);
+    b.set_long(0, Reg::GICR_PROPBASER, 0, CONFIG | 15);
+    b.set_long(0, Reg::GICR_PENDBASER, 0, PENDING | 1 << 62);
+    b.set(Reg::GICR_CTLR, 0, 1);
+    b.memory.write(CONFIG, &[0x81]).unwrap();
+    b.gic.with(|gic| gic.set_lpi(0, 8192));
+    b.gic.with(|gic| gic.move_lpis(0, 1));
+    assert_eq!(b.ack(0), 8192, "CPU 1 takes no LPIs");
+}
+
+#[test]
+fn a_device_or_a_collection_that_is_unmapped_has_no_messages() {
+    let m = Messages::ready(1);
+
+    m.command([0x09, 0, 1, 0]);
+    m.send(7, 3);
+    assert!(!m.irq(0), "MAPC");
+    m.command([0x09, 0, VALID | 1, 0]);
+    m.send(7, 3);
+    assert_eq!(m.taken(), 8192);
+    m.command([0x08 | 7 << 32, 4, ITT, 0]);
+    m.send(7, 3);
+    assert!(!m.irq(0), "MAPD");
+}
+
+#[test]
+fn a_cpu_that_the_guest_wrote_into_a_table_need_not_be_there() {
+    let m = Messages::ready(1);
+    m.command([0x09, 0, VALID | 2, 0]);
+    for cpu in [1u64, 2, 0xffff] {
+        m.put(COLLECTIONS + 8, &(VALID | cpu).to_le_bytes());
+        m.send(7, 3);
+        for command in [0x03, 0x04, 0x0c] {
+            m.command([command | 7 << 32, 3, 0, 0]);
+        }
+        m.command([0x0d, 0, 1, 0]);
+        m.command([0x01 | 7 << 32, 3, 2, 0]);
+        m.command([0x01 | 7 << 32, 3, 1, 0]);
+        assert!(!m.irq(0), "{cpu}");
+    }
+    m.put(COLLECTIONS + 8, &VALID.to_le_bytes());
+    m.send(7, 3);
+    assert_eq!(m.taken(), 8192);
+}
+
+/// What GITS_BASER says of a page's size, and the bytes of one.
+const PAGES: [(u64, u64); 4] = [(0, 0x1000), (1, 0x4000), (2, 0x1_0000), (3, 0x1_0000)];
+
+#[test]
+fn a_table_ends_with_its_last_page() {
+    for (code, page) in PAGES {
+        let m = Messages::unmapped(1);
+        m.set(Reg::GITS_CTLR, 0, 0);
+        // Bits of the address that are within a page do not count.
+        let within = if page == 0x4000 { 0x3000 } else { 0 };
+        m.set_long(0, Reg::GITS_BASER, 0, VALID | DEVICES | within | code << 8);
+        m.set(Reg::GITS_CTLR, 0, 1);
+        let mapped = |device: u64| {
+            m.command([0x08 | device << 32, 4, VALID | ITT, 0]);
+            let mut entry = [0; 8];
+            m.memory.read(DEVICES + 8 * device, &mut entry).unwrap();
+            entry != [0; 8]
+        };
+
+        let (last, next) = (page / 8 - 1, page / 8);
+
+        assert_eq!(
+            [mapped(0), mapped(last), mapped(next)],
+            [true, true, false],
+            "{page:#x}"
+        );
+    }
+}
+
+#[test]
+fn the_low_bits_of_a_large_pages_address_are_its_highest() {
+    let m = Messages::unmapped(1);
+    m.set(Reg::GITS_CTLR, 0, 0);
+    m.set_long(0, Reg::GITS_BASER, 0, VALID | DEVICES | 0x1000 | 2 << 8);
+    m.set(Reg::GITS_CTLR, 0, 1);
+
+    m.command([0x08, 4, VALID | ITT, 0]);
+
+    for at in [DEVICES, DEVICES + 0x1000] {
+        let mut entry = [0; 8];
+        m.memory.read(at, &mut entry).unwrap();
+        assert_eq!(entry, [0; 8], "{at:#x}");
+    }
+}
+
+#[test]
+fn tables_of_two_levels_may_have_larger_pages() {
+    for (code, page) in PAGES {
+        let m = Messages::unmapped(1);
+        m.set(Reg::GITS_CTLR, 0, 0);
+        m.set_long(0, Reg::GITS_BASER, 0, VALID | 1 << 62 | DEVICES | code << 8);
+        m.set(Reg::GITS_CTLR, 0, 1);
+        let second = RAM + 0x20_0000;
+        let mapped = |device: u64| {
+            m.command([0x08 | device << 32, 4, VALID | ITT, 0]);
+            let mut entry = [0; 8];
+            m.memory.read(second + 8 * (device % (page / 8)), &mut entry).unwrap();
+            entry != [0; 8]
+        };
+        let device = 3 * (page / 8) + 5;
+
+        // Bits of the address that are within the page do not count.
+        m.put(DEVICES + 8 * 3, &(second | (page - 0x1000)).to_le_bytes());
+        assert!(!mapped(device), "{page:#x}: not valid");
+        m.put(DEVICES + 8 * 3, &(VALID | second | (page - 0x1000)).to_le_bytes());
+        assert!(mapped(device), "{page:#x}");
+    }
+}
+
+#[test]
 fn tables_may_have_two_levels() {
     let m = Messages::unmapped(1);
     m.configure(8192, 0x81);
@@ -302,7 +439,10 @@ fn commands_that_are_wrong_are_passed_over() {
     ];
 
     wrong.into_iter().for_each(|command| m.command(command));
+    m.command([0x0a | 8 << 32, 8192 << 32 | 3, 1, 0]);
 
+    m.send(8, 3);
+    assert!(!m.irq(0), "EventIDs of 32 bits");
     m.send(7, 3);
     assert_eq!(m.taken(), 8192);
 }
@@ -349,6 +489,47 @@ fn a_write_does_a_piece_of_the_commands_and_the_worker_the_rest() {
 }
 
 #[test]
+fn a_piece_is_few_of_the_commands_that_look_at_all_lpis() {
+    let m = Messages::ready(1);
+    let before = m.written.get();
+    (0..10).for_each(|_| m.queue([0x0d, 0, 1, 0]));
+
+    m.give();
+    assert_eq!(m.get_long(0, Reg::GITS_CREADR, 0), before + 4 * 32);
+    m.gic.work();
+
+    assert_eq!(m.get_long(0, Reg::GITS_CREADR, 0), m.written.get());
+}
+
+#[test]
+fn commands_wait_for_the_its_and_its_queue() {
+    let m = Messages::ready(1);
+    m.set(Reg::GITS_CTLR, 0, 0);
+    m.queue([0x03 | 7 << 32, 3, 0, 0]);
+    let before = m.get_long(0, Reg::GITS_CREADR, 0);
+
+    m.give();
+    assert_eq!(m.get_long(0, Reg::GITS_CREADR, 0), before, "switched off");
+    assert_eq!(m.get_long(0, Reg::GITS_CWRITER, 0), m.written.get());
+    m.set(Reg::GITS_CTLR, 0, 1);
+    assert_eq!((m.taken(), m.get(Reg::GITS_CTLR, 0)), (8192, 1));
+
+    m.set(Reg::GITS_CTLR, 0, 0);
+    m.set_long(0, Reg::GITS_CBASER, 0, QUEUE);
+    m.set_long(0, Reg::GITS_CWRITER, 0, 64);
+    m.set(Reg::GITS_CTLR, 0, 1);
+    assert_eq!(m.get_long(0, Reg::GITS_CREADR, 0), 0, "no queue");
+}
+
+#[test]
+fn the_its_says_what_it_can() {
+    // Physical LPIs; entries of 8 bytes; EventIDs and DeviceIDs of 16 bits.
+    let typer = 1 | 7 << 4 | 15 << 8 | 15 << 13;
+
+    assert_eq!(Messages::unmapped(1).get_long(0, Reg::GITS_TYPER, 0), typer);
+}
+
+#[test]
 fn lpis_stay_enabled_and_their_tables_where_they_are() {
     let m = Messages::ready(1);
 
@@ -370,13 +551,30 @@ fn a_pending_table_that_is_not_zero_is_read() {
     b.memory.write(PENDING + 8203 / 8, &[1 << (8203 % 8)]).unwrap();
     b.memory.write(PENDING, &[0xff; 1024]).unwrap();
     b.set_long(0, Reg::GICR_PROPBASER, 0, CONFIG | 15);
-    b.set_long(0, Reg::GICR_PENDBASER, 0, PENDING);
+    // With attributes.
+    b.set_long(0, Reg::GICR_PENDBASER, 0, PENDING | 7 << 56 | 0xf80);
 
     b.set(Reg::GICR_CTLR, 0, 1);
 
+    let pending: Vec<u32> = (0..1 << 16)
+        .filter(|&id| b.gic.with(|gic| gic.is_pending(0, id)))
+        .collect();
+    assert_eq!(pending, [8203]);
     assert_eq!(b.ack(0), 8203);
     b.eoi(0, 8203);
     assert_eq!(b.ack(0), SPURIOUS);
+}
+
+#[test]
+fn a_pending_table_that_is_said_to_be_zero_is_not_read() {
+    let b = Bench::ready(1);
+    b.memory.write(PENDING + 1024, &[0xff; 8]).unwrap();
+    b.set_long(0, Reg::GICR_PROPBASER, 0, CONFIG | 15);
+    b.set_long(0, Reg::GICR_PENDBASER, 0, PENDING | 1 << 62);
+
+    b.set(Reg::GICR_CTLR, 0, 1);
+
+    assert!(!b.gic.with(|gic| (8192..8256).any(|id| gic.is_pending(0, id))));
 }
 
 #[test]
@@ -391,6 +589,13 @@ fn lpis_are_as_many_as_the_table_has_room_for() {
         !b.gic.with(|gic| gic.is_pending(0, 8192)),
         "numbers of 13 bits are no LPIs'"
     );
+
+    b.gic.reset();
+    b.set_long(0, Reg::GICR_PROPBASER, 0, CONFIG | 13);
+    b.set(Reg::GICR_CTLR, 0, 1);
+    b.gic.with(|gic| gic.set_lpi(0, 16383));
+    b.gic.with(|gic| gic.set_lpi(0, 16384));
+    assert!(b.gic.with(|gic| gic.is_pending(0, 16383) && !gic.is_pending(0, 16384)));
 
     b.gic.reset();
     b.set_long(0, Reg::GICR_PROPBASER, 0, CONFIG | 0x1f);
