@@ -47,6 +47,15 @@ impl Memory {
         self.ram.copy_out(0, &mut bytes).unwrap();
         (bytes, self.device.lock().unwrap().0.clone())
     }
+    /// A sum of all of RAM.
+    pub fn sum(&self) -> u64 {
+        let mut bytes = vec![0; PAGES << 12];
+        self.ram.copy_out(0, &mut bytes).unwrap();
+        let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        words.fold(0, |sum, word| {
+            (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        })
+    }
     fn access(&self, phys: u64, size: u8, stored: Option<u64>) -> Option<u64> {
         let offset = phys.checked_sub(DEVICE.into()).filter(|o| *o < 0x800)? as u32;
         let mut device = self.device.lock().unwrap();

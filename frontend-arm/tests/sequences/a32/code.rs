@@ -1,5 +1,6 @@
 //! Encoding of the instructions that sequences are made of.
 
+use crate::program;
 use emu_frontend_arm::a32::{self, Insn, Set};
 use emu_ir::pattern::Row;
 use emu_ir::testing::Random;
@@ -293,25 +294,7 @@ impl Asm {
     /// NOPs that an IT block, or a fault that skips too much, may run into without harm.
     pub fn settle(&mut self) {
         if self.thumb {
-            self.bytes.extend(Asm::nops(true, Asm::SETTLED as usize));
+            self.bytes.extend(program::Set::Thumb.nops(Asm::SETTLED as usize));
         }
-    }
-    /// NOPs in place of as many bytes.
-    pub fn nops(thumb: bool, bytes: usize) -> Vec<u8> {
-        let nop: &[u8] = if thumb {
-            &[0x00, 0xbf]
-        } else {
-            &[0x00, 0xf0, 0x20, 0xe3]
-        };
-        nop.iter().copied().cycle().take(bytes).collect()
-    }
-    /// WFI as often as it fits.
-    pub fn ends(thumb: bool, bytes: usize) -> Vec<u8> {
-        let wfi: &[u8] = if thumb {
-            &[0x30, 0xbf]
-        } else {
-            &[0x03, 0xf0, 0x20, 0xe3]
-        };
-        wfi.iter().copied().cycle().take(bytes).collect()
     }
 }

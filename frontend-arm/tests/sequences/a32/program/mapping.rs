@@ -1,8 +1,9 @@
 //! The mappings of random programs: tables, and what changes them as a program goes.
 
-use super::{CODE, DATA, DATA_PAGES, FIRST, PLAY, SECTION, TABLES, Writer, forget, put};
-use crate::code::Asm;
+use super::super::code::Asm;
+use super::{CODE, DATA, DATA_PAGES, FIRST, PLAY, SECTION, TABLES, Writer, forget};
 use crate::memory::{DEVICE, PAGES};
+use crate::program::put;
 use emu_ir::testing::Random;
 
 /// A small page that everyone may do anything with: normal memory.
