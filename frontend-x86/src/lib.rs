@@ -1,1 +1,15 @@
 //! x86 bytes to IR, and x86's architectural state.
+//!
+//! Manuals: Intel's Software Developer's Manual (SDM), whose Appendix A of volume 2 has the opcode maps and the letters of
+//! operands; AMD's Architecture Programmer's Manual (APM) where AMD's processors differ.
+//!
+//! | to change | open |
+//! |---|---|
+//! | which bytes are which instruction | `maps/`, a file a map |
+//! | how a row of a map reads | `decode/row.rs` |
+//! | prefixes, ModRM, SIB, VEX, immediates | `decode/` |
+//! | what a CPU may have or lack | `features.rs` |
+
+pub mod decode;
+pub mod features;
+pub mod maps;
