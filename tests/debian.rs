@@ -53,7 +53,7 @@ pub fn sources(archive: &Archive, members: &[&str]) -> Result<PathBuf, String> {
 }
 
 /// The kept folder `name`, which `fill` fills if it is not there yet.
-fn once(name: &str, fill: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
+pub fn once(name: &str, fill: impl FnOnce(&Path) -> Result<(), String>) -> Result<PathBuf, String> {
     // Tests of one process fetch one after the other.
     static FILLING: Mutex<()> = Mutex::new(());
     let _filling = FILLING.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,6 +4,8 @@
 //!
 //!     EMU_LITMUS=60000 cargo test --release --test emu smp::litmus -- --nocapture
 
+mod torture;
+
 use std::time::Duration;
 
 use crate::boot::{AARCH64, ARM, Debian};
