@@ -475,6 +475,26 @@ mod tests {
         assert_eq!(clock.next_deadline(), None);
     }
 
+    /// Time goes on whoever asks: none is earlier than one that was told before.
+    #[test]
+    fn time_never_goes_back_between_threads() {
+        let clock = Clock::real(&Threads::default()).unwrap();
+        let last = AtomicU64::new(0);
+        let asks = if cfg!(miri) { 20 } else { 100_000 };
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..asks {
+                        let before = last.load(Ordering::Acquire);
+                        let now = clock.now_ns();
+                        assert!(now >= before, "{now} after {before}");
+                        last.fetch_max(now, Ordering::AcqRel);
+                    }
+                });
+            }
+        });
+    }
+
     #[test]
     fn a_real_timer_runs_on_the_clocks_thread_and_rearms_itself() {
         let clock = Clock::real(&Threads::default()).unwrap();

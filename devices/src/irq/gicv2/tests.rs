@@ -233,11 +233,71 @@ fn a_level_interrupt_lives_from_line_to_end() {
     assert_eq!(b.get(0, Reg::GICD_ISACTIVER, 1), 1 << 10);
     assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0x80);
 
+    let state = [Reg::GICD_ISACTIVER, Reg::GICD_ISPENDR].map(|reg| b.get(0, reg, 1));
+    assert_eq!(state, [1 << 10; 2], "active and pending");
     b.eoi(0, ID);
     assert!(b.irq(0), "the line is still high");
     line.drive(false);
     assert!(!b.irq(0));
-    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0xff);
+    assert_eq!((b.get(0, Reg::GICC_RPR, 0), b.ack(0)), (0xff, SPURIOUS));
+    assert_eq!(b.get(0, Reg::GICD_ISPENDR, 1), 0, "nothing sticks");
+}
+
+#[test]
+fn what_software_made_pending_outlives_the_line_and_is_taken_once() {
+    let b = Bench::ready(1);
+    let line = b.line(ID);
+    line.drive(true);
+    b.set(0, Reg::GICD_ISPENDR, 1, 1 << 10);
+    line.drive(false);
+
+    assert!(b.irq(0));
+    assert_eq!(b.ack(0), ID);
+    b.eoi(0, ID);
+    assert!(!b.irq(0));
+}
+
+#[test]
+fn what_is_pending_waits_for_whatever_lets_it_through() {
+    let b = Bench::ready(2);
+    b.set(0, Reg::GICD_ICFGR, 2, 2 << (2 * (ID - 32)));
+    let bit = 1 << (ID % 32);
+    b.set(0, Reg::GICD_ICENABLER, 1, bit);
+    b.line(ID).drive(true);
+    b.line(ID).drive(false);
+    assert_eq!((b.get(0, Reg::GICD_ISPENDR, 1), b.irq(0)), (bit, false));
+
+    b.set(0, Reg::GICD_ISENABLER, 1, bit);
+    assert!(b.irq(0));
+    let byte = |b: &Bench, at: u64, value: u64| b.gic.write(Access::new(at + u64::from(ID), 1), value);
+    /// What stops it and what lets it go on, for what of the state.
+    type Gate<'a> = (&'a str, &'a dyn Fn(&Bench), &'a dyn Fn(&Bench));
+    let gates: [Gate<'_>; 7] = [
+        ("mask", &|b| b.set(0, Reg::GICC_PMR, 0, 0x80), &|b| {
+            b.set(0, Reg::GICC_PMR, 0, 0x88)
+        }),
+        ("interface", &|b| b.set(0, Reg::GICC_CTLR, 0, 0), &|b| {
+            b.set(0, Reg::GICC_CTLR, 0, 1)
+        }),
+        ("distributor", &|b| b.set(0, Reg::GICD_CTLR, 0, 0), &|b| {
+            b.set(0, Reg::GICD_CTLR, 0, 1)
+        }),
+        ("group", &|b| b.set(0, Reg::GICD_IGROUPR, 1, bit), &|b| {
+            b.set(0, Reg::GICD_IGROUPR, 1, 0)
+        }),
+        ("target", &|b| byte(b, 0x800, 2), &|b| byte(b, 0x800, 1)),
+        ("priority", &|b| byte(b, 0x400, 0xff), &|b| byte(b, 0x400, 0x80)),
+        ("active", &|b| b.set(0, Reg::GICD_ISACTIVER, 1, bit), &|b| {
+            b.set(0, Reg::GICD_ICACTIVER, 1, bit)
+        }),
+    ];
+    for (what, stop, go) in gates {
+        stop(&b);
+        assert!(!b.irq(0), "{what} does not stop it");
+        go(&b);
+        assert!(b.irq(0), "{what} does not let it go on");
+    }
+    assert_eq!(b.ack(0), ID);
 }
 
 #[test]
@@ -571,6 +631,46 @@ fn split_end_of_interrupt_deactivates_later() {
     assert!(!b.irq(0), "still active");
     b.set(0, Reg::GICC_DIR, 0, ID);
     assert!(b.irq(0));
+}
+
+#[test]
+fn any_cpu_deactivates_a_shared_interrupt() {
+    let b = Bench::ready(2);
+    for cpu in 0..2 {
+        b.set(cpu, Reg::GICC_CTLR, 0, 1 | interface::ctlr::EOI_MODE);
+    }
+    b.line(ID).drive(true);
+    assert_eq!(b.ack(0), ID);
+    b.eoi(0, ID);
+
+    b.set(1, Reg::GICC_DIR, 0, ID);
+
+    assert!(b.irq(0));
+}
+
+#[test]
+fn firmware_may_end_all_there_are_when_none_is_active() {
+    let b = Bench::ready(1);
+
+    for id in 0..1024 {
+        b.eoi(0, id);
+    }
+
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0xff);
+    b.line(ID).drive(true);
+    assert_eq!(b.ack(0), ID);
+    assert_eq!(b.get(0, Reg::GICC_RPR, 0), 0x80);
+}
+
+#[test]
+fn priorities_have_as_many_bits_in_the_mask_as_in_the_distributor() {
+    let b = Bench::new(1);
+
+    b.set(0, Reg::GICC_PMR, 0, 0xff);
+    b.gic.write(Access::new(0x400 + u64::from(ID), 1), 0xff);
+
+    let of_interrupt = b.gic.read(Access::new(0x400 + u64::from(ID), 1));
+    assert_eq!(u64::from(b.get(0, Reg::GICC_PMR, 0)), of_interrupt);
 }
 
 #[test]

@@ -216,6 +216,20 @@ fn a_level_interrupt_lives_from_line_to_end() {
 }
 
 #[test]
+fn what_software_made_pending_outlives_the_line_and_is_taken_once() {
+    let b = Bench::ready(1);
+    let line = b.line(ID);
+    line.drive(true);
+    b.set(Reg::GICD_ISPENDR, 1, 1 << 10);
+    line.drive(false);
+
+    assert!(b.irq(0));
+    assert_eq!(b.ack(0), ID);
+    b.eoi(0, ID);
+    assert!(!b.irq(0));
+}
+
+#[test]
 fn an_edge_is_latched_and_taken_once() {
     let b = Bench::ready(1);
     b.set(Reg::GICD_ICFGR, 2, 2 << (2 * (ID - 32)));

@@ -187,6 +187,44 @@ fn the_event_index_decides_on_interrupts() {
     }
 }
 
+/// The index that the driver waits for may be that of any chain of the batch, also past the index's end.
+#[test]
+fn the_event_index_may_be_any_of_the_batch() {
+    for (first, count, event, wanted) in [
+        (0, 3, 0, true),
+        (0, 3, 2, true),
+        (0, 3, 3, false),
+        (5, 3, 4, false),
+        (0xfffe, 4, 0xfffd, false),
+        (0xfffe, 4, 0xfffe, true),
+        (0xfffe, 4, 0xffff, true),
+        (0xfffe, 4, 1, true),
+        (0xfffe, 4, 2, false),
+        (0xffff, 1, 0xffff, true),
+        (0, 1, 0xffff, false),
+    ] {
+        let mut driver = Driver::new(8);
+        driver.describe(0, RAM, 1, 0, 0);
+        let (available, last) = (driver.queue.driver + 2, u16::wrapping_add(first, count));
+        driver.memory.store_u16(available, last).unwrap();
+        driver.memory.store_u16(driver.queue.driver + 4 + 2 * 8, event).unwrap();
+        (driver.queue.next_available, driver.queue.next_used) = (first, first);
+        let memory = driver.memory.clone();
+
+        let mut ring = Ring::new(&mut driver.queue, &memory, true);
+        while let Some(chain) = ring.pop().unwrap() {
+            ring.push(&chain, 0).unwrap();
+        }
+
+        assert_eq!(
+            ring.settle().unwrap().interrupt,
+            wanted,
+            "{event:#x} of {count} from {first:#x}"
+        );
+        assert_eq!(memory.load_u16(driver.queue.device + 2), Ok(last));
+    }
+}
+
 #[test]
 fn impossible_places_do_not_start() {
     let driver = Driver::new(4);
