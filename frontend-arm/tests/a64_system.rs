@@ -702,9 +702,13 @@ fn a_store_exclusive_needs_its_load() {
     const LDXR: u32 = 0xc85f_7c20; // LDXR X0, [X1]
     const STXR: u32 = 0xc803_7c22; // STXR W3, X2, [X1]
     let rows = [
-        ([LDXR, STXR, WFI], 0),
-        ([NOP, STXR, WFI], 1),
-        ([LDXR, 0x8803_7c22, WFI], 1), // a word
+        ([LDXR, NOP, STXR, WFI], 0),
+        ([NOP, NOP, STXR, WFI], 1),
+        ([LDXR, STXR, STXR, WFI], 1),        // stored once
+        ([LDXR, 0xd503_3f5f, STXR, WFI], 1), // CLREX
+        ([LDXR, 0x9100_2021, STXR, WFI], 1), // ADD X1, X1, #8
+        ([LDXR, NOP, 0x8803_7c22, WFI], 1),  // a word
+        ([LDXR, NOP, 0xc823_1022, WFI], 1),  // STXP W3, X2, X4, [X1]
     ];
     for (code, status) in rows {
         for mut bench in benches(&code) {

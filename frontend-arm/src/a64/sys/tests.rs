@@ -1,13 +1,14 @@
 //! Registers by access: rights, effects, values.
 
+use super::super::calls;
 use super::super::features::Features;
 use super::super::model;
 use super::super::state::{mode, tcr};
 use super::*;
 use crate::machine_for_tests::{Engine, World, a64};
-use crate::platform::{IRQ, Timer, TimerOutput};
+use crate::platform::{Conduit, FirmwareResult, IRQ, Timer, TimerOutput};
 use emu_ir::testing::Random;
-use emu_ir::{Flush, Which};
+use emu_ir::{Flush, HelperFn, Which};
 use std::sync::{Arc, Mutex};
 
 /// op0, op1, CRn, CRm, op2.
@@ -495,6 +496,55 @@ fn timers() {
         (Timer::Pmu, TimerOutput::Low),
     ];
     assert_eq!(told[told.len() - 3..], want);
+}
+
+/// Both timers: ISTATUS is what is so, not what is written, and 0 where the timer is off; a later compare value lowers the line.
+#[test]
+fn a_timers_line_follows_every_write() {
+    use TimerOutput::{High, HighAt, Low};
+    for (which, op) in [(Timer::Physical, 2), (Timer::Virtual, 3)] {
+        let (ctl, cval) = ((3, 3, 14, op, 1), (3, 3, 14, op, 2));
+        let mut bench = Bench::new();
+        bench.at(1600); // 100 ticks
+        for (register, value, output, reads) in [
+            (ctl, 7, Low, 7),
+            (ctl, 4, Low, 0),
+            (ctl, 5, High, 5),
+            (cval, 101, HighAt(1616), 1),
+            (ctl, 5, HighAt(1616), 1),
+            (ctl, 3, Low, 3),
+            (ctl, 1, HighAt(1616), 1),
+            (cval, 100, High, 5),
+            (cval, u64::MAX, Low, 1),
+            (cval, 1 << 62, Low, 1),
+            (cval, 1 << 59, HighAt(1 << 63), 1),
+        ] {
+            bench.write(register, value).unwrap();
+            assert_eq!(bench.last_timer(), Some((which, output)), "{value:#x}");
+            assert_eq!(bench.read(ctl), Ok(reads), "{value:#x}");
+        }
+    }
+}
+
+/// HVC and SMC where firmware listens: four registers are its answer; at EL0 they are Undefined, and it hears of nothing.
+#[test]
+fn firmware_is_called_from_el1_alone() {
+    for (index, conduit) in [(calls::HVC, Conduit::Hvc), (calls::SMC, Conduit::Smc)] {
+        let HelperFn::State(call) = calls::CALLS[index as usize].f else {
+            panic!()
+        };
+        let mut bench = Bench::new();
+        let before: [u64; 32] = std::array::from_fn(|n| 0x100 + n as u64);
+        bench.cpu.x = before;
+        bench.world.lock().unwrap().answer = Some(FirmwareResult::Return([u64::MAX, 1, 2, 3]));
+        let Bench { guest, cpu, engine, .. } = &mut bench;
+        assert_eq!(call(guest, cpu, engine, &[0x104, 0, 0, 0]), Ok(0));
+        assert_eq!((&cpu.x[..4], &cpu.x[4..]), (&[u64::MAX, 1, 2, 3][..], &before[4..]));
+        cpu.set_psr(0);
+        assert_eq!(call(guest, cpu, engine, &[0x104, 0, 0, 0]), Err(UNDEFINED));
+        let heard = bench.world.lock().unwrap().calls.clone();
+        assert_eq!(heard, [(conduit, [0x100, 0x101, 0x102, 0x103], true)]);
+    }
 }
 
 /// The performance monitors: counters by name and by selection, the cycle counter's 64 bits, its overflow.
