@@ -31,6 +31,15 @@ insns! {
     "ww 111 000 --1 sssss 1 000 00 nnnnn ttttt" => swp(w, s, n, t)
 }
 
+/// How a compare-and-swap goes.
+fn mem(t: &Tx, size: u8, piece: u8) -> Mem {
+    let mem = t.mem_atomic(size, piece);
+    Mem {
+        pieces: mem.pieces.reading(),
+        ..mem
+    }
+}
+
 /// `s` compared with `1 << size` bytes at `n`, which go to `s`; if equal, `r` is stored.
 fn compare(t: &mut Tx, size: u8, [s, n, r]: [u32; 3]) {
     let (addr, ty) = (t.base(n), of_size(size));
@@ -38,7 +47,8 @@ fn compare(t: &mut Tx, size: u8, [s, n, r]: [u32; 3]) {
         let v = t.x(r);
         t.b.trunc(ty, v)
     });
-    let found = t.b.cas(addr, old, new, t.mem_atomic(size, size));
+    let how = mem(t, size, size);
+    let found = t.b.cas(addr, old, new, how);
     t.set(s, found);
 }
 /// CASB.
@@ -59,7 +69,7 @@ fn casp(t: &mut Tx, z: u32, s: u32, n: u32, r: u32) {
         return t.undefined();
     }
     let (addr, piece) = (t.base(n), 2 + z as u8);
-    let how = t.mem_atomic(piece + 1, piece);
+    let how = mem(t, piece + 1, piece);
     let [old, new] = [s, r].map(|r| {
         // In memory the first register's piece comes first, whatever the order of bytes in each.
         let pair = [t.r(z, r), t.r(z, r + 1)];

@@ -265,6 +265,7 @@ pub struct Pieces(u8);
 impl Pieces {
     const BIG: u8 = 0x80;
     const LENIENT: u8 = 0x40;
+    const READING: u8 = 0x20;
     /// Of `1 << log2` bytes (0 to 4), the lowest first.
     #[inline]
     pub const fn little(log2: u8) -> Pieces {
@@ -286,6 +287,17 @@ impl Pieces {
     pub const fn is_lenient(self) -> bool {
         self.0 & Pieces::LENIENT != 0
     }
+    /// The same of a compare-and-swap by which the guest reads, so that watchpoints for loads meet it: others are stores that
+    /// may fail.
+    #[inline]
+    pub const fn reading(self) -> Pieces {
+        Pieces(self.0 | Pieces::READING)
+    }
+    /// Whether it is one.
+    #[inline]
+    pub const fn is_reading(self) -> bool {
+        self.0 & Pieces::READING != 0
+    }
     /// The same, the lowest byte of each first.
     #[inline]
     pub const fn unswapped(self) -> Pieces {
@@ -294,7 +306,7 @@ impl Pieces {
     /// log2 of the bytes of each.
     #[inline]
     pub const fn log2(self) -> u8 {
-        self.0 & !(Pieces::BIG | Pieces::LENIENT)
+        self.0 & !(Pieces::BIG | Pieces::LENIENT | Pieces::READING)
     }
     /// log2 of the bytes of each group whose bytes are reversed in memory; 0: none are.
     #[inline]
@@ -318,6 +330,9 @@ impl std::fmt::Debug for Mem {
         }
         if pieces.log2() != *size {
             write!(f, ", pieces: {}", pieces.log2())?;
+        }
+        if pieces.is_reading() {
+            write!(f, ", reads")?;
         }
         write!(f, ", swap: {}, idx: {idx} }}", pieces.swap())
     }

@@ -44,12 +44,13 @@ pub(super) struct Compared<F> {
 }
 
 impl Watching {
-    /// Whether loads from, and stores to, the page of `va` are to be looked at: `plain` as in [`Compared`].
+    /// Whether loads from, and stores to, the page of `va` are to be looked at: `plain` as in [`Compared`]. What an atomic
+    /// operation reads is found where it stores.
     pub fn page(&self, va: u64, plain: impl Fn(u64) -> u64) -> (bool, bool) {
         let by = Compared { mask: u64::MAX, plain };
         let inside = |w: &&Watch| meets(w, va & PAGE, 0x1000, &by).is_some();
         let all = self.set.iter().chain(&self.guest).filter(inside);
-        all.fold((false, false), |(r, w), watch| (r | watch.reads, w | watch.writes))
+        all.fold((false, false), |(reads, _), watch| (reads | watch.reads, true))
     }
     /// The watchpoint of the debugger's that an access meets.
     pub fn find(&self, addr: u64, len: u32, access: Access, by: &Compared<impl Fn(u64) -> u64>) -> Option<Hit> {
@@ -372,6 +373,16 @@ mod tests {
         };
         let pages = [0x0fff, 0x1000, 0x2fff, 0x3000].map(|va| watching.page(va, |va| va));
         assert_eq!(pages, [(false, false), (false, true), (false, true), (false, false)]);
+        let reads = Watching {
+            set: vec![Watch {
+                reads: true,
+                writes: false,
+                ..W
+            }],
+            ..Watching::default()
+        };
+        let pages = [0x0fff, 0x1000].map(|va| reads.page(va, |va| va));
+        assert_eq!(pages, [(false, false), (true, true)], "atomic operations read too");
         let by = Compared {
             mask: u64::MAX,
             plain: |va| va,

@@ -646,6 +646,10 @@ impl<G: Guest> Memory<G> for Mmu {
         Ok(())
     }
     fn cas(&mut self, at: Now<G>, addr: u64, mem: Mem, old: u128, new: u128) -> Result<u128, Fault> {
+        if mem.pieces.is_reading() {
+            Self::check_alignment(addr, mem, Access::Write)?;
+            self.watch::<G>(at, addr, mem, Access::Read)?;
+        }
         self.atomic::<G>(
             at,
             addr,
