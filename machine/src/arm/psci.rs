@@ -240,6 +240,19 @@ mod tests {
     }
 
     #[test]
+    fn every_identifier_has_an_answer_of_all_the_register() {
+        let psci = psci();
+        let known = |id: u32| FUNCTIONS.iter().any(|row| row.0 == id);
+        let ids = [0x8000_0000, 0x8400_0000, 0xc000_0000, 0xc400_0000].into_iter();
+        for id in ids.flat_map(|first: u32| first..first + 0x20).filter(|&id| !known(id)) {
+            let answer = psci.call(wide([id.into(), 1, 2, 3]));
+            assert_eq!(answer, Answer::Return(u64::MAX), "{id:#x}");
+            let feature = psci.call(wide([0x8400_000a, id.into(), 0, 0]));
+            assert_eq!(feature, Answer::Return(u64::MAX), "{id:#x}");
+        }
+    }
+
+    #[test]
     fn the_guest_ends_its_machine_or_its_cpu() {
         let psci = psci();
 
@@ -280,6 +293,14 @@ mod tests {
         assert_eq!(result(&psci, [0x8400_0003, 0x103, 0x8000, 0]), 0);
         assert_eq!(psci.cpus.get(19).unwrap().power(), Power::Starting);
         assert_eq!(result(&psci, [0x8400_0003, 0x104, 0x8000, 0]), -2);
+        // Affinities 2 and 3, and bits that are of no affinity.
+        for bit in [16, 24, 31, 32, 40, 63] {
+            let target = 1 << bit | 0x103;
+            for id in [0xc400_0003, 0xc400_0004] {
+                let answer = psci.call(wide([id, target, 0, 0]));
+                assert_eq!(answer, Answer::Return(-2i64 as u64), "{id:#x} {target:#x}");
+            }
+        }
     }
 
     #[test]

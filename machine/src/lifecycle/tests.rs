@@ -1,3 +1,4 @@
+mod cpus;
 mod gic;
 
 use super::*;
