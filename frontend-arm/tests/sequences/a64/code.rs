@@ -91,7 +91,11 @@ fn field(text: &str, name: char) -> u32 {
 }
 
 fn put(word: u32, mask: u32, value: u32) -> u32 {
-    word & !mask | value << mask.trailing_zeros() & mask
+    if mask == 0 {
+        word
+    } else {
+        word & !mask | value << mask.trailing_zeros() & mask
+    }
 }
 
 /// The first of four registers that hold addresses.
