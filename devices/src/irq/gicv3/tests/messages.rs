@@ -175,6 +175,21 @@ fn priorities_of_lpis_are_those_of_the_table() {
 }
 
 #[test]
+fn lpis_are_of_group_1() {
+    let m = Messages::ready(1);
+    m.icc_set(0, Icc::Igrpen0, 1);
+    m.icc_set(0, Icc::Igrpen1, 0);
+
+    m.send(7, 3);
+    assert!(!m.irq(0) && !m.fiq(0));
+    assert_eq!((m.icc(0, Icc::Igrpen0), m.icc(0, Icc::Igrpen1)), (1, 0));
+    m.icc_set(0, Icc::Igrpen1, 1);
+
+    assert!(m.irq(0));
+    assert_eq!((m.icc(0, Icc::Igrpen0), m.icc(0, Icc::Igrpen1)), (1, 1));
+}
+
+#[test]
 fn a_change_of_configuration_counts_when_it_is_told() {
     let m = Messages::ready(1);
     m.configure(8192, 0x80);
