@@ -1,7 +1,8 @@
-//! Runs random programs by every accelerator, and compares what they come to.
+//! Runs random programs on one vCPU, by every accelerator, and says how what they come to differs.
 
 use crate::memory::{Log, Memory};
 use crate::program::{Program, Set};
+use crate::trial::{By, Trial};
 use crate::watchdog::Watchdog;
 use emu_ir::{Fault, Guest};
 use emu_jit::engine::trace::{Cause, Entered, Tracer, Wants};
@@ -11,15 +12,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Programs in a run that nobody asked to be long.
-pub const FEW: u64 = 1000;
 /// The CPU time that a program may take: as a rule it is a matter of a millisecond, and one in a hundred does not end.
 pub const SOON: Duration = Duration::from_millis(30);
-/// After how many programs a run that is asked to be long says how far it is.
-const OFTEN: u64 = 1000;
-/// What it may take if the other accelerator has come to its end: translated code is thousands of times faster than a
-/// machine without caches.
-const LATE: Duration = Duration::from_secs(200);
 /// How many exceptions of a program are looked at.
 const EXCEPTIONS: usize = 400;
 
@@ -46,26 +40,35 @@ pub trait Subject: Sized + 'static {
     fn show(start: &Self::State) -> String;
 }
 
-/// What is there at an exception: the state that it is taken in, that at its vector, and a sum of memory.
+/// What is there at an exception: the state that it is taken in, that at its vector, and now and then a sum of memory.
 #[derive(Clone, Copy, PartialEq)]
 struct Moment<S> {
     before: S,
     after: S,
-    memory: u64,
+    memory: Option<u64>,
 }
 
 /// What a program left.
-struct Outcome<S> {
+pub struct Outcome<S> {
     cpu: S,
     memory: Vec<u8>,
     device: Log,
     exceptions: Vec<Moment<S>>,
 }
 
+impl<S> Outcome<S> {
+    /// How many exceptions there were, of those that are looked at.
+    pub fn exceptions(&self) -> usize {
+        self.exceptions.len()
+    }
+}
+
 /// Notes exceptions, and has a vCPU come back after each instruction, if there is somebody to ask for that.
 struct Witness<S: Subject> {
     memory: Memory,
     exceptions: Arc<Mutex<Vec<Moment<S::State>>>>,
+    /// At which exceptions memory is summed up: one in so many.
+    sums: usize,
     each_insn: Option<Kick>,
 }
 
@@ -90,22 +93,74 @@ impl<S: Subject> Tracer<S::Guest> for Witness<S> {
             return;
         }
         let mut seen = self.exceptions.lock().unwrap();
-        if seen.len() < EXCEPTIONS {
+        let count = seen.len();
+        if count < EXCEPTIONS {
             seen.push(Moment {
                 before: *before,
                 after: *after,
-                memory: self.memory.sum(),
+                memory: count.is_multiple_of(self.sums).then(|| self.memory.sum()),
             });
         }
     }
 }
 
-/// A vCPU, its memory, and who stops it when it does not end.
-pub struct Runner<S: Subject> {
+/// A vCPU, its memory, and the exceptions that it has taken.
+pub struct Core<S: Subject> {
     pub vcpu: Vcpu<S::Guest>,
     memory: Memory,
-    watchdog: Watchdog,
     exceptions: Arc<Mutex<Vec<Moment<S::State>>>>,
+}
+
+impl<S: Subject> Core<S> {
+    /// `sums`: memory is summed up at one in so many exceptions. `each_insn`: it comes back after each instruction, but for one that waits.
+    pub fn new(mut vcpu: Vcpu<S::Guest>, memory: Memory, sums: usize, each_insn: bool) -> Core<S> {
+        memory.connect(vcpu.kick());
+        let exceptions = Arc::default();
+        let witness = Witness::<S> {
+            memory: memory.clone(),
+            exceptions: Arc::clone(&exceptions),
+            sums,
+            each_insn: each_insn.then(|| vcpu.kick()),
+        };
+        vcpu.set_tracer(Some(Box::new(witness)));
+        Core {
+            vcpu,
+            memory,
+            exceptions,
+        }
+    }
+    /// Has it start a program anew.
+    pub fn load(&mut self, program: &Program<S::State>) {
+        self.exceptions.lock().unwrap().clear();
+        self.memory.fill(&program.memory());
+        *self.vcpu.state_mut() = program.start;
+        self.vcpu.reset_caches();
+    }
+    /// It has come back; whether to a program's end. `fired`: it had been asked to come back.
+    pub fn has_ended(&mut self, exit: Exit, fired: bool) -> bool {
+        if exit != Exit::Requested && fired {
+            // It did so for another reason.
+            assert_eq!(self.vcpu.run(), Exit::Requested);
+        }
+        assert!(fired || exit == Exit::Wait, "{exit:?}");
+        !fired
+    }
+    /// What the program has left.
+    pub fn outcome(&self) -> Outcome<S::State> {
+        let (memory, device) = self.memory.contents();
+        Outcome {
+            cpu: *self.vcpu.state(),
+            memory,
+            device,
+            exceptions: self.exceptions.lock().unwrap().clone(),
+        }
+    }
+}
+
+/// One vCPU, and who stops it when it does not end.
+pub struct Runner<S: Subject> {
+    pub core: Core<S>,
+    watchdog: Watchdog,
     /// Every instruction is run on its own, and nothing is remembered from one to the next.
     forgetful: bool,
 }
@@ -120,129 +175,75 @@ impl<S: Subject> Runner<S> {
     }
     fn with(accel: Accel, forgetful: bool) -> io::Result<Runner<S>> {
         let memory = Memory::new();
-        let mut vcpu = Vcpu::new(S::guest(), S::reset(), Box::new(memory.clone()), accel, true)?;
-        memory.connect(vcpu.kick());
-        let watchdog = Watchdog::new(vcpu.kick());
-        let exceptions = Arc::default();
-        let witness = Witness::<S> {
-            memory: memory.clone(),
-            exceptions: Arc::clone(&exceptions),
-            each_insn: forgetful.then(|| vcpu.kick()),
-        };
-        vcpu.set_tracer(Some(Box::new(witness)));
+        let vcpu = Vcpu::new(S::guest(), S::reset(), Box::new(memory.clone()), accel, true)?;
+        let watchdog = Watchdog::new(vec![vcpu.kick()]);
         Ok(Runner {
-            vcpu,
-            memory,
+            core: Core::new(vcpu, memory, 1, forgetful),
             watchdog,
-            exceptions,
             forgetful,
         })
     }
     /// Runs a program; whether it comes to its end within that time.
     pub fn ends(&mut self, program: &Program<S::State>, limit: Duration) -> bool {
-        self.exceptions.lock().unwrap().clear();
-        self.memory.fill(&program.memory());
-        *self.vcpu.state_mut() = program.start;
-        self.vcpu.reset_caches();
+        self.core.load(program);
         self.watchdog.start(limit);
+        let vcpu = &mut self.core.vcpu;
         let exit = loop {
-            match self.vcpu.run() {
+            match vcpu.run() {
                 Exit::Yield => {}
-                Exit::Requested if self.forgetful && !self.watchdog.has_fired() => self.vcpu.reset_caches(),
+                Exit::Requested if self.forgetful && !self.watchdog.has_fired() => vcpu.reset_caches(),
                 exit => break exit,
             }
         };
-        let fired = self.watchdog.stop();
-        if exit != Exit::Requested && fired {
-            // It has been asked to come back, and did so for another reason.
-            assert_eq!(self.vcpu.run(), Exit::Requested);
-        }
-        assert!(fired || exit == Exit::Wait, "{exit:?}");
-        !fired
-    }
-    /// What it leaves if it does.
-    fn run(&mut self, program: &Program<S::State>, limit: Duration) -> Option<Outcome<S::State>> {
-        self.ends(program, limit).then(|| {
-            let (memory, device) = self.memory.contents();
-            Outcome {
-                cpu: *self.vcpu.state(),
-                memory,
-                device,
-                exceptions: self.exceptions.lock().unwrap().clone(),
-            }
-        })
+        self.core.has_ended(exit, self.watchdog.stop())
     }
 }
 
-/// What the runs of a program came to.
-enum Verdict {
-    Same,
-    Endless,
-    Different(String),
-}
-
-/// Who runs programs.
-struct Runners<S: Subject> {
+/// Programs for one vCPU, and who runs them.
+pub struct Alone<S: Subject> {
+    maker: S,
     interp: Runner<S>,
     jit: Runner<S>,
     forgetful: Runner<S>,
 }
 
-impl<S: Subject> Runners<S> {
-    /// Fails where this host cannot run translated code.
-    fn new() -> io::Result<Runners<S>> {
-        Ok(Runners {
+impl<S: Subject> Trial for Alone<S> {
+    type Program = Program<S::State>;
+    type Outcome = Outcome<S::State>;
+    const NAME: &'static str = S::NAME;
+    const FEW: u64 = 1000;
+    const SOON: Duration = SOON;
+    /// Translated code is thousands of times faster than a machine without caches.
+    const LATE: Duration = Duration::from_secs(200);
+    const TRIES: usize = 1;
+
+    fn new() -> io::Result<Alone<S>> {
+        Ok(Alone {
+            maker: S::new(),
             interp: Runner::new(Accel::Interp)?,
             jit: Runner::new(Accel::Jit)?,
             forgetful: Runner::forgetful(),
         })
     }
-    fn compare(&mut self, program: &Program<S::State>) -> Verdict {
-        let (mut interp, mut jit) = (self.interp.run(program, SOON), self.jit.run(program, SOON));
-        let short = interp.is_some();
-        if interp.is_none() != jit.is_none() {
-            // The other tests of this process may have taken of the time.
-            interp = interp.or_else(|| self.interp.run(program, LATE));
-            jit = jit.or_else(|| self.jit.run(program, LATE));
-        }
-        let jit = match (&interp, jit) {
-            (None, None) => return Verdict::Endless,
-            (None, Some(_)) => return Verdict::Different("only translated code comes to an end\n".into()),
-            (Some(_), None) => return Verdict::Different("translated code does not come to an end\n".into()),
-            (Some(_), Some(jit)) => jit,
-        };
-        let Some(interp) = interp else { return Verdict::Endless };
-        if let Some(text) = difference::<S>(&interp, &jit, "translated") {
-            return Verdict::Different(text);
-        }
-        // What takes the interpreter long takes a machine without caches a thousand times as long.
-        if !program.careful || !short {
-            return Verdict::Same;
-        }
-        let text = match self.forgetful.run(program, LATE) {
-            None => Some("without caches it does not come to an end\n".into()),
-            Some(forgetful) => difference::<S>(&interp, &forgetful, "without caches"),
-        };
-        text.map_or(Verdict::Same, Verdict::Different)
+    fn program(&self, seed: u64) -> Program<S::State> {
+        self.maker.program(seed)
     }
-    /// The program with every piece taken out that the difference does not need.
-    fn shrink(&mut self, mut program: Program<S::State>) -> (Program<S::State>, String) {
-        let mut text = String::new();
-        loop {
-            let mut smaller = false;
-            for piece in 0..program.pieces.len() {
-                if program.pieces[piece].is_out() {
-                    continue;
-                }
-                let shorter = program.without(piece);
-                if let Verdict::Different(how) = self.compare(&shorter) {
-                    (program, text, smaller) = (shorter, how, true);
-                }
-            }
-            if !smaller {
-                return (program, text);
-            }
-        }
+    fn is_careful(program: &Program<S::State>, _: &Outcome<S::State>) -> bool {
+        program.careful
+    }
+    fn run(&mut self, by: By, program: &Program<S::State>, limit: Duration) -> Option<Outcome<S::State>> {
+        let runner = match by {
+            By::Interpreter => &mut self.interp,
+            By::TranslatedCode => &mut self.jit,
+            By::NoCaches => &mut self.forgetful,
+        };
+        runner.ends(program, limit).then(|| runner.core.outcome())
+    }
+    fn difference(interp: &Outcome<S::State>, other: &Outcome<S::State>, who: &str) -> Option<String> {
+        difference::<S>(interp, other, who)
+    }
+    fn listing(program: &Program<S::State>) -> String {
+        listing::<S>(program)
     }
 }
 
@@ -279,7 +280,7 @@ fn exceptions<S: Subject>(text: &mut String, interp: &[Moment<S::State>], other:
 }
 
 /// How the interpreter's outcome and another differ.
-fn difference<S: Subject>(interp: &Outcome<S::State>, other: &Outcome<S::State>, who: &str) -> Option<String> {
+pub fn difference<S: Subject>(interp: &Outcome<S::State>, other: &Outcome<S::State>, who: &str) -> Option<String> {
     let mut text = String::new();
     exceptions::<S>(&mut text, &interp.exceptions, &other.exceptions, who);
     if interp.cpu != other.cpu {
@@ -299,7 +300,7 @@ fn difference<S: Subject>(interp: &Outcome<S::State>, other: &Outcome<S::State>,
     (!text.is_empty()).then_some(text)
 }
 
-fn listing<S: Subject>(program: &Program<S::State>) -> String {
+pub fn listing<S: Subject>(program: &Program<S::State>) -> String {
     let mut text = format!("start: {}\n", S::show(&program.start));
     for piece in program.pieces.iter().filter(|p| !p.is_out()) {
         let lister = piece.set.lister();
@@ -320,48 +321,4 @@ fn listing<S: Subject>(program: &Program<S::State>) -> String {
         }
     }
     text
-}
-
-fn number(variable: &str, default: u64) -> u64 {
-    let text = std::env::var(variable).ok();
-    text.map_or(default, |t| {
-        t.parse().unwrap_or_else(|_| panic!("{variable}={t}: not a number"))
-    })
-}
-
-/// Runs as many programs as were asked for.
-pub fn all_end_in_the_same_state<S: Subject>() {
-    let mut runners = match Runners::<S>::new() {
-        Ok(runners) => runners,
-        Err(why) => return emu_ir::testing::skipped(S::NAME, &why.to_string()),
-    };
-    let maker = S::new();
-    let (first, count) = (number("EMU_FUZZ_SEED", 1), number("EMU_FUZZ_SEQUENCES", FEW));
-    let mut endless = 0;
-    for seed in first..first + count {
-        let done = seed - first;
-        if count > FEW && done > 0 && done.is_multiple_of(OFTEN) {
-            let name = S::NAME;
-            emu_ir::testing::say(&format!("{name}: {done} of {count}, {endless} of them without an end"));
-        }
-        let program = maker.program(seed);
-        match runners.compare(&program) {
-            Verdict::Same => {}
-            Verdict::Endless => endless += 1,
-            Verdict::Different(how) => {
-                emu_ir::testing::say(&format!(
-                    "EMU_FUZZ_SEED={seed} differs; shortening it may take minutes\n{how}"
-                ));
-                let (program, less) = runners.shrink(program);
-                panic!(
-                    "EMU_FUZZ_SEED={seed}\n{how}shortened:\n{less}{}",
-                    listing::<S>(&program)
-                );
-            }
-        }
-    }
-    assert!(
-        endless * 25 <= count.max(100),
-        "{endless} of {count} programs do not end: too many to be of use"
-    );
 }

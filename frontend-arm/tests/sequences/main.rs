@@ -1,6 +1,7 @@
 //! Random programs with faults, self-modifying code, changes of page tables and interrupts go through the same states under
 //! both accelerators: at each exception and at their end. Careful ones, which do all the maintenance that the architecture
-//! asks for, also on a machine that remembers neither code nor translations.
+//! asks for, also on a machine that remembers neither code nor translations. Pairs of those run on two vCPUs, and change each
+//! other's code and tables.
 //!
 //! `EMU_FUZZ_SEQUENCES=1000000 cargo test -p emu-frontend-arm --test sequences` is a long run; `EMU_FUZZ_SEED=N` says
 //! which seed is the first. A failure names its seed, and prints the program with all taken out that can be.
@@ -11,19 +12,28 @@ mod a64;
 mod census;
 mod harness;
 mod memory;
+mod pair;
 mod program;
+mod trial;
 mod watchdog;
 
-use harness::all_end_in_the_same_state;
+use harness::Alone;
+use pair::Together;
+use trial::all_end_in_the_same_state;
 
 #[test]
 fn a32_all_end_in_the_same_state() {
-    all_end_in_the_same_state::<a32::Maker>();
+    all_end_in_the_same_state::<Alone<a32::Maker>>();
 }
 
 #[test]
 fn a64_all_end_in_the_same_state() {
-    all_end_in_the_same_state::<a64::Maker>();
+    all_end_in_the_same_state::<Alone<a64::Maker>>();
+}
+
+#[test]
+fn a64_pairs_all_end_in_the_same_states() {
+    all_end_in_the_same_state::<Together<a64::Maker>>();
 }
 
 #[test]
@@ -68,5 +78,21 @@ fn a64_programs_do_what_they_are_for() {
         ("fault", 500),
         ("flush", 200),
         ("context", 300),
+    ]);
+}
+
+#[test]
+fn a64_pairs_do_what_they_are_for() {
+    census::expect_of_pairs::<a64::Maker>(&[
+        ("asked", 1200),
+        ("posted", 200),
+        ("in time", 5),
+        ("code", 1000),
+        ("mapping", 700),
+        ("between", 100),
+        ("while waiting", 300),
+        ("broadcast", 700),
+        ("the same", 7000),
+        ("turn", 2000),
     ]);
 }

@@ -1,4 +1,5 @@
-//! Physical memory: 96 KiB of RAM, and a device that notes what is done to it and raises an interrupt.
+//! Physical memory: 96 KiB of RAM, and a device that notes what is done to it and raises an interrupt. For a pair of vCPUs:
+//! all of that twice, with a device that only the one vCPU knows, and a page that is for both.
 
 use emu_devices::bus;
 use emu_frontend_arm::platform::IRQ;
@@ -11,6 +12,11 @@ pub const PAGES: usize = 24;
 /// The device's page. A store at offset 0 raises its interrupt, one at offset 4 lowers it; the upper half answers nothing.
 pub const DEVICE: u32 = 0x0030_0000;
 
+/// Where the RAM of a pair's second vCPU starts, and how far its device is from the first's.
+pub const HALF: u32 = 0x0040_0000;
+/// The page for both.
+pub const MAIL: u32 = 2 * HALF;
+
 /// What the device has seen: offset, size, and what was stored.
 pub type Log = Vec<(u32, u8, Option<u64>)>;
 
@@ -18,6 +24,8 @@ pub type Log = Vec<(u32, u8, Option<u64>)>;
 #[derive(Clone)]
 pub struct Memory {
     ram: Arc<bus::Ram>,
+    /// Where the vCPU's RAM starts.
+    at: u32,
     device: Arc<Mutex<(Log, Option<Kick>)>>,
 }
 
@@ -25,39 +33,57 @@ impl Memory {
     pub fn new() -> Memory {
         Memory {
             ram: Arc::new(bus::Ram::new((PAGES << 12) as u64).unwrap()),
+            at: 0,
             device: Arc::default(),
         }
+    }
+    /// The same for each vCPU of a pair.
+    pub fn of_pair() -> [Memory; 2] {
+        let ram = Arc::new(bus::Ram::new(u64::from(MAIL) + 0x1000).unwrap());
+        [0, HALF].map(|at| Memory {
+            ram: Arc::clone(&ram),
+            at,
+            device: Arc::default(),
+        })
+    }
+    /// There is nothing in the page for both.
+    pub fn clear_mail(&self) {
+        self.ram.copy_in(MAIL.into(), &[0; 0x1000]).unwrap();
     }
     /// Let the device interrupt a vCPU.
     pub fn connect(&self, kick: Kick) {
         self.device.lock().unwrap().1 = Some(kick);
     }
-    /// Fill all of RAM; the device starts anew.
+    /// Fill all of the vCPU's RAM; the device starts anew.
     pub fn fill(&self, bytes: &[u8]) {
-        self.ram.copy_in(0, bytes).unwrap();
+        self.ram.copy_in(self.at.into(), bytes).unwrap();
         let mut device = self.device.lock().unwrap();
         device.0.clear();
         if let Some(kick) = &device.1 {
             kick.set_line(IRQ, false);
         }
     }
-    /// RAM as it is, and what the device has seen.
+    /// The vCPU's RAM as it is, and what the device has seen.
     pub fn contents(&self) -> (Vec<u8>, Log) {
         let mut bytes = vec![0; PAGES << 12];
-        self.ram.copy_out(0, &mut bytes).unwrap();
+        self.ram.copy_out(self.at.into(), &mut bytes).unwrap();
         (bytes, self.device.lock().unwrap().0.clone())
     }
-    /// A sum of all of RAM.
+    /// A sum of all of the vCPU's RAM.
     pub fn sum(&self) -> u64 {
-        let mut bytes = vec![0; PAGES << 12];
-        self.ram.copy_out(0, &mut bytes).unwrap();
-        let words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
-        words.fold(0, |sum, word| {
+        let at = u64::from(self.at);
+        let words = (at..at + (PAGES << 12) as u64).step_by(8);
+        words.fold(0, |sum, at| {
+            let word: u64 = self.ram.load(at).unwrap();
             (sum ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
         })
     }
+    /// Whether all of these bytes are RAM.
+    fn is_ram(&self, phys: u64, len: u64) -> bool {
+        phys % u64::from(HALF) + len <= (PAGES << 12) as u64 && self.ram.contains(phys, len)
+    }
     fn access(&self, phys: u64, size: u8, stored: Option<u64>) -> Option<u64> {
-        let offset = phys.checked_sub(DEVICE.into()).filter(|o| *o < 0x800)? as u32;
+        let offset = phys.checked_sub((self.at + DEVICE).into()).filter(|o| *o < 0x800)? as u32;
         let mut device = self.device.lock().unwrap();
         device.0.push((offset, size, stored));
         let count = device.0.len() as u64;
@@ -71,21 +97,21 @@ impl Memory {
 
 impl Bus for Memory {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let mut bytes = [0; 8];
-        match self.ram.copy_out(phys, &mut bytes[..size.into()]) {
-            Some(()) => Some(u64::from_le_bytes(bytes)),
-            None => self.access(phys, size, None),
+        if !self.is_ram(phys, size.into()) {
+            return self.access(phys, size, None);
         }
+        let mut bytes = [0; 8];
+        self.ram.copy_out(phys, &mut bytes[..size.into()])?;
+        Some(u64::from_le_bytes(bytes))
     }
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let bytes = &value.to_le_bytes()[..size.into()];
-        match self.ram.copy_in(phys, bytes) {
-            Some(()) => Some(()),
-            None => self.access(phys, size, Some(value)).map(|_| ()),
+        if !self.is_ram(phys, size.into()) {
+            return self.access(phys, size, Some(value)).map(|_| ());
         }
+        self.ram.copy_in(phys, &value.to_le_bytes()[..size.into()])
     }
     fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
-        let inside = self.ram.contains(page, 0x1000);
-        inside.then(|| RamPage::plain(self.ram.mapping(), page, page))
+        self.is_ram(page, 0x1000)
+            .then(|| RamPage::plain(self.ram.mapping(), page, page))
     }
 }

@@ -1,5 +1,6 @@
 //! What a random program is, whatever it is for.
 
+use crate::trial::Pieces;
 use capstone::prelude::*;
 
 /// An instruction set.
@@ -94,12 +95,40 @@ impl<S: Copy> Program<S> {
         }
         memory
     }
-    /// Without a piece.
-    pub fn without(&self, piece: usize) -> Program<S> {
+}
+
+impl<S: Clone> Pieces for Program<S> {
+    fn count(&self) -> usize {
+        self.pieces.len()
+    }
+    fn is_out(&self, piece: usize) -> bool {
+        self.pieces[piece].is_out()
+    }
+    fn without(&self, piece: usize) -> Program<S> {
         let mut shorter = self.clone();
         let p = &mut shorter.pieces[piece];
         p.bytes = p.set.nops(p.bytes.len());
         shorter
+    }
+}
+
+/// Those of the first come first.
+impl<S: Clone> Pieces for [Program<S>; 2] {
+    fn count(&self) -> usize {
+        self.iter().map(Pieces::count).sum()
+    }
+    fn is_out(&self, piece: usize) -> bool {
+        match piece.checked_sub(self[0].count()) {
+            None => self[0].is_out(piece),
+            Some(piece) => self[1].is_out(piece),
+        }
+    }
+    fn without(&self, piece: usize) -> [Program<S>; 2] {
+        let [first, second] = self;
+        match piece.checked_sub(first.count()) {
+            None => [first.without(piece), second.clone()],
+            Some(piece) => [first.clone(), second.without(piece)],
+        }
     }
 }
 

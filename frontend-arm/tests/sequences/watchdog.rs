@@ -1,4 +1,4 @@
-//! Stops a vCPU that has run for too long. Time is this process's CPU time: a host with other work to do makes no
+//! Stops vCPUs that have run for too long. Time is this process's CPU time: a host with other work to do makes no
 //! program look endless.
 
 use emu_jit::engine::Kick;
@@ -25,7 +25,7 @@ struct State {
 pub struct Watchdog(Arc<Mutex<State>>);
 
 impl Watchdog {
-    pub fn new(kick: Kick) -> Watchdog {
+    pub fn new(kicks: Vec<Kick>) -> Watchdog {
         let state = Arc::new(Mutex::new(State::default()));
         let watched = Arc::downgrade(&state);
         thread::spawn(move || {
@@ -33,7 +33,7 @@ impl Watchdog {
                 let mut state = state.lock().unwrap();
                 if state.until.is_some_and(|until| used() > until) && !state.fired {
                     state.fired = true;
-                    kick.request_exit();
+                    kicks.iter().for_each(Kick::request_exit);
                 }
                 drop(state);
                 thread::sleep(STEP);
@@ -51,11 +51,11 @@ impl Watchdog {
             fired: false,
         };
     }
-    /// Whether it has stopped the vCPU by now.
+    /// Whether it has stopped the vCPUs by now.
     pub fn has_fired(&self) -> bool {
         self.state().fired
     }
-    /// Whether it has stopped the vCPU, or is about to be obeyed.
+    /// Whether it has stopped the vCPUs, or is about to be obeyed.
     pub fn stop(&self) -> bool {
         let mut state = self.state();
         state.until = None;

@@ -166,6 +166,7 @@ pub const PAR: Register = (3, 0, 7, 4, 0);
 
 /// Bits of the manual's condition codes.
 pub const EQ: u32 = 0;
+pub const NE: u32 = 1;
 pub const LE: u32 = 13;
 pub const GT: u32 = 12;
 

@@ -1,6 +1,7 @@
 //! The vectors and handlers, at address 0.
 
 use super::code::{Asm, ELR, EQ, ESR, EXCEPTIONS_LEFT, LE, SCTLR, SPSR};
+use super::service::{ENDING, ENTRY, SERVICE};
 use crate::memory::DEVICE;
 
 /// Where a program goes to end.
@@ -19,8 +20,9 @@ const A: u32 = 23;
 const B: u32 = 24;
 
 /// Fills the page: SVC has its low bits for PSTATE.M; fetches that fail, what is illegal, and every other branch that was
-/// to go elsewhere go on at a place and in a state to recover; other exceptions skip their instruction.
-pub fn put_all(page: &mut [u8]) {
+/// to go elsewhere go on at a place and in a state to recover; other exceptions skip their instruction. In a program of a
+/// pair (`paired`) other numbers are for what the CPUs do for one another.
+pub fn put_all(page: &mut [u8], paired: bool) {
     for from in (0..0x800).step_by(0x200) {
         for (vector, to) in [(0, SYNCHRONOUS), (0x80, INTERRUPT), (0x100, LAST), (0x180, LAST)] {
             let mut asm = Asm::default();
@@ -28,9 +30,9 @@ pub fn put_all(page: &mut [u8]) {
             put(page, from + vector, asm);
         }
     }
-    put(page, SYNCHRONOUS, synchronous());
+    put(page, SYNCHRONOUS, synchronous(paired));
     put(page, INTERRUPT, interrupt());
-    put(page, LAST, last());
+    put(page, LAST, last(paired));
     let mut end = Asm::default();
     end.set(EXCEPTIONS_LEFT, 1);
     end.svc(0);
@@ -47,7 +49,7 @@ const RECOVER: u32 = 0x60;
 const SVC: u32 = 0xa0;
 const TARGET: u32 = 0xc0;
 
-fn synchronous() -> Asm {
+fn synchronous(paired: bool) -> Asm {
     let mut asm = Asm::default();
     asm.decrement(EXCEPTIONS_LEFT);
     asm.branch_if(LE, LAST - SYNCHRONOUS - asm.len());
@@ -71,6 +73,10 @@ fn synchronous() -> Asm {
     fill(&mut asm, RECOVER);
     recover(&mut asm);
     fill(&mut asm, SVC);
+    if paired {
+        asm.word(0x3600_0000 | 4 << 19 | 2 << 5 | A); // TBZ A, #4, #8
+        asm.branch((SERVICE + ENTRY).wrapping_sub(SYNCHRONOUS + asm.len()), false);
+    }
     asm.read(SPSR, B);
     asm.word(0xb340_0c00 | A << 5 | B); // BFI B, A, #0, #4
     asm.write(SPSR, B);
@@ -84,7 +90,7 @@ fn synchronous() -> Asm {
     asm
 }
 
-fn fill(asm: &mut Asm, to: u32) {
+pub(super) fn fill(asm: &mut Asm, to: u32) {
     assert!(asm.len() <= to, "{:#x} of {to:#x}", asm.len());
     while asm.len() < to {
         asm.word(0xd503_201f);
@@ -107,7 +113,7 @@ fn recover(asm: &mut Asm) {
 }
 
 /// Lowers the device's interrupt.
-fn lower(asm: &mut Asm) {
+pub(super) fn lower(asm: &mut Asm) {
     asm.word(0xd2a0_0000 | (DEVICE >> 16) << 5 | A);
     asm.word(0xb900_041f | A << 5); // STR WZR, [A, #4]
 }
@@ -119,8 +125,12 @@ fn interrupt() -> Asm {
     asm
 }
 
-fn last() -> Asm {
+fn last(paired: bool) -> Asm {
     let mut asm = Asm::default();
+    if paired {
+        asm.branch((SERVICE + ENDING).wrapping_sub(LAST), false);
+        return asm;
+    }
     lower(&mut asm);
     asm.word(0xd503_207f); // WFI
     asm.branch(0u32.wrapping_sub(12), false);

@@ -3,11 +3,14 @@
 mod code;
 mod handlers;
 mod program;
+mod service;
 
 use crate::harness::Subject;
+use crate::pair::Paired;
 use crate::program::Program;
 use emu_frontend_arm::a64::state::mode;
 use emu_frontend_arm::a64::{A64, Cpu, fault, model, names};
+use emu_frontend_arm::platform::{Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_ir::Fault;
 use emu_jit::engine::trace::Entered;
 pub use program::Maker;
@@ -50,5 +53,48 @@ impl Subject for Maker {
     }
     fn show(start: &Cpu) -> String {
         format!("\n{}", start.show())
+    }
+}
+
+/// Two CPUs and nothing else.
+struct OneOfTwo(u32);
+
+impl Platform for OneOfTwo {
+    fn now_ns(&self) -> u64 {
+        0
+    }
+    fn timer(&mut self, _: Timer, _: TimerOutput) {}
+    fn pending(&self) -> u32 {
+        0
+    }
+    fn firmware_call(&mut self, _: Conduit, _: [u64; 4], _: bool) -> FirmwareResult {
+        FirmwareResult::Undefined
+    }
+    fn cpu_index(&self) -> u32 {
+        self.0
+    }
+    fn cpu_count(&self) -> u32 {
+        2
+    }
+    fn uncounted(&mut self, _: u32) {}
+}
+
+impl Paired for Maker {
+    const PAIRS: &'static str = "pairs of random programs for AArch64";
+
+    fn pair(&self, seed: u64) -> [Program<Cpu>; 2] {
+        self.pair(seed)
+    }
+    fn services(state: &Cpu, insn: &Entered) -> [Option<&'static str>; 3] {
+        service::kinds(state, insn)
+    }
+    fn is_own(insn: &Entered) -> bool {
+        !service::is_here(insn)
+    }
+    fn guests() -> [A64; 2] {
+        [0, 1].map(|number| A64 {
+            platform: Box::new(OneOfTwo(number)),
+            ..Maker::guest()
+        })
     }
 }

@@ -5,7 +5,9 @@
 //! instruction or go on somewhere else, and are counted; so are the chunks, so that a program ends.
 //!
 //! Every eighth program is careful: it changes code and tables on purpose only, and does all the maintenance that the
-//! architecture asks for (Arm ARM DDI 0487, B2.4.4, D8.14), so that it means the same to a machine without caches.
+//! architecture asks for (Arm ARM DDI 0487, B2.4.4, D8.14), so that it means the same to a machine without caches. So do the
+//! programs of a pair, which have most of that done by the other's CPU. Each has its own RAM and device at the same virtual
+//! addresses, so that one sees nothing of the other.
 
 mod mapping;
 mod state;
@@ -13,6 +15,7 @@ mod steps;
 
 use super::code::{ADDRESSES, Asm, CHUNKS_LEFT, GT, Go, ROUNDS, Rows, word_by, word_of};
 use super::handlers::{self, CONTROL, END, RECOVERY, WAYS};
+use super::service::{self, Half, SERVICE};
 use crate::memory::{DEVICE, PAGES};
 use crate::program::{self, Piece, Set, Task};
 use emu_frontend_arm::a64::Cpu;
@@ -23,7 +26,7 @@ type Program = program::Program<Cpu>;
 /// Chunks of code, four to a page.
 const CHUNKS: u32 = 32;
 const CHUNK: u32 = 0x400;
-const CODE: u32 = 0x1000;
+pub const CODE: u32 = 0x1000;
 const DATA: u32 = 0x9000;
 const DATA_PAGES: u32 = 6;
 /// The table of level 3 that maps RAM at its own addresses.
@@ -65,9 +68,37 @@ impl Maker {
             big_endian: random.one_in(8),
             guarded: random.one_in(2),
             open: random.one_in(2),
+            half: None,
         };
         writer.program(&mut random)
     }
+    /// The pair of a seed.
+    pub fn pair(&self, seed: u64) -> [Program; 2] {
+        let mut random = Random::of("pair", seed);
+        let big_endian = [random.one_in(8), random.one_in(8)];
+        let chunks = some_chunks(&mut random);
+        [0, 1].map(|number| {
+            let writer = Writer {
+                rows: &self.careful,
+                careful: true,
+                big_endian: big_endian[number as usize],
+                guarded: random.one_in(2),
+                open: random.one_in(2),
+                half: Some(Half {
+                    number,
+                    big_endian,
+                    chunks: chunks.clone(),
+                }),
+            };
+            writer.program(&mut random)
+        })
+    }
+}
+
+/// Those that a program has, some more than once.
+fn some_chunks(random: &mut Random) -> Vec<u32> {
+    let used = 2 + random.word_below(10);
+    (0..used).map(|_| random.word_below(CHUNKS)).collect()
 }
 
 /// Writes one program.
@@ -80,24 +111,33 @@ struct Writer<'a> {
     guarded: bool,
     /// EL1 may write to code where it lies.
     open: bool,
+    /// It is one of a pair.
+    half: Option<Half>,
 }
 
 impl Writer<'_> {
     fn program(&self, random: &mut Random) -> Program {
         let mut base = vec![0; PAGES * 4096];
-        handlers::put_all(&mut base[..0x1000]);
+        handlers::put_all(&mut base[..0x1000], self.half.is_some());
         for at in (DATA..FLAT).chain(SPARE..(PAGES as u32) << 12).step_by(8) {
             self.put(&mut base, at, random.next());
         }
+        if let Some(half) = &self.half {
+            half.put(&mut base[SERVICE as usize..][..0x1000]);
+        }
         self.tables(&mut base, random);
-        let used = 2 + random.word_below(10);
-        let chunks: Vec<u32> = (0..used).map(|_| random.word_below(CHUNKS)).collect();
+        let chunks = match &self.half {
+            Some(half) => half.chunks.clone(),
+            None => some_chunks(random),
+        };
         let mut pieces = Vec::new();
         for chunk in 0..CHUNKS {
             let at = (CODE + chunk * CHUNK) as usize;
-            base[at..at + CHUNK as usize].copy_from_slice(&Set::A64.ends(CHUNK as usize));
+            base[at..at + CHUNK as usize].copy_from_slice(&self.ends());
             if chunks.contains(&chunk) {
                 self.chunk(chunk, &chunks, random, &mut pieces);
+            } else if self.half.is_some() {
+                pieces.push(self.detour(chunk, &chunks, random));
             }
         }
         if self.careful {
@@ -118,6 +158,19 @@ impl Writer<'_> {
         }
     }
 
+    /// What ends a program wherever it comes to.
+    fn ends(&self) -> Vec<u8> {
+        let mut asm = Asm::default();
+        asm.svc(service::END);
+        match self.half {
+            Some(_) => asm.bytes.repeat(CHUNK as usize / 4),
+            None => Set::A64.ends(CHUNK as usize),
+        }
+    }
+    /// How many pages of [`PLAY`] it uses.
+    fn play_pages(&self) -> u32 {
+        if self.half.is_some() { 6 } else { PLAY_PAGES }
+    }
     /// A doubleword as the program finds it.
     fn in_order(&self, value: u64) -> u64 {
         if self.big_endian { value.swap_bytes() } else { value }
@@ -149,6 +202,9 @@ impl Writer<'_> {
             0xd503_233f,
             0xd503_201f,
         ]));
+        if self.half.is_some() {
+            head.svc(service::LOOK);
+        }
         head.count_down(CHUNKS_LEFT, END.into());
         push(&mut at, head, Task::Other);
         for _ in 0..4 + random.word_below(24) {
@@ -165,8 +221,23 @@ impl Writer<'_> {
         push(&mut at, tail, Task::Other);
     }
 
+    /// From a chunk that a program of a pair does not have to one that it has: as a rule it is long enough for the other.
+    fn detour(&self, chunk: u32, chunks: &[u32], random: &mut Random) -> Piece {
+        let mut asm = Asm::default();
+        asm.word(0xd503_24df); // BTI jc
+        asm.count_down(CHUNKS_LEFT, END.into());
+        asm.set(0, u64::from(CODE + random.pick(chunks) * CHUNK));
+        asm.go(Go::Jump, 0);
+        Piece {
+            at: CODE + chunk * CHUNK,
+            set: Set::A64,
+            bytes: asm.bytes,
+            task: Task::Other,
+        }
+    }
+
     fn piece(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) -> Task {
-        let kind = random.word_below(28);
+        let kind = random.word_below(if self.half.is_some() { 32 } else { 28 });
         let privileged = matches!(kind, 15..=21);
         if privileged && (self.careful || !random.one_in(4)) {
             asm.svc(0b0101);
@@ -193,6 +264,7 @@ impl Writer<'_> {
             24 => self.exclusive(asm, random),
             25 => self.state_fields(asm, random),
             26 => self.give_back(asm),
+            28.. => self.disturb(asm, chunks, random),
             _ => self.jump(asm, at, chunks, random),
         }
         if matches!(kind, 17..=21) && random.one_in(2) {
@@ -333,7 +405,7 @@ impl Writer<'_> {
         let chunk = CODE + chunk * CHUNK;
         let behind = if random.one_in(8) { 4 * random.word_below(8) } else { 0 };
         let at = chunk + if self.careful { 0 } else { behind };
-        let play = PLAY + 0x1000 * random.word_below(PLAY_PAGES) + at % 0x1000;
+        let play = PLAY + 0x1000 * random.word_below(self.play_pages()) + at % 0x1000;
         let low = random.pick(&[at, at, at, BLOCK + at, play, play]);
         let high = if random.one_in(3) { UPPER } else { 0 };
         let tag = if random.one_in(16) && !self.careful {
@@ -349,7 +421,7 @@ impl Writer<'_> {
         let page = random.word_below(0x1000) & if random.one_in(4) { !0 } else { !15 };
         let end = 0xfe0 + random.word_below(32);
         let edge = random.pick(&[page, page, page, end]);
-        let play = PLAY + 0x1000 * random.word_below(PLAY_PAGES) + edge;
+        let play = PLAY + 0x1000 * random.word_below(self.play_pages()) + edge;
         if self.careful {
             // Far enough from code and tables for any offset, and not to be run.
             let data = DATA + 0x1000 * (1 + random.word_below(DATA_PAGES - 3)) + page;
@@ -395,7 +467,7 @@ impl Writer<'_> {
 
     /// Goes to another chunk, or to the end.
     fn jump(&self, asm: &mut Asm, at: u32, chunks: &[u32], random: &mut Random) {
-        if random.one_in(16) {
+        if random.one_in(if self.half.is_some() { 64 } else { 16 }) {
             asm.set(0, END.into());
             return asm.go(Go::Jump, 0);
         }

@@ -1,8 +1,9 @@
 //! The mappings of random programs: tables, and what changes them as a program goes.
 
 use super::super::code::{Asm, CPACR, Register, SCTLR, TCR, TTBR0};
+use super::super::service::{self, BOXES, Half, SERVICE, WINDOW};
 use super::{BLOCK, CODE, DATA, DATA_PAGES, FIRST, FLAT, PLAY, PLAY_PAGES, PLAYS, UPPER, Writer};
-use crate::memory::{DEVICE, PAGES};
+use crate::memory::{DEVICE, HALF, MAIL, PAGES};
 use emu_frontend_arm::a64::state::{sctlr, tcr};
 use emu_ir::testing::Random;
 
@@ -23,12 +24,20 @@ const DEVICE_MEMORY: u64 = 1 << 2;
 /// A descriptor of a table, or of a page.
 const TABLE: u64 = 3;
 
-/// The address space of a TTBR0_EL1 for careful programs: it has an identifier of its own.
-pub(super) fn ttbr0(space: u32) -> u64 {
-    u64::from(space + 1) << 48 | u64::from(FIRST[space as usize])
-}
+/// LDR X0, [X4].
+const LDR_X0_X4: u32 = 0xf940_0080;
 
 impl Writer<'_> {
+    /// Where in physical memory something of this program's is.
+    pub(super) fn phys(&self, at: u32) -> u64 {
+        let half = self.half.as_ref().map_or(0, |half| half.number);
+        u64::from(half * HALF + at)
+    }
+    /// The address space of a TTBR0_EL1 for careful programs: it has an identifier of its own.
+    pub(super) fn ttbr0(&self, space: u32) -> u64 {
+        u64::from(space + 1) << 48 | self.phys(FIRST[space as usize])
+    }
+
     pub(super) fn tables(&self, base: &mut [u8], random: &mut Random) {
         for page in 0..PAGES as u32 {
             let at = page << 12;
@@ -40,15 +49,22 @@ impl Writer<'_> {
                 self.put(base, play + 8 * page, descriptor);
             }
             // The device: nothing is fetched from it, EL0 has no access.
-            let device = u64::from(DEVICE & !0x1f_ffff) | MAPPED | PXN | UXN | DEVICE_MEMORY | 1;
+            let device = self.phys(DEVICE & !0x1f_ffff) | MAPPED | PXN | UXN | DEVICE_MEMORY | 1;
             let block = self.block(random);
             for (entry, descriptor) in [
-                (0, u64::from(FLAT) | TABLE),
+                (0, self.phys(FLAT) | TABLE),
                 (DEVICE >> 21, device),
                 (PLAY >> 21, self.table(play, random)),
                 (BLOCK >> 21, block),
             ] {
                 self.put(base, first + 8 * entry, descriptor);
+            }
+            if let Some(half) = &self.half {
+                // The other's RAM, and what is for both: EL1's, and not to be run.
+                let other = (1 - half.number) * HALF;
+                for (at, to) in [(WINDOW, other), (BOXES, MAIL)] {
+                    self.put(base, first + 8 * (at >> 21), u64::from(to) | MAPPED | PXN | UXN | 1);
+                }
             }
         }
     }
@@ -57,6 +73,7 @@ impl Writer<'_> {
     fn flat(&self, at: u32, random: &mut Random) -> u64 {
         let rights = match at {
             0 | FLAT => READ_ONLY,
+            SERVICE if self.half.is_some() => READ_ONLY,
             CODE..DATA if self.open => 0,
             CODE..DATA => READ_ONLY | random.pick(&[0, EL0]),
             DATA..FLAT if self.careful => EL0 | PXN | UXN,
@@ -64,7 +81,7 @@ impl Writer<'_> {
             _ => PXN | UXN,
         };
         let guarded = self.guarded && (CODE..DATA).contains(&at) && random.one_in(2);
-        u64::from(at) | MAPPED | rights | if guarded { GUARDED } else { 0 } | TABLE
+        self.phys(at) | MAPPED | rights | if guarded { GUARDED } else { 0 } | TABLE
     }
 
     /// A descriptor of a table for [`PLAY`], with its restrictions.
@@ -74,7 +91,7 @@ impl Writer<'_> {
         } else {
             random.next() & 0xf << 59
         };
-        u64::from(at) | less | TABLE
+        self.phys(at) | less | TABLE
     }
 
     /// What maps RAM at [`BLOCK`].
@@ -84,7 +101,7 @@ impl Writer<'_> {
         let more = random.next() & (NOT_GLOBAL | PXN | UXN);
         // Where nobody may change code but on purpose, EL1 alone may.
         let rights = if self.careful { 0 } else { rights };
-        MAPPED | memory | rights | more & if self.careful { NOT_GLOBAL } else { !0 } | 1
+        self.phys(0) | MAPPED | memory | rights | more & if self.careful { NOT_GLOBAL } else { !0 } | 1
     }
 
     /// A descriptor of level 3: most often a page of RAM with some rights.
@@ -103,7 +120,7 @@ impl Writer<'_> {
             return if random.one_in(8) {
                 0
             } else {
-                page | MAPPED | NOT_GLOBAL | rights | more & EL0 | TABLE
+                self.phys(0) | page | MAPPED | NOT_GLOBAL | rights | more & EL0 | TABLE
             };
         }
         match random.word_below(10) {
@@ -122,7 +139,7 @@ impl Writer<'_> {
 
     /// Changes a mapping, and forgets the old one more or less.
     pub(super) fn remap(&self, asm: &mut Asm, random: &mut Random) {
-        let (space, page) = (random.word_below(2) as usize, random.word_below(PLAY_PAGES));
+        let (space, page) = (random.word_below(2) as usize, random.word_below(self.play_pages()));
         let (entry, descriptor, address) = match random.word_below(8) {
             0 => (FIRST[space] + 8 * (BLOCK >> 21), self.block(random), BLOCK),
             1 => {
@@ -132,6 +149,11 @@ impl Writer<'_> {
             _ => (PLAYS[space] + 8 * page, self.descriptor(random), PLAY + (page << 12)),
         };
         let whole = entry == FIRST[space] + 8 * (PLAY >> 21);
+        if let Some(half) = &self.half
+            && !random.one_in(3)
+        {
+            return ask_to_map(half, asm, (entry, descriptor), (address, whole), random);
+        }
         asm.set(1, entry.into());
         if self.careful || random.one_in(2) {
             // Break before make.
@@ -249,8 +271,38 @@ impl Writer<'_> {
 
     /// To an address space, which has an identifier of its own.
     pub(super) fn careful_switch(&self, asm: &mut Asm, random: &mut Random) {
-        asm.set(0, ttbr0(random.word_below(2)));
+        asm.set(0, self.ttbr0(random.word_below(2)));
         asm.write(TTBR0, 0);
         asm.isb();
     }
+}
+
+/// Has the other CPU change a mapping that this one has used, and uses it again.
+fn ask_to_map(
+    half: &Half,
+    asm: &mut Asm,
+    (entry, descriptor): (u32, u64),
+    (address, whole): (u32, bool),
+    random: &mut Random,
+) {
+    let posted = random.one_in(3);
+    if !posted {
+        asm.svc(random.pick(&[0, 0b0100, 0b0101]));
+    }
+    asm.set(4, u64::from(address + 8 * random.word_below(0x200)));
+    asm.word(LDR_X0_X4);
+    asm.set(0, descriptor);
+    asm.set(1, entry.into());
+    for (register, high) in [(2, 0), (3, UPPER)] {
+        asm.set(register, (u64::from(address) | high) >> 12 & 0xfff_ffff_ffff);
+    }
+    let some = random.word_below(service::TLBIS.len() as u32);
+    let how = if whole { service::FOR_ALL } else { some };
+    let what = service::MAP | how << service::HOW;
+    if posted {
+        half.post(asm, what);
+    } else {
+        asm.svc(what);
+    }
+    asm.word(LDR_X0_X4);
 }

@@ -1,6 +1,6 @@
 //! What random programs start in.
 
-use super::mapping::{MEMORY, ttbr0};
+use super::mapping::MEMORY;
 use super::{CHUNK, CODE, DATA, FIRST, Writer};
 use crate::a64::code::{ADDRESSES, CHUNKS_LEFT, EXCEPTIONS_LEFT};
 use emu_frontend_arm::a64::state::{psr, sctlr, tcr};
@@ -35,11 +35,11 @@ impl Writer<'_> {
         (c.vbar, c.mair, c.cpacr, c.oslock) = (0, MEMORY, 3 << 20, 0);
         let space = random.word_below(2);
         c.ttbr0 = if self.careful {
-            ttbr0(space)
+            self.ttbr0(space)
         } else {
             u64::from(FIRST[space as usize]) | random.below(3) << 48
         };
-        c.ttbr1 = FIRST[0].into();
+        c.ttbr1 = self.phys(FIRST[0]);
         let free = tcr::TBI0 | tcr::TBI1 | tcr::TBID0 | tcr::HA | tcr::HD | tcr::AS;
         c.tcr = RANGES
             | some
@@ -69,8 +69,10 @@ impl Writer<'_> {
         for register in ADDRESSES..ADDRESSES + 4 {
             cpu.x[register as usize] = self.place(random);
         }
-        cpu.x[CHUNKS_LEFT as usize] = 1 + random.below(40);
-        cpu.x[EXCEPTIONS_LEFT as usize] = 100;
+        let chunks = if self.half.is_some() { 80 } else { 40 };
+        cpu.x[CHUNKS_LEFT as usize] = 1 + random.below(chunks);
+        // Each chunk of a pair's is one.
+        cpu.x[EXCEPTIONS_LEFT as usize] = if self.half.is_some() { 300 } else { 100 };
         cpu.x[30] = u64::from(CODE);
         for v in &mut cpu.q {
             let any = [random.next(), random.next()];
@@ -90,7 +92,8 @@ impl Writer<'_> {
         if random.one_in(4) {
             cpu.fpcr_write(random.word());
         }
-        if random.one_in(8) {
+        // What a pair's CPUs do for one another is not to be counted.
+        if random.one_in(8) && self.half.is_none() {
             count(&mut cpu);
         }
         cpu.sound()

@@ -1,7 +1,8 @@
 //! What random programs do to the system: code that changes, registers, exceptions.
 
 use super::super::code::{ADDRESSES, Asm, ELR, PAR, Register, SPSR};
-use super::{BLOCK, Writer};
+use super::super::service::{self, SERVICE, WINDOW};
+use super::{BLOCK, CHUNK, CODE, PLAY, UPPER, Writer};
 use emu_frontend_arm::a64::state::psr;
 use emu_ir::testing::Random;
 
@@ -26,10 +27,24 @@ const OTHERS: [Register; 14] = [
     (3, 3, 14, 0, 2), (3, 3, 9, 13, 0), (3, 3, 2, 4, 0), (3, 0, 12, 1, 0), // CNTVCT, PMCCNTR, RNDR, ISR
 ];
 
+/// How many instructions it takes to store an instruction, and to clean up after it.
+const OWN_WAY: u32 = 14;
+
 impl Writer<'_> {
     /// Stores an instruction over code, and cleans up after it more or less.
     pub(super) fn modify(&self, asm: &mut Asm, place: u32, random: &mut Random) {
         let new = self.computing(random);
+        let before = asm.len();
+        if self.half.is_some() && !random.one_in(3) {
+            asm.set(0, new.into());
+            asm.set(1, (place & !3).into());
+            asm.svc(service::CODE | random.word_below(2) << service::HOW);
+            // As long as the other way.
+            while asm.len() < before + 4 * OWN_WAY {
+                asm.word(0xd503_201f); // NOP
+            }
+            return;
+        }
         let new = if self.big_endian { new.swap_bytes() } else { new };
         let alias = if self.careful || random.one_in(2) { BLOCK } else { 0 };
         let alias = if self.open && random.one_in(2) { 0 } else { alias };
@@ -48,6 +63,44 @@ impl Writer<'_> {
                 }
                 asm.dsb();
                 asm.isb();
+            }
+        }
+    }
+
+    /// Disturbs the other CPU of a pair without changing anything: stores what is there over code that it runs, has it forget
+    /// translations that hold.
+    pub(super) fn disturb(&self, asm: &mut Asm, chunks: &[u32], random: &mut Random) {
+        asm.svc(0b0101);
+        match random.word_below(4) {
+            0 | 1 => {
+                // Heads are never changed.
+                asm.set(1, (WINDOW + CODE + random.pick(chunks) * CHUNK).into());
+                let (load, store, size) = random.pick(&[
+                    (0x3940_0020, 0x3900_0020, 1),
+                    (0xb940_0020, 0xb900_0020, 4),
+                    (0xf940_0020, 0xf900_0020, 8),
+                ]);
+                for at in (0..32 / size.max(4)).map(|n| n << 10) {
+                    asm.word(load | at); // LDR X0, [X1, #n], or of less
+                    asm.word(store | at); // STR X0, [X1, #n]
+                }
+            }
+            2 => {
+                let page = random.pick(&[PLAY, PLAY, BLOCK, CODE, SERVICE, WINDOW]) >> 12;
+                let page = u64::from(page + random.word_below(self.play_pages())) | random.pick(&[0, 0, UPPER]) >> 12;
+                // VAAE1IS, VAE1IS, ASIDE1IS, VALE1IS, VMALLE1IS, RVAE1IS
+                let (crm, op2) = random.pick(&[(3, 3), (3, 1), (3, 2), (3, 5), (3, 0), (2, 1)]);
+                let range = page & 0x1f_ffff_ffff | 1 << 46 | random.below(4) << 39;
+                let operand = if crm == 2 { range } else { page & 0xfff_ffff_ffff };
+                asm.set(2, operand | random.below(3) << 48);
+                asm.write((1, 0, 8, crm, op2), if (crm, op2) == (3, 0) { 31 } else { 2 });
+                if random.one_in(2) {
+                    asm.dsb();
+                }
+            }
+            _ => {
+                asm.write((1, 0, 7, 1, 0), 31); // IC IALLUIS
+                asm.dsb();
             }
         }
     }
