@@ -1,4 +1,4 @@
-//! Branch targets in guarded pages, in both accelerators (FEAT_BTI; G41).
+//! Branch targets in guarded pages, in both accelerators (FEAT_BTI).
 #![allow(clippy::restriction, reason = "this is how a test fails")]
 
 mod pages;

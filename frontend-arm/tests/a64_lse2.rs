@@ -1,4 +1,4 @@
-//! Alignment of exclusive, atomic and ordered accesses, in both accelerators (FEAT_LSE2; G42).
+//! Alignment of exclusive, atomic and ordered accesses, in both accelerators (FEAT_LSE2).
 #![allow(clippy::restriction, reason = "this is how a test fails")]
 
 mod pages;

@@ -1,4 +1,4 @@
-//! Pointer authentication by running code, in both accelerators (G41).
+//! Pointer authentication by running code, in both accelerators.
 #![allow(clippy::restriction, reason = "this is how a test fails")]
 
 mod ram;

@@ -125,7 +125,7 @@ fn exceptions_go_to_the_vector_of_where_they_come_from() {
     }
 }
 
-/// The exception class and where it returns to, at EL1 (G26, G37).
+/// The exception class and where it returns to, at EL1.
 #[test]
 fn instructions_have_their_exceptions() {
     let code = u64::from(CODE);
@@ -158,7 +158,7 @@ fn programs_cannot_call_firmware() {
     }
 }
 
-/// An access that crosses into a page that is not there: the address is the page's (G26).
+/// An access that crosses into a page that is not there: the address is the page's.
 #[test]
 fn an_abort_names_the_first_byte_that_it_is_for() {
     // LDR X0, [X1]
@@ -170,7 +170,7 @@ fn an_abort_names_the_first_byte_that_it_is_for() {
     }
 }
 
-/// Atomic operations are reads where a read would fail (G26).
+/// Atomic operations are reads where a read would fail.
 #[test]
 fn aborts_of_atomic_operations_are_writes_only_where_a_read_is_allowed() {
     // LDADD X2, X0, [X1]; STXR W0, X2, [X1]
@@ -221,7 +221,7 @@ fn masks_hold_interrupts_and_their_end_lets_them_in() {
     }
 }
 
-/// PSTATE after an exception, and what SPSR keeps of it (G25).
+/// PSTATE after an exception, and what SPSR keeps of it.
 #[test]
 fn an_exception_sets_pstate_and_keeps_the_old() {
     for mut bench in benches(&[SVC]) {
@@ -237,7 +237,7 @@ fn an_exception_sets_pstate_and_keeps_the_old() {
     }
 }
 
-/// An illegal return goes where it says and stops there, at the same level (G27).
+/// An illegal return goes where it says and stops there, at the same level.
 #[test]
 fn an_illegal_return_is_an_exception_where_it_goes() {
     for m in [0b0001, 0b0010, 0b0111, 0b1001, 0b1_0011] {
@@ -261,7 +261,7 @@ fn stepping(bench: &mut Bench, spsr: u64) {
     cpu.update_mode();
 }
 
-/// One instruction is stepped, then the exception comes; with SPSR.SS clear it comes at once (G28).
+/// One instruction is stepped, then the exception comes; with SPSR.SS clear it comes at once.
 #[test]
 fn software_step_runs_one_instruction() {
     const SS: u64 = psr::SS as u64;
@@ -450,7 +450,7 @@ fn a_page_that_had_code_stays_watched() {
     }
 }
 
-/// A branch loses its tag; data keeps it, and TLB maintenance finds the page by any (G41).
+/// A branch loses its tag; data keeps it, and TLB maintenance finds the page by any.
 #[test]
 fn tags_are_ignored() {
     for branch in [0xd61f_0040, 0xd63f_0040, 0xd65f_0040] {
@@ -482,7 +482,7 @@ fn tags_are_ignored() {
     }
 }
 
-/// Two address spaces with other code at the same address, switched without any maintenance (G31).
+/// Two address spaces with other code at the same address, switched without any maintenance.
 #[test]
 fn address_spaces_have_their_own_code() {
     // MSR TTBR0_EL1, X3; ISB; BR X2, the other being entered at EL1 from a global page
@@ -510,7 +510,7 @@ fn address_spaces_have_their_own_code() {
     }
 }
 
-/// A page that was not there is there without any maintenance (G09), and the Access flag comes by itself.
+/// A page that was not there is there without any maintenance, and the Access flag comes by itself.
 #[test]
 fn what_is_not_valid_is_not_remembered() {
     for mut bench in benches(&[0xf940_0020, WFI]) {
@@ -696,7 +696,7 @@ fn a_branch_between_instructions_is_an_exception_wherever_code_is_known() {
     }
 }
 
-/// The exclusive monitor: an exception return and CLREX clear it; a different size or address does not match it (G05).
+/// The exclusive monitor: an exception return and CLREX clear it; a different size or address does not match it.
 #[test]
 fn a_store_exclusive_needs_its_load() {
     const LDXR: u32 = 0xc85f_7c20; // LDXR X0, [X1]
@@ -759,7 +759,7 @@ fn instructions_accesses_and_branches_are_counted() {
     }
 }
 
-/// DC ZVA: the block around the address, at once or not at all; not in Device memory (G40).
+/// DC ZVA: the block around the address, at once or not at all; not in Device memory.
 #[test]
 fn blocks_are_zeroed_in_normal_memory() {
     const DEVICE: u64 = 1 << 2;
