@@ -2,6 +2,7 @@
 
 use crate::trial::Pieces;
 use capstone::prelude::*;
+use emu_ir::testing::Random;
 
 /// An instruction set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,4 +136,31 @@ impl<S: Clone> Pieces for [Program<S>; 2] {
 /// Puts a word into memory.
 pub fn put(memory: &mut [u8], at: u32, word: u32) {
     memory[at as usize..at as usize + 4].copy_from_slice(&word.to_le_bytes());
+}
+
+/// The bits of a pattern's field.
+pub fn field(text: &str, name: char) -> u32 {
+    let bits = text.chars().filter(|c| *c != ' ');
+    bits.fold(0, |mask, c| mask << 1 | u32::from(c == name))
+}
+
+/// A word with a field of another value; without that field, the word.
+pub fn put_field(word: u32, mask: u32, value: u32) -> u32 {
+    if mask == 0 {
+        word
+    } else {
+        word & !mask | value << mask.trailing_zeros() & mask
+    }
+}
+
+/// Which of some places a piece stores over: one near it as often as any. `None`: there are none.
+pub fn target(targets: &[u32], piece: u32, random: &mut Random) -> Option<u32> {
+    let near = targets.iter().copied().filter(|t| t.abs_diff(piece) < 0x100);
+    let near: Vec<u32> = near.collect();
+    let some = if near.is_empty() || random.one_in(2) {
+        targets
+    } else {
+        &near
+    };
+    (!some.is_empty()).then(|| random.pick(some))
 }

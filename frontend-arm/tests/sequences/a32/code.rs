@@ -1,6 +1,6 @@
 //! Encoding of the instructions that sequences are made of.
 
-use crate::program;
+use crate::program::{self, field, put_field};
 use emu_frontend_arm::a32::{self, Insn, Set};
 use emu_ir::pattern::Row;
 use emu_ir::testing::Random;
@@ -88,20 +88,6 @@ impl Rows {
     }
 }
 
-/// The bits of a pattern's field.
-fn field(text: &str, name: char) -> u32 {
-    let bits = text.chars().filter(|c| *c != ' ');
-    bits.fold(0, |mask, c| mask << 1 | u32::from(c == name))
-}
-
-fn put(word: u32, mask: u32, value: u32) -> u32 {
-    if mask == 0 {
-        word
-    } else {
-        word & !mask | value << mask.trailing_zeros() & mask
-    }
-}
-
 /// The first of four registers that hold addresses.
 pub const ADDRESSES: u32 = 8;
 
@@ -120,16 +106,16 @@ pub fn word_by(row: &Row<Insn>, base: u32, random: &mut Random) -> u32 {
     }
     if text.starts_with("----") {
         let always = random.word_below(4) != 0;
-        word = put(word, 0xf000_0000, if always { 14 } else { random.word_below(14) });
+        word = put_field(word, 0xf000_0000, if always { 14 } else { random.word_below(14) });
     }
     for name in "ndmasthleru".chars() {
         let mask = field(text, name);
         if mask.count_ones() == 4 {
-            word = put(word, mask, random.word_below(8));
+            word = put_field(word, mask, random.word_below(8));
         }
     }
     if memory {
-        word = put(word, field(text, 'n'), base);
+        word = put_field(word, field(text, 'n'), base);
         let offset = field(text, 'i');
         if offset.count_ones() == 12 && !random.one_in(16) {
             word &= !(offset & 0xf80);

@@ -341,19 +341,12 @@ impl Writer<'_> {
         let words = |p: &Piece| if p.task == Task::Compute { words(p) } else { vec![] };
         let targets: Vec<u32> = pieces.iter().flat_map(words).collect();
         for piece in pieces.iter_mut().filter(|p| p.task == Task::Modify) {
-            let near = targets.iter().copied().filter(|t| t.abs_diff(piece.at) < 0x100);
-            let near: Vec<u32> = near.collect();
-            let some = if near.is_empty() || random.one_in(2) {
-                &targets
-            } else {
-                &near
-            };
-            if some.is_empty() {
+            let Some(target) = program::target(&targets, piece.at, random) else {
                 piece.bytes = piece.set.nops(piece.bytes.len());
                 continue;
-            }
+            };
             let mut asm = Asm::new(piece.set == Set::Thumb);
-            self.modify(&mut asm, random.pick(some), random);
+            self.modify(&mut asm, target, random);
             assert_eq!(asm.bytes.len(), piece.bytes.len(), "every modification has one length");
             piece.bytes = asm.bytes;
         }

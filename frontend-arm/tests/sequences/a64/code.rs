@@ -1,5 +1,6 @@
 //! Encoding of the instructions that sequences are made of.
 
+use crate::program::{field, put_field};
 use emu_frontend_arm::a64::table::{Insn, Table};
 use emu_frontend_arm::a64::{self, Row, decoder, fp, simd};
 use emu_ir::testing::Random;
@@ -84,20 +85,6 @@ impl Rows {
     }
 }
 
-/// The bits of a pattern's field.
-fn field(text: &str, name: char) -> u32 {
-    let bits = text.chars().filter(|c| *c != ' ');
-    bits.fold(0, |mask, c| mask << 1 | u32::from(c == name))
-}
-
-fn put(word: u32, mask: u32, value: u32) -> u32 {
-    if mask == 0 {
-        word
-    } else {
-        word & !mask | value << mask.trailing_zeros() & mask
-    }
-}
-
 /// The first of four registers that hold addresses.
 pub const ADDRESSES: u32 = 16;
 /// Counts chunks.
@@ -131,7 +118,7 @@ fn made(row: &Row<Insn>, base: u32, random: &mut Random) -> u32 {
             continue;
         }
         let any = random.word_below(16);
-        word = put(word, mask, if random.one_in(20) { 31 } else { any });
+        word = put_field(word, mask, if random.one_in(20) { 31 } else { any });
     }
     if memory {
         addressed(text, word, base, random)
@@ -142,7 +129,7 @@ fn made(row: &Row<Insn>, base: u32, random: &mut Random) -> u32 {
 
 /// A load or store by this register, near it.
 fn addressed(text: &str, mut word: u32, base: u32, random: &mut Random) -> u32 {
-    word = put(word, field(text, 'n'), base);
+    word = put_field(word, field(text, 'n'), base);
     let offset = field(text, 'i');
     match offset.count_ones() {
         12 if !random.one_in(16) => word & !(offset & 0x3f << 16),

@@ -369,23 +369,13 @@ impl Writer<'_> {
         let computing = pieces.iter().filter(|p| p.task == Task::Compute);
         let targets: Vec<u32> = computing.flat_map(words).collect();
         for piece in pieces.iter_mut().filter(|p| p.task == Task::Modify) {
-            let near: Vec<u32> = targets
-                .iter()
-                .copied()
-                .filter(|t| t.abs_diff(piece.at) < 0x100)
-                .collect();
-            let some = if near.is_empty() || random.one_in(2) {
-                &targets
-            } else {
-                &near
-            };
-            if some.is_empty() {
+            let Some(target) = program::target(&targets, piece.at, random) else {
                 piece.bytes = Set::A64.nops(piece.bytes.len());
                 continue;
-            }
+            };
             let mut asm = Asm::default();
             asm.svc(0b0101);
-            self.modify(&mut asm, random.pick(some), random);
+            self.modify(&mut asm, target, random);
             assert_eq!(asm.bytes.len(), piece.bytes.len(), "every modification has one length");
             piece.bytes = asm.bytes;
         }
