@@ -9,7 +9,9 @@
 //! | how a row of a map reads | `decode/row.rs` |
 //! | prefixes, ModRM, SIB, VEX, immediates | `decode/` |
 //! | what a CPU may have or lack | `features.rs` |
+//! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
 
 pub mod decode;
 pub mod features;
 pub mod maps;
+pub mod state;

@@ -373,6 +373,53 @@ impl Rmw {
     ];
 }
 
+/// Arithmetic whose status flags [`Op::Status`](crate::Op) gives, as x86 defines them (SDM 1, 3.4.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arith {
+    /// `a + b`.
+    Add,
+    /// `a + b` and the carry of `c`.
+    Adc,
+    /// `a - b`.
+    Sub,
+    /// `a - b` less the carry of `c`.
+    Sbb,
+    /// A bitwise operation with the result `a`: carry, overflow and auxiliary carry are 0.
+    Logic,
+    /// `a + 1`; the carry is that of `c`.
+    Inc,
+    /// `a - 1`; the carry is that of `c`.
+    Dec,
+}
+
+impl Arith {
+    /// Every one, for tests.
+    pub const ALL: [Arith; 7] = [
+        Arith::Add,
+        Arith::Adc,
+        Arith::Sub,
+        Arith::Sbb,
+        Arith::Logic,
+        Arith::Inc,
+        Arith::Dec,
+    ];
+}
+
+/// In a word of status flags: signed overflow. The word is an I16 with AH as LAHF leaves it above AL as SETO does.
+pub const STATUS_OVERFLOW: u16 = 1 << 0;
+/// The carry.
+pub const STATUS_CARRY: u16 = 1 << 8;
+/// What is always 1.
+pub const STATUS_FIXED: u16 = 1 << 9;
+/// The result's low byte has an even number of set bits.
+pub const STATUS_PARITY: u16 = 1 << 10;
+/// The carry out of bit 3.
+pub const STATUS_AUXILIARY: u16 = 1 << 12;
+/// The result is zero.
+pub const STATUS_ZERO: u16 = 1 << 14;
+/// The result is negative.
+pub const STATUS_SIGN: u16 = 1 << 15;
+
 /// What is done to a state of AES (FIPS 197).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Aes {

@@ -1,0 +1,107 @@
+//! What follows from registers: the mode word and the bounds of segments; and registers that are kept in parts.
+
+use super::bits::{cr0, cr4, efer, eflags, mxcsr, xcr0};
+use super::{Attributes, Bounds, Cpu, Segment, mode, number, status};
+
+impl Cpu {
+    /// A segment register, by its number.
+    pub fn segment(&self, n: u8) -> &Segment {
+        #[allow(clippy::indexing_slicing, reason = "there are six")]
+        &self.segments[n as usize % 6]
+    }
+    /// The same, to be written; [`Cpu::settle`] is to be called then.
+    pub fn segment_mut(&mut self, n: u8) -> &mut Segment {
+        #[allow(clippy::indexing_slicing, reason = "there are six")]
+        &mut self.segments[n as usize % 6]
+    }
+    /// The current privilege level: 0 to 3.
+    pub fn cpl(&self) -> u8 {
+        mode::cpl(self.mode)
+    }
+    /// EFLAGS.
+    pub fn eflags(&self) -> u32 {
+        self.eflags & !eflags::STATUS | status::to_eflags(self.status) | eflags::FIXED
+    }
+    /// Set EFLAGS, all of it.
+    pub fn set_eflags(&mut self, value: u32) {
+        self.status = status::of_eflags(value);
+        self.eflags = value & eflags::ALL & !eflags::STATUS;
+        self.settle();
+    }
+    /// MXCSR.
+    pub fn mxcsr(&self) -> u32 {
+        self.mxcsr | self.fp_flags & mxcsr::FLAGS | (self.fp_round & 3) << mxcsr::RC_SHIFT
+    }
+    /// Set MXCSR.
+    pub fn set_mxcsr(&mut self, value: u32) {
+        self.fp_flags = value & mxcsr::FLAGS;
+        self.fp_round = (value & mxcsr::RC) >> mxcsr::RC_SHIFT;
+        self.mxcsr = value & (mxcsr::MASKS | mxcsr::DAZ | mxcsr::FTZ);
+        self.settle();
+    }
+    /// rIP: the offset in CS of the next instruction.
+    pub fn rip(&self) -> u64 {
+        if self.mode & mode::CODE64 != 0 {
+            return self.pc;
+        }
+        self.pc.wrapping_sub(self.segment(number::CS).base) & 0xffff_ffff
+    }
+    /// Go on at an offset in CS.
+    pub fn set_rip(&mut self, rip: u64) {
+        self.pc = if self.mode & mode::CODE64 != 0 {
+            rip
+        } else {
+            self.segment(number::CS).base.wrapping_add(rip) & 0xffff_ffff
+        };
+    }
+
+    /// Makes what follows from other registers: the mode word (but for the interrupt shadow), whose current privilege level is
+    /// given, and the bounds of segments. Called after whatever writes one of them.
+    pub fn settle_at(&mut self, cpl: u8) {
+        let long = self.sys.efer & efer::LMA != 0;
+        let cs = self.segment(number::CS);
+        let code64 = long && cs.has(Attributes::L);
+        let mut m = self.mode & (mode::SHADOW | mode::SMM) | u64::from(cpl & 3) << mode::CPL_SHIFT;
+        let mut set = |bit: u64, on: bool| m |= if on { bit } else { 0 };
+        set(mode::LONG, long);
+        set(mode::CODE64, code64);
+        set(mode::CODE32, !code64 && cs.has(Attributes::DB));
+        set(mode::STACK32, !code64 && self.segment(number::SS).has(Attributes::DB));
+        set(mode::PROTECTED, self.sys.cr0 & cr0::PE != 0);
+        set(mode::VIRTUAL, self.eflags & eflags::VM != 0);
+        set(mode::TS, self.sys.cr0 & cr0::TS != 0);
+        set(mode::EM, self.sys.cr0 & cr0::EM != 0);
+        set(mode::MP, self.sys.cr0 & cr0::MP != 0);
+        set(mode::OSFXSR, self.sys.cr4 & cr4::OSFXSR != 0);
+        let xsave = self.sys.cr4 & cr4::OSXSAVE != 0;
+        let avx = xcr0::SSE | xcr0::AVX;
+        set(mode::OSXSAVE, xsave);
+        set(mode::AVX, xsave && self.sys.xcr0 & avx == avx);
+        set(mode::STEP, self.eflags & eflags::TF != 0);
+        let checks = self.sys.cr0 & cr0::AM != 0 && self.eflags & eflags::AC != 0;
+        set(mode::ALIGN, checks && cpl == 3);
+        set(mode::DAZ, self.mxcsr & mxcsr::DAZ != 0);
+        set(mode::FTZ, self.mxcsr & mxcsr::FTZ != 0);
+        set(mode::SIMD_TRAPS, self.mxcsr & mxcsr::MASKS != mxcsr::MASKS);
+        self.mode = m;
+        self.settle_segments(code64);
+    }
+    /// The same at the level that it is at.
+    pub fn settle(&mut self) {
+        self.settle_at(self.cpl());
+    }
+    fn settle_segments(&mut self, code64: bool) {
+        for (n, (segment, bounds)) in self.segments.iter().zip(&mut self.bounds).enumerate() {
+            // In 64-bit mode no limit counts, and of the bases those of FS and GS alone.
+            let based = n >= usize::from(number::FS);
+            *bounds = if code64 { Bounds::ALL } else { segment.bounds() };
+            let code = n == usize::from(number::CS);
+            let open = bounds.read == Bounds::ALL.read && (code || bounds.write == Bounds::ALL.write)
+                || code && segment.is_code() && segment.limit == u32::MAX;
+            let flat = if code64 { !based } else { open && segment.base == 0 };
+            if flat {
+                self.mode |= 1 << (mode::FLAT_SHIFT + n as u32);
+            }
+        }
+    }
+}
