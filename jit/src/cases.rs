@@ -61,7 +61,7 @@ pub enum Operands {
     Constants,
     /// The first from a slot, the others as constants.
     LastConstant,
-    /// All operands of the first one's type are the first.
+    /// All operands of the first one's kind are the first.
     Same,
     /// From slots, with more values alive than any host has registers.
     Spilled,
@@ -189,7 +189,7 @@ impl Case {
         let mut vals: Vec<Val> = Vec::new();
         for (i, kind) in self.operands.iter().enumerate() {
             let ty = kind.ty();
-            let first = vals.first().copied().filter(|v| b.ty(*v) == ty);
+            let first = vals.first().copied().filter(|_| self.operands.first() == Some(kind));
             vals.push(match (how, first) {
                 (Operands::Same, Some(v)) => v,
                 (Operands::Constants, _) => constant(b, ty, row[i]),

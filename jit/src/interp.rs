@@ -13,6 +13,7 @@ mod expect;
 mod float;
 mod int;
 mod pure;
+mod status;
 #[cfg(test)]
 mod tests;
 mod vec;

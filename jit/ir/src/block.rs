@@ -4,7 +4,7 @@
     reason = "a value is an index into the operations of its own block; a call has four arguments at most"
 )]
 
-use crate::{Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Rmw, Rule, Slot, Ty, Val};
+use crate::{Arith, Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Rmw, Rule, Slot, Ty, Val};
 
 /// One operation with its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,6 +23,7 @@ impl Inst {
         match self.op.rule() {
             Rule::Same => Some(self.ty),
             Rule::Bool => Some(Ty::I8),
+            Rule::Status => Some(Ty::I16),
             Rule::None => None,
         }
     }
@@ -195,6 +196,17 @@ impl Builder {
         self.push(ty, Op::PcRel { offset })
     }
 
+    /// The status flags of arithmetic (see [`Op::Status`]): `b` and `c` are looked at where it takes them.
+    pub fn status(&mut self, how: Arith, a: Val, b: Val, c: Val) -> Val {
+        let ty = self.block.ty(a);
+        let b = if how.takes_b() { b } else { a };
+        let c = if how.takes_status() { c } else { a };
+        self.push(ty, Op::Status { how, a, b, c })
+    }
+    /// Whether a condition holds of a word of status flags.
+    pub fn cond(&mut self, a: Val, cc: u8) -> Val {
+        self.push(Ty::I16, Op::Cond { a, cc })
+    }
     /// `c ? a : b`.
     pub fn select(&mut self, c: Val, a: Val, b: Val) -> Val {
         let ty = self.block.ty(a);

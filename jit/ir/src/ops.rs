@@ -3,7 +3,7 @@
 //!
 //! A section `Effect class { … }` has the operations of one [`Effect`]; `class!()` is a pattern of them all where a crate
 //! has one made of the table. A line is `Name { fields } -> result, method;`, where result is `same` (the instruction's
-//! type), `bool` (I8, 0 or 1; the instruction's type is that of the operands) or `none`. A line with a method has it made
+//! type), `bool` (I8, 0 or 1; the instruction's type is that of the operands), `status` (I16; the same) or `none`. A line with a method has it made
 //! in [`Builder`](crate::Builder): its arguments are the fields, the lane before the others, and its first value has the
 //! instruction's type. Each operation accepts the classes of types in its comment: int = I8..I64, float = F32 F64,
 //! vec = V64 V128.
@@ -17,6 +17,8 @@ pub enum Rule {
     Same,
     /// A boolean: I8, 0 or 1.
     Bool,
+    /// A word of status flags: I16 (see [`STATUS_OVERFLOW`](crate::STATUS_OVERFLOW)).
+    Status,
     /// Nothing.
     None,
 }
@@ -67,7 +69,7 @@ macro_rules! plain {
         }
     )* }
 }
-plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw Aes }
+plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw Aes Arith }
 impl Operand for Val {
     #[inline]
     fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
@@ -154,6 +156,13 @@ macro_rules! for_each_op {
                 AdcCarry { a: Val, b: Val, c: Val } -> bool, adc_carry;
                 /// Signed overflow of `a + b + c`.
                 AdcOvf { a: Val, b: Val, c: Val } -> bool, adc_ovf;
+                /// `a - b - c`, `c` a boolean.
+                Sbb { a: Val, b: Val, c: Val } -> same, sbb;
+                /// The status flags of arithmetic, as x86 defines them. Where it takes no `b` or `c` these are `a`, else `c` is a word
+                /// of status flags.
+                Status { how: Arith, a: Val, b: Val, c: Val } -> status;
+                /// Whether a condition of x86 (0 to 15, SDM 2, Appendix B.1.4.7) holds of a word of status flags.
+                Cond { a: Val, cc: u8 } -> bool;
                 // ---- comparisons (int)
                 /// `a == b`.
                 Eq { a: Val, b: Val } -> bool, eq;
@@ -174,6 +183,8 @@ macro_rules! for_each_op {
                 Sext { a: Val } -> same;
                 /// Low bits of a wider int.
                 Trunc { a: Val } -> same;
+                /// `a` with its bits from `at` on replaced by a narrower int.
+                Insert { a: Val, b: Val, at: u8 } -> same, insert;
             }
             // ---- Bits, of an int or a vec
             Pure any_ops {
@@ -426,6 +437,9 @@ macro_rules! rule {
     };
     (bool) => {
         Rule::Bool
+    };
+    (status) => {
+        Rule::Status
     };
     (none) => {
         Rule::None

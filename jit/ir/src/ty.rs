@@ -393,6 +393,14 @@ pub enum Arith {
 }
 
 impl Arith {
+    /// Whether it has a second operand.
+    pub const fn takes_b(self) -> bool {
+        matches!(self, Arith::Add | Arith::Adc | Arith::Sub | Arith::Sbb)
+    }
+    /// Whether it depends on the flags before it.
+    pub const fn takes_status(self) -> bool {
+        matches!(self, Arith::Adc | Arith::Sbb | Arith::Inc | Arith::Dec)
+    }
     /// Every one, for tests.
     pub const ALL: [Arith; 7] = [
         Arith::Add,

@@ -140,9 +140,18 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
             want(matches!(ty, Ty::I32 | Ty::I64), "is I32 or I64").and(same(b, ty, &[a]))
         }
         Op::Bswap { a } => want(ty.is_int() && ty != Ty::I8, "is I16, I32 or I64").and(same(b, ty, &[a])),
-        Op::Adc { a, b: x, c } | Op::AdcCarry { a, b: x, c } | Op::AdcOvf { a, b: x, c } => {
+        Op::Adc { a, b: x, c } | Op::Sbb { a, b: x, c } | Op::AdcCarry { a, b: x, c } | Op::AdcOvf { a, b: x, c } => {
             want(ty.is_int() && of(c) == Ty::I8, "is int with a boolean").and(same(b, ty, &[a, x]))
         }
+        Op::Status { how, a, b: x, c } => want(ty.is_int(), "is int")
+            .and(same(b, ty, &[a, x]))
+            .and(want(!how.takes_status() || of(c) == Ty::I16, "takes status flags")),
+        Op::Cond { a, cc } => want(ty == Ty::I16 && cc < 16, "is a condition of status flags").and(same(b, ty, &[a])),
+        Op::Insert { a, b: x, at } => want(
+            ty.is_int() && of(x).is_int() && u32::from(at) + of(x).bits() <= ty.bits() && of(x) != ty,
+            "inserts a narrower int",
+        )
+        .and(same(b, ty, &[a])),
         Op::Select { c, a, b: x } => want(of(c) == Ty::I8, "condition is a boolean").and(same(b, ty, &[a, x])),
         Op::Zext { a } | Op::Sext { a } => want(
             ty.is_int() && of(a).is_int() && of(a).bytes() < ty.bytes(),

@@ -2,7 +2,7 @@
 
 use super::operands::Kind;
 use super::{Build, Case};
-use emu_ir::{Imm, Op, Slot, Ty, Val};
+use emu_ir::{Arith, Builder, Imm, Op, Slot, Ty, Val};
 
 const A: Val = Val(0);
 const B: Val = Val(1);
@@ -19,8 +19,12 @@ pub(super) fn cases() -> Vec<Case> {
             Op::Adc { a: A, b: B, c: C },
             Op::AdcCarry { a: A, b: B, c: C },
             Op::AdcOvf { a: A, b: B, c: C },
+            Op::Sbb { a: A, b: B, c: C },
         ];
         all.extend(carried.map(|op| Case::op(op, ty, &[Kind::Int(ty), Kind::Int(ty), Kind::Bool])));
+        all.extend(Arith::ALL.map(|how| status(how, ty)));
+        all.extend(insertions(ty));
+        all.extend(flags(ty));
         all.extend(extensions(ty));
     }
     for ty in WIDE {
@@ -41,6 +45,7 @@ pub(super) fn cases() -> Vec<Case> {
         ];
         all.extend(one.map(|op| Case::op(op, ty, &[Kind::Int(ty)])));
     }
+    all.extend((0..16).map(|cc| Case::op(Op::Cond { a: A, cc }, Ty::I16, &[Kind::Status])));
     all.extend([Ty::I16, Ty::I32, Ty::I64].map(|ty| Case::op(Op::Bswap { a: A }, ty, &[Kind::Int(ty)])));
     for ty in [Ty::V64, Ty::V128] {
         let e = emu_ir::Lane::I32;
@@ -97,6 +102,97 @@ fn binary() -> [Op; 21] {
         // The other way round, for an emitter of two-operand instructions.
         Op::Sub { a: b, b: a },
     ]
+}
+
+fn status(how: Arith, ty: Ty) -> Case {
+    let (int, word) = (Kind::Int(ty), Kind::Status);
+    let (b, c, operands): (_, _, &[Kind]) = match (how.takes_b(), how.takes_status()) {
+        (true, true) => (B, C, &[int, int, word]),
+        (true, false) => (B, A, &[int, int]),
+        (false, true) => (A, B, &[int, word]),
+        (false, false) => (A, A, &[int]),
+    };
+    Case::op(Op::Status { how, a: A, b, c }, ty, operands)
+}
+
+/// Flags next to what makes them, stored on the way, and looked at near and far.
+fn flags(ty: Ty) -> Vec<Case> {
+    let operands = [Kind::Int(ty), Kind::Int(ty), Kind::Status];
+    let all: [Build; 5] = [
+        |b, v| {
+            let sum = b.add(v[0], v[1]);
+            let f = b.status(Arith::Add, v[0], v[1], v[0]);
+            b.set(super::any(8, Ty::I16), f);
+            b.set(super::any(9, b.ty(sum)), sum);
+            Some(conditions(b, f))
+        },
+        |b, v| {
+            let difference = b.sub(v[0], v[1]);
+            let f = b.status(Arith::Sub, v[0], v[1], v[0]);
+            let less = b.cond(f, 12);
+            b.set(super::any(8, Ty::I8), less);
+            b.set(super::any(9, b.ty(difference)), difference);
+            let stepped = b.status(Arith::Inc, v[1], v[1], f);
+            let again = b.status(Arith::Dec, difference, difference, stepped);
+            b.set(super::any(10, Ty::I16), stepped);
+            Some(conditions(b, again))
+        },
+        |b, v| {
+            let c = b.cond(v[2], 2);
+            let sum = b.adc(v[0], v[1], c);
+            let f = b.status(Arith::Adc, v[0], v[1], v[2]);
+            b.set(super::any(8, Ty::I16), f);
+            let c = b.cond(f, 2);
+            let more = b.adc(sum, v[1], c);
+            let f = b.status(Arith::Adc, sum, v[1], f);
+            b.set(super::any(9, b.ty(more)), more);
+            Some(f)
+        },
+        |b, v| {
+            let c = b.cond(v[2], 2);
+            let difference = b.sbb(v[0], v[1], c);
+            let f = b.status(Arith::Sbb, v[0], v[1], v[2]);
+            let c = b.cond(f, 2);
+            let less = b.sbb(difference, v[0], c);
+            b.set(super::any(9, b.ty(less)), less);
+            Some(b.status(Arith::Sbb, difference, v[0], f))
+        },
+        |b, v| {
+            let (label, both) = (b.label(), b.and(v[0], v[1]));
+            let f = b.status(Arith::Logic, both, both, both);
+            b.set(super::any(8, Ty::I16), f);
+            let c = b.cond(f, 5);
+            b.br_if(c, label);
+            let compared = b.status(Arith::Sub, v[0], v[1], f);
+            b.set(super::any(9, Ty::I16), compared);
+            b.place(label);
+            b.insn(0x14, 0x77);
+            None
+        },
+    ];
+    all.map(|f| Case::build("Status", &operands, f)).to_vec()
+}
+
+/// All conditions of status flags, a bit each.
+fn conditions(b: &mut Builder, f: Val) -> Val {
+    let mut all = b.i32(0);
+    for cc in [12, 4, 2, 15, 6, 0, 8, 10, 1, 3, 5, 7, 9, 11, 13, 14] {
+        let holds = b.cond(f, cc);
+        let (holds, at) = (b.zext(Ty::I32, holds), b.i32(cc.into()));
+        let bit = b.shl(holds, at);
+        all = b.or(all, bit);
+    }
+    all
+}
+
+fn insertions(ty: Ty) -> Vec<Case> {
+    let narrower = INTS.into_iter().filter(|from| from.bytes() < ty.bytes());
+    let at = |from: Ty| [0, 8, (ty.bits() - from.bits()) as u8].map(|at| (from, at));
+    let fit = narrower
+        .flat_map(at)
+        .filter(|&(from, at)| u32::from(at) + from.bits() <= ty.bits());
+    fit.map(|(from, at)| Case::op(Op::Insert { a: A, b: B, at }, ty, &[Kind::Int(ty), Kind::Int(from)]))
+        .collect()
 }
 
 fn extensions(ty: Ty) -> Vec<Case> {

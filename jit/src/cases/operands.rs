@@ -1,7 +1,9 @@
 //! Hard operands: zeros, ones, extremes, counts at and past the width, NaNs, denormals, halfway values.
 
 use emu_ir::testing::Random;
-use emu_ir::{Lane, Ty};
+use emu_ir::{
+    Lane, STATUS_AUXILIARY, STATUS_CARRY, STATUS_FIXED, STATUS_OVERFLOW, STATUS_PARITY, STATUS_SIGN, STATUS_ZERO, Ty,
+};
 
 /// What kind of values an operand takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +12,8 @@ pub enum Kind {
     Int(Ty),
     /// 0 or 1.
     Bool,
+    /// A word of status flags.
+    Status,
     /// A float.
     Float(Ty),
     /// A half precision float in an I16.
@@ -20,13 +24,27 @@ pub enum Kind {
     Address,
 }
 
+/// A word of status flags by number, 0 to 63.
+fn status(n: u128) -> u128 {
+    let flags = [
+        STATUS_OVERFLOW,
+        STATUS_CARRY,
+        STATUS_PARITY,
+        STATUS_AUXILIARY,
+        STATUS_ZERO,
+        STATUS_SIGN,
+    ];
+    let set = flags.iter().enumerate().filter(|(k, _)| n >> k & 1 != 0);
+    set.fold(STATUS_FIXED, |word, (_, flag)| word | flag).into()
+}
+
 impl Kind {
     /// Its type.
     pub fn ty(self) -> Ty {
         match self {
             Kind::Int(ty) | Kind::Float(ty) | Kind::Vec(ty, _) => ty,
             Kind::Bool => Ty::I8,
-            Kind::Half => Ty::I16,
+            Kind::Half | Kind::Status => Ty::I16,
             Kind::Address => Ty::I32,
         }
     }
@@ -35,6 +53,7 @@ impl Kind {
         match self {
             Kind::Int(ty) => integers(ty.bits()),
             Kind::Bool => vec![0, 1],
+            Kind::Status => (0..64u128).map(status).collect(),
             Kind::Float(ty) => hard_float(ty).into_iter().map(u128::from).collect(),
             Kind::Half => HARD_HALF.map(|v| v as u128).to_vec(),
             Kind::Vec(_, e) => scalar(e).hard(),
@@ -66,6 +85,7 @@ impl Kind {
                 lanes.enumerate().fold(0, |v, (i, l)| v | l << (i as u32 * e.bits()))
             }
             Kind::Bool => random.below(2) as u128,
+            Kind::Status => status(random.below(64) as u128),
             Kind::Address => random.below(super::MEMORY - 32) as u128,
             Kind::Int(_) | Kind::Float(_) | Kind::Half => {
                 let hard = self.hard();

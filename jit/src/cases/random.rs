@@ -1,7 +1,7 @@
 //! Random valid blocks.
 
 use super::{Case, Kind, Random, any, pinned};
-use emu_ir::{Block, Builder, Hint, Label, Leave, Slot, Ty, Val};
+use emu_ir::{Arith, Block, Builder, Hint, Label, Leave, Slot, Ty, Val};
 
 /// Source of random blocks: picks operations from all cases.
 pub struct Blocks {
@@ -127,6 +127,11 @@ impl Growing<'_> {
         if kind == Kind::Bool {
             let (a, b) = (self.value(Kind::Int(Ty::I32)), self.value(Kind::Int(Ty::I32)));
             return self.b.ult(a, b);
+        }
+        if kind == Kind::Status {
+            let (a, b) = (self.value(Kind::Int(Ty::I32)), self.value(Kind::Int(Ty::I32)));
+            let how = [Arith::Add, Arith::Sub, Arith::Logic][self.random.below(3) as usize];
+            return self.b.status(how, a, b, a);
         }
         if kind == Kind::Address && self.random.below(8) > 0 {
             let at = self.random.below(super::MEMORY - 16) as u32;

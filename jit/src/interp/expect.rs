@@ -3,6 +3,7 @@
 
 mod aes;
 mod half;
+mod status;
 
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, TestGuest, TestMemory};
@@ -89,6 +90,8 @@ macro_rules! native {
                 Op::AddOvf { a, b } => s(a).overflowing_add(s(b)).1 as u128,
                 Op::SubOvf { a, b } => s(a).overflowing_sub(s(b)).1 as u128,
                 Op::Adc { a, b, c } => u(a).wrapping_add(u(b)).wrapping_add(carry(c) as $u) as u128,
+                Op::Sbb { a, b, c } => u(a).wrapping_sub(u(b)).wrapping_sub(carry(c) as $u) as u128,
+                Op::Status { how, a, b, c } => status::expect::<$u>(how, row, a, b, c),
                 Op::AdcCarry { a, b, c } => (row.u(a) + row.u(b) + row.u(c) > <$u>::MAX as u128) as u128,
                 Op::AdcOvf { a, b, c } => {
                     let sum = row.s(a) + row.s(b) + row.u(c) as i128;
@@ -124,6 +127,11 @@ fn bitwise(inst: Inst, row: &Row) -> Option<u128> {
         Op::Or { a, b } => row.u(a) | row.u(b),
         Op::Xor { a, b } => row.u(a) ^ row.u(b),
         Op::AndNot { a, b } => row.u(a) & (row.u(b) ^ ones(128)),
+        Op::Insert { a, b, at } => {
+            let hole = ones(row.ty(b).bits()) << at;
+            (row.u(a) | hole) ^ hole | row.u(b) << at
+        }
+        Op::Cond { a, cc } => status::holds(row.u(a) as u16, cc) as u128,
         Op::Not { a } => row.u(a) ^ ones(ty.bits()),
         Op::Select { c, a, b } => [row.u(b), row.u(a)][row.u(c) as usize],
         Op::Bitcast { a } => row.u(a),

@@ -1,6 +1,6 @@
 //! The operations that are functions of their operands alone (and of where the block's page lies).
 
-use super::{aes, int, vec};
+use super::{aes, int, status, vec};
 use crate::classes::{effect_ops, fp_ops};
 use emu_ir::block::Inst;
 use emu_ir::{Block, Lane, Op, Ty, Val};
@@ -60,6 +60,9 @@ pub(super) fn pure_or(block: &Block, inst: &Inst, vals: &[u128], page_base: u64,
         Op::Adc { a, b, c } => v(a).wrapping_add(v(b)).wrapping_add(v(c)) & mask(ty),
         Op::AdcCarry { a, b, c } => int::adc_carry(ty, v(a), v(b), v(c)) as u64,
         Op::AdcOvf { a, b, c } => int::adc_ovf(ty, v(a), v(b), v(c)) as u64,
+        Op::Sbb { a, b, c } => v(a).wrapping_sub(v(b)).wrapping_sub(v(c)) & mask(ty),
+        Op::Status { how, a, b, c } => status::of(how, ty, v(a), v(b), v(c) as u16).into(),
+        Op::Cond { a, cc } => status::holds(v(a) as u16, cc) as u64,
 
         // ---- comparisons
         Op::Eq { a, b } => (v(a) == v(b)) as u64,
@@ -74,6 +77,7 @@ pub(super) fn pure_or(block: &Block, inst: &Inst, vals: &[u128], page_base: u64,
         Op::Zext { a } => v(a),
         Op::Sext { a } => signed(block.ty(a), v(a)) as u64 & mask(ty),
         Op::Trunc { a } => v(a) & mask(ty),
+        Op::Insert { a, b, at } => v(a) & !(mask(block.ty(b)) << at) | v(b) << at,
         Op::Bitcast { a } => return w(a),
         Op::FNeg { a } => v(a) ^ 1 << (ty.bits() - 1),
         Op::FAbs { a } => v(a) & mask(ty) >> 1,

@@ -193,7 +193,7 @@ impl Backward<'_> {
                 op.operands().iter().for_each(|v| self.uses(i, v));
                 match effect {
                     Effect::Pure => {
-                        if op.rule() == Rule::Bool {
+                        if matches!(op.rule(), Rule::Bool | Rule::Status) {
                             self.comparison = 0;
                         }
                     }

@@ -27,6 +27,8 @@ pub enum Loc {
     Imm,
     /// A condition code in the host's flags.
     Flag(u8),
+    /// A word of status flags, which are the host's.
+    Status,
     /// In its spill slot only.
     Spill,
 }
@@ -74,8 +76,14 @@ pub struct Flags {
     pub add: Option<(Val, Val, Ty)>,
     /// `adc a, b` with carry c.
     pub adc: Option<(Val, Val, Val, Ty)>,
+    /// `sbb a, b` with borrow c.
+    pub sbb: Option<(Val, Val, Val, Ty)>,
     /// Sign and zero of a value.
     pub result: Option<Val>,
+    /// All of a bitwise operation with this result.
+    pub logic: Option<Val>,
+    /// All are this word.
+    pub status: Option<Val>,
     /// `vucomis a, b` (or with the first flag `vcomis`; with the second, of flushed operands).
     pub float: Option<(Val, Val, bool, bool)>,
 }
@@ -154,9 +162,12 @@ impl Emit<'_> {
 
     /// A temporary register that nothing is in.
     pub fn spare(&self) -> Option<u8> {
+        TEMPS.into_iter().find(|&r| self.is_spare(r))
+    }
+    /// Whether nothing is in a temporary register.
+    pub fn is_spare(&self, r: u8) -> bool {
         let taken = self.locked | self.windows.regs;
-        let spare = |r: &u8| taken & 1 << r == 0 && self.gpr[*r as usize].is_none();
-        TEMPS.into_iter().find(spare)
+        taken & 1 << r == 0 && self.gpr[r as usize].is_none()
     }
     /// A free temporary register, locked until the operation ends.
     #[expect(
@@ -221,7 +232,7 @@ impl Emit<'_> {
                 self.imm(t, self.b.constant(v).unwrap_or(0));
                 t
             }
-            Loc::Flag(_) => {
+            Loc::Flag(_) | Loc::Status => {
                 self.materialize(v);
                 return self.reg(v);
             }
@@ -347,7 +358,7 @@ impl Emit<'_> {
                 }
                 self.xmm[x as usize] = None;
             }
-            Loc::Flag(_) => {
+            Loc::Flag(_) | Loc::Status => {
                 self.materialize(v);
                 return self.spill(v);
             }
@@ -400,7 +411,7 @@ impl Emit<'_> {
                 self.set_loc(v, Loc::Xmm(x));
                 x
             }
-            Loc::Gpr(_) | Loc::Pin(_) | Loc::Flag(_) => {
+            Loc::Gpr(_) | Loc::Pin(_) | Loc::Flag(_) | Loc::Status => {
                 let r = self.reg(v);
                 let x = self.xtemp();
                 dynasm!(self.a ; .arch x64 ; vmovq Rx(x), Rq(r));
@@ -443,19 +454,36 @@ impl Emit<'_> {
     pub fn clobber(&mut self) {
         for k in 0..self.w.flags.len() {
             let v = self.w.flags[k];
-            if matches!(self.loc(v), Loc::Flag(_)) && self.end(v) > self.i {
+            if matches!(self.loc(v), Loc::Flag(_) | Loc::Status) && self.end(v) > self.i {
                 self.materialize(v);
             }
         }
         self.w.flags.clear();
         self.flags = Flags::default();
     }
-    /// A condition becomes 0 or 1 in a temporary.
+    /// A condition becomes 0 or 1 in a temporary, status flags a word.
     pub fn materialize(&mut self, v: Val) {
-        let Loc::Flag(cc) = self.loc(v) else { return };
+        let cc = match self.loc(v) {
+            Loc::Flag(cc) => cc,
+            Loc::Status => return self.materialize_status(v),
+            _ => return,
+        };
         let t = self.temp();
         cond::setcc(self.a, cc, t);
         dynasm!(self.a ; .arch x64 ; movzx Rd(t), Rb(t));
+        self.gpr[t as usize] = Some(v);
+        self.set_loc(v, Loc::Gpr(t));
+        self.unlock(t);
+    }
+
+    /// The host's status flags become a word in a temporary.
+    fn materialize_status(&mut self, v: Val) {
+        let t = if self.is_spare(0) { 0 } else { self.temp() };
+        if t == 0 {
+            dynasm!(self.a ; .arch x64 ; lahf ; seto al ; movzx eax, ax);
+        } else {
+            dynasm!(self.a ; .arch x64 ; mov Rq(t), rax ; lahf ; seto al ; movzx eax, ax ; xchg Rq(t), rax);
+        }
         self.gpr[t as usize] = Some(v);
         self.set_loc(v, Loc::Gpr(t));
         self.unlock(t);
@@ -501,7 +529,7 @@ impl Emit<'_> {
     /// Give a value its spill slot; flags survive.
     fn spill_keep(&mut self, v: Val) {
         let v = self.root(v);
-        if let Loc::Flag(_) = self.loc(v) {
+        if let Loc::Flag(_) | Loc::Status = self.loc(v) {
             self.materialize(v);
         }
         if self.w.homes[v.index()].spill == NONE {
@@ -510,7 +538,7 @@ impl Emit<'_> {
                 Loc::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(r)),
                 Loc::Pin(p) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(PINS[p as usize])),
                 Loc::Xmm(x) => dynasm!(self.a ; .arch x64 ; vmovdqu [rsp + at], Rx(x)),
-                Loc::Nowhere | Loc::Imm | Loc::Flag(_) | Loc::Spill => {}
+                Loc::Nowhere | Loc::Imm | Loc::Flag(_) | Loc::Status | Loc::Spill => {}
             }
         }
     }

@@ -128,6 +128,9 @@ impl Emit<'_> {
         {
             return cond::setcc_mem(self.a, cc, STATE, at);
         }
+        if self.loc(a) == Loc::Status && slot.ty == Ty::I16 {
+            return self.store_status(at);
+        }
         match (slot.ty, self.src(a)) {
             (Ty::I8, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov BYTE [r15 + at], i as i8),
             (Ty::I8, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rb(r)),

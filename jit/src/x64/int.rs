@@ -6,26 +6,31 @@ use super::{Emit, cond};
 use crate::classes::{const_ops, effect_ops, fp_ops, vec_ops};
 use crate::pins;
 use dynasmrt::{DynasmApi, dynasm};
-use emu_ir::{Inst, Op, Ty, Val};
+use emu_ir::{Arith, Inst, Op, Ty, Val};
 
-/// `op d, src` at 32 or 64 bits.
+/// `op d, src` of a type: what is above in `d` stays, or is zero if the type has 32 bits.
 macro_rules! alu {
     ($e:expr, $op:ident, $ty:expr, $d:expr, $src:expr) => {{
         let d = $d;
-        match ($ty == Ty::I64, $src) {
-            (true, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rq(d), Rq(r)),
-            (true, Src::Imm(i)) => match i8::try_from(i) {
+        match ($ty, $src) {
+            (Ty::I64, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rq(d), Rq(r)),
+            (Ty::I64, Src::Imm(i)) => match i8::try_from(i) {
                 Ok(i) => dynasm!($e.a ; .arch x64 ; $op Rq(d), BYTE i),
                 Err(_) => dynasm!($e.a ; .arch x64 ; $op Rq(d), i),
             },
-            (false, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rd(d), Rd(r)),
-            (false, Src::Imm(i)) => match i8::try_from(i) {
+            (Ty::I16, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rw(d), Rw(r)),
+            (Ty::I16, Src::Imm(i)) => dynasm!($e.a ; .arch x64 ; $op Rw(d), WORD i as i16),
+            (Ty::I8, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rb(d), Rb(r)),
+            (Ty::I8, Src::Imm(i)) => dynasm!($e.a ; .arch x64 ; $op Rb(d), BYTE i as i8),
+            (_, Src::Reg(r)) => dynasm!($e.a ; .arch x64 ; $op Rd(d), Rd(r)),
+            (_, Src::Imm(i)) => match i8::try_from(i) {
                 Ok(i) => dynasm!($e.a ; .arch x64 ; $op Rd(d), BYTE i),
                 Err(_) => dynasm!($e.a ; .arch x64 ; $op Rd(d), i),
             },
         }
     }};
 }
+pub(super) use alu;
 /// `op d, s` (or one operand) of registers at 32 or 64 bits.
 macro_rules! reg_op {
     ($e:expr, $op:ident, $ty:expr, $d:expr $(, $s:expr)* $(; $n:expr)?) => {
@@ -90,9 +95,12 @@ impl Emit<'_> {
                 self.compare(ty, a, b);
                 self.flag(v, cond::O);
             }
-            Op::Adc { a, b, c } if full => self.adc(v, ty, a, b, c),
+            Op::Adc { a, b, c } => self.adc(v, ty, a, b, c),
             Op::AdcCarry { a, b, c } if full => self.adc_flags(v, ty, a, b, c, cond::B),
             Op::AdcOvf { a, b, c } if full => self.adc_flags(v, ty, a, b, c, cond::O),
+            Op::Sbb { a, b, c } => self.sbb(v, ty, a, b, c),
+            Op::Status { how, a, b, c } => self.status(v, how, ty, (a, b, c)),
+            Op::Cond { a, cc } => self.cond(v, a, cc),
             Op::Eq { a, b } => self.equal(v, ty, a, b, cond::E),
             Op::Ne { a, b } => self.equal(v, ty, a, b, cond::NE),
             Op::Ult { a, b } => self.less(v, ty, a, b, cond::B, cond::A),
@@ -111,6 +119,7 @@ impl Emit<'_> {
                     _ => dynasm!(self.a ; .arch x64 ; mov Rd(d), Rd(s)),
                 }
             }
+            Op::Insert { a, b, at } => self.insert(v, ty, a, b, at),
             Op::Bitcast { a } if self.b.ty(a).is_int() => {
                 let s = self.reg(a);
                 let d = self.dst(v, Some(a));
@@ -131,7 +140,6 @@ impl Emit<'_> {
             | Op::AddCarry { .. }
             | Op::AddOvf { .. }
             | Op::SubOvf { .. }
-            | Op::Adc { .. }
             | Op::AdcCarry { .. }
             | Op::AdcOvf { .. }
             | Op::Slt { .. }
@@ -180,14 +188,21 @@ impl Emit<'_> {
         let near = self.lives.vals[self.i].comparison <= 6;
         near && self.ahead(self.b.insts.len()).take(6).any(|n| match n.op {
             Op::AddCarry { a: x, b: y } | Op::AddOvf { a: x, b: y } => x == a && y == b,
+            Op::Status {
+                how: Arith::Add,
+                a: x,
+                b: y,
+                ..
+            } => x == a && y == b,
             Op::Eq { a: x, b: y } | Op::Ne { a: x, b: y } | Op::Slt { a: x, b: y } => {
                 x == v && self.b.constant(y) == Some(0)
             }
             _ => false,
         })
     }
-    /// Whether all uses of `v` are comparisons with zero right after it, so that it need not exist.
-    fn only_flags(&self, v: Val) -> bool {
+    /// Whether all uses of `v` are comparisons with zero right after it, or where it is of a bitwise operation its status flags,
+    /// so that it need not exist.
+    fn only_flags(&self, v: Val, logic: bool) -> bool {
         let mut near = 0;
         self.lives.vals[v.index()].hint == pins::NONE
             && self.ahead(self.end(v)).all(|n| {
@@ -195,6 +210,9 @@ impl Emit<'_> {
                 near <= 8
                     && match n.op {
                         Op::Eq { a, b } | Op::Ne { a, b } | Op::Slt { a, b } => a == v && self.b.constant(b) == Some(0),
+                        Op::Status {
+                            how: Arith::Logic, a, ..
+                        } => logic && a == v,
                         Op::Const { .. } => true,
                         Op::Set { slot, a } => {
                             a != v
@@ -212,12 +230,6 @@ impl Emit<'_> {
             return self.lea(v, ty, a, b);
         }
         self.clobber();
-        if !matches!(ty, Ty::I32 | Ty::I64) {
-            return self.two(v, ty, a, b, true, |e, d, s| {
-                alu!(e, add, ty, d, s);
-                e.narrow(ty, d);
-            });
-        }
         self.two(v, ty, a, b, true, |e, d, s| alu!(e, add, ty, d, s));
         self.flags = Flags {
             add: Some((a, b, ty)),
@@ -250,7 +262,7 @@ impl Emit<'_> {
         }
     }
     fn sub(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
-        if matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v) {
+        if matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v, false) {
             self.compare(ty, a, b);
             self.flags.result = Some(v);
             return;
@@ -262,12 +274,6 @@ impl Emit<'_> {
             return;
         }
         self.clobber();
-        if !matches!(ty, Ty::I32 | Ty::I64) {
-            return self.two(v, ty, a, b, false, |e, d, s| {
-                alu!(e, sub, ty, d, s);
-                e.narrow(ty, d);
-            });
-        }
         self.two(v, ty, a, b, false, |e, d, s| alu!(e, sub, ty, d, s));
         self.flags = Flags {
             sub: Some((a, b, ty)),
@@ -280,6 +286,12 @@ impl Emit<'_> {
             || self.lives.vals[self.i].comparison <= 8
                 && self.ahead(self.b.insts.len()).take(8).any(|n| match n.op {
                     Op::SubOvf { a: x, b: y }
+                    | Op::Status {
+                        how: Arith::Sub,
+                        a: x,
+                        b: y,
+                        ..
+                    }
                     | Op::Eq { a: x, b: y }
                     | Op::Ult { a: x, b: y }
                     | Op::Ule { a: x, b: y }
@@ -314,7 +326,7 @@ impl Emit<'_> {
         let ty = inst.ty;
         let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
         self.clobber();
-        if matches!(inst.op, Op::And { .. }) && matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v) {
+        if matches!(inst.op, Op::And { .. }) && matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v, true) {
             let (s, o) = (self.reg(a), self.src(b));
             match (ty == Ty::I64, o) {
                 (true, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; test Rq(s), Rq(r)),
@@ -331,6 +343,7 @@ impl Emit<'_> {
         }
         if matches!(ty, Ty::I32 | Ty::I64) {
             self.flags.result = Some(v);
+            self.flags.logic = Some(v);
         }
     }
     fn xor(&mut self, v: Val, inst: Inst, a: Val, b: Val) {
@@ -565,6 +578,10 @@ impl Emit<'_> {
     fn cmp(&mut self, ty: Ty, s: u8, o: Src) {
         let wide = ty == Ty::I64;
         match o {
+            Src::Reg(r) if ty == Ty::I8 => dynasm!(self.a ; .arch x64 ; cmp Rb(s), Rb(r)),
+            Src::Reg(r) if ty == Ty::I16 => dynasm!(self.a ; .arch x64 ; cmp Rw(s), Rw(r)),
+            Src::Imm(i) if ty == Ty::I8 => dynasm!(self.a ; .arch x64 ; cmp Rb(s), BYTE i as i8),
+            Src::Imm(i) if ty == Ty::I16 => dynasm!(self.a ; .arch x64 ; cmp Rw(s), WORD i as i16),
             Src::Reg(r) => reg_op!(self, cmp, ty, s, r),
             Src::Imm(i) => match (i8::try_from(i), wide) {
                 (Ok(i), _) => self
@@ -596,16 +613,15 @@ impl Emit<'_> {
         }
     }
     /// The flags are those of `cmp a, b`.
-    fn compare(&mut self, ty: Ty, a: Val, b: Val) {
+    pub(super) fn compare(&mut self, ty: Ty, a: Val, b: Val) {
         if self.flags.sub == Some((a, b, ty)) {
             return;
         }
         self.clobber();
         let (s, o) = (self.reg(a), self.src(b));
-        if o == Src::Imm(0) {
-            reg_op!(self, test, ty, s, s);
-        } else {
-            self.cmp(ty, s, o);
+        match o {
+            Src::Imm(0) if matches!(ty, Ty::I32 | Ty::I64) => reg_op!(self, test, ty, s, s),
+            _ => self.cmp(ty, s, o),
         }
         self.flags = Flags {
             sub: Some((a, b, ty)),
@@ -668,10 +684,13 @@ impl Emit<'_> {
     }
     /// The host's carry becomes the boolean `c`.
     fn load_carry(&mut self, c: Val) {
-        let r = self.reg(c);
+        let there = self.loc(c) == Loc::Flag(cond::B);
+        let r = if there { None } else { Some(self.reg(c)) };
         self.clobber();
-        dynasm!(self.a ; .arch x64 ; bt Rd(r), 0);
-        self.unlock(r);
+        if let Some(r) = r {
+            dynasm!(self.a ; .arch x64 ; bt Rd(r), 0);
+            self.unlock(r);
+        }
     }
     fn adc(&mut self, v: Val, ty: Ty, a: Val, b: Val, c: Val) {
         let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
@@ -682,6 +701,42 @@ impl Emit<'_> {
             result: Some(v),
             ..Flags::default()
         };
+    }
+    fn sbb(&mut self, v: Val, ty: Ty, a: Val, b: Val, c: Val) {
+        self.load_carry(c);
+        self.two(v, ty, a, b, false, |e, d, s| alu!(e, sbb, ty, d, s));
+        self.flags = Flags {
+            sbb: Some((a, b, c, ty)),
+            ..Flags::default()
+        };
+    }
+    /// Some bits of `a` replaced.
+    fn insert(&mut self, v: Val, ty: Ty, a: Val, b: Val, at: u8) {
+        let from = self.b.ty(b);
+        if at != 0 {
+            self.clobber();
+        }
+        let (s, o) = (self.reg(a), self.reg(b));
+        let d = self.dst(v, Some(a));
+        let t = if d == o && d != s { self.temp() } else { d };
+        self.mov(ty, t, s);
+        if at != 0 {
+            dynasm!(self.a ; .arch x64 ; ror Rq(t), at as i8);
+        }
+        match from {
+            Ty::I8 => dynasm!(self.a ; .arch x64 ; mov Rb(t), Rb(o)),
+            Ty::I16 => dynasm!(self.a ; .arch x64 ; mov Rw(t), Rw(o)),
+            _ => self.insert_long(t, o),
+        }
+        if at != 0 {
+            dynasm!(self.a ; .arch x64 ; rol Rq(t), at as i8);
+        }
+        self.mov(ty, d, t);
+    }
+    /// The low 32 bits of `d` replaced.
+    fn insert_long(&mut self, d: u8, s: u8) {
+        self.clobber();
+        dynasm!(self.a ; .arch x64 ; shr Rq(d), 32 ; shl Rq(d), 32 ; or Rq(d), Rq(s));
     }
     fn adc_flags(&mut self, v: Val, ty: Ty, a: Val, b: Val, c: Val, cc: u8) {
         let have = self.flags.adc;

@@ -134,7 +134,7 @@ impl Emit<'_> {
             match self.loc(v) {
                 Loc::Gpr(r) => s.gpr |= 1 << r,
                 Loc::Xmm(x) => s.xmm |= 1 << x,
-                Loc::Nowhere | Loc::Pin(_) | Loc::Imm | Loc::Flag(_) | Loc::Spill => {}
+                Loc::Nowhere | Loc::Pin(_) | Loc::Imm | Loc::Flag(_) | Loc::Status | Loc::Spill => {}
             }
         }
         s

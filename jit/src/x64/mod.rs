@@ -26,6 +26,7 @@ mod half;
 mod int;
 mod mem;
 mod round;
+mod status;
 pub mod thunks;
 mod vec;
 mod vec_float;
