@@ -60,6 +60,7 @@ pub static LAYOUT: Layout = Layout {
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
     insn_shift: 1,
+    coherent: false,
     pins: &PINS,
     names: &NAMES,
     helper: name,

@@ -21,6 +21,7 @@ pub static LAYOUT: Layout = Layout {
     fp_round: state::FP_ROUND,
     // Of Thumb code: AArch32 is at EL0.
     insn_shift: 1,
+    coherent: false,
     pins: &PINS,
     names: &NAMES,
     helper: name,

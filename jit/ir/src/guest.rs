@@ -340,6 +340,8 @@ pub struct Layout {
     pub fp_round: Slot,
     /// log2 of the bytes that instructions are aligned to: 0 (x86), 1 (Thumb), 2.
     pub insn_shift: u8,
+    /// What a vCPU stores to code counts from its next instruction on (x86). Else the guest says when it has changed code.
+    pub coherent: bool,
     /// Integer slots worth a host register, hottest first.
     pub pins: &'static [Slot],
     /// Names of slots, for listings.

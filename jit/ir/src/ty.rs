@@ -234,6 +234,14 @@ impl Mem {
             idx,
         }
     }
+    /// The same of a load of what is stored to next: it faults as that would.
+    #[inline]
+    pub const fn to_write(self) -> Mem {
+        Mem {
+            pieces: self.pieces.written(),
+            ..self
+        }
+    }
     /// Bytes accessed.
     #[inline]
     pub const fn bytes(self) -> u32 {
@@ -266,6 +274,7 @@ impl Pieces {
     const BIG: u8 = 0x80;
     const LENIENT: u8 = 0x40;
     const READING: u8 = 0x20;
+    const WRITTEN: u8 = 0x10;
     /// Of `1 << log2` bytes (0 to 4), the lowest first.
     #[inline]
     pub const fn little(log2: u8) -> Pieces {
@@ -298,6 +307,16 @@ impl Pieces {
     pub const fn is_reading(self) -> bool {
         self.0 & Pieces::READING != 0
     }
+    /// The same of a load of what is stored to next: it faults as that would.
+    #[inline]
+    pub const fn written(self) -> Pieces {
+        Pieces(self.0 | Pieces::WRITTEN)
+    }
+    /// Whether it is one.
+    #[inline]
+    pub const fn is_written(self) -> bool {
+        self.0 & Pieces::WRITTEN != 0
+    }
     /// The same, the lowest byte of each first.
     #[inline]
     pub const fn unswapped(self) -> Pieces {
@@ -306,7 +325,7 @@ impl Pieces {
     /// log2 of the bytes of each.
     #[inline]
     pub const fn log2(self) -> u8 {
-        self.0 & !(Pieces::BIG | Pieces::LENIENT | Pieces::READING)
+        self.0 & !(Pieces::BIG | Pieces::LENIENT | Pieces::READING | Pieces::WRITTEN)
     }
     /// log2 of the bytes of each group whose bytes are reversed in memory; 0: none are.
     #[inline]
@@ -330,6 +349,9 @@ impl std::fmt::Debug for Mem {
         }
         if pieces.log2() != *size {
             write!(f, ", pieces: {}", pieces.log2())?;
+        }
+        if pieces.is_written() {
+            write!(f, ", to write")?;
         }
         if pieces.is_reading() {
             write!(f, ", reads")?;

@@ -46,6 +46,7 @@ pub static LAYOUT: Layout = Layout {
     fp_flags: Slot::new(8, Ty::I32),
     fp_round: Slot::new(12, Ty::I32),
     insn_shift: 2,
+    coherent: false,
     pins: &[
         pinned(0),
         pinned(1),

@@ -221,10 +221,22 @@ impl<G: Guest> Vcpu<G> {
             return Leave::Sync;
         }
         self.reselect();
-        let Some(code) = self.single() else { return Leave::Sync };
+        self.alone().unwrap_or(Leave::Sync)
+    }
+    /// The instruction at the pc, which stores to code that may be the one behind it.
+    pub(super) fn again(&mut self) -> Leave {
+        self.mmu.again = false;
+        self.reselect();
+        self.alone().unwrap_or(Leave::Sync)
+    }
+    /// The instruction at the pc, alone. `None`: it just went on, or could not be fetched.
+    fn alone(&mut self) -> Option<Leave> {
+        let code = self.single()?;
+        self.mmu.alone = true;
         let left = self.run_ir(&code);
+        self.mmu.alone = false;
         self.tell_left();
-        left.unwrap_or(Leave::Sync)
+        left
     }
 
     /// Run one instruction: [`Exit::Stepped`], unless it stops the vCPU or the debugger stops before it. An instruction
@@ -249,11 +261,8 @@ impl<G: Guest> Vcpu<G> {
             return Exit::Stepped;
         }
         self.reselect();
-        if let Some(code) = self.single() {
-            // Whether it waits, gives way or just goes on: it is done.
-            self.run_ir(&code);
-            self.tell_left();
-        }
+        // Whether it waits, gives way or just goes on: it is done.
+        self.alone();
         self.tell_mmu();
         if let Some(hit) = self.mmu.watching.take() {
             return Exit::Watchpoint(hit);

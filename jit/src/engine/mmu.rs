@@ -3,7 +3,7 @@
 mod bytes;
 
 use super::blocks::Found;
-use super::book::{Asked, Book, Kind, Mailbox, Shared};
+use super::book::{Asked, Book, Kind, Mailbox, Shared, Stored};
 use super::debug::{Compared, Watching};
 use super::mailbox::Ask;
 use super::nothing_there;
@@ -59,6 +59,10 @@ pub struct Mmu {
     pub log: MmuLog,
     /// The debugger's watchpoints.
     pub watching: Watching,
+    /// One instruction is run, and what follows it is looked for anew.
+    pub alone: bool,
+    /// The instruction at hand stores to code: it is to be run alone.
+    pub again: bool,
 }
 
 /// A page of host memory, to be accessed directly: its host address, and the rest as in [`emu_ir::RamPage`].
@@ -111,6 +115,8 @@ impl Mmu {
             stop: None,
             log: MmuLog::default(),
             watching: Watching::default(),
+            alone: false,
+            again: false,
         }
     }
     /// Take up the tables of the state's contexts.
@@ -281,8 +287,8 @@ impl Mmu {
         let guards = |book: Arc<Book>| book.guards(phys);
         self.book.guards(phys) || self.others.iter().filter_map(Weak::upgrade).any(guards)
     }
-    /// Memory was stored to, in a page whose stores are looked at. Whether the next need not be.
-    fn stored(&mut self, phys: u64, len: u32) -> bool {
+    /// Memory was stored to, or is about to be, in a page whose stores are looked at.
+    fn stored(&mut self, phys: u64, len: u32) -> Stored {
         let mut done = self.book.stored(phys, len);
         for other in self.others.iter().filter_map(Weak::upgrade) {
             let there = other.stored(phys, len);
@@ -294,7 +300,20 @@ impl Mmu {
             // is still there.
             self.shared.look();
         }
-        done.relaxed
+        done
+    }
+    /// Whether a store, which has not been made, is to code, and the guest sees it at its next instruction: this one is then
+    /// carried out again, alone. The code is forgotten now.
+    fn rewrites<G: Guest>(&mut self, e: &DataEntry, va: u64, len: u32) -> Result<(), Fault> {
+        if !G::LAYOUT.coherent || self.alone || e.write & SLOW == 0 || e.phys & DEVICE != 0 {
+            return Ok(());
+        }
+        self.again |= self.stored(e.phys & PAGE | va & 0xfff, len).rewritten;
+        let fault = Fault::Bus {
+            addr: va,
+            access: Access::Write,
+        };
+        if self.again { Err(fault) } else { Ok(()) }
     }
 
     // ---- fetching
@@ -486,8 +505,9 @@ impl Mmu {
     }
     /// The `len` bytes at `va` of the access at `addr`.
     fn read_part<G: Guest>(&mut self, at: Now<G>, addr: u64, (va, len): (u64, u32), mem: Mem) -> Result<u128, Fault> {
-        let (to, e) = self.locate::<G>(at, va, Access::Read, mem.idx)?;
-        Self::check_strict(&e, addr, mem, Access::Read)?;
+        let access = loading(mem);
+        let (to, e) = self.locate::<G>(at, va, access, mem.idx)?;
+        Self::check_strict(&e, addr, mem, access)?;
         match to {
             To::Ram(a) => Ok(self.host.load(a, len)),
             To::Device(phys) => self.device_load((va, len), phys, mem),
@@ -518,7 +538,7 @@ impl Mmu {
             To::Ram(a) if e.write & SLOW == 0 => self.host.store(a, len, value),
             To::Ram(a) if self.ram(phys & PAGE).is_some_and(|r| r.writable) => {
                 self.host.store(a, len, value);
-                return Ok(self.stored(phys, len));
+                return Ok(self.stored(phys, len).relaxed);
             }
             To::Ram(_) | To::Device(_) => {
                 let fault = Fault::Bus {
@@ -595,7 +615,7 @@ impl Mmu {
         (tag == want).then(|| e.addend.wrapping_add(addr))
     }
     fn load_checked<G: Guest>(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
-        Self::check_alignment(addr, mem, Access::Read)?;
+        Self::check_alignment(addr, mem, loading(mem))?;
         self.watch::<G>(at, addr, mem, Access::Read)?;
         let len = mem.bytes();
         let here = (4096 - (addr & 0xfff) as u32).min(len);
@@ -614,6 +634,7 @@ impl Mmu {
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
         Self::check_strict(&e, addr, mem, Access::Write)?;
         if here == len {
+            self.rewrites::<G>(&e, addr, len)?;
             if self.write_part((&to, &e), (addr, len), mem, value)? {
                 self.relax(at, mem.idx, addr);
             }
@@ -622,6 +643,8 @@ impl Mmu {
             let next = addr.wrapping_add(here as u64) & G::LAYOUT.pc.ty.mask() as u64;
             let (to2, e2) = self.locate::<G>(at, next, Access::Write, mem.idx)?;
             Self::check_strict(&e2, addr, mem, Access::Write)?;
+            self.rewrites::<G>(&e, addr, here)?;
+            self.rewrites::<G>(&e2, next, len - here)?;
             self.write_part((&to, &e), (addr, here), mem, value & low(here))?;
             self.write_part((&to2, &e2), (next, len - here), mem, value >> (8 * here))?;
         }
@@ -629,9 +652,18 @@ impl Mmu {
     }
 }
 
+/// What a load is to the memory's protection.
+fn loading(mem: Mem) -> Access {
+    if mem.pieces.is_written() {
+        Access::Write
+    } else {
+        Access::Read
+    }
+}
+
 impl<G: Guest> Memory<G> for Mmu {
     fn load(&mut self, at: Now<G>, addr: u64, mem: Mem) -> Result<u128, Fault> {
-        let value = match self.direct(addr, mem, Access::Read) {
+        let value = match self.direct(addr, mem, loading(mem)) {
             Some(at) => self.host.load(at, mem.bytes()),
             None => self.load_checked(at, addr, mem)?,
         };
@@ -720,8 +752,9 @@ impl Mmu {
             && writable
             && HostMemory::at_once(a, len)
         {
+            self.rewrites::<G>(&e, addr, len)?;
             let held = ram(&self.host, a, len);
-            if e.write & SLOW != 0 && self.stored(e.phys & PAGE | addr & 0xfff, len) {
+            if e.write & SLOW != 0 && self.stored(e.phys & PAGE | addr & 0xfff, len).relaxed {
                 self.relax(at, mem.idx, addr);
             }
             return Ok(swapped(held, mem));

@@ -315,6 +315,7 @@ impl<G: Guest> Vcpu<G> {
             } else {
                 self.untraced()
             };
+            let left = if self.mmu.again { self.again() } else { left };
             self.tell_mmu();
             if let Some(stop) = self.mmu.stop.take() {
                 return Exit::Stopped(stop);
@@ -381,8 +382,8 @@ impl<G: Guest> Vcpu<G> {
         let state = self.own.state_mut();
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);
         self.guest.restore(state, pc, stopped.aux);
-        if self.mmu.watching.is_hit() {
-            // The debugger's business: the guest is back at the instruction's start.
+        if self.mmu.watching.is_hit() || self.mmu.again {
+            // The debugger's business, or the engine's: the guest is back at the instruction's start.
             return;
         }
         let before = self.tracing.keep(state);

@@ -162,7 +162,7 @@ impl Emit<'_> {
         let site = self.site(What::Mem(inst));
         Check {
             mem,
-            write: !matches!(inst.op, Op::Load { .. }),
+            write: !matches!(inst.op, Op::Load { mem, .. } if !mem.pieces.is_written()),
             addr: self.reg(addr),
             wide: self.b.ty(addr) == Ty::I64,
             from,

@@ -204,7 +204,7 @@ impl Emit<'_> {
 /// The address and manner of a load or a store that may be in a window.
 fn access(inst: &Inst, write: bool) -> Option<(Val, Mem)> {
     let (addr, mem, stores) = match inst.op {
-        Op::Load { addr, mem } => (addr, mem, false),
+        Op::Load { addr, mem } => (addr, mem, mem.pieces.is_written()),
         Op::Store { addr, mem, .. } => (addr, mem, true),
         _ => return None,
     };
