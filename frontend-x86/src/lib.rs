@@ -8,10 +8,16 @@
 //! | which bytes are which instruction | `maps/`, a file a map |
 //! | how a row of a map reads | `decode/row.rs` |
 //! | prefixes, ModRM, SIB, VEX, immediates | `decode/` |
+//! | what an instruction does | `ops/`, a file a group; what it is written with: `tx.rs` |
+//! | where a block ends | `translate.rs` |
 //! | what a CPU may have or lack | `features.rs` |
 //! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
 
+pub mod calls;
 pub mod decode;
 pub mod features;
 pub mod maps;
+pub mod ops;
 pub mod state;
+pub mod translate;
+pub mod tx;

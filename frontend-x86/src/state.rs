@@ -68,6 +68,8 @@ pub mod mode {
     pub const OSXSAVE: u64 = 1 << 25;
     /// System management mode.
     pub const SMM: u64 = 1 << 26;
+    /// CR4.LA57: linear addresses have 57 bits.
+    pub const LA57: u64 = 1 << 27;
     /// What only instructions of x87, MMX, SSE and AVX depend on.
     pub const FLOATING: u64 = TS | EM | MP | OSFXSR | AVX | DAZ | FTZ | SIMD_TRAPS;
 
@@ -240,6 +242,8 @@ pub const fn base(n: u8) -> Slot {
 pub const fn selector(n: u8) -> Slot {
     Slot::new(segment(n, offset_of!(Segment, selector)), Ty::I16)
 }
+/// The last offset of CS.
+pub const CODE_LIMIT: Slot = word(segment(number::CS, offset_of!(Segment, limit)));
 /// The first offset of segment `n` that may be read or, of `write`, written; and the last.
 pub const fn bounds(n: u8, write: bool) -> (Slot, Slot) {
     let of = if write {

@@ -103,7 +103,29 @@ pub struct Insn {
     pub second: u16,
 }
 
+/// What stands for bytes that are no instruction.
+static NOTHING: Row = Row::new("nop", "90");
+
 impl Insn {
+    /// No instruction, of so many bytes.
+    pub fn nothing(length: u8) -> Insn {
+        Insn {
+            row: &NOTHING,
+            length,
+            opcode: 0,
+            operand_size: 4,
+            address_size: 4,
+            locked: false,
+            repeat: None,
+            segment: None,
+            rex: Rex::default(),
+            vex: None,
+            modrm: 0,
+            memory: None,
+            immediate: 0,
+            second: 0,
+        }
+    }
     /// The register in ModRM.reg.
     pub fn reg(&self) -> u8 {
         self.modrm >> 3 & 7 | u8::from(self.rex.r) << 3

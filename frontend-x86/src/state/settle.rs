@@ -72,6 +72,7 @@ impl Cpu {
         set(mode::TS, self.sys.cr0 & cr0::TS != 0);
         set(mode::EM, self.sys.cr0 & cr0::EM != 0);
         set(mode::MP, self.sys.cr0 & cr0::MP != 0);
+        set(mode::LA57, self.sys.cr4 & cr4::LA57 != 0);
         set(mode::OSFXSR, self.sys.cr4 & cr4::OSFXSR != 0);
         let xsave = self.sys.cr4 & cr4::OSXSAVE != 0;
         let avx = xcr0::SSE | xcr0::AVX;

@@ -1,0 +1,54 @@
+//! The functions that translated code calls. The engine restores the pc before it raises what a helper returns.
+
+use crate::ops::{decimal, divide, rotate};
+use crate::state::{Cpu, pending};
+use emu_ir::{Fault, Guest, Helper, HelperFn};
+
+/// Makes the table.
+macro_rules! calls {
+    ($( $(#[$d:meta])* $name:ident $kind:ident $f:expr; )*) => {
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        #[repr(u16)]
+        enum Index { $($name),* }
+        $( $(#[$d])* pub const $name: u16 = Index::$name as u16; )*
+        const COUNT: usize = [$( Index::$name as u16 ),*].len();
+        /// They, for a guest with this state.
+        pub const fn helpers<G: Guest<State = Cpu>>() -> [Helper<G>; COUNT] {
+            [$( Helper { name: stringify!($name), f: HelperFn::$kind($f) } ),*]
+        }
+        /// The name of a helper.
+        pub fn name(helper: u16) -> &'static str {
+            const NAMES: [&str; COUNT] = [$( stringify!($name) ),*];
+            NAMES.get(usize::from(helper)).copied().unwrap_or("?")
+        }
+    };
+}
+
+/// DR6.BS among [`crate::state::Sys::pending`].
+const STEPPED_BS: u32 = 1 << (pending::DEBUG_SHIFT + 14);
+
+calls! {
+    /// Raises an exception: arguments its vector and info (see [`Fault`]).
+    RAISE Raise |a| Fault::Guest { class: a[0] as u32, addr: 0, info: a[1] as u32 };
+    /// An instruction is done, and each is looked after.
+    STEPPED State |_, s: &mut Cpu, _, _| { s.sys.pending |= STEPPED_BS; Ok(0) };
+    /// Divides unsigned: arguments low and high half of the dividend, the divisor, which is above the high half; the quotient,
+    /// the remainder above it.
+    DIV Pure divide::unsigned;
+    /// The same of signed numbers, whose quotient fits.
+    IDIV Pure divide::signed;
+    /// Whether the quotient of signed numbers fits 64 bits: arguments as [`IDIV`]'s.
+    IDIV_FITS Pure divide::signed_fits;
+    /// RCL: arguments the number, its width, the count below it, the carry; the number, the carry above it.
+    RCL Pure rotate::left_through_carry;
+    /// RCR: as [`RCL`].
+    RCR Pure rotate::right_through_carry;
+    /// DAA, and where the third argument is 1 DAS: arguments AL, the status flags; AL, the status flags above it.
+    DECIMAL Pure decimal::adjust;
+    /// CRC32 of SSE4.2: arguments the checksum, data, and how many bytes that is.
+    CRC32 Pure crate::ops::checksum::crc32_of;
+    /// PEXT: arguments the number, the mask.
+    PEXT Pure crate::ops::bits::pext_of;
+    /// PDEP: arguments the number, the mask.
+    PDEP Pure crate::ops::bits::pdep_of;
+}

@@ -1,0 +1,135 @@
+//! Division (SDM 2, DIV and IDIV). The flags, which the manual leaves undefined, stay.
+
+use crate::calls;
+use crate::state::reg;
+use crate::tx::{Tx, vector};
+use emu_ir::{Ty, Val};
+
+/// DIV.
+pub fn div(t: &mut Tx) {
+    let divisor = t.read(0);
+    let none = t.is_zero(divisor);
+    t.fault_if(none, vector::DE, 0);
+    let ty = t.b.ty(divisor);
+    if ty == Ty::I64 {
+        return long(t, divisor);
+    }
+    let (dividend, divisor) = (dividend(t, ty), t.b.zext(Ty::I64, divisor));
+    let quotient = t.b.div_u(dividend, divisor);
+    let above = t.shr(quotient, ty.bits());
+    let (zero, product) = (t.imm(Ty::I64, 0), t.b.mul(quotient, divisor));
+    let too_large = t.b.ne(above, zero);
+    t.fault_if(too_large, vector::DE, 0);
+    let remainder = t.b.sub(dividend, product);
+    finish(t, ty, quotient, remainder);
+}
+/// IDIV.
+pub fn idiv(t: &mut Tx) {
+    let divisor = t.read(0);
+    let none = t.is_zero(divisor);
+    t.fault_if(none, vector::DE, 0);
+    let ty = t.b.ty(divisor);
+    if ty == Ty::I64 {
+        return long_signed(t, divisor);
+    }
+    let wide = dividend(t, ty);
+    let dividend = if ty == Ty::I32 {
+        wide
+    } else {
+        let narrow = t.b.trunc(if ty == Ty::I8 { Ty::I16 } else { Ty::I32 }, wide);
+        t.b.sext(Ty::I64, narrow)
+    };
+    let divisor = t.b.sext(Ty::I64, divisor);
+    // The smallest number by -1 gives itself, which does not fit.
+    let quotient = t.b.div_s(dividend, divisor);
+    let narrow = t.b.trunc(ty, quotient);
+    let again = t.b.sext(Ty::I64, narrow);
+    let too_large = t.b.ne(again, quotient);
+    t.fault_if(too_large, vector::DE, 0);
+    let product = t.b.mul(quotient, divisor);
+    let remainder = t.b.sub(dividend, product);
+    finish(t, ty, quotient, remainder);
+}
+/// AX, DX:AX or EDX:EAX, zero-extended.
+fn dividend(t: &mut Tx, ty: Ty) -> Val {
+    let a = t.b.get(reg(0));
+    if ty == Ty::I8 {
+        return t.mask(a, 0xffff);
+    }
+    let mask = ty.mask() as u64;
+    let d = t.b.get(reg(2));
+    let (low, high) = (t.mask(a, mask), t.mask(d, mask));
+    let high = t.shl(high, ty.bits());
+    t.b.or(high, low)
+}
+fn finish(t: &mut Tx, ty: Ty, quotient: Val, remainder: Val) {
+    let (quotient, remainder) = (t.b.trunc(ty, quotient), t.b.trunc(ty, remainder));
+    if ty == Ty::I8 {
+        let whole = t.b.get(reg(0));
+        let whole = t.b.insert(whole, quotient, 0);
+        let whole = t.b.insert(whole, remainder, 8);
+        return t.b.set(reg(0), whole);
+    }
+    t.set_reg(0, quotient);
+    t.set_reg(2, remainder);
+}
+/// RDX:RAX by 64 bits. Mostly RDX is 0.
+fn long(t: &mut Tx, divisor: Val) {
+    let (low, high) = (t.b.get(reg(0)), t.b.get(reg(2)));
+    let below = t.b.ult(high, divisor);
+    let one = t.b.bool(true);
+    let too_large = t.b.xor(below, one);
+    t.fault_if(too_large, vector::DE, 0);
+    let (short, wide, done) = (t.is_zero(high), t.b.label(), t.b.label());
+    let one = t.b.bool(true);
+    let not = t.b.xor(short, one);
+    t.b.br_if(not, wide);
+    let quotient = t.b.div_u(low, divisor);
+    let product = t.b.mul(quotient, divisor);
+    let remainder = t.b.sub(low, product);
+    finish(t, Ty::I64, quotient, remainder);
+    t.b.br(done);
+    t.b.place(wide);
+    t.position();
+    by_helper(t, calls::DIV, [low, high, divisor]);
+    t.b.place(done);
+    t.position();
+}
+fn long_signed(t: &mut Tx, divisor: Val) {
+    let (low, high) = (t.b.get(reg(0)), t.b.get(reg(2)));
+    let fits = t.b.call(Ty::I8, calls::IDIV_FITS, &[low, high, divisor]);
+    let one = t.b.bool(true);
+    let too_large = t.b.xor(fits, one);
+    t.fault_if(too_large, vector::DE, 0);
+    by_helper(t, calls::IDIV, [low, high, divisor]);
+}
+fn by_helper(t: &mut Tx, helper: u16, arguments: [Val; 3]) {
+    let both = t.b.call(Ty::V128, helper, &arguments);
+    let [quotient, remainder] = [0, 1].map(|i| t.b.vget_lane(Ty::I64, both, i));
+    finish(t, Ty::I64, quotient, remainder);
+}
+
+fn pair(a: &[u128; 4]) -> u128 {
+    a[0] & u128::from(u64::MAX) | a[1] << 64
+}
+/// [`calls::DIV`]; by 0, and where the quotient does not fit, anything.
+pub(crate) fn unsigned(a: &[u128; 4]) -> u128 {
+    let (dividend, divisor) = (pair(a), a[2].max(1));
+    let (quotient, remainder) = (dividend / divisor, dividend % divisor);
+    quotient & u128::from(u64::MAX) | remainder << 64
+}
+/// Quotient and remainder; by 0, and of the smallest number by -1, none.
+fn divided(a: &[u128; 4]) -> Option<(i128, i128)> {
+    let (dividend, divisor) = (pair(a) as i128, i128::from(a[2] as u64 as i64));
+    Some((dividend.checked_div(divisor)?, dividend.checked_rem(divisor)?))
+}
+/// [`calls::IDIV_FITS`].
+pub(crate) fn signed_fits(a: &[u128; 4]) -> u128 {
+    let fits = divided(a).is_some_and(|(quotient, _)| i64::try_from(quotient).is_ok());
+    fits.into()
+}
+/// [`calls::IDIV`]; where the quotient does not fit, anything.
+pub(crate) fn signed(a: &[u128; 4]) -> u128 {
+    let (quotient, remainder) = divided(a).unwrap_or_default();
+    quotient as u128 & u128::from(u64::MAX) | (remainder as u128) << 64
+}
