@@ -21,7 +21,7 @@ pub use irq::{Controller, CpuInputs, CpuLine, Irq, Lines, Wiring};
 pub use memory::{GuestMemory, OutOfRange, RamWatch, RamWindow};
 pub use order::order_with_guest;
 pub use ram::{Ram, Word};
-pub use registers::{At, Entry, Extent, Frames, NO_ROW, RegMap, Registers, Rights, index, span};
+pub use registers::{At, Entry, Extent, Frames, NO_ROW, RegMap, Registers, Rights, index, span, unit};
 pub use saved::{Convert, Format, LoadError, Saved};
 pub use threads::{Held, Threads};
 pub use worker::{Bell, Finish, Job, Next, Works};

@@ -4,7 +4,12 @@
 //! or 64 where the row says so. Accesses that are smaller go to the register they lie in: reads return its lanes, writes
 //! carry the value in its lanes and [`At::mask`] says which those are (a register that cares about single bytes looks at
 //! it; most take the value as it is, as an APB peripheral does, which has no byte strobes). An access of 64 bits to
-//! registers of 32 is two, the lower first. A device that has the same registers several times over, at one distance from
+//! registers of 32 is two, the lower first.
+//!
+//! The registers of an older chip have 8 bits, all of them (`u8` after their names), at any offset. A wider access is as
+//! many as it has bytes, the lower first, which is what a bus makes of it for such a chip.
+//!
+//! A device that has the same registers several times over, at one distance from
 //! each other, has them in its table once ([`Frames`]).
 
 use super::device::{Access, Device};
@@ -30,7 +35,7 @@ pub struct Entry<R: 'static> {
     pub offset: u64,
     /// Number of registers, `size` bytes apart; more than 1 for an array.
     pub count: u64,
-    /// Bytes of a register: 4 or 8.
+    /// Bytes of a register: 1 (then all registers have one), 4 or 8.
     pub size: u8,
     /// The register.
     pub reg: R,
@@ -44,47 +49,64 @@ pub struct Entry<R: 'static> {
 pub trait RegMap: Copy + 'static {
     /// The rows, in the order of the source.
     const TABLE: &'static [Entry<Self>];
-    /// Number of the row at each word of 32 bits of the device; [`NO_ROW`] in the gaps.
+    /// Bytes that an entry of `INDEX` stands for: 1 where registers have 8 bits, else 4.
+    const UNIT: u64;
+    /// Number of the row at each unit of the device; [`NO_ROW`] in the gaps.
     const INDEX: &'static [u8];
 
     /// The row that covers `offset`.
     #[inline]
     fn find(offset: u64) -> Option<&'static Entry<Self>> {
-        let row = *Self::INDEX.get(usize::try_from(offset / 4).ok()?)?;
+        let row = *Self::INDEX.get(usize::try_from(offset / Self::UNIT).ok()?)?;
         Self::TABLE.get(row as usize)
     }
 }
 
-/// Marks a word without a register in [`RegMap::INDEX`].
+/// Marks a unit without a register in [`RegMap::INDEX`].
 pub const NO_ROW: u8 = 0xff;
 
 /// What a row covers: offset, number of registers, bytes of each.
 pub type Extent = (u64, u64, u8);
 
-/// Number of 32-bit words that rows span.
+/// Bytes of the units that a map with these rows is indexed by.
+#[expect(clippy::indexing_slicing, reason = "evaluated at compile time, without iterators")]
+pub const fn unit(rows: &[Extent]) -> u64 {
+    let mut row = 0;
+    while row < rows.len() {
+        if rows[row].2 == 1 {
+            return 1;
+        }
+        row += 1;
+    }
+    4
+}
+
+/// Number of units that rows span.
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time, without iterators")]
 pub const fn span(rows: &[Extent]) -> usize {
-    let (mut end, mut row) = (0, 0);
+    let (unit, mut end, mut row) = (unit(rows), 0, 0);
     while row < rows.len() {
         let (offset, count, size) = rows[row];
-        let last = offset / 4 + count * (size / 4) as u64;
+        let last = offset / unit + count * (size as u64 / unit);
         end = if last > end { last } else { end };
         row += 1;
     }
     end as usize
 }
 
-/// The row of each word. Evaluated at compile time: rows that overlap or are not aligned do not build.
+/// The row of each unit. Evaluated at compile time: rows that overlap or are not aligned do not build, and registers of 8
+/// bits stand among their like.
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time, without iterators")]
 pub const fn index<const N: usize>(rows: &[Extent]) -> [u8; N] {
     assert!(rows.len() < NO_ROW as usize, "too many rows");
-    let mut index = [NO_ROW; N];
+    let (unit, mut index) = (unit(rows), [NO_ROW; N]);
     let mut row = 0;
     while row < rows.len() {
         let (offset, count, size) = rows[row];
         assert!(offset % size as u64 == 0, "register not aligned");
-        let mut word = (offset / 4) as usize;
-        while word < (offset / 4 + count * (size / 4) as u64) as usize {
+        assert!(unit == 4 || size == 1, "registers of 8 bits among wider ones");
+        let mut word = (offset / unit) as usize;
+        while word < (offset / unit + count * (size as u64 / unit)) as usize {
             assert!(index[word] == NO_ROW, "registers overlap");
             index[word] = row as u8;
             word += 1;
@@ -217,19 +239,30 @@ fn locate<T: Registers>(access: Access) -> Result<Located<T::Reg>, Option<Misuse
     Ok(Located { entry, at, shift })
 }
 
-/// The two halves of an access of 64 bits, where that is not to one register.
-fn halves<T: Registers>(access: Access) -> Option<[Access; 2]> {
+/// Bytes of the accesses that an access is made of, where it is not one.
+fn width_of_parts<T: Registers>(access: Access) -> Option<u8> {
     let Access { offset, size, .. } = access;
+    if T::Reg::UNIT == 1 {
+        return matches!(size, 2 | 4 | 8).then_some(1);
+    }
     let (_, in_first) = T::FRAMES.map_or((0, offset), |frames| frames.locate(offset));
     if size != 8 || offset.is_multiple_of(8) && T::Reg::find(in_first).is_some_and(|entry| entry.size == 8) {
         return None;
     }
-    let half = |offset| Access {
-        offset,
-        size: 4,
-        ..access
-    };
-    Some([half(offset), half(offset.saturating_add(4))])
+    Some(4)
+}
+
+/// The accesses of `width` bytes that an access is made of, each with the bit of the value that it starts at.
+fn parts(access: Access, width: u8) -> impl Iterator<Item = (Access, u32)> {
+    (0..access.size / width).map(move |n| {
+        let offset = access.offset.saturating_add((n * width).into());
+        let part = Access {
+            offset,
+            size: width,
+            ..access
+        };
+        (part, 8 * u32::from(n * width))
+    })
 }
 
 fn read_one<T: Registers>(device: &mut T, access: Access) -> u64 {
@@ -261,26 +294,31 @@ impl<T: Registers> Device for T {
     }
 
     fn read(&mut self, access: Access) -> u64 {
-        let value = match halves::<T>(access) {
-            None => read_one(self, access),
-            Some([low, high]) => {
-                let low = read_one(self, low);
-                low | read_one(self, high) << 32
+        let mut value = 0;
+        match width_of_parts::<T>(access) {
+            None => {
+                value = read_one(self, access);
+                self.update();
             }
-        };
-        self.update();
+            Some(width) => parts(access, width).for_each(|(part, shift)| {
+                value |= read_one(self, part) << shift;
+                self.update();
+            }),
+        }
         value
     }
 
     fn write(&mut self, access: Access, value: u64) {
-        match halves::<T>(access) {
-            None => write_one(self, access, value),
-            Some([low, high]) => {
-                write_one(self, low, value & 0xffff_ffff);
-                write_one(self, high, value >> 32);
+        match width_of_parts::<T>(access) {
+            None => {
+                write_one(self, access, value);
+                self.update();
             }
+            Some(width) => parts(access, width).for_each(|(part, shift)| {
+                write_one(self, part, value >> shift & (u64::MAX >> (64 - 8 * u32::from(width))));
+                self.update();
+            }),
         }
-        self.update();
     }
 
     fn reset(&mut self) {
@@ -307,7 +345,7 @@ impl<T: Registers> Device for T {
 /// Declares a register map `Reg`: the table is the documentation.
 ///
 /// A row is `offset NAME Rights`, or `offset NAME[count] Rights` for an array of registers next to each other. A register
-/// has 32 bits, with `: u64` after its name 64. Rows that overlap do not build.
+/// has 32 bits, with `: u64` after its name 64, with `: u8`, which all rows then have, 8. Rows that overlap do not build.
 ///
 /// ```
 /// emu_devices::regs! {
@@ -345,6 +383,7 @@ macro_rules! regs {
                 rights: $crate::bus::Rights::$rights,
                 name: stringify!($name),
             } ),* ];
+            const UNIT: u64 = $crate::bus::unit(Reg::ROWS);
             const INDEX: &'static [u8] = {
                 static INDEX: [u8; $crate::bus::span(Reg::ROWS)] = $crate::bus::index(Reg::ROWS);
                 &INDEX
@@ -355,6 +394,7 @@ macro_rules! regs {
     (@count $count:literal) => { $count };
     (@size) => { 4 };
     (@size u64) => { 8 };
+    (@size u8) => { 1 };
 }
 
 #[cfg(test)]
@@ -436,11 +476,79 @@ mod tests {
         fn update(&mut self) {}
     }
 
+    mod bytes {
+        crate::regs! {
+            /// Plain
+            0 DATA: u8    Rw
+            /// Array
+            1 WORD[4]: u8 Rw
+            /// Far away
+            9 ID: u8      Ro
+        }
+    }
+
+    /// An 8-bit chip: what it does, in order.
+    #[derive(Default)]
+    struct Narrow(Vec<(u8, u64)>, [u8; 4]);
+
+    impl Registers for Narrow {
+        const MODEL: &'static str = "narrow";
+        type Reg = bytes::Reg;
+        type State = [u8; 4];
+        fn state(&mut self) -> &mut [u8; 4] {
+            &mut self.1
+        }
+        fn get(&mut self, reg: bytes::Reg, at: At) -> u64 {
+            self.0.push((reg as u8 + at.n as u8, at.mask));
+            0xa0 + at.n as u64
+        }
+        fn put(&mut self, reg: bytes::Reg, at: At, value: u64) {
+            self.0.push((reg as u8 + at.n as u8, value));
+        }
+        fn update(&mut self) {
+            self.0.push((0xff, 0));
+        }
+    }
+
+    #[test]
+    fn registers_of_8_bits_are_accessed_one_by_one() {
+        let mut chip = Narrow::default();
+
+        assert_eq!(chip.read(Access::new(0, 4)), 0xa2a1_a0a0);
+        assert_eq!(chip.read(Access::new(3, 2)), 0xa3a2, "at any offset");
+        chip.0.clear();
+        chip.write(Access::new(4, 8), 0x8877_6655_4433_2211);
+        chip.write(Access::new(0, 1), 0x1234);
+
+        assert_eq!(
+            chip.0,
+            [
+                (4, 0x11),
+                (0xff, 0),
+                (0xff, 0),
+                (0xff, 0),
+                (0xff, 0),
+                (0xff, 0),
+                (0xff, 0),
+                (0xff, 0),
+                (0xff, 0)
+            ]
+            .into_iter()
+            .chain([(0, 0x34), (0xff, 0)])
+            .collect::<Vec<_>>(),
+        );
+        assert_eq!(chip.read(Access::new(u64::MAX, 8)), 0);
+    }
+
     #[test]
     fn every_word_of_a_row_leads_to_it() {
         const ROWS: &[Extent] = &[(0x10, 2, 4), (0, 1, 4), (0x20, 3, 8), (0x18, 1, 4)];
         const G: u8 = NO_ROW;
 
+        const BYTES: &[Extent] = &[(3, 2, 1), (0, 1, 1)];
+
+        assert_eq!((unit(ROWS), unit(BYTES)), (4, 1));
+        assert_eq!((span(BYTES), index::<5>(BYTES)), (5, [1, G, G, 0, 0]));
         assert_eq!((span(&[]), span(ROWS)), (0, 14));
         assert_eq!(index::<14>(ROWS), [1, G, G, G, 0, 0, 3, G, 2, 2, 2, 2, 2, 2]);
     }
@@ -458,6 +566,7 @@ mod tests {
         assert!(!builds(&[(8, 1, 8), (12, 1, 4)]));
         assert!(!builds(&[(2, 1, 4)]));
         assert!(!builds(&[(4, 1, 8)]));
+        assert!(builds(&[(3, 1, 1), (4, 1, 1)]) && !builds(&[(3, 1, 1), (4, 1, 4)]));
         assert!(builds(&many(NO_ROW as u64 - 1)));
         assert!(!builds(&many(NO_ROW as u64)));
     }
