@@ -4,6 +4,7 @@ mod fields;
 pub mod gicv2;
 pub mod gicv2m;
 pub mod gicv3;
+pub mod i8259;
 
 /// An interrupt controller that answers the CPU's interrupt acknowledge cycle itself: an 8259A, behind the local APICs.
 pub trait ExtInt: Send + Sync {
