@@ -1,3 +1,4 @@
 //! Character devices.
 
 pub mod pl011;
+pub mod uart16550;
