@@ -1,5 +1,6 @@
-//! What fits no other class: GPIO, firmware configuration.
+//! What fits no other class: GPIO, firmware configuration, a PC's odd ports.
 
 pub mod fw_cfg;
 pub mod gpio_key;
+pub mod isa_debug_exit;
 pub mod pl061;
