@@ -4,3 +4,4 @@ pub mod fw_cfg;
 pub mod gpio_key;
 pub mod isa_debug_exit;
 pub mod pl061;
+pub mod port92;
