@@ -1,8 +1,9 @@
 //! fw_cfg, the firmware configuration device of QEMU's boards, by its published interface (docs/specs/fw_cfg).
 //!
 //! A list of items, each a string of bytes under a 16-bit key; from 0x20 on, files with names, listed in the directory
-//! item. The guest selects an item and reads it on, byte by byte from the data register or by DMA. The MMIO layout of
-//! the Arm boards: data at 0, selector at 8, DMA address at 16, the latter two big-endian.
+//! item. The guest selects an item and reads it on, byte by byte from the data register or by DMA. In memory, as on the
+//! Arm boards, the data is at 0, the selector at 8, the DMA address at 16, the latter two big-endian; among the ports of a
+//! PC, from 510h on, the selector is at 0, of 16 bits and little-endian, the data at 1, the DMA address at 4, big-endian.
 //!
 //! A guest that starts a DMA request waits for its control word to become 0, if it does as it should: the code that
 //! compilers make of U-Boot's driver (2023.01) looks once and else loops for ever. An item is therefore moved before the
@@ -65,6 +66,52 @@ const CHUNK: usize = 64 << 10;
 /// Bytes past an item's end that are moved before the access returns that asks for them.
 const ZEROS_AT_ONCE: u64 = 1 << 20;
 
+/// Where the registers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layout {
+    Memory,
+    Ports,
+}
+
+/// What an access reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Register {
+    /// The next bytes of the item.
+    Data,
+    Selector,
+    /// The whole DMA address.
+    Dma,
+    DmaHigh,
+    DmaLow,
+}
+
+impl Layout {
+    fn find(self, access: Access) -> Option<Register> {
+        let Access { offset, size, .. } = access;
+        let dma = match self {
+            Layout::Memory => 16,
+            Layout::Ports => 4,
+        };
+        match (self, offset, size) {
+            (Layout::Memory, 0..8, 1 | 2 | 4 | 8) if offset + u64::from(size) <= 8 => Some(Register::Data),
+            (Layout::Ports, 1, 1) => Some(Register::Data),
+            (Layout::Memory, 8, 2) | (Layout::Ports, 0, 2) => Some(Register::Selector),
+            (_, _, 8) if offset == dma => Some(Register::Dma),
+            (_, _, 4) if offset == dma => Some(Register::DmaHigh),
+            (_, _, 4) if offset == dma + 4 => Some(Register::DmaLow),
+            _ => None,
+        }
+    }
+
+    /// The key in a value written to the selector.
+    fn key(self, value: u16) -> u16 {
+        match self {
+            Layout::Memory => value.swap_bytes(),
+            Layout::Ports => value,
+        }
+    }
+}
+
 /// Control word of a DMA request.
 mod dma {
     pub const ERROR: u32 = 1;
@@ -119,6 +166,7 @@ struct Item {
 
 /// The device: state, items and wiring.
 pub struct FwCfg {
+    layout: Layout,
     state: State,
     items: BTreeMap<u16, Item>,
     files: BTreeMap<String, u16>,
@@ -141,9 +189,19 @@ pub enum FileError {
 }
 
 impl FwCfg {
-    /// A device with the signature, the feature word and an empty directory, whose DMA goes to `memory`.
+    /// A device in memory, with the signature, the feature word and an empty directory, whose DMA goes to `memory`.
     pub fn new(memory: Arc<dyn GuestMemory>) -> FwCfg {
+        FwCfg::with_layout(Layout::Memory, memory)
+    }
+
+    /// The same device among a PC's ports: 510h to 51Bh.
+    pub fn ports(memory: Arc<dyn GuestMemory>) -> FwCfg {
+        FwCfg::with_layout(Layout::Ports, memory)
+    }
+
+    fn with_layout(layout: Layout, memory: Arc<dyn GuestMemory>) -> FwCfg {
         let mut device = FwCfg {
+            layout,
             state: State::default(),
             items: BTreeMap::new(),
             files: BTreeMap::new(),
@@ -393,34 +451,34 @@ impl Device for FwCfg {
     }
 
     fn read(&mut self, access: Access) -> u64 {
-        match (access.offset, access.size) {
-            (0..8, 1 | 2 | 4 | 8) if access.offset + u64::from(access.size) <= 8 => {
+        match self.layout.find(access) {
+            Some(Register::Data) => {
                 // In memory the bytes keep their order, whatever the width.
                 let mut bytes = [0; 8];
-                let (wanted, _) = bytes.split_at_mut(access.size.into());
+                let (wanted, _) = bytes.split_at_mut(usize::from(access.size).min(8));
                 self.next_bytes(wanted);
                 u64::from_le_bytes(bytes)
             }
-            (16, 8) => DMA_SIGNATURE.swap_bytes(),
-            (16, 4) => ((DMA_SIGNATURE >> 32) as u32).swap_bytes().into(),
-            (20, 4) => (DMA_SIGNATURE as u32).swap_bytes().into(),
-            (offset, _) => {
-                misuse::report(MODEL, Misuse::ReadNothing, offset, 0);
+            Some(Register::Dma) => DMA_SIGNATURE.swap_bytes(),
+            Some(Register::DmaHigh) => ((DMA_SIGNATURE >> 32) as u32).swap_bytes().into(),
+            Some(Register::DmaLow) => (DMA_SIGNATURE as u32).swap_bytes().into(),
+            Some(Register::Selector) | None => {
+                misuse::report(MODEL, Misuse::ReadNothing, access.offset, 0);
                 0
             }
         }
     }
 
     fn write(&mut self, access: Access, value: u64) {
-        match (access.offset, access.size) {
-            (8, 2) => self.select((value as u16).swap_bytes()),
-            (16, 8) => self.request(value.swap_bytes()),
-            (16, 4) => self.state.dma_high = (value as u32).swap_bytes(),
-            (20, 4) => {
+        match self.layout.find(access) {
+            Some(Register::Selector) => self.select(self.layout.key(value as u16)),
+            Some(Register::Dma) => self.request(value.swap_bytes()),
+            Some(Register::DmaHigh) => self.state.dma_high = (value as u32).swap_bytes(),
+            Some(Register::DmaLow) => {
                 let high = std::mem::take(&mut self.state.dma_high);
                 self.request(u64::from(high) << 32 | u64::from((value as u32).swap_bytes()));
             }
-            (offset, _) => misuse::report(MODEL, Misuse::WriteNothing, offset, value),
+            Some(Register::Data) | None => misuse::report(MODEL, Misuse::WriteNothing, access.offset, value),
         }
     }
 

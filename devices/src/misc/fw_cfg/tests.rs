@@ -317,3 +317,69 @@ fn any_access_is_survived() {
         });
     }
 }
+
+/// The same items among ports.
+fn ports() -> (FwCfg, RamWindow) {
+    let memory = RamWindow::new(RAM, Arc::new(Ram::new(0x1_0000).unwrap()), None);
+    let mut device = FwCfg::ports(Arc::new(memory.clone()));
+    device.add_file("etc/a", *b"first").unwrap();
+    (device, memory)
+}
+
+#[test]
+fn among_ports_the_selector_is_little_endian_and_data_comes_in_bytes() {
+    let (mut device, _) = ports();
+    let bytes = |device: &mut FwCfg, count: usize| -> Vec<u8> {
+        (0..count).map(|_| device.read(Access::new(1, 1)) as u8).collect()
+    };
+    assert_eq!(bytes(&mut device, 4), b"QEMU");
+
+    device.write(Access::new(0, 2), 0x0020);
+    assert_eq!(bytes(&mut device, 6), b"first\0");
+    device.write(Access::new(0, 2), u64::from(key::FILE_DIR | WRITE_CHANNEL));
+
+    assert_eq!(bytes(&mut device, 8), [0, 0, 0, 1, 0, 0, 0, 5]);
+}
+
+#[test]
+fn among_ports_other_accesses_do_nothing() {
+    let (mut device, _) = ports();
+
+    for (offset, size) in [(0, 1), (0, 2), (0, 4), (1, 2), (2, 1), (3, 1), (12, 4), (u64::MAX, 1)] {
+        assert_eq!(device.read(Access::new(offset, size)), 0, "{offset} {size}");
+    }
+    for (offset, size) in [(0, 1), (0, 4), (1, 1), (8, 2), (12, 4)] {
+        device.write(Access::new(offset, size), 0x20);
+    }
+
+    assert_eq!(device.read(Access::new(1, 1)), u64::from(b'Q'));
+}
+
+#[test]
+fn among_ports_dma_starts_with_the_lower_half_of_a_big_endian_address() {
+    let (mut device, memory) = ports();
+    assert_eq!(device.read(Access::new(4, 4)), u64::from(u32::from_le_bytes(*b"QEMU")));
+    assert_eq!(device.read(Access::new(8, 4)), u64::from(u32::from_le_bytes(*b" CFG")));
+    let control = 0x20 << 16 | dma::SELECT | dma::READ;
+    let mut request = control.to_be_bytes().to_vec();
+    request.extend(5u32.to_be_bytes());
+    request.extend((RAM + 0x100).to_be_bytes());
+    memory.write(RAM, &request).unwrap();
+
+    device.write(Access::new(4, 4), 0);
+    assert_eq!(memory.load_u16(RAM + 2), Ok((control as u16).to_be()), "not yet");
+    device.write(Access::new(8, 4), u32::to_be(RAM as u32).into());
+
+    let mut moved = [0; 5];
+    memory.read(RAM + 0x100, &mut moved).unwrap();
+    assert_eq!((&moved, memory.load_u16(RAM + 2)), (b"first", Ok(0)));
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
+fn among_ports_any_access_is_survived() {
+    for seed in 0..2 {
+        let ((mut device, _), (mut other, _)) = (ports(), ports());
+        fuzz::registers(seed, &mut device, &mut other, &[0, 1, 4, 8], 16, |_, _| {});
+    }
+}
