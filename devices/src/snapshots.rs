@@ -7,10 +7,16 @@ use crate::bus::{
     Wiring, Works,
 };
 use crate::char::pl011::Pl011;
+use crate::char::uart16550::Uart16550;
 use crate::irq::gicv2::GicV2;
+use crate::irq::i8259::I8259;
 use crate::misc::fw_cfg::FwCfg;
+use crate::misc::isa_debug_exit::IsaDebugExit;
 use crate::misc::pl061::Pl061;
+use crate::misc::port92::{self, Port92};
 use crate::storage::pflash::Pflash;
+use crate::timer::i8254::I8254;
+use crate::timer::mc146818::Mc146818;
 use crate::timer::pl031::Pl031;
 use crate::virtio::console::Console;
 use crate::virtio::mmio::{EmptySlot, Mmio};
@@ -94,6 +100,21 @@ fn set(device: &Shared<dyn Device>, writes: &[(u64, u64)]) {
     }
 }
 
+/// [`set`], for chips of 8 bits.
+fn set_bytes(device: &Shared<dyn Device>, writes: &[(u64, u64)]) {
+    for &(offset, value) in writes {
+        device.write(Access::new(offset, 1), value);
+    }
+}
+
+/// Where a gate leads that nobody looks at.
+struct Nowhere;
+
+impl port92::Outputs for Nowhere {
+    fn a20(&self, _open: bool) {}
+    fn init(&self) {}
+}
+
 /// Every device there is.
 const KINDS: &[Kind] = &[
     Kind {
@@ -102,6 +123,40 @@ const KINDS: &[Kind] = &[
             set(uart, &[(0x30, 0x301), (0x38, 0x10)]);
             w.host.feed(b"x");
         }),
+    },
+    Kind {
+        make: |w| plain(Uart16550::new(&w.wiring, &w.clock, w.irq(), Arc::new(w.host.clone()))),
+        interrupt: Some(|_, uart| set_bytes(uart, &[(4, 8), (1, 2)])),
+    },
+    Kind {
+        make: |w| plain(I8254::new(&w.wiring, &w.clock, w.irq())),
+        interrupt: Some(|_, timer| set_bytes(timer, &[(3, 0x34)])),
+    },
+    Kind {
+        make: |w| plain(Mc146818::new(&w.wiring, &w.clock, w.irq(), Irq::unconnected())),
+        interrupt: Some(|w, rtc| {
+            set_bytes(rtc, &[(0, 0x0b), (1, 0x12)]);
+            w.clock.advance(1_000_000_000);
+        }),
+    },
+    Kind {
+        make: |w| {
+            let pic = I8259::new(&w.wiring, w.irq());
+            w.wiring.connect(vec![pic.controller()]);
+            // Line 0 of the world is its INT: an input of its own.
+            pic.with(|pic| pic.irq(5)).set(true);
+            plain(pic)
+        },
+        // IRQ 5 counts as a level.
+        interrupt: Some(|_, pic| set_bytes(pic, &[(0, 0x13), (1, 0x20), (1, 1), (0x4b0, 0x20)])),
+    },
+    Kind {
+        make: |w| plain(IsaDebugExit::new(&w.wiring, 4, Box::new(|_| {}))),
+        interrupt: None,
+    },
+    Kind {
+        make: |w| plain(Port92::new(&w.wiring, Box::new(Nowhere))),
+        interrupt: None,
     },
     Kind {
         make: |w| plain(Pl031::new(&w.wiring, &w.clock, w.irq())),
