@@ -1,5 +1,6 @@
 //! Interrupt controllers.
 
+pub mod apic;
 mod fields;
 pub mod gicv2;
 pub mod gicv2m;
