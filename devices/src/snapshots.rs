@@ -8,6 +8,8 @@ use crate::bus::{
 };
 use crate::char::pl011::Pl011;
 use crate::char::uart16550::Uart16550;
+use crate::irq::apic::ioapic::IoApic;
+use crate::irq::apic::{LocalApics, Model, Rate};
 use crate::irq::gicv2::GicV2;
 use crate::irq::i8259::I8259;
 use crate::misc::fw_cfg::FwCfg;
@@ -23,6 +25,7 @@ use crate::virtio::mmio::{EmptySlot, Mmio};
 use crate::virtio::rng::Rng;
 use crate::virtio::testing::{Driver, RAM, RAM_SIZE};
 use serde_json::{Value, json};
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -178,6 +181,17 @@ const KINDS: &[Kind] = &[
         interrupt: Some(|_, gic| set(gic, &[(0x000, 1), (0x1_0004, 0xff), (0x1_0000, 1), (0xf00, 1 << 16)])),
     },
     Kind {
+        make: |w| plain(local_apics(w)),
+        interrupt: Some(|_, apic| set(apic, &[(0xf0, 0x1ff), (0x300, 0x4_4031)])),
+    },
+    Kind {
+        make: |w| {
+            let apics = local_apics(w);
+            plain(IoApic::new(&w.wiring, &apics.with(|apics| apics.bus())))
+        },
+        interrupt: None,
+    },
+    Kind {
         make: |w| {
             let mut device = FwCfg::new(w.ram());
             device.add_file("etc/a", *b"first").unwrap();
@@ -206,6 +220,19 @@ const KINDS: &[Kind] = &[
         interrupt: Some(broken_queue),
     },
 ];
+
+fn local_apics(w: &World) -> Shared<LocalApics> {
+    let rate = Rate::new(NonZeroU32::MAX);
+    let model = Model {
+        tsc: rate,
+        timer: rate,
+        x2apic: true,
+        tsc_deadline: true,
+        physical_bits: 40,
+    };
+    let outputs: Arc<dyn CpuInputs> = w.cpu.clone();
+    LocalApics::new(&w.wiring, &w.clock, &[0, 1], model, &outputs)
+}
 
 /// A driver that breaks the rules: the device asks for a reset, and interrupts.
 fn broken_queue(w: &World, device: &Shared<dyn Device>) {

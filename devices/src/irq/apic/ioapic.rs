@@ -147,6 +147,8 @@ pub struct IoApic {
     inputs: u32,
     /// Ends of interrupts.
     heard: Arc<Lines>,
+    /// It was loaded, and local APICs were not yet: what it sent would be lost with their states.
+    waits: bool,
 }
 
 impl IoApic {
@@ -158,6 +160,7 @@ impl IoApic {
             lines: Lines::new(wiring, PINS),
             inputs: 0,
             heard: bus.listen(),
+            waits: false,
         };
         Shared::new(wiring, apic)
     }
@@ -249,8 +252,10 @@ impl Controller for IoApic {
         for word in 0..HEARD.div_ceil(32) {
             let mut ended = self.heard.take_risen_word(word);
             while ended != 0 {
-                if let Ok(vector) = u8::try_from(32 * word + ended.trailing_zeros() as usize) {
-                    self.end(vector);
+                match u8::try_from(32 * word + ended.trailing_zeros() as usize) {
+                    Ok(vector) => self.end(vector),
+                    // Somebody may take what nobody took.
+                    Err(_) => self.waits = false,
                 }
                 ended &= ended - 1;
             }
@@ -276,7 +281,12 @@ impl Registers for IoApic {
         &mut self.state
     }
 
+    fn replaced(&mut self) {
+        self.waits = true;
+    }
+
     fn get(&mut self, reg: Reg, _: At) -> u64 {
+        self.waits = false;
         match reg {
             Reg::IOREGSEL => self.state.select.into(),
             Reg::IOWIN => self.window().into(),
@@ -285,6 +295,7 @@ impl Registers for IoApic {
     }
 
     fn put(&mut self, reg: Reg, at: At, value: u64) {
+        self.waits = false;
         match reg {
             Reg::IOREGSEL => self.state.select = at.merge(self.state.select.into(), value) as u8,
             Reg::IOWIN => self.set_window(value as u32, at.mask as u32),
@@ -293,6 +304,8 @@ impl Registers for IoApic {
     }
 
     fn update(&mut self) {
-        (0..PINS).for_each(|pin| self.serve(pin));
+        if !self.waits {
+            (0..PINS).for_each(|pin| self.serve(pin));
+        }
     }
 }

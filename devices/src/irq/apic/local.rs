@@ -90,6 +90,15 @@ impl State {
     }
 }
 
+impl Model {
+    /// Whether IA32_APIC_BASE can have this value.
+    pub(super) fn has_base(&self, value: u64) -> bool {
+        let there = base::BSP | base::EN | if self.x2apic { base::EXTD } else { 0 };
+        let page = !0xfff & !(u64::MAX << self.physical_bits.clamp(32, 52));
+        value & !(there | page) == 0 && (value & base::EN != 0 || value & base::EXTD == 0)
+    }
+}
+
 /// For [`Registers`] only: a local APIC is always made with its own.
 impl Default for State {
     fn default() -> State {
@@ -154,6 +163,12 @@ impl Local {
             driven: false,
             after: After::default(),
         }
+    }
+
+    /// The state is another one. IOAPICs that were loaded before hear of it, whatever has changed.
+    pub fn replace(&mut self, state: State) {
+        self.state = state;
+        self.after.renamed = true;
     }
 
     /// Whether there is one: IA32_APIC_BASE may say that there is not.
@@ -373,15 +388,12 @@ impl Local {
 
     /// Writes IA32_APIC_BASE; the faults are those of figure "Local x2APIC State Transitions".
     pub fn set_base(&mut self, value: u64) -> Result<(), GeneralProtection> {
-        let model = &self.around.model;
-        let there = base::BSP | base::EN | if model.x2apic { base::EXTD } else { 0 };
-        let page = !0xfff & !(u64::MAX << model.physical_bits.clamp(32, 52));
         let mode = |base: u64| (base & base::EN != 0, base & base::EXTD != 0);
-        let is_legal = match (mode(self.state.base), mode(value)) {
-            (_, (false, true)) | ((false, _), (_, true)) | ((_, true), (true, false)) => false,
-            _ => value & !(there | page) == 0,
-        };
-        if !is_legal {
+        let follows = !matches!(
+            (mode(self.state.base), mode(value)),
+            ((false, _), (_, true)) | ((_, true), (true, false))
+        );
+        if !follows || !self.around.model.has_base(value) {
             return Err(GeneralProtection);
         }
         let before = self.is_x2apic();

@@ -63,6 +63,7 @@ pub struct GeneralProtection;
 pub struct LocalApics {
     bus: Arc<ApicBus>,
     ids: Vec<u32>,
+    model: Model,
     pins: bus::Pins,
 }
 
@@ -80,6 +81,7 @@ impl LocalApics {
         let apics = LocalApics {
             bus: ApicBus::new(wiring, clock, ids, model, outputs),
             ids: ids.to_vec(),
+            model,
             pins: bus::Pins::new(wiring),
         };
         Shared::new(wiring, apics)
@@ -103,7 +105,7 @@ impl LocalApics {
     /// Gives every local APIC the state that `state` makes for it.
     fn put(&self, state: impl Fn(usize, u32) -> State) {
         for (cpu, id) in self.ids.iter().enumerate() {
-            self.bus.with(cpu, |local| local.state = state(cpu, *id));
+            self.bus.with(cpu, |local| local.replace(state(cpu, *id)));
         }
     }
 }
@@ -141,6 +143,9 @@ impl Device for LocalApics {
         let states: Each<State> = saved.state(&FORMAT)?;
         if states.len() != self.ids.len() {
             return Err(FORMAT.impossible(format!("{} CPUs of {}", states.len(), self.ids.len())));
+        }
+        if let Some(cpu) = states.iter().position(|state| !self.model.has_base(state.base)) {
+            return Err(FORMAT.impossible(format!("IA32_APIC_BASE of CPU {cpu}")));
         }
         self.put(|cpu, _| states[cpu].clone());
         Ok(())

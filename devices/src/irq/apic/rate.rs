@@ -48,6 +48,9 @@ mod tests {
             let rate = Rate::new(NonZeroU32::new(hz).unwrap());
             for ticks in [0, 1, 2, 3, 1000, 999_999_999, 1 << 32, 123_456_789_012] {
                 let ns = rate.nanoseconds(ticks);
+                if ns == u64::MAX {
+                    continue;
+                }
                 assert!(rate.ticks(ns) >= ticks, "{hz} {ticks}");
                 assert!(ns == 0 || rate.ticks(ns - 1) < ticks, "{hz} {ticks}");
             }
