@@ -285,6 +285,22 @@ fn a_deadline_is_in_the_cpus_own_tsc() {
 }
 
 #[test]
+fn init_disarms_and_leaves_the_tsc() {
+    let b = bench(DEADLINE);
+    let cpu = b.cpu(0);
+    cpu.set_tsc_ahead(1_000_000);
+    cpu.set_tsc_deadline(1_002_000);
+    cpu.init();
+    b.set(SVR, 0x1ff);
+    b.set(LVT_TIMER, DEADLINE | VECTOR);
+    b.clock.advance(2000);
+    assert_eq!((b.irq(0), cpu.tsc_deadline()), (false, 0));
+
+    cpu.set_tsc_deadline(1_004_000);
+    assert!(fires(&b), "it counts from where it did");
+}
+
+#[test]
 fn without_deadline_mode_its_bit_is_not_there() {
     let b = Bench::of(
         &[0],
