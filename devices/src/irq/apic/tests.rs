@@ -226,7 +226,8 @@ impl Bench {
 
     /// The vectors in one of the sets of 256.
     fn vectors(&self, cpu: usize, set: u64) -> Vec<u8> {
-        let has = |vector: &u8| self.get_of(cpu, set + u64::from(*vector / 32) * 16) >> (vector % 32) & 1 != 0;
+        let words: [u32; 8] = std::array::from_fn(|n| self.get_of(cpu, set + 16 * n as u64));
+        let has = |vector: &u8| words[usize::from(vector / 32)] >> (vector % 32) & 1 != 0;
         (0..=255).filter(has).collect()
     }
 
