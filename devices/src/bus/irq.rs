@@ -154,6 +154,15 @@ impl Lines {
         }
     }
 
+    /// An edge of a line, whatever its level is and becomes: for what several threads announce at the same time, of whom
+    /// none may find the line high because another one is about to lower it.
+    pub fn pulse(&self, number: usize) {
+        if let Some(group) = self.groups.get(number / 32) {
+            group.risen.fetch_or(1 << (number % 32), Ordering::AcqRel);
+            self.wiring.changed();
+        }
+    }
+
     fn set(&self, number: usize, level: bool) {
         let Some(group) = self.groups.get(number / 32) else {
             return;
@@ -297,10 +306,27 @@ mod tests {
     }
 
     #[test]
+    fn a_pulse_of_a_line_that_is_high_is_an_edge() {
+        let wiring = Wiring::new();
+        let lines = Lines::new(&wiring, 64);
+        let (probe, calls) = controller(&lines, Irq::unconnected());
+        wiring.connect(vec![weak(&probe)]);
+        lines.irq(33).drive(true);
+        lines.take_risen_word(1);
+
+        lines.pulse(33);
+        wiring.settle();
+
+        assert_eq!((lines.take_risen_word(1), lines.level(33)), (2, true));
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
     fn lines_outside_the_bank_lead_nowhere() {
         let lines = Lines::new(&Wiring::new(), 32);
 
         lines.irq(32).drive(true);
+        lines.pulse(32);
 
         assert!(!lines.level(32));
         assert_eq!(lines.take_risen_word(1), 0);

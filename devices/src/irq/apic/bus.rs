@@ -19,7 +19,7 @@ pub(super) const MODEL: &str = "local-apics";
 /// Bytes of the page of registers.
 const PAGE: u64 = 0x1000;
 
-/// What an IOAPIC hears of the bus: lines 0 to 255 rise at the end of the interrupts with these vectors, [`RENAMED`] when
+/// What an IOAPIC hears of the bus: lines 0 to 255 pulse at the end of the interrupts with these vectors, [`RENAMED`] when
 /// somebody may take now what nobody took before.
 pub(super) const HEARD: usize = 257;
 pub(super) const RENAMED: usize = 256;
@@ -127,10 +127,7 @@ impl ApicBus {
 
     fn tell(&self, line: usize) {
         let listeners = self.listeners.read().unwrap_or_else(PoisonError::into_inner);
-        for irq in listeners.iter().map(|heard| heard.irq(line)) {
-            irq.set(true);
-            irq.set(false);
-        }
+        listeners.iter().for_each(|heard| heard.pulse(line));
     }
 
     /// Sends a message; whether anybody took it. A locked device may call it; nothing has to settle.
