@@ -1,6 +1,7 @@
 //! LINT0 and LINT1, the 8259A behind them, and the CPU's own sources.
 
 use super::*;
+use crate::irq::i8259::I8259;
 
 fn lint(b: &Bench, n: usize) -> Irq {
     b.apics.with(|apics| apics.lint(n))
@@ -68,6 +69,39 @@ fn an_external_interrupt_is_signalled_while_its_line_is_high() {
     assert_eq!(b.interrupted(), [0]);
     b.set(SVR, 0xff);
     assert_eq!(b.interrupted(), NOBODY);
+}
+
+#[test]
+fn an_8259a_is_acknowledged_through_a_local_apic() {
+    let (wiring, clock) = (Wiring::new(), Clock::manual(0));
+    let inputs = Arc::new(Inputs::default());
+    let outputs: Arc<dyn CpuInputs> = inputs.clone();
+    let apics = LocalApics::new(&wiring, &clock, &[0], MODEL, &outputs);
+    let pic = I8259::new(&wiring, apics.with(|apics| apics.lint(0)));
+    wiring.connect(vec![pic.controller(), apics.controller()]);
+    apics.with(|apics| apics.bus()).connect_external(Arc::new(pic.clone()));
+    let cpu = apics.with(|apics| apics.cpu(0));
+    cpu.virtual_wire();
+    for (port, value) in [(0, 0x11), (1, 0x20), (1, 4), (1, 1), (1, 0)] {
+        pic.write(Access::new(port, 1), value);
+    }
+    let [three, five] = [3, 5].map(|n| pic.with(|pic| pic.irq(n)));
+    let is_high = || !inputs.levels.lock().unwrap().is_empty();
+
+    five.drive(true);
+    assert!(is_high());
+    assert_eq!((cpu.acknowledge(), is_high()), (0x25, false));
+    three.drive(true);
+    assert_eq!((is_high(), cpu.acknowledge(), is_high()), (true, 0x23, false));
+    three.drive(false);
+    three.drive(true);
+    pic.write(Access::new(0, 1), 0x20);
+    assert_eq!((is_high(), cpu.acknowledge()), (true, 0x23));
+    assert_eq!(
+        cpu.acknowledge(),
+        0xff,
+        "nothing asks any more: the local APIC's spurious vector"
+    );
 }
 
 #[test]
