@@ -15,7 +15,7 @@ mod tests;
 use std::fmt;
 
 use crate::fdt::Region;
-use crate::identify::Isa;
+use crate::identify::Arm;
 use crate::kernel::Kernel;
 
 /// What an Image's place counts from is a multiple of this, in bytes; Linux on AArch64 maps as much of a device tree.
@@ -42,15 +42,15 @@ struct Limits {
     most: u64,
 }
 
-const fn limits(isa: Isa) -> Limits {
+const fn limits(isa: Arm) -> Limits {
     match isa {
-        Isa::Arm => Limits {
+        Arm::A32 => Limits {
             end: 1 << 32,
             tree: PAGE,
             linux_needs: 32 << 20,
             most: 3 << 30,
         },
-        Isa::Aarch64 => Limits {
+        Arm::A64 => Limits {
             end: u64::MAX,
             tree: BLOCK,
             linux_needs: 64 << 20,
@@ -146,7 +146,7 @@ pub enum Error {
     #[error("{part} ends {} MiB into RAM: more than {} reaches", .end.div_ceil(MIB), who(*.isa))]
     TooLarge {
         /// What it is for.
-        isa: Isa,
+        isa: Arm,
         /// What does not fit.
         part: Part,
         /// Where it would end, in bytes from the start of RAM.
@@ -159,7 +159,7 @@ pub enum Error {
     )]
     OutOfReach {
         /// What it is for.
-        isa: Isa,
+        isa: Arm,
         /// What is too far up.
         part: Part,
         /// Where it would end, in bytes from the start of RAM.
@@ -179,18 +179,18 @@ pub enum Error {
     },
 }
 
-fn who(isa: Isa) -> &'static str {
+fn who(isa: Arm) -> &'static str {
     match isa {
-        Isa::Arm => "a 32-bit program",
-        Isa::Aarch64 => "a starting kernel",
+        Arm::A32 => "a 32-bit program",
+        Arm::A64 => "a starting kernel",
     }
 }
 
 /// What the part of RAM that a kernel reaches is called.
-fn memory_note(isa: Isa) -> &'static str {
+fn memory_note(isa: Arm) -> &'static str {
     match isa {
-        Isa::Arm => " (its low memory)",
-        Isa::Aarch64 => "",
+        Arm::A32 => " (its low memory)",
+        Arm::A64 => "",
     }
 }
 
@@ -248,8 +248,8 @@ pub fn place<'a>(
         dtb: Region::new(plan.dtb, dtb),
         entry: loaded.entry,
         registers: match loaded.isa {
-            Isa::Arm => [0, loaded.machine, plan.dtb],
-            Isa::Aarch64 => [plan.dtb, 0, 0],
+            Arm::A32 => [0, loaded.machine, plan.dtb],
+            Arm::A64 => [plan.dtb, 0, 0],
         },
         kernel: loaded.ram,
         flash: loaded.flash,
@@ -258,7 +258,7 @@ pub fn place<'a>(
 
 /// A kernel at its place.
 struct Loaded<'a> {
-    isa: Isa,
+    isa: Arm,
     ram: Vec<Piece<'a>>,
     flash: Vec<Piece<'a>>,
     /// First byte in RAM that it takes; none if it takes none.
@@ -276,7 +276,7 @@ struct Loaded<'a> {
 
 /// Where an initrd and a device tree go.
 struct Plan {
-    isa: Isa,
+    isa: Arm,
     initrd: u64,
     dtb: u64,
     /// The parts' ends.

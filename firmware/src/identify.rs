@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use elf::abi::{EM_AARCH64, EM_ARM};
+use elf::abi::{EM_386, EM_AARCH64, EM_ARM, EM_X86_64};
+use memchr::memmem;
 
 /// A kind of file that turns up where a kernel, an initrd, a device tree or firmware is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +12,9 @@ pub enum FileKind {
     Empty,
     ArmZImage,
     ArmZImageBigEndian,
-    X86Kernel,
+    X86Kernel { wide: bool },
+    Multiboot,
+    Multiboot2,
     Aarch64Image,
     RiscvImage,
     Elf { machine: u16 },
@@ -44,6 +47,28 @@ pub enum Isa {
     Arm,
     /// AArch64.
     Aarch64,
+    /// 32-bit x86.
+    I386,
+    /// x86-64, which runs kernels for x86 too.
+    X86_64,
+}
+
+/// Which of ARM's instruction sets a kernel is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arm {
+    /// 32-bit ARM.
+    A32,
+    /// AArch64.
+    A64,
+}
+
+impl From<Arm> for Isa {
+    fn from(arm: Arm) -> Isa {
+        match arm {
+            Arm::A32 => Isa::Arm,
+            Arm::A64 => Isa::Aarch64,
+        }
+    }
 }
 
 impl FileKind {
@@ -52,6 +77,10 @@ impl FileKind {
         match self {
             Self::ArmZImage | Self::Elf { machine: EM_ARM } => Some(Isa::Arm),
             Self::Aarch64Image | Self::Elf { machine: EM_AARCH64 } => Some(Isa::Aarch64),
+            Self::X86Kernel { wide: true } | Self::Elf { machine: EM_X86_64 } => Some(Isa::X86_64),
+            Self::X86Kernel { wide: false } | Self::Multiboot | Self::Multiboot2 | Self::Elf { machine: EM_386 } => {
+                Some(Isa::I386)
+            }
             _ => None,
         }
     }
@@ -66,7 +95,10 @@ impl FileKind {
             Some(Self::Elf { .. }) => Self::Elf {
                 machine: elf_machine(bytes),
             },
+            Some(Self::X86Kernel { .. }) => Self::X86Kernel { wide: is_wide(bytes) },
             Some(kind) => kind,
+            None if multiboot2(bytes).is_some() => Self::Multiboot2,
+            None if multiboot(bytes).is_some() => Self::Multiboot,
             None if is_text(bytes) => Self::Text,
             None => Self::Unknown,
         }
@@ -95,7 +127,7 @@ const fn mark(offset: usize, magic: &'static [u8], kind: FileKind) -> Mark {
 const MARKS: &[Mark] = &[
     mark(0x24, &0x016f_2818_u32.to_le_bytes(), FileKind::ArmZImage),
     mark(0x24, &0x016f_2818_u32.to_be_bytes(), FileKind::ArmZImageBigEndian),
-    mark(0x202, b"HdrS", FileKind::X86Kernel),
+    mark(0x202, b"HdrS", FileKind::X86Kernel { wide: false }),
     mark(56, b"ARM\x64", FileKind::Aarch64Image),
     mark(56, b"RSC\x05", FileKind::RiscvImage),
     mark(0, b"\x7fELF", FileKind::Elf { machine: 0 }),
@@ -135,6 +167,37 @@ fn elf_machine(bytes: &[u8]) -> u16 {
     }
 }
 
+/// Whether an x86 kernel's setup header says that it is for x86-64 (boot.rst, `XLF_KERNEL_64` of version 2.12 on).
+fn is_wide(bytes: &[u8]) -> bool {
+    let field = |at: usize| Some(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+    field(0x206).is_some_and(|version| version >= 0x20c) && field(0x236).is_some_and(|flags| flags & 1 != 0)
+}
+
+/// Where the multiboot header is: in the first 8 KiB, at a multiple of 4, its first three words zero when added up
+/// (Multiboot 0.6.96, 3.1).
+pub(crate) fn multiboot(bytes: &[u8]) -> Option<usize> {
+    header(bytes, 0x1bad_b002, 8 << 10, 4, 3)
+}
+
+/// Where the multiboot 2 header is: in the first 32 KiB, at a multiple of 8, its first four words zero when added up
+/// (Multiboot2 2.0, 3.1).
+pub(crate) fn multiboot2(bytes: &[u8]) -> Option<usize> {
+    header(bytes, 0xe852_50d6, 32 << 10, 8, 4)
+}
+
+/// The first multiple of `align` below `within` from which on `words` words are, the first `magic`, that add up to zero.
+fn header(bytes: &[u8], magic: u32, within: usize, align: usize, words: usize) -> Option<usize> {
+    let head = bytes.get(..within).unwrap_or(bytes);
+    let sums_up = |&at: &usize| {
+        let words = head.get(at..at + 4 * words).unwrap_or_default().chunks_exact(4);
+        let words = words.map(|word| word.first_chunk().copied().map_or(0, u32::from_le_bytes));
+        words.reduce(u32::wrapping_add) == Some(0)
+    };
+    let mark = magic.to_le_bytes();
+    let mut found = memmem::find_iter(head, &mark).filter(|at| at % align == 0);
+    found.find(sums_up)
+}
+
 /// Whether the file starts like text: UTF-8 without control codes, but for those that texts have.
 fn is_text(bytes: &[u8]) -> bool {
     let head = bytes.get(..512).unwrap_or(bytes);
@@ -160,7 +223,10 @@ impl fmt::Display for FileKind {
             Self::Empty => "an empty file",
             Self::ArmZImage => "an ARM Linux kernel (zImage)",
             Self::ArmZImageBigEndian => "a big-endian ARM Linux kernel (zImage)",
-            Self::X86Kernel => "an x86 Linux kernel (bzImage)",
+            Self::X86Kernel { wide: false } => "an x86 Linux kernel (bzImage)",
+            Self::X86Kernel { wide: true } => "an x86-64 Linux kernel (bzImage)",
+            Self::Multiboot => "a multiboot kernel for x86",
+            Self::Multiboot2 => "a multiboot 2 kernel for x86",
             Self::Aarch64Image => "an AArch64 Linux kernel (Image)",
             Self::RiscvImage => "a RISC-V Linux kernel (Image)",
             Self::Elf { machine } => return write!(f, "an ELF file for {}", machine_name(*machine)),
@@ -219,7 +285,7 @@ mod tests {
     #[test]
     fn kernels_are_known_by_their_marks() {
         assert_eq!(FileKind::of(&at(0x24, &[0x18, 0x28, 0x6f, 0x01])), FileKind::ArmZImage);
-        assert_eq!(FileKind::of(&at(0x202, b"HdrS")), FileKind::X86Kernel);
+        assert_eq!(FileKind::of(&at(0x202, b"HdrS")), FileKind::X86Kernel { wide: false });
         assert_eq!(FileKind::of(&at(56, b"ARM\x64")), FileKind::Aarch64Image);
     }
 
@@ -228,8 +294,46 @@ mod tests {
         let mut bytes = at(0x202, b"HdrS");
         bytes[..2].copy_from_slice(b"MZ");
 
-        assert_eq!(FileKind::of(&bytes), FileKind::X86Kernel);
+        assert_eq!(FileKind::of(&bytes), FileKind::X86Kernel { wide: false });
         assert_eq!(FileKind::of(&at(0, b"MZ")), FileKind::EfiProgram);
+    }
+
+    #[test]
+    fn what_a_file_is_for() {
+        let elf = |machine| FileKind::Elf { machine }.isa();
+        let mut bytes = at(0x202, b"HdrS\x0c\x02");
+        assert_eq!(FileKind::of(&bytes).isa(), Some(Isa::I386));
+        bytes[0x236] = 1;
+        assert_eq!(FileKind::of(&bytes).isa(), Some(Isa::X86_64));
+        bytes[0x206] = 0xb;
+        assert_eq!(FileKind::of(&bytes).isa(), Some(Isa::I386), "no such flag in 2.11");
+
+        assert_eq!([elf(3), elf(62), elf(8)], [Some(Isa::I386), Some(Isa::X86_64), None]);
+    }
+
+    #[test]
+    fn multiboot_headers_are_found_where_they_may_be() {
+        let of = |at: usize, words: &[u32]| {
+            let mut bytes = vec![0; 0x9000];
+            let header: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+            bytes[at..at + header.len()].copy_from_slice(&header);
+            FileKind::of(&bytes)
+        };
+        let one = [0x1bad_b002, 3, 0_u32.wrapping_sub(0x1bad_b002 + 3)];
+        let two = [0xe852_50d6, 0, 0x18, 0_u32.wrapping_sub(0xe852_50d6 + 0x18)];
+
+        for (at, words, kind) in [
+            (0, &one[..], FileKind::Multiboot),
+            (0x1ff4, &one, FileKind::Multiboot),
+            (0x1ff8, &one, FileKind::Unknown),
+            (2, &one, FileKind::Unknown),
+            (0, &[one[0], 4, one[2]], FileKind::Unknown),
+            (0x7ff0, &two, FileKind::Multiboot2),
+            (0x7ff8, &two, FileKind::Unknown),
+            (4, &two, FileKind::Unknown),
+        ] {
+            assert_eq!(of(at, words), kind, "{words:x?} at {at:#x}");
+        }
     }
 
     #[test]

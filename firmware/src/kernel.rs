@@ -10,12 +10,12 @@ mod image;
 #[cfg(test)]
 pub(crate) mod tests;
 mod uimage;
-mod unpack;
+pub(crate) mod unpack;
 mod zimage;
 
 use memchr::memmem;
 
-use crate::identify::{FileKind, Isa};
+use crate::identify::{Arm, FileKind, Isa};
 
 /// Where Linux's address space can start on 32-bit ARM (`PAGE_OFFSET` of VMSPLIT_2G and above).
 pub(crate) const KERNEL_SPACE: u64 = 0x8000_0000;
@@ -79,7 +79,8 @@ impl Error {
         }
     }
 
-    fn foreign(kind: FileKind, isa: Isa) -> Error {
+    pub(crate) fn foreign(kind: FileKind, isa: impl Into<Isa>) -> Error {
+        let isa = isa.into();
         let fits = kind.isa().filter(|&other| other != isa);
         Error::Foreign { kind, isa, fits }
     }
@@ -90,6 +91,8 @@ fn wanted(isa: Isa) -> &'static str {
     match isa {
         Isa::Arm => "a 32-bit ARM kernel (zImage, ELF, uImage or raw code)",
         Isa::Aarch64 => "an AArch64 kernel (Image, also packed by gzip or zstd, ELF, uImage or raw code)",
+        Isa::I386 => "an x86 kernel (bzImage, multiboot or ELF with a PVH note)",
+        Isa::X86_64 => "an x86-64 or x86 kernel (bzImage, multiboot or ELF with a PVH note)",
     }
 }
 
@@ -103,7 +106,7 @@ fn describe(kind: FileKind, fits: Option<Isa>) -> String {
     }
 }
 
-fn damaged(format: &'static str, reason: impl ToString) -> Error {
+pub(crate) fn damaged(format: &'static str, reason: impl ToString) -> Error {
     Error::Damaged {
         format,
         reason: reason.to_string(),
@@ -120,7 +123,7 @@ pub enum Kernel {
     /// A program with addresses of its own.
     Program(Program),
     /// Raw code, entered at its first byte.
-    Raw(Isa, Vec<u8>),
+    Raw(Arm, Vec<u8>),
 }
 
 /// A zImage.
@@ -158,7 +161,7 @@ pub struct Image {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// What it is for.
-    pub isa: Isa,
+    pub isa: Arm,
     /// What is loaded where, in the file's order; not empty.
     pub segments: Vec<Segment>,
     /// Address of the first instruction; on 32-bit ARM, bit 0 set means Thumb.
@@ -191,37 +194,37 @@ impl Kernel {
     /// # Errors
     ///
     /// One line saying what the file is instead, or what is wrong with it.
-    pub fn parse(isa: Isa, bytes: Vec<u8>) -> Result<Self, Error> {
+    pub fn parse(isa: Arm, bytes: Vec<u8>) -> Result<Self, Error> {
         match isa {
-            Isa::Arm => Self::parse_arm(bytes),
-            Isa::Aarch64 => Self::parse_aarch64(bytes),
+            Arm::A32 => Self::parse_arm(bytes),
+            Arm::A64 => Self::parse_aarch64(bytes),
         }
     }
 
     fn parse_arm(bytes: Vec<u8>) -> Result<Self, Error> {
-        let isa = Isa::Arm;
+        let isa = Arm::A32;
         match FileKind::of(&bytes) {
             FileKind::ArmZImage => ZImage::parse(bytes).map(Kernel::ZImage),
-            kind @ FileKind::Elf { .. } if kind.isa() == Some(isa) => elf::arm(&bytes).map(Kernel::Program),
+            kind @ FileKind::Elf { .. } if kind.isa() == Some(isa.into()) => elf::arm(&bytes).map(Kernel::Program),
             FileKind::UImage => uimage::parse(isa, &bytes),
             FileKind::Unknown if has_banner(&bytes) => Err(Error::LinuxImage),
             FileKind::Unknown => Ok(Kernel::Raw(isa, bytes)),
             FileKind::EfiZboot => Err(Error::Foreign {
                 kind: FileKind::EfiZboot,
-                isa,
+                isa: isa.into(),
                 fits: image::zboot(&bytes).is_ok().then_some(Isa::Aarch64),
             }),
             kind if unpack::can(kind) => Err(Error::Foreign {
                 kind,
-                isa,
-                fits: unpack::kind_inside(&bytes).isa().filter(|&other| other != isa),
+                isa: isa.into(),
+                fits: unpack::kind_inside(&bytes).isa().filter(|&other| other != isa.into()),
             }),
             kind => Err(Error::foreign(kind, isa)),
         }
     }
 
     fn parse_aarch64(bytes: Vec<u8>) -> Result<Self, Error> {
-        let isa = Isa::Aarch64;
+        let isa = Arm::A64;
         match FileKind::of(&bytes) {
             FileKind::EfiZboot => Self::unpacked(image::zboot(&bytes)?),
             kind if unpack::can(kind) => Self::unpacked(unpack::whole(&bytes)?),
@@ -238,10 +241,10 @@ impl Kernel {
 
     /// What bears a mark and is not packed, for AArch64.
     fn plain(kind: FileKind, bytes: Vec<u8>) -> Result<Self, Error> {
-        let isa = Isa::Aarch64;
+        let isa = Arm::A64;
         match kind {
             FileKind::Aarch64Image => Image::parse(bytes).map(Kernel::Image),
-            FileKind::Elf { .. } if kind.isa() == Some(isa) => elf::aarch64(&bytes),
+            FileKind::Elf { .. } if kind.isa() == Some(isa.into()) => elf::aarch64(&bytes),
             FileKind::UImage => uimage::parse(isa, &bytes),
             kind => Err(Error::foreign(kind, isa)),
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use crate::boot;
 use crate::fdt::{Blob, Chosen, Node, Patch, Region};
-use crate::identify::{FileKind, Isa};
+use crate::identify::{Arm, FileKind};
 use crate::initrd::{self, File};
 use crate::kernel::Kernel;
 use crate::kernel::tests::{elf_64, image, zboot, zimage, zstd};
@@ -77,7 +77,7 @@ fn elf() -> Vec<u8> {
 
 /// Whatever is taken for a kernel can be placed, or refused, in any RAM.
 fn place(bytes: &[u8]) {
-    for isa in [Isa::Arm, Isa::Aarch64] {
+    for isa in [Arm::A32, Arm::A64] {
         if let Ok(kernel) = Kernel::parse(isa, bytes.to_vec()) {
             place_kernel(&kernel);
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use emu_devices::bus::{Clock, CpuLine, Irq, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::Isa;
+use emu_firmware::kernel::{self, Kernel};
 use emu_ir::{Block, BlockKey, Guest};
 use emu_jit::engine::{Accel, Translations};
 use emu_jit::listing::{Host, Stages};
@@ -91,6 +92,11 @@ pub struct CpuWiring<'a> {
 pub trait Architecture: Sync {
     /// What its kernels are for.
     fn isa(&self) -> Isa;
+    /// Checks a kernel's file.
+    ///
+    /// # Errors
+    /// One line saying what the file is instead, or what is wrong with it.
+    fn kernel(&self, bytes: Vec<u8>) -> Result<Kernel, kernel::Error>;
     /// Debian's port to it.
     fn debian(&self) -> Port;
     /// Names of the CPU models, the default first.

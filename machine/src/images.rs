@@ -342,7 +342,7 @@ fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Start,
         });
     }
     let mut files = debian::obtain(config.arch.architecture().debian())?;
-    let kernel = Kernel::parse(config.arch.architecture().isa(), std::mem::take(&mut files.kernel));
+    let kernel = config.arch.architecture().kernel(std::mem::take(&mut files.kernel));
     let kernel = kernel.map_err(|e| Error::Input {
         option: "Debian's kernel".into(),
         reason: e.to_string(),
@@ -367,7 +367,7 @@ fn read_kernel(arch: Arch, path: &Path) -> Result<Kernel, Error> {
         Some(other) => format!("{e}; --arch {other} runs it"),
         None => e.to_string(),
     };
-    Kernel::parse(arch.architecture().isa(), bytes).map_err(|e| Error::file("--kernel", path, complaint(e)))
+    (arch.architecture().kernel(bytes)).map_err(|e| Error::file("--kernel", path, complaint(e)))
 }
 
 /// The architecture that runs such kernels.
@@ -449,6 +449,7 @@ const PIPE_LIMIT: u64 = 256 << 20;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use emu_firmware::identify::Arm;
     use emu_firmware::kernel::{LinuxKernel, Program, Segment};
 
     const RAM: Region = Region::new(0x4000_0000, 64 << 20);
@@ -465,7 +466,7 @@ mod tests {
         }];
         let linux = Start {
             kernel: Some(Kernel::Program(Program {
-                isa: Isa::Arm,
+                isa: Arm::A32,
                 segments,
                 entry: 0x4000_8000,
                 linux: Some(LinuxKernel {

@@ -2,7 +2,7 @@
 
 use super::{BLOCK, Error, Loaded, Memory, Piece, WINDOW, limits};
 use crate::fdt::Region;
-use crate::identify::Isa;
+use crate::identify::Arm;
 use crate::kernel::{Image, KERNEL_SPACE, Program, SPLIT, USUAL_SPLIT, ZImage};
 
 /// Offset of a zImage and of raw code from the start of RAM, in bytes.
@@ -22,7 +22,7 @@ pub(super) const NO_MACHINE: u64 = 0xffff_ffff;
 
 /// The decompressor moves itself behind the unpacked kernel when it would be overwritten.
 pub(super) fn zimage(ram: u64, image: &ZImage) -> Loaded<'_> {
-    let raw = raw(Isa::Arm, ram, &image.bytes);
+    let raw = raw(Arm::A32, ram, &image.bytes);
     let unpacked = image
         .unpacked
         .map_or(0, |kernel| ram + u64::from(kernel.offset) + kernel.size);
@@ -54,14 +54,14 @@ pub(super) fn image(ram: u64, image: &Image) -> Loaded<'_> {
         end: address.saturating_add(image.size),
         entry: address,
         reach: Some(window - ram),
-        ..raw(Isa::Aarch64, ram, &[])
+        ..raw(Arm::A64, ram, &[])
     }
 }
 
-pub(super) fn raw(isa: Isa, ram: u64, bytes: &[u8]) -> Loaded<'_> {
+pub(super) fn raw(isa: Arm, ram: u64, bytes: &[u8]) -> Loaded<'_> {
     let offset = match isa {
-        Isa::Arm => LOAD_OFFSET,
-        Isa::Aarch64 => LOAD_OFFSET_64,
+        Arm::A32 => LOAD_OFFSET,
+        Arm::A64 => LOAD_OFFSET_64,
     };
     let (address, size) = (ram + offset, bytes.len() as u64);
     Loaded {

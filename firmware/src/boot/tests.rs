@@ -20,7 +20,7 @@ fn initrd(size: u64) -> Option<Initrd> {
 
 /// A kernel of 5 MiB that unpacks to 20 MiB.
 fn kernel() -> Kernel {
-    Kernel::parse(Isa::Arm, zimage(5 << 20, 20 << 20)).unwrap()
+    Kernel::parse(Arm::A32, zimage(5 << 20, 20 << 20)).unwrap()
 }
 
 fn linked_at(address: u64) -> Kernel {
@@ -30,7 +30,7 @@ fn linked_at(address: u64) -> Kernel {
         size: 0x1_0000,
     }];
     Kernel::Program(Program {
-        isa: Isa::Arm,
+        isa: Arm::A32,
         segments,
         entry: address + 2,
         linux: None,
@@ -104,7 +104,7 @@ fn too_little_ram_says_how_much_would_do() {
         };
         assert_eq!(at_fault, part);
         assert!(place(ram(enough / MIB), &kernel, initrd, TREE).is_ok());
-        let more = 2 * initrd.map_or(0, |i| i.unpacked) + limits(Isa::Arm).linux_needs;
+        let more = 2 * initrd.map_or(0, |i| i.unpacked) + limits(Arm::A32).linux_needs;
         assert!(place(ram((enough - more - STEP) / MIB), &kernel, initrd, TREE).is_err());
     }
 }
@@ -173,7 +173,7 @@ fn programs_may_be_in_flash() {
         size: 0x100,
     };
     let kernel = Kernel::Program(Program {
-        isa: Isa::Arm,
+        isa: Arm::A32,
         segments: vec![segment(0, &[1]), segment(0x400_0000, &[2]), segment(0x200, &[])],
         entry: 0,
         linux: None,
@@ -188,7 +188,7 @@ fn programs_may_be_in_flash() {
 
 #[test]
 fn raw_code_runs_where_a_zimage_does() {
-    let kernel = Kernel::Raw(Isa::Arm, vec![1, 2, 3, 4]);
+    let kernel = Kernel::Raw(Arm::A32, vec![1, 2, 3, 4]);
 
     let layout = place(ram(64), &kernel, None, TREE).unwrap();
 
@@ -321,13 +321,13 @@ fn programs_and_raw_code_for_aarch64_find_the_tree_by_x0() {
             size: 0x1_0000,
         }];
         Kernel::Program(Program {
-            isa: Isa::Aarch64,
+            isa: Arm::A64,
             segments,
             entry: address,
             linux: None,
         })
     };
-    let raw = Kernel::Raw(Isa::Aarch64, vec![1, 2, 3, 4]);
+    let raw = Kernel::Raw(Arm::A64, vec![1, 2, 3, 4]);
     let cases = [
         (program(0x1_4000_0000), 0x1_4000_0000, BASE),
         (program(0x4000_0000), 0x4000_0000, 0x4800_0000),

@@ -6,7 +6,7 @@ use elf::endian::AnyEndian;
 use elf::file::Class;
 
 use super::{Error, Image, KERNEL_SPACE, Kernel, LinuxKernel, Program, SPLIT, Segment, damaged, has_banner};
-use crate::identify::{FileKind, Isa};
+use crate::identify::{Arm, FileKind};
 
 const NAME: &str = "ELF file";
 /// Most bytes that a kernel's segments span.
@@ -86,7 +86,7 @@ impl File {
         }
     }
 
-    fn program(self, isa: Isa, marks: u64, linux: Option<LinuxKernel>) -> Result<Program, Error> {
+    fn program(self, isa: Arm, marks: u64, linux: Option<LinuxKernel>) -> Result<Program, Error> {
         let entry = self
             .entry(marks)
             .ok_or_else(|| unsuitable("its entry point is outside of it"))?;
@@ -108,7 +108,7 @@ pub(super) fn arm(bytes: &[u8]) -> Result<Program, Error> {
         page_offset: lowest & SPLIT,
     });
     // Bit 0 says that it is Thumb code.
-    file.program(Isa::Arm, 1, linux)
+    file.program(Arm::A32, 1, linux)
 }
 
 /// A file for AArch64: Linux's kernel, which is an Image with its symbols, or a program at its physical addresses.
@@ -120,7 +120,7 @@ pub(super) fn aarch64(bytes: &[u8]) -> Result<Kernel, Error> {
     if is_linux {
         return linux(&file).map(Kernel::Image);
     }
-    file.program(Isa::Aarch64, 0, None).map(Kernel::Program)
+    file.program(Arm::A64, 0, None).map(Kernel::Program)
 }
 
 /// The kernel as it lies in memory from its entry on.

@@ -1,7 +1,7 @@
 //! AArch64's Image, and the EFI program that holds one packed.
 
 use super::{Error, Image, damaged, doubleword, unpack, word};
-use crate::identify::{FileKind, Isa};
+use crate::identify::{Arm, FileKind};
 
 /// Images lie this far, in bytes, from a multiple of it at most.
 const BASE: u64 = 2 << 20;
@@ -78,7 +78,7 @@ pub(super) fn zboot(bytes: &[u8]) -> Result<Vec<u8>, Error> {
     let signed = bytes.get(pe..).filter(|rest| rest.starts_with(b"PE\0\0"));
     let machine = signed.and_then(|rest| rest.get(4..6));
     if machine.ok_or_else(|| damaged(NAME, "it has no PE header"))? != AARCH64 {
-        return Err(Error::foreign(FileKind::EfiProgram, Isa::Aarch64));
+        return Err(Error::foreign(FileKind::EfiProgram, Arm::A64));
     }
     if !unpack::can(FileKind::of(packed)) {
         let method = bytes.get(METHOD..PE - 4).unwrap_or_default();

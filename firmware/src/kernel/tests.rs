@@ -4,11 +4,11 @@ use super::*;
 use flate2::Crc;
 
 fn parse(bytes: Vec<u8>) -> Result<Kernel, Error> {
-    Kernel::parse(Isa::Arm, bytes)
+    Kernel::parse(Arm::A32, bytes)
 }
 
 fn parse_64(bytes: Vec<u8>) -> Result<Kernel, Error> {
-    Kernel::parse(Isa::Aarch64, bytes)
+    Kernel::parse(Arm::A64, bytes)
 }
 
 fn crc(bytes: &[u8]) -> u32 {
@@ -216,7 +216,7 @@ fn uimages_plain_and_packed() {
     let packed = gzip.finish().unwrap();
 
     let expected = Program {
-        isa: Isa::Arm,
+        isa: Arm::A32,
         segments: vec![Segment {
             address: 0x4000_8000,
             bytes: b"code".to_vec(),
@@ -268,7 +268,7 @@ fn other_files_are_named() {
 
 #[test]
 fn what_bears_no_mark_is_raw_code() {
-    assert_eq!(parse(vec![0; 64]), Ok(Kernel::Raw(Isa::Arm, vec![0; 64])));
+    assert_eq!(parse(vec![0; 64]), Ok(Kernel::Raw(Arm::A32, vec![0; 64])));
 }
 
 #[test]
@@ -488,7 +488,7 @@ fn programs_for_aarch64_are_loaded_where_they_are_linked() {
         panic!("no program")
     };
 
-    assert_eq!((program.isa, program.entry), (Isa::Aarch64, 0x1_4000_0000));
+    assert_eq!((program.isa, program.entry), (Arm::A64, 0x1_4000_0000));
     assert_eq!(
         (program.segments[0].address, program.segments[0].size),
         (0x1_4000_0000, 0x104)
@@ -519,7 +519,8 @@ fn a_kernel_for_the_other_machine_says_so() {
     ] {
         assert_eq!(fits_64(bytes), Some(Isa::Aarch64));
     }
-    assert_eq!(fits_64(elf_file(62, 0)), None);
+    assert_eq!(fits_64(elf_file(62, 0)), Some(Isa::X86_64));
+    assert_eq!(fits_arm(elf_file(3, 0)), Some(Isa::I386));
     assert_eq!(fits_arm(gzipped(b"text")), None);
 }
 

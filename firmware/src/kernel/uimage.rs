@@ -5,13 +5,13 @@ use flate2::Crc;
 use super::{
     Error, Image, KERNEL_SPACE, Kernel, LinuxKernel, Program, SPLIT, Segment, USUAL_SPLIT, ZImage, damaged, unpack,
 };
-use crate::identify::{FileKind, Isa};
+use crate::identify::{Arm, FileKind, Isa};
 
 /// Numbers of the architectures (`IH_ARCH_ARM`, `IH_ARCH_ARM64`).
 const ARCHITECTURES: [(u8, Isa); 2] = [(2, Isa::Arm), (22, Isa::Aarch64)];
 
 /// A legacy uImage: a header of 64 bytes in big-endian order, then the kernel, plain or compressed by gzip.
-pub(super) fn parse(isa: Isa, bytes: &[u8]) -> Result<Kernel, Error> {
+pub(super) fn parse(isa: Arm, bytes: &[u8]) -> Result<Kernel, Error> {
     const NAME: &str = "uImage";
     const HEADER: usize = 64;
     const LINUX: u8 = 5;
@@ -42,7 +42,7 @@ pub(super) fn parse(isa: Isa, bytes: &[u8]) -> Result<Kernel, Error> {
         return Err(damaged(NAME, "its checksum is wrong"));
     }
     let mut fits = ARCHITECTURES.iter().find(|row| row.0 == arch).map(|row| row.1);
-    let is_ours = fits == Some(isa);
+    let is_ours = fits == Some(isa.into());
     fits = fits.filter(|_| !is_ours && kind == KERNEL);
     let unsuitable = |reason: String| Error::Unsuitable {
         format: "a uImage",
@@ -67,8 +67,8 @@ pub(super) fn parse(isa: Isa, bytes: &[u8]) -> Result<Kernel, Error> {
         }
     };
     match (isa, FileKind::of(&data)) {
-        (Isa::Arm, FileKind::ArmZImage) => return ZImage::parse(data).map(Kernel::ZImage),
-        (Isa::Aarch64, FileKind::Aarch64Image) => return Image::parse(data).map(Kernel::Image),
+        (Arm::A32, FileKind::ArmZImage) => return ZImage::parse(data).map(Kernel::ZImage),
+        (Arm::A64, FileKind::Aarch64Image) => return Image::parse(data).map(Kernel::Image),
         _ => {}
     }
     let [load, entry] = [load, entry].map(u64::from);
@@ -79,7 +79,7 @@ pub(super) fn parse(isa: Isa, bytes: &[u8]) -> Result<Kernel, Error> {
             format!("entry {entry:#x} is outside of what is loaded at {load:#x}"),
         ));
     }
-    let is_linux = system == LINUX && isa == Isa::Arm;
+    let is_linux = system == LINUX && isa == Arm::A32;
     Ok(Kernel::Program(Program {
         isa,
         segments: vec![Segment {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
-use emu_firmware::identify::Isa;
+use emu_firmware::identify::{self, Isa};
+use emu_firmware::kernel::{self, Kernel};
 use emu_frontend_arm::a64::features::{Feature, NAMES};
 use emu_frontend_arm::a64::model::{self, MODELS};
 use emu_frontend_arm::a64::sys::program_all;
@@ -32,6 +33,10 @@ pub struct Aarch64;
 impl Architecture for Aarch64 {
     fn isa(&self) -> Isa {
         Isa::Aarch64
+    }
+
+    fn kernel(&self, bytes: Vec<u8>) -> Result<Kernel, kernel::Error> {
+        Kernel::parse(identify::Arm::A64, bytes)
     }
 
     fn debian(&self) -> Port {

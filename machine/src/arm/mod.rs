@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
-use emu_firmware::identify::Isa;
+use emu_firmware::identify::{self, Isa};
+use emu_firmware::kernel::{self, Kernel};
 use emu_frontend_arm::platform::{FIQ, IRQ};
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::sys::timer::program_all;
@@ -53,6 +54,10 @@ fn line_bit(line: CpuLine) -> u32 {
 impl Architecture for Arm32 {
     fn isa(&self) -> Isa {
         Isa::Arm
+    }
+
+    fn kernel(&self, bytes: Vec<u8>) -> Result<Kernel, kernel::Error> {
+        Kernel::parse(identify::Arm::A32, bytes)
     }
 
     fn debian(&self) -> Port {

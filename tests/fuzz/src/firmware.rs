@@ -2,7 +2,7 @@
 
 use emu_firmware::boot;
 use emu_firmware::fdt::{Blob, Chosen, Patch, Region};
-use emu_firmware::identify::{FileKind, Isa};
+use emu_firmware::identify::{Arm, FileKind};
 use emu_firmware::kernel::Kernel;
 
 use crate::Input;
@@ -30,7 +30,7 @@ pub fn device_tree(data: &[u8]) {
 pub fn kernel(data: &[u8]) {
     let mut input = Input::new(data);
     let (mib, initrd) = (input.u16(), input.u64());
-    let isa = if input.u16() & 1 == 0 { Isa::Arm } else { Isa::Aarch64 };
+    let isa = if input.u16() & 1 == 0 { Arm::A32 } else { Arm::A64 };
     let Ok(kernel) = Kernel::parse(isa, input.take(usize::MAX).to_vec()) else {
         return;
     };
