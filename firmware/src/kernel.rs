@@ -5,7 +5,7 @@
 //! Documentation/arch/arm64/booting.rst (Image's), drivers/firmware/efi/libstub/zboot-header.S; System V ABI (ELF); U-Boot,
 //! include/image.h (uImage).
 
-mod elf;
+pub(crate) mod elf;
 mod image;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -259,7 +259,7 @@ fn has_banner(bytes: &[u8]) -> bool {
 }
 
 /// The little-endian word at `at`.
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(crate) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 

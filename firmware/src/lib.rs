@@ -19,6 +19,7 @@ pub mod fdt;
 pub mod identify;
 pub mod initrd;
 pub mod kernel;
+pub mod x86;
 
 #[cfg(test)]
 mod robustness;

@@ -1,0 +1,107 @@
+//! How kernels start on x86 without firmware: Linux's own boot protocol, PVH, multiboot 1 and 2; what they are told of the
+//! board (E820h, ACPI, the MP table); and the CPU's state at entry, as plain data.
+//!
+//! A kernel's file is checked by [`Kernel::parse`] and placed by [`place`], in RAM that a [`Map`] describes. The tables
+//! of [`acpi`] and [`mp`] are made from a description of the board and lie where it has them; [`place`] is told where.
+
+pub mod entry;
+pub mod layout;
+pub mod linux;
+pub mod memory;
+
+pub use entry::Entry;
+pub use layout::{Error, Part};
+pub use memory::Map;
+
+use crate::boot::Piece;
+use crate::fdt::Region;
+use crate::identify::{FileKind, Isa};
+use crate::kernel::{self, unpack};
+use layout::Placed;
+
+/// A kernel, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// Linux as it is installed.
+    Linux(linux::BzImage),
+}
+
+impl Kernel {
+    /// Checks a file for a machine: [`Isa::I386`], or [`Isa::X86_64`], which takes the kernels of both.
+    ///
+    /// # Errors
+    ///
+    /// One line saying what the file is instead, or what is wrong with it.
+    pub fn parse(isa: Isa, bytes: Vec<u8>) -> Result<Kernel, kernel::Error> {
+        let kind = FileKind::of(&bytes);
+        match unpack::can(kind) {
+            true => {
+                let unpacked = unpack::whole(&bytes)?;
+                Self::plain(isa, FileKind::of(&unpacked), unpacked)
+            }
+            false => Self::plain(isa, kind, bytes),
+        }
+    }
+
+    fn plain(isa: Isa, kind: FileKind, bytes: Vec<u8>) -> Result<Kernel, kernel::Error> {
+        match (kind, kind.isa()) {
+            (_, Some(Isa::X86_64)) if isa != Isa::X86_64 => Err(kernel::Error::foreign(kind, isa)),
+            (FileKind::X86Kernel { .. }, _) => linux::BzImage::parse(bytes).map(Kernel::Linux),
+            _ => Err(kernel::Error::foreign(kind, isa)),
+        }
+    }
+}
+
+/// A file for the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Module<'a> {
+    /// Its contents.
+    pub bytes: &'a [u8],
+    /// What the kernel is told of it, where the protocol has room for that.
+    pub command_line: &'a str,
+}
+
+/// What a kernel is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Start<'a> {
+    /// The board's memory.
+    pub map: &'a Map,
+    /// The kernel's command line; empty for none.
+    pub command_line: &'a str,
+    /// Files for it. The first is the initrd.
+    pub modules: &'a [Module<'a>],
+    /// ACPI's root pointer: where it is, and its bytes.
+    pub rsdp: Option<(u64, [u8; 36])>,
+    /// Random bytes, for Linux; at most 64 KiB.
+    pub seed: Option<&'a [u8]>,
+    /// A device tree, for Linux.
+    pub device_tree: Option<&'a [u8]>,
+}
+
+/// What goes where, and how the CPU starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placement<'a> {
+    placed: Vec<Placed<'a>>,
+    /// Place of each module.
+    pub modules: Vec<Region>,
+    /// The first CPU.
+    pub entry: Entry,
+}
+
+impl Placement<'_> {
+    /// What is where, each byte once; to be written again at each reset.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
+        self.placed.iter().map(Placed::piece)
+    }
+}
+
+/// Places a kernel and all that it is given.
+///
+/// # Errors
+///
+/// When something does not fit.
+pub fn place<'a>(kernel: &'a Kernel, start: &Start<'a>) -> Result<Placement<'a>, Error> {
+    match kernel {
+        Kernel::Linux(image) => linux::place(image, start),
+    }
+}
