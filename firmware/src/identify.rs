@@ -92,15 +92,20 @@ impl FileKind {
         }
         let known = MARKS.iter().find(|mark| has(bytes, mark.offset, mark.magic));
         match known.map(|mark| mark.kind) {
-            Some(Self::Elf { .. }) => Self::Elf {
-                machine: elf_machine(bytes),
-            },
+            Some(Self::Elf { .. }) => Self::elf(bytes),
             Some(Self::X86Kernel { .. }) => Self::X86Kernel { wide: is_wide(bytes) },
             Some(kind) => kind,
             None if multiboot2(bytes).is_some() => Self::Multiboot2,
             None if multiboot(bytes).is_some() => Self::Multiboot,
             None if is_text(bytes) => Self::Text,
             None => Self::Unknown,
+        }
+    }
+
+    /// What an ELF file is, by its header alone.
+    pub fn elf(bytes: &[u8]) -> Self {
+        Self::Elf {
+            machine: elf_machine(bytes),
         }
     }
 

@@ -4,10 +4,19 @@
 //! A kernel's file is checked by [`Kernel::parse`] and placed by [`place`], in RAM that a [`Map`] describes. The tables
 //! of [`acpi`] and [`mp`] are made from a description of the board and lie where it has them; [`place`] is told where.
 
+pub mod board;
+mod elf;
 pub mod entry;
 pub mod layout;
 pub mod linux;
 pub mod memory;
+pub mod multiboot;
+pub mod multiboot2;
+pub mod pvh;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 pub use entry::Entry;
 pub use layout::{Error, Part};
@@ -15,7 +24,7 @@ pub use memory::Map;
 
 use crate::boot::Piece;
 use crate::fdt::Region;
-use crate::identify::{FileKind, Isa};
+use crate::identify::{self, FileKind, Isa};
 use crate::kernel::{self, unpack};
 use layout::Placed;
 
@@ -24,6 +33,12 @@ use layout::Placed;
 pub enum Kernel {
     /// Linux as it is installed.
     Linux(linux::BzImage),
+    /// An ELF file with PVH's note: Linux's `vmlinux`, and others.
+    Pvh(pvh::Pvh),
+    /// A kernel with a multiboot header.
+    Multiboot(multiboot::Multiboot),
+    /// A kernel with a multiboot 2 header.
+    Multiboot2(multiboot2::Multiboot2),
 }
 
 impl Kernel {
@@ -47,8 +62,22 @@ impl Kernel {
         match (kind, kind.isa()) {
             (_, Some(Isa::X86_64)) if isa != Isa::X86_64 => Err(kernel::Error::foreign(kind, isa)),
             (FileKind::X86Kernel { .. }, _) => linux::BzImage::parse(bytes).map(Kernel::Linux),
+            (FileKind::Elf { .. } | FileKind::Multiboot | FileKind::Multiboot2, Some(Isa::I386 | Isa::X86_64)) => {
+                Self::program(&bytes)
+            }
             _ => Err(kernel::Error::foreign(kind, isa)),
         }
+    }
+
+    /// What may have several headers: the newest counts.
+    fn program(bytes: &[u8]) -> Result<Kernel, kernel::Error> {
+        if let Some(at) = identify::multiboot2(bytes) {
+            return multiboot2::Multiboot2::parse(bytes, at).map(Kernel::Multiboot2);
+        }
+        if let Some(at) = identify::multiboot(bytes) {
+            return multiboot::Multiboot::parse(bytes, at).map(Kernel::Multiboot);
+        }
+        pvh::Pvh::of(elf::Program::parse(bytes)?).map(Kernel::Pvh)
     }
 }
 
@@ -103,5 +132,8 @@ impl Placement<'_> {
 pub fn place<'a>(kernel: &'a Kernel, start: &Start<'a>) -> Result<Placement<'a>, Error> {
     match kernel {
         Kernel::Linux(image) => linux::place(image, start),
+        Kernel::Pvh(kernel) => pvh::place(kernel, start),
+        Kernel::Multiboot(kernel) => multiboot::place(kernel, start),
+        Kernel::Multiboot2(kernel) => multiboot2::place(kernel, start),
     }
 }

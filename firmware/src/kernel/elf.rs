@@ -9,6 +9,9 @@ use super::{Error, Image, KERNEL_SPACE, Kernel, LinuxKernel, Program, SPLIT, Seg
 use crate::identify::{Arm, FileKind};
 
 const NAME: &str = "ELF file";
+/// Most segments of a program, and how many bytes of the file may be in several.
+const SEGMENTS: usize = 1024;
+const SHARED: u64 = 1 << 20;
 /// Most bytes that a kernel's segments span.
 const MOST: u64 = 1 << 30;
 
@@ -21,16 +24,16 @@ fn unsuitable(reason: &str) -> Error {
 }
 
 /// A program as its file has it.
-struct File {
+pub(crate) struct File {
     /// Each loadable segment, with its virtual address.
-    segments: Vec<(u64, Segment)>,
+    pub(crate) segments: Vec<(u64, Segment)>,
     /// The entry point: a virtual address, or a physical one.
     entry: u64,
 }
 
 impl File {
     /// Reads a file of this class, whose addresses are all below `limit`.
-    fn parse(bytes: &[u8], class: Class, limit: u64) -> Result<File, Error> {
+    pub(crate) fn parse(bytes: &[u8], class: Class, limit: u64) -> Result<File, Error> {
         if bytes.get(5) != Some(&ELFDATA2LSB) {
             return Err(unsuitable("it is big-endian"));
         }
@@ -49,7 +52,7 @@ impl File {
         if headers.iter().any(|h| h.p_type == PT_INTERP) {
             return Err(unsuitable("it is a program for an operating system"));
         }
-        let mut segments = Vec::new();
+        let (mut segments, mut loaded) = (Vec::new(), 0_u64);
         for header in headers.iter().filter(|h| h.p_type == PT_LOAD && h.p_memsz != 0) {
             let end = header.p_offset.saturating_add(header.p_filesz);
             let data = bytes.get(header.p_offset as usize..end as usize);
@@ -58,6 +61,13 @@ impl File {
                 size: end,
                 have: bytes.len() as u64,
             })?;
+            loaded += header.p_filesz;
+            if segments.len() == SEGMENTS || loaded > 2 * bytes.len() as u64 + SHARED {
+                return Err(damaged(
+                    NAME,
+                    "its segments are too many, or one part of the file over and over",
+                ));
+            }
             let (address, size) = (header.p_paddr, header.p_memsz);
             if header.p_filesz > size || address.checked_add(size).is_none_or(|end| end > limit) {
                 return Err(damaged(
@@ -75,7 +85,7 @@ impl File {
     }
 
     /// The entry's physical address, if it is in a segment. Bits of `marks` are no part of its address.
-    fn entry(&self, marks: u64) -> Option<u64> {
+    pub(crate) fn entry(&self, marks: u64) -> Option<u64> {
         let entry = self.entry;
         let holds = |start: u64, s: &Segment| (entry & !marks).checked_sub(start).is_some_and(|at| at < s.size);
         // The entry is a virtual address; with the MMU off its segment's physical address counts. Some give that at once.
