@@ -23,3 +23,10 @@ pub mod x86;
 
 #[cfg(test)]
 mod robustness;
+
+/// Says on the terminal, past the test harness, that something was not tested.
+#[cfg(test)]
+fn skipped(test: &str, reason: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "\n*** SKIPPED {test}: {reason}");
+}

@@ -4,12 +4,14 @@
 //! A kernel's file is checked by [`Kernel::parse`] and placed by [`place`], in RAM that a [`Map`] describes. The tables
 //! of [`acpi`] and [`mp`] are made from a description of the board and lie where it has them; [`place`] is told where.
 
+pub mod acpi;
 pub mod board;
 mod elf;
 pub mod entry;
 pub mod layout;
 pub mod linux;
 pub mod memory;
+pub mod mp;
 pub mod multiboot;
 pub mod multiboot2;
 pub mod pvh;
