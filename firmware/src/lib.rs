@@ -10,7 +10,9 @@
 //!   `linux-loader` crate does none of these in 32-bit ARM's way, and of AArch64's the Image alone, into memory of its own
 //!   kind, so the formats are read here (ELF through the `elf` crate).
 //! - [`initrd`]: checking initial RAM file systems, and packing small ones (`cpio`).
-//! - [`boot`]: Linux's boot protocols: what goes where in RAM, and the registers at entry.
+//! - [`boot`]: Linux's boot protocols on ARM: what goes where in RAM, and the registers at entry.
+//! - [`x86`]: the same for x86 (Linux, PVH, multiboot 1 and 2), and what kernels are told of the board: E820h, the MP table, ACPI
+//!   (`acpi_tables`).
 
 #![forbid(unsafe_code)]
 

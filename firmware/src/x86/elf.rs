@@ -6,7 +6,7 @@ use elf::endian::AnyEndian;
 use elf::file::Class;
 
 use crate::identify::{FileKind, Isa};
-use crate::kernel::{self, Segment, word};
+use crate::kernel::{self, Segment, damaged, word};
 
 /// Note segments that are looked at.
 const NOTES: usize = 16;
@@ -34,11 +34,22 @@ impl Program {
             _ => Class::ELF32,
         };
         let file = kernel::elf::File::parse(bytes, class, 1 << 32)?;
-        Ok(Program {
-            entry: file.entry(0),
-            pvh: note(bytes),
-            segments: file.segments.into_iter().map(|(_, segment)| segment).collect(),
-        })
+        let entry = file.entry(0);
+        let segments: Vec<Segment> = file.segments.into_iter().map(|(_, segment)| segment).collect();
+        let mut places: Vec<_> = segments.iter().map(|s| (s.address, s.address + s.size)).collect();
+        places.sort_unstable();
+        let overlap = places
+            .iter()
+            .zip(places.iter().skip(1))
+            .find(|(first, second)| first.1 > second.0);
+        match overlap {
+            Some((_, second)) => Err(damaged("ELF file", format!("two segments are at {:#x}", second.0))),
+            None => Ok(Program {
+                segments,
+                entry,
+                pvh: note(bytes),
+            }),
+        }
     }
 }
 

@@ -118,7 +118,7 @@ fn kernel(image: &BzImage, layout: &mut Layout<'_>) -> Result<u64, Error> {
     };
     // It never runs below the address that it prefers.
     let from = image.preferred.unwrap_or(EXTENDED);
-    if from % relocation.align == 0
+    if from.is_multiple_of(relocation.align)
         && let Some(place) = layout.try_fixed(Region::new(from, room))
     {
         return Ok(place.base);

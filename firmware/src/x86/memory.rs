@@ -104,7 +104,7 @@ impl Free {
     pub fn take(&mut self, region: Region) -> Option<Region> {
         let end = region.base.checked_add(region.size)?;
         let is_free = self.regions.iter().any(|r| r.base <= region.base && end <= r.end());
-        (is_free || region.size == 0).then(|| self.cut(region))
+        is_free.then(|| self.cut(region))
     }
 
     /// Takes `size` bytes at the lowest multiple of `align` in `within` from which on they are free.

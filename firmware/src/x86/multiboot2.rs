@@ -240,7 +240,7 @@ impl Relocation {
     /// Finds a place for what is linked for `own`. Returns its address.
     fn place(self, own: Region, layout: &mut Layout<'_>) -> Result<u64, Error> {
         let within = Region::new(self.first, (self.last + 1).min(FOUR_GIB).saturating_sub(self.first));
-        let may_stay = own.base % self.align == 0 && own.base >= within.base && own.end() <= within.end();
+        let may_stay = own.base.is_multiple_of(self.align) && own.base >= within.base && own.end() <= within.end();
         let place = match self.preference {
             Preference::Lowest => None,
             Preference::Highest => return Ok(layout.highest(Part::Kernel, own.size, self.align, within)?.base),

@@ -67,6 +67,14 @@ fn an_elf_file_that_nothing_says_how_to_start() {
 }
 
 #[test]
+fn segments_that_overlap_are_damage() {
+    let mut bytes = elf(62, Some(0x20_0000), &[]);
+    bytes[0x40 + 56 + 24..][..4].copy_from_slice(&words(&[0x20_003f]));
+
+    assert_eq!(refused(bytes), "damaged ELF file: two segments are at 0x20003f");
+}
+
+#[test]
 fn what_it_is_for_decides_where_it_runs() {
     let narrow = |bytes| Kernel::parse(Isa::I386, bytes).map_err(|e| e.fits());
 

@@ -98,7 +98,10 @@ impl BzImage {
         };
         let end = start + size;
         // Its last bytes fill a paragraph up: they may be missing.
-        if size == 0 || have < start || have + 15 < end {
+        if size == 0 {
+            return Err(damaged(NAME, "its header says that it is nothing but setup code"));
+        }
+        if have <= start || have + 15 < end {
             let size = end.max(start + 1);
             return Err(kernel::Error::Truncated {
                 format: NAME,

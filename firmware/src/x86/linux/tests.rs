@@ -132,7 +132,7 @@ fn the_parameters_keep_the_header_and_say_what_is_where() {
     let placement = place(&image, &start).unwrap();
 
     let page = params(&placement);
-    let header = &image.header()[..];
+    let header = image.header();
     assert_eq!(page[0x1f1..0x210], header[..0x1f]);
     assert_eq!(number(page, 0x206, 2), 0x20f);
     assert_eq!((page[0x210], page[0x211]), (0xff, 0x81));
@@ -342,7 +342,10 @@ fn files_that_are_no_whole_kernel() {
     assert_eq!(with(0x206, 0x1ff, 2), "damaged bzImage: its header is of version 0x1ff");
     assert_eq!(with(0x1f1, 64, 1), "truncated bzImage: 5120 bytes of 37376");
     assert_eq!(with(0x1f4, 0x1_0000, 4), "truncated bzImage: 5120 bytes of 1049600");
-    assert_eq!(with(0x1f4, 0, 4), "truncated bzImage: 5120 bytes of 1025");
+    assert_eq!(
+        with(0x1f4, 0, 4),
+        "damaged bzImage: its header says that it is nothing but setup code"
+    );
     assert_eq!(with(0x1f4, 0x20, 4), "damaged bzImage: it ends before its 64-bit entry");
     assert_eq!(
         with(0x230, 0x30, 4),
