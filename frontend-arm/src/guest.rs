@@ -9,7 +9,7 @@ use crate::pmu;
 use crate::state::{self, Cpu, mode};
 use crate::translate::{Around, translate_hosted};
 use emu_ir::{
-    Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Slot, Traps,
+    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Slot, Traps,
 };
 
 /// The whole table, in the order of the parts' bases.
@@ -149,7 +149,7 @@ impl Guest for Arm {
         }
     }
 
-    fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+    fn raise(&mut self, s: &mut Cpu, _: &mut dyn Env, fault: Fault) {
         if fault == AGAIN {
             return;
         }
@@ -159,7 +159,7 @@ impl Guest for Arm {
         pmu::exception(self, s, was_user, called);
     }
 
-    fn interrupt(&mut self, s: &mut Cpu, pending: u32) -> bool {
+    fn interrupt(&mut self, s: &mut Cpu, _: &mut dyn Env, pending: u32) -> bool {
         let was_user = s.is_user();
         let taken = s.interrupt(pending);
         if taken {

@@ -11,7 +11,9 @@ use crate::platform::{FIQ, IRQ};
 use crate::pmu;
 use crate::state::mode as a32;
 use crate::translate::Around;
-use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty};
+use emu_ir::{
+    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty,
+};
 
 /// Where things are in [`Cpu`].
 pub static LAYOUT: Layout = Layout {
@@ -131,7 +133,7 @@ impl Guest for A64 {
         }
     }
 
-    fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+    fn raise(&mut self, s: &mut Cpu, _: &mut dyn Env, fault: Fault) {
         let (was_user, ec) = (s.el() == 0, syndrome(fault).0);
         s.raise(self.model.features, fault);
         if is_exception(fault) {
@@ -139,7 +141,7 @@ impl Guest for A64 {
         }
     }
 
-    fn interrupt(&mut self, s: &mut Cpu, pending: u32) -> bool {
+    fn interrupt(&mut self, s: &mut Cpu, _: &mut dyn Env, pending: u32) -> bool {
         let was_user = s.el() == 0;
         let taken = s.interrupt(self.model.features, pending);
         if taken {

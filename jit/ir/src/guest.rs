@@ -424,12 +424,13 @@ pub trait Guest: Sized + Send + 'static {
     /// Bring the state to the start of the instruction at hand: `pc` and `aux` come from its `Insn`.
     fn restore(&self, s: &mut Self::State, pc: u64, aux: u32);
 
-    /// Enter the exception for a fault of the instruction at the state's pc.
-    fn raise(&mut self, s: &mut Self::State, fault: Fault);
+    /// Enter the exception for a fault of the instruction at the state's pc. Through `env` it reads and writes memory (x86's
+    /// tables and stacks), and says what follows where it cannot be entered.
+    fn raise(&mut self, s: &mut Self::State, env: &mut dyn Env, fault: Fault);
 
     /// Enter the exception for the most urgent of the pending interrupt lines (a bit each) that is not masked; whether
     /// one was taken.
-    fn interrupt(&mut self, s: &mut Self::State, pending: u32) -> bool;
+    fn interrupt(&mut self, s: &mut Self::State, env: &mut dyn Env, pending: u32) -> bool;
 
     /// Whether one of the pending lines ends a wait for interrupt, masked or not.
     fn wakes(&self, s: &Self::State, pending: u32) -> bool;

@@ -41,10 +41,10 @@ impl<P: Program> Guest for Flat<P> {
         Context::default()
     }
     fn restore(&self, _: &mut P::State, _: u64, _: u32) {}
-    fn raise(&mut self, _: &mut P::State, fault: Fault) {
+    fn raise(&mut self, _: &mut P::State, _: &mut dyn Env, fault: Fault) {
         panic!("{fault:?}");
     }
-    fn interrupt(&mut self, _: &mut P::State, _: u32) -> bool {
+    fn interrupt(&mut self, _: &mut P::State, _: &mut dyn Env, _: u32) -> bool {
         false
     }
     fn wakes(&self, _: &P::State, _: u32) -> bool {

@@ -164,8 +164,8 @@ impl Guest for TestGuest {
     fn restore(&self, s: &mut State, pc: u64, _: u32) {
         s.pc = pc as u32;
     }
-    fn raise(&mut self, _: &mut State, _: Fault) {}
-    fn interrupt(&mut self, _: &mut State, _: u32) -> bool {
+    fn raise(&mut self, _: &mut State, _: &mut dyn Env, _: Fault) {}
+    fn interrupt(&mut self, _: &mut State, _: &mut dyn Env, _: u32) -> bool {
         false
     }
     fn wakes(&self, _: &State, pending: u32) -> bool {

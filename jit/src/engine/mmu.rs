@@ -9,10 +9,9 @@ use super::mailbox::Ask;
 use super::nothing_there;
 use super::recent::Recent;
 use super::trace::{MmuEvent, MmuLog};
-use super::walk::Walking;
 use crate::interp::{Memory, Now};
 use crate::tlb::{CodeEntry, DEVICE, DataEntry, INVALID, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
-use emu_ir::{Access, BlockKey, Bus, Env, Fault, Flush, Guest, Mem, Page, Stop};
+use emu_ir::{Access, BlockKey, Bus, Env, Fault, Flush, Guest, Mem, Page, RamPage, Stop};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -150,18 +149,9 @@ impl Mmu {
         }
     }
 
-    /// The guest's walk, told to the tracer. Code that it has stored to is gone.
+    /// The guest's walk, told to the tracer.
     fn walk<G: Guest>(&mut self, at: Now<G>, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {
-        let mut bus = Walking::new(&mut *self.bus);
-        let done = at.0.walk(at.1, &mut bus, va, access, idx);
-        for (phys, size) in bus.stored {
-            if let Some(page) = self.ram(phys & PAGE) {
-                let at = page.phys | phys & !PAGE;
-                if self.guards(at) {
-                    self.stored(at, size.into());
-                }
-            }
-        }
+        let done = at.0.walk(at.1, self, va, access, idx);
         self.log.note(|| match done {
             Ok(page) => MmuEvent::Fill { va, access, idx, page },
             Err(fault) => MmuEvent::Fault { va, access, idx, fault },
@@ -301,6 +291,14 @@ impl Mmu {
             self.shared.look();
         }
         done
+    }
+    /// One of the guest's functions has stored to a physical address.
+    fn stored_by_guest(&mut self, phys: u64, size: u8) {
+        let Some(page) = self.ram(phys & PAGE) else { return };
+        let at = page.phys | phys & !PAGE;
+        if self.guards(at) {
+            self.stored(at, size.into());
+        }
     }
     /// Whether a store, which has not been made, is to code, and the guest sees it at its next instruction: this one is then
     /// carried out again, alone. The code is forgotten now.
@@ -775,9 +773,36 @@ impl Drop for Mmu {
     }
 }
 
+/// The bus as the guest's own functions see it (walks, exceptions, helpers): what they store (hardware's flags in page
+/// tables, a frame on the stack) is memory where code may lie, and such code is gone.
+impl Bus for Mmu {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        self.bus.load(phys, size)
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        let done = self.bus.store(phys, size, value);
+        self.stored_by_guest(phys, size);
+        done
+    }
+    fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
+        let held = self.bus.compare_exchange(phys, size, old, new);
+        self.stored_by_guest(phys, size);
+        held
+    }
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        self.bus.ram(page)
+    }
+    fn translating(&mut self, page: u64) {
+        self.bus.translating(page);
+    }
+    fn remapped(&mut self) -> bool {
+        self.bus.remapped()
+    }
+}
+
 impl Env for Mmu {
     fn bus(&mut self) -> &mut dyn Bus {
-        &mut *self.bus
+        self
     }
     fn flush(&mut self, what: Flush, broadcast: bool) {
         self.log.note(|| MmuEvent::Flush(what));

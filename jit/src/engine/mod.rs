@@ -22,7 +22,6 @@ mod recent;
 #[cfg(test)]
 mod tests;
 pub mod trace;
-mod walk;
 
 use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
 use crate::opt::{self, CallEffect};
@@ -302,6 +301,10 @@ impl<G: Guest> Vcpu<G> {
             if let Some(exit) = self.attend() {
                 return exit;
             }
+            if let Some(stop) = self.mmu.stop.take() {
+                // An interrupt could not be entered.
+                return Exit::Stopped(stop);
+            }
             if self.mmu.traps_changed {
                 self.settle_breakpoints();
             }
@@ -367,7 +370,7 @@ impl<G: Guest> Vcpu<G> {
         }
         let (guest, state) = (&mut self.guest, self.own.state_mut());
         let before = self.tracing.keep(state);
-        let taken = guest.interrupt(state, lines);
+        let taken = guest.interrupt(state, &mut self.mmu, lines);
         if taken {
             self.mmu.dirty = true;
             self.tell_exception(before, Cause::Interrupt(lines));
@@ -387,7 +390,7 @@ impl<G: Guest> Vcpu<G> {
             return;
         }
         let before = self.tracing.keep(state);
-        self.guest.raise(state, stopped.fault);
+        self.guest.raise(state, &mut self.mmu, stopped.fault);
         self.mmu.dirty = true;
         self.tell_exception(before, Cause::Fault(stopped.fault));
     }
@@ -395,7 +398,7 @@ impl<G: Guest> Vcpu<G> {
     fn raise_fetch(&mut self, fault: Fault) {
         let state = self.own.state_mut();
         let before = self.tracing.keep(state);
-        self.guest.raise(state, fault);
+        self.guest.raise(state, &mut self.mmu, fault);
         self.mmu.dirty = true;
         self.tell_exception(before, Cause::Fault(fault));
     }

@@ -1,5 +1,6 @@
 //! Interpreter = emitter: every operation, every type, hard operands, in every allocation situation.
 
+mod exceptions;
 mod memory;
 mod modes;
 mod sharing;

@@ -189,11 +189,11 @@ impl Guest for Program {
     fn restore(&self, s: &mut Cpu, pc: u64, _: u32) {
         s.pc = pc;
     }
-    fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+    fn raise(&mut self, s: &mut Cpu, _: &mut dyn Env, fault: Fault) {
         self.fault.get_or_insert(fault);
         s.mode |= ENDED;
     }
-    fn interrupt(&mut self, _: &mut Cpu, _: u32) -> bool {
+    fn interrupt(&mut self, _: &mut Cpu, _: &mut dyn Env, _: u32) -> bool {
         false
     }
     fn wakes(&self, _: &Cpu, _: u32) -> bool {

@@ -145,10 +145,10 @@ impl Guest for Words {
         Context::default()
     }
     fn restore(&self, _: &mut State, _: u64, _: u32) {}
-    fn raise(&mut self, s: &mut State, fault: Fault) {
+    fn raise(&mut self, s: &mut State, _: &mut dyn Env, fault: Fault) {
         panic!("{fault:?} at {:#x}", s.pc);
     }
-    fn interrupt(&mut self, _: &mut State, _: u32) -> bool {
+    fn interrupt(&mut self, _: &mut State, _: &mut dyn Env, _: u32) -> bool {
         false
     }
     fn wakes(&self, _: &State, _: u32) -> bool {

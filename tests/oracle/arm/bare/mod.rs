@@ -15,7 +15,7 @@ use super::{decode_rows, states};
 use bytemuck::Zeroable;
 use emu_frontend_arm::a32::Set;
 use emu_frontend_arm::state::{Cpu, psr};
-use emu_ir::{Access, Fault, Guest};
+use emu_ir::{Access, Fault};
 use emu_jit::engine::Accel;
 use machine::{Machine, Setting};
 use rule::{Rule, rule};
@@ -186,7 +186,7 @@ impl Case<'_> {
     fn fault(&self, setting: Setting) -> Cpu {
         let mut cpu = setting.of(&self.cpu);
         let (addr, access) = (self.first.addr.into(), self.first.access);
-        super::machine::arm().raise(&mut cpu, Fault::Alignment { addr, access });
+        cpu.raise(Fault::Alignment { addr, access });
         cpu.r[15] += 4;
         cpu
     }
