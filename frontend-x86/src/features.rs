@@ -6,17 +6,19 @@
 
 /// A set of features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Features(u64);
+pub struct Features(u128);
 
 /// Every feature's name. A feature's number is its place.
 #[rustfmt::skip]
-const NAMES: [&str; 51] = [
+const NAMES: [&str; 69] = [
     "fpu", "tsc", "msr", "cx8", "sep", "cmov", "clflush", "mmx", "fxsr", "sse", "sse2", "pni", "pclmulqdq", "monitor",
     "ssse3", "fma", "cx16", "sse4.1", "sse4.2", "movbe", "popcnt", "aes", "xsave", "avx", "f16c", "rdrand", "fsgsbase",
     "bmi1", "avx2", "bmi2", "invpcid", "rdseed", "adx", "smap", "clflushopt", "clwb", "sha-ni", "pku", "rdpid", "gfni",
     "vaes", "vpclmulqdq", "syscall", "rdtscp", "lm", "lahf-lm", "abm", "xsaveopt", "xsavec", "xsaves", "3dnowprefetch",
+    "vme", "de", "pse", "pae", "mce", "mtrr", "pge", "mca", "pat", "pse36", "pcid", "smep", "umip", "la57", "nx", "pdpe1gb",
+    "fxsr-opt", "tsc-adjust",
 ];
-const _: () = assert!(NAMES.len() < 64);
+const _: () = assert!(NAMES.len() < 128);
 
 impl Features {
     /// None.

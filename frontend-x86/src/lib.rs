@@ -12,11 +12,14 @@
 //! | where a block ends | `translate.rs` |
 //! | what a CPU may have or lack | `features.rs` |
 //! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
+//! | which exceptions there are, with which error codes | `fault.rs` |
 
 pub mod calls;
 pub mod decode;
+pub mod fault;
 pub mod features;
 pub mod maps;
+pub mod model;
 pub mod ops;
 pub mod state;
 pub mod translate;

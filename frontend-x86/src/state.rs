@@ -139,6 +139,10 @@ pub mod pending {
     pub const HALTED: u32 = 1 << 2;
     /// An error of x87 is reported by FERR (CR0.NE is 0).
     pub const FERR: u32 = 1 << 3;
+    /// A20M#: bit 20 of physical addresses is 0.
+    pub const A20M: u32 = 1 << 4;
+    /// Non-maskable interrupts were blocked before system management mode blocked them.
+    pub const NMI_BLOCKED_BEFORE_SMM: u32 = 1 << 5;
     /// Debug exceptions of the instruction that was carried out, to be taken before the next: bits of DR6 from this one on.
     pub const DEBUG_SHIFT: u32 = 16;
 }
@@ -196,6 +200,8 @@ pub mod of {
     pub const LENGTH: u32 = 15;
     /// Its memory operand is in the stack segment: a non-canonical address there is #SS.
     pub const STACK: u32 = 1 << 4;
+    /// Its memory operand is to be aligned in any mode: #GP where it is not, not #AC.
+    pub const ALIGNED: u32 = 1 << 5;
 }
 
 const fn word(off: usize) -> Slot {

@@ -100,3 +100,24 @@ pub mod mxcsr {
     /// MXCSR_MASK: the bits that there are.
     pub const ALL: u32 = 0xffff;
 }
+
+/// DR6.
+pub mod dr6 {
+    pub const B: u32 = 15;
+    pub const BD: u32 = 1 << 13;
+    pub const BS: u32 = 1 << 14;
+    pub const BT: u32 = 1 << 15;
+    /// Always 1; reset's value.
+    pub const FIXED: u32 = 0xffff_0ff0;
+}
+
+/// DR7.
+pub mod dr7 {
+    /// L0 to L3.
+    pub const LOCAL: u64 = 0x55;
+    pub const GD: u64 = 1 << 13;
+    /// Always 1; reset's value.
+    pub const FIXED: u64 = 1 << 10;
+    /// What can be written.
+    pub const WRITABLE: u64 = 0xffff_23ff;
+}
