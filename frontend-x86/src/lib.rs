@@ -13,14 +13,24 @@
 //! | what a CPU may have or lack | `features.rs` |
 //! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
 //! | which exceptions there are, with which error codes | `fault.rs` |
+//! | paging | `mmu/` |
+//! | segment registers and descriptor tables | `segment/` |
+//! | control and debug registers | `control.rs` |
+//! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
 pub mod calls;
+pub mod control;
 pub mod decode;
 pub mod fault;
 pub mod features;
+#[cfg(test)]
+mod machine_for_tests;
 pub mod maps;
+pub mod memory;
+pub mod mmu;
 pub mod model;
 pub mod ops;
+pub mod segment;
 pub mod state;
 pub mod translate;
 pub mod tx;
