@@ -15,6 +15,7 @@
 //! | which exceptions there are, with which error codes | `fault.rs` |
 //! | paging | `mmu/` |
 //! | segment registers and descriptor tables | `segment/` |
+//! | far transfers, interrupts' delivery, tasks, fast system calls | `gate/` |
 //! | control and debug registers | `control.rs` |
 //! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
@@ -23,6 +24,7 @@ pub mod control;
 pub mod decode;
 pub mod fault;
 pub mod features;
+pub mod gate;
 #[cfg(test)]
 mod machine_for_tests;
 pub mod maps;
