@@ -16,7 +16,7 @@
 //! | paging | `mmu/` |
 //! | segment registers and descriptor tables | `segment/` |
 //! | far transfers, interrupts' delivery, tasks, fast system calls | `gate/` |
-//! | control and debug registers | `control.rs` |
+//! | control and debug registers; MSRs | `control.rs`; `msr.rs` |
 //! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
 pub mod calls;
@@ -31,6 +31,7 @@ pub mod maps;
 pub mod memory;
 pub mod mmu;
 pub mod model;
+pub mod msr;
 pub mod ops;
 pub mod segment;
 pub mod state;
