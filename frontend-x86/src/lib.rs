@@ -17,11 +17,13 @@
 //! | segment registers and descriptor tables | `segment/` |
 //! | far transfers, interrupts' delivery, tasks, fast system calls | `gate/` |
 //! | control and debug registers; MSRs | `control.rs`; `msr.rs` |
+//! | double faults, reset, INIT | `exception.rs` |
 //! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
 pub mod calls;
 pub mod control;
 pub mod decode;
+pub mod exception;
 pub mod fault;
 pub mod features;
 pub mod gate;
