@@ -17,7 +17,7 @@
 //! | segment registers and descriptor tables | `segment/` |
 //! | far transfers, interrupts' delivery, tasks, fast system calls | `gate/` |
 //! | control and debug registers; MSRs | `control.rs`; `msr.rs` |
-//! | double faults, reset, INIT | `exception.rs` |
+//! | double faults, reset, INIT; system management mode | `exception.rs`; `smm.rs` |
 //! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
 pub mod calls;
@@ -36,6 +36,7 @@ pub mod model;
 pub mod msr;
 pub mod ops;
 pub mod segment;
+pub mod smm;
 pub mod state;
 pub mod translate;
 pub mod tx;
