@@ -1,6 +1,6 @@
 //! Programs that nobody here wrote, in a booted guest: GCC's torture suite and tests of Advanced SIMD intrinsics, which
 //! check themselves, and Valgrind's tests of instructions with their expected output; and binutils' listings as a
-//! second oracle of the decoder. And our own, for what those do not do.
+//! second oracle of the decoders. And our own, for what those do not do.
 //!
 //! A sample of the programs runs by default. All of them, under QEMU too where it is installed, and the sample
 //! interpreted:
@@ -9,6 +9,7 @@
 
 mod build;
 mod gas;
+mod gas86;
 mod machines;
 mod runs;
 mod suites;
