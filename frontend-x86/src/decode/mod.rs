@@ -220,7 +220,7 @@ impl Prefixes {
         };
         self.vex = Some(Vex {
             l: last & 4 != 0,
-            vvvv: !last >> 3 & if wide { 15 } else { 7 },
+            vvvv: !last >> 3 & 15,
         });
         self.implied = Some(match last & 3 {
             0 => Mandatory::Np,
@@ -284,6 +284,7 @@ impl Pick<'_> {
             return row.encoding == Encoding::Legacy && w || matches!(row.encoding, Encoding::Both(_));
         };
         let uses = |method| row.operands.iter().any(|operand| operand.method == method);
+        // All of its bits count where it is no register, 32-bit code's too.
         let register = vex.vvvv == 0 || uses(Method::H) || uses(Method::B);
         let long = vex.l && row.flags & flag::LIG == 0;
         let features = match row.encoding {
@@ -311,11 +312,19 @@ impl Pick<'_> {
             repeat: p.repeat.filter(|_| repeats),
             segment: p.segment,
             rex: p.rex,
-            vex: p.vex,
+            vex: p.vex.map(|vex| self.numbered(vex)),
             modrm: self.modrm,
             memory: None,
             immediate: 0,
             second: 0,
+        }
+    }
+    /// VEX with a register that the code has: outside of 64-bit mode there are eight.
+    fn numbered(&self, vex: Vex) -> Vex {
+        let last = if self.code.size == Size::Bits64 { 15 } else { 7 };
+        Vex {
+            vvvv: vex.vvvv & last,
+            ..vex
         }
     }
     fn operand_size(&self, row: &Row) -> u8 {

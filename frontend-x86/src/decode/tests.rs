@@ -525,3 +525,26 @@ fn numbers_have_the_width_that_the_row_says() {
     assert_eq!(of(Bits16, &[0xea, 1, 2, 5, 6]), (0x201, 0x605, 5));
     assert_eq!(of(Bits64, &[0xc4, 0xe3, 0x71, 0x4a, 0xc2, 0x30]), (0x30, 0, 6));
 }
+
+/// SDM 2, 2.3.5.6: "otherwise an instruction attempting to use VEX.vvvv will #UD", in any mode and of all four bits.
+#[test]
+fn vvvv_that_is_no_register_is_all_ones() {
+    for (size, third) in [(Bits32, 0x39), (Bits64, 0x39), (Bits32, 0x41), (Bits16, 0x39)] {
+        assert_eq!(
+            named(size, &[0xc4, 0xe1, third, 0x28, 0xc1]),
+            Err(Undefined),
+            "{size:?} {third:#x}"
+        );
+    }
+    assert_eq!(named(Bits32, &[0xc4, 0xe1, 0x79, 0x28, 0xc1]), Ok(("movapd", 5)));
+}
+
+/// SDM 2, 2.3.5.6: of a register's number, three bits count outside of 64-bit mode.
+#[test]
+fn vvvv_that_is_a_register_has_three_bits_outside_of_64_bit_mode() {
+    for (size, number) in [(Bits32, 0), (Bits16, 0), (Bits64, 8)] {
+        let insn = decoded(&code(size), &[0xc4, 0xe1, 0x39, 0xfe, 0xc1]).unwrap();
+
+        assert_eq!(insn.vex.unwrap().vvvv, number, "{size:?}");
+    }
+}

@@ -1,8 +1,9 @@
 //! An x86 vCPU as a program under the oracle has it: at privilege level 3 of long mode, with Linux's segments and an LDT.
 
-use super::record::{CODE64, FLAGS, GDT, LDT, LDT_SIZE, Record, descriptor, vector};
-use emu_frontend_x86::state::bits::{cr0, cr4, efer, eflags, xcr0};
-use emu_frontend_x86::state::{Attributes, Cpu, Descriptor, Segment, Table, X87};
+use super::record::{CODE64, FLAGS, Record, descriptor, vector};
+use super::system::{self, Frame};
+use emu_frontend_x86::state::bits::eflags;
+use emu_frontend_x86::state::{Cpu, Descriptor, Segment, X87};
 use emu_jit::engine::Accel;
 
 /// Rows that are not translated yet: files of them, or names. What is named here and works all the same is to be taken out.
@@ -21,13 +22,6 @@ impl Machine {
     }
 }
 
-/// Where what level 0 has begins: tables, a stack, and an HLT for each exception.
-const SYSTEM: u64 = 0x3000_0000;
-const GDT_AT: u64 = SYSTEM;
-const LDT_AT: u64 = SYSTEM + 0x800;
-const IDT_AT: u64 = SYSTEM + 0x1000;
-const TSS_AT: u64 = SYSTEM + 0x2000;
-
 /// The x87's status word: an exception that is not masked, and TOP.
 const ES: u16 = 1 << 7;
 const TOP_SHIFT: u32 = 11;
@@ -45,7 +39,7 @@ fn segment(selector: u16) -> Segment {
 
 /// The state before a record's instruction.
 pub fn state_of(r: &Record) -> Cpu {
-    let mut cpu = system();
+    let mut cpu = system::cpu();
     for n in 0..6 {
         *cpu.segment_mut(n) = segment(r.selector(n));
     }
@@ -59,32 +53,6 @@ pub fn state_of(r: &Record) -> Cpu {
     cpu.set_mxcsr(r.mxcsr);
     cpu.set_eflags(r.flags | eflags::IF);
     cpu.set_rip(r.rip);
-    cpu
-}
-
-/// A CPU as Linux has it for programs, but for what is theirs.
-fn system() -> Cpu {
-    let mut cpu: Cpu = bytemuck::Zeroable::zeroed();
-    let sys = &mut cpu.sys;
-    sys.cr0 = cr0::PE | cr0::MP | cr0::ET | cr0::NE | cr0::WP | cr0::AM | cr0::PG;
-    sys.cr4 = cr4::PAE | cr4::PGE | cr4::OSFXSR | cr4::OSXMMEXCPT | cr4::UMIP | cr4::FSGSBASE | cr4::OSXSAVE;
-    sys.efer = efer::SCE | efer::LME | efer::LMA | efer::NXE;
-    sys.xcr0 = xcr0::X87 | xcr0::SSE | xcr0::AVX;
-    let table = |base, size: usize| Table {
-        base,
-        limit: size as u64 - 1,
-    };
-    sys.gdtr = table(GDT_AT, 8 * GDT.len());
-    sys.idtr = table(IDT_AT, 16 * 256);
-    let of_system = |base, size: usize, kind| Segment {
-        base,
-        limit: size as u32 - 1,
-        selector: 0,
-        attributes: Attributes::P | kind,
-    };
-    // An LDT, and a TSS that is busy.
-    sys.ldtr = of_system(LDT_AT, 8 * LDT.len().min(LDT_SIZE), 2);
-    sys.tr = of_system(TSS_AT, 0x68, 11);
     cpu
 }
 
@@ -104,18 +72,6 @@ fn x87_of(r: &Record) -> X87 {
         x87.regs[(n + usize::from(top)) % 8] = bytemuck::cast(*st);
     }
     x87
-}
-
-/// What an exception left on level 0's stack, and which it was.
-#[derive(Clone, Copy)]
-pub struct Frame {
-    pub vector: u32,
-    pub error: u32,
-    pub rip: u64,
-    pub cs: u16,
-    pub flags: u32,
-    pub rsp: u64,
-    pub ss: u16,
 }
 
 /// The record with the state that an exception found.

@@ -1,11 +1,13 @@
 //! x86 and x86-64: what user programs can run, against the processor that this runs on.
 
 mod allowed;
+mod decoder;
 mod host;
 mod known;
 mod machine;
 mod record;
 mod states;
+mod system;
 mod words;
 mod x87;
 
@@ -62,7 +64,9 @@ impl Isa for X86 {
         allowed::allowed(row, before, want, got)
     }
     fn not_yet(row: &Row) -> bool {
-        machine::NOT_YET.contains(&row.file.as_str())
+        [&row.file, &row.name]
+            .iter()
+            .any(|name| machine::NOT_YET.contains(&name.as_str()))
     }
     fn show(record: &Record) -> String {
         allowed::show(record)

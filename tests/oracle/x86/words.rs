@@ -180,7 +180,11 @@ impl Maker<'_> {
             _ => {}
         }
         let may_lock = row.flags & flag::LOCK != 0;
-        now_and_then(r, if may_lock { 4 } else { 60 * rarely }, 0xf0);
+        // LOCK makes CR8 of CR0 on AMD's processors.
+        let has_meaning = row.form == Form::Always;
+        if !has_meaning {
+            now_and_then(r, if may_lock { 4 } else { 60 * rarely }, 0xf0);
+        }
         now_and_then(r, 8, 0x67);
         for segment in [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65] {
             now_and_then(r, 30, segment);

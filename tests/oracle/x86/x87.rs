@@ -99,10 +99,10 @@ pub fn control(random: &mut Random) -> u16 {
 pub fn state(r: &mut Record, random: &mut Random) {
     r.control = control(random);
     r.status = random.word() as u16 & (TOP | 0x4700);
-    if random.one_in(4) {
+    if random.one_in(2) {
         r.status |= random.word() as u16 & (EXCEPTIONS | 0x40);
         // One that is unmasked waits to be reported; mostly there is none.
-        if random.below(4) != 0 {
+        if random.below(3) != 0 {
             r.status &= r.control | !EXCEPTIONS;
         }
     }
