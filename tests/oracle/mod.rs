@@ -12,6 +12,7 @@ mod arm;
 mod check;
 mod process;
 mod vectors;
+mod watch;
 mod x86;
 
 pub use emu_ir::testing::Random;

@@ -1,5 +1,6 @@
 //! An AArch64 vCPU with an address space like that of a program under the oracle: two areas of memory, nothing else.
 
+use super::super::watch::watch;
 use super::record::{CODE, DATA, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code, initial_data};
 use emu_devices::bus;
 use emu_frontend_arm::a64::fault::{ALIGNMENT, class};
@@ -9,8 +10,7 @@ use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// What the oracle's CPU has: not the later versions of pointer authentication, and no unaligned atomics.
 pub fn features() -> Features {
@@ -175,22 +175,6 @@ impl Machine {
         self.progress.fetch_add(1, Relaxed);
         after
     }
-}
-
-/// Ends a run that goes on for very long: a wrong branch may never leave.
-fn watch(progress: Weak<AtomicU64>, kick: Kick) {
-    std::thread::spawn(move || {
-        let mut seen = u64::MAX;
-        while let Some(progress) = progress.upgrade() {
-            let now = progress.load(Relaxed);
-            if now == seen && now & 1 != 0 {
-                kick.request_exit();
-            }
-            seen = now;
-            drop(progress);
-            std::thread::sleep(Duration::from_secs(5));
-        }
-    });
 }
 
 /// The state before a record's instructions: at EL0 as Linux has its programs. The MMU is off, but what follows from that

@@ -1,5 +1,6 @@
 //! An ARM vCPU with an address space like that of a program under the oracle: two areas of memory, nothing else.
 
+use super::super::watch::watch;
 use super::record::{
     CODE, CODE_SIZE, CPSR, DATA, DATA_SIZE, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code,
     initial_data,
@@ -14,8 +15,7 @@ use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
 /// A CPU of the default model.
 pub fn arm() -> Arm {
@@ -195,22 +195,6 @@ impl Machine {
         self.progress.fetch_add(1, Relaxed);
         after
     }
-}
-
-/// Ends a run that goes on for very long: a wrong branch may never leave.
-fn watch(progress: Weak<AtomicU64>, kick: Kick) {
-    std::thread::spawn(move || {
-        let mut seen = u64::MAX;
-        while let Some(progress) = progress.upgrade() {
-            let now = progress.load(Relaxed);
-            if now == seen && now & 1 != 0 {
-                kick.request_exit();
-            }
-            seen = now;
-            drop(progress);
-            std::thread::sleep(Duration::from_secs(5));
-        }
-    });
 }
 
 /// User mode with the MMU on, and access to VFP and Advanced SIMD.

@@ -74,10 +74,7 @@ pub const ENDLESS: u32 = 255;
 /// Exceptions by their vectors.
 pub mod vector {
     pub const DE: u32 = 0;
-    pub const DB: u32 = 1;
     pub const BP: u32 = 3;
-    pub const OF: u32 = 4;
-    pub const BR: u32 = 5;
     pub const UD: u32 = 6;
     pub const GP: u32 = 13;
     pub const PF: u32 = 14;
