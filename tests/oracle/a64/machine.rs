@@ -9,8 +9,8 @@ use emu_frontend_arm::a64::{A64, Cpu, Feature, Features};
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What the oracle's CPU has: not the later versions of pointer authentication, and no unaligned atomics.
 pub fn features() -> Features {

@@ -14,8 +14,8 @@ use emu_frontend_arm::{MODELS, Model};
 use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A CPU of the default model.
 pub fn arm() -> Arm {

@@ -86,7 +86,7 @@ pub fn left(before: &Record, cpu: &Cpu, frame: &Frame) -> Record {
     (r.rip, r.cs, r.ss) = (frame.rip, frame.cs, frame.ss);
     r.flags = frame.flags & FLAGS;
     (r.vector, r.error) = (frame.vector, frame.error);
-    r.cr2 = if frame.vector == vector::PF { cpu.sys.cr2 } else { 0 };
+    r.cr2 = if frame.vector == vector::PF { frame.cr2 } else { 0 };
     let selector = |n: usize| cpu.segments[n].selector;
     (r.es, r.ds, r.fs, r.gs) = (selector(0), selector(3), selector(4), selector(5));
     if frame.cs == CODE64 {
@@ -119,6 +119,7 @@ fn a_record_that_becomes_a_state_comes_back_as_it_was() {
         let frame = Frame {
             vector: 0,
             error: 0,
+            cr2: 0,
             rip: cpu.rip(),
             cs: cpu.segments[1].selector,
             flags: cpu.eflags(),

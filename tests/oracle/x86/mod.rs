@@ -5,6 +5,7 @@ mod decoder;
 mod host;
 mod known;
 mod machine;
+mod operands;
 mod record;
 mod states;
 mod system;

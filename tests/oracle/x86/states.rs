@@ -2,15 +2,13 @@
 
 use super::super::arm::states::{HARD32, doubleword};
 use super::super::{Random, Row};
-use super::record::{
-    CODE16, CODE32, CODE64, DATA, DATA_SIZE, FLAT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, descriptor,
-};
-use super::words::{code_selector, data_selector, insn, is_float, target};
+use super::record::{CODE16, CODE64, DATA, DATA_SIZE, FLAT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, descriptor};
+use super::words::{insn, is_float, target};
 use super::x87;
 use emu_frontend_x86::decode::insn::{Insn, Memory};
 use emu_frontend_x86::decode::row::{Method, flag};
 use emu_frontend_x86::state::Descriptor;
-use emu_frontend_x86::state::bits::{eflags, mxcsr};
+use emu_frontend_x86::state::bits::mxcsr;
 
 /// At the edges of doublewords, words, halfwords and bytes.
 const EXTREME: &[u64] = &[
@@ -40,19 +38,19 @@ const EXTREME: &[u64] = &[
     0x0f,
 ];
 /// Shift counts and lengths at the edges.
-const COUNTS: &[u64] = &[
+pub const COUNTS: &[u64] = &[
     0, 1, 2, 7, 8, 9, 15, 16, 17, 18, 24, 30, 31, 32, 33, 34, 47, 48, 62, 63, 64, 65, 127, 128, 255, 256,
 ];
 
 /// Numbers of general registers.
-const AX: usize = 0;
-const CX: usize = 1;
-const DX: usize = 2;
-const BX: usize = 3;
+pub const AX: usize = 0;
+pub const CX: usize = 1;
+pub const DX: usize = 2;
+pub const BX: usize = 3;
 const SP: usize = 4;
 const BP: usize = 5;
-const SI: usize = 6;
-const DI: usize = 7;
+pub const SI: usize = 6;
+pub const DI: usize = 7;
 
 /// An operand of arithmetic.
 fn operand(random: &mut Random) -> u64 {
@@ -68,7 +66,7 @@ fn operand(random: &mut Random) -> u64 {
 
 /// The linear address of an operand: mostly in the window, aligned as much as any instruction asks; now and then at an edge of
 /// what is mapped or may be written, or where nothing is.
-fn place(random: &mut Random) -> u64 {
+pub fn place(random: &mut Random) -> u64 {
     let edge = random.below(40);
     match random.below(40) {
         0 => DATA + edge - 20,
@@ -85,18 +83,18 @@ fn place(random: &mut Random) -> u64 {
 }
 
 /// A state that is being made for an instruction.
-struct Maker<'a> {
-    r: &'a mut Record,
-    random: &'a mut Random,
+pub struct Maker<'a> {
+    pub r: &'a mut Record,
+    pub random: &'a mut Random,
     /// Nothing if it is none.
-    insn: Option<Insn>,
+    pub insn: Option<Insn>,
 }
 
 impl Maker<'_> {
-    fn name(&self) -> &'static str {
+    pub fn name(&self) -> &'static str {
         self.insn.map_or("", |insn| insn.row.name)
     }
-    fn uses(&self, methods: &[Method]) -> bool {
+    pub fn uses(&self, methods: &[Method]) -> bool {
         let operands = self.insn.iter().flat_map(|insn| insn.row.operands);
         operands.into_iter().any(|o| methods.contains(&o.method))
     }
@@ -109,7 +107,7 @@ impl Maker<'_> {
         }
     }
     /// Where in a segment a linear address is.
-    fn offset(&self, segment: u8, at: u64) -> u64 {
+    pub fn offset(&self, segment: u8, at: u64) -> u64 {
         let offset = at.wrapping_sub(self.base(segment));
         if self.r.cs == CODE64 {
             offset
@@ -118,26 +116,26 @@ impl Maker<'_> {
         }
     }
     /// Set a register: all of it where code has 64 bits.
-    fn set(&mut self, n: usize, value: u64) {
+    pub fn set(&mut self, n: usize, value: u64) {
         self.r.regs[n] = if self.r.cs == CODE64 {
             value
         } else {
             value & 0xffff_ffff
         };
     }
-    /// A string of code's address, for stacks and pointers: where control goes to.
-    fn target(&mut self) -> u64 {
+    /// Somewhere for control to go to, as an offset in CS.
+    pub fn target(&mut self) -> u64 {
         target(self.random, self.r.cs == CODE16)
     }
     /// Put a number into the window, at a linear address.
-    fn put(&mut self, at: u64, bytes: &[u8]) {
+    pub fn put(&mut self, at: u64, bytes: &[u8]) {
         let start = at.wrapping_sub(WINDOW) as usize;
         let end = start.saturating_add(bytes.len());
         if let Some(held) = self.r.memory().get_mut(start..end) {
             held.copy_from_slice(bytes);
         }
     }
-    fn put_word(&mut self, at: u64, value: u64, size: u8) {
+    pub fn put_word(&mut self, at: u64, value: u64, size: u8) {
         self.put(at, &value.to_le_bytes()[..usize::from(size)]);
     }
 
@@ -322,249 +320,6 @@ impl Maker<'_> {
             self.set(BP, frame);
         }
         at
-    }
-
-    /// Operands that the instruction does not name.
-    fn implied(&mut self) {
-        let name = self.name();
-        if self.uses(&[Method::X, Method::Y]) {
-            let from = place(self.random);
-            let to = if self.random.one_in(3) {
-                from.wrapping_add(self.random.below(9)).wrapping_sub(4)
-            } else {
-                place(self.random)
-            };
-            let segment = self.insn.and_then(|i| i.segment).map_or(3, |s| s as u8);
-            let (from, to) = (self.offset(segment, from), self.offset(0, to));
-            self.set(SI, from);
-            self.set(DI, to);
-            let count = self.random.pick(&[0, 1, 2, 3, 5, 8, 13, 20]);
-            self.set(CX, count);
-            if self.random.one_in(3) {
-                self.r.flags |= eflags::DF;
-            }
-            if self.random.one_in(2) {
-                // SCAS and CMPS go on while operands are equal.
-                let value = self.random.pick(&[0, 0, u64::MAX]);
-                self.set(AX, value);
-                let bytes = [value as u8; WINDOW_SIZE];
-                self.r.memory()[..WINDOW_SIZE / 2 + 100].copy_from_slice(&bytes[..WINDOW_SIZE / 2 + 100]);
-            }
-        }
-        let counts =
-            name.starts_with("loop") || name == "jcxz" || self.uses(&[Method::Register(1)]) || name.ends_with('x');
-        if counts && self.random.below(4) != 0 {
-            let count = self.random.pick(COUNTS) | self.random.pick(&[0, 0xffff_ff00, 0xabcd_0000_0000_0000]);
-            self.set(CX, count);
-        }
-        match name {
-            "xlat" => {
-                let segment = self.insn.and_then(|i| i.segment).map_or(3, |s| s as u8);
-                let at = place(self.random);
-                let at = self.offset(segment, at).wrapping_sub(self.r.regs[AX] & 0xff);
-                self.set(BX, at);
-            }
-            "maskmovq" | "maskmovdqu" => {
-                let segment = self.insn.and_then(|i| i.segment).map_or(3, |s| s as u8);
-                let at = place(self.random);
-                let at = self.offset(segment, at);
-                self.set(DI, at);
-            }
-            "div" | "idiv" => match self.random.below(4) {
-                0 => self.set(DX, 0),
-                1 => {
-                    let sign = (self.r.regs[AX] as i64 >> 63) as u64;
-                    self.set(DX, sign);
-                }
-                2 => {
-                    let small = self.random.below(256);
-                    self.set(DX, small);
-                }
-                _ => {}
-            },
-            "daa" | "das" | "aaa" | "aas" | "aam" | "aad" => {
-                let digits = self.random.next() & 0xffff;
-                self.set(AX, digits);
-            }
-            "pcmpestrm" | "pcmpestri" => {
-                for n in [AX, DX] {
-                    let length = self.random.below(20).wrapping_sub(2);
-                    self.set(n, length);
-                }
-            }
-            "xsave" | "xrstor" | "xsaveopt" | "xsavec" => {
-                // Components that every processor with AVX has.
-                let components = self.random.pick(&[7, 7, 6, 5, 4, 3, 2, 1, 0, 0x70]);
-                self.set(AX, components);
-                self.set(DX, 0);
-            }
-            _ => {}
-        }
-    }
-
-    /// What is at the memory operand, by what the instruction does with it.
-    fn pointed(&mut self, at: u64) {
-        let insn = self.insn.expect("it has memory");
-        let size = insn.operand_size;
-        let reg = usize::from(insn.reg());
-        match insn.row.name {
-            "bt" | "bts" | "btr" | "btc" if insn.row.operands[1].method == Method::G => {
-                let bit = self.random.below(2000).wrapping_sub(1000);
-                if insn
-                    .memory
-                    .is_some_and(|m| m.base != Some(reg as u8) && m.index != Some(reg as u8))
-                {
-                    self.set(reg, bit);
-                }
-            }
-            "cmpxchg" if self.random.one_in(2) => {
-                let value = self.r.regs[AX];
-                self.put_word(at, value, size);
-            }
-            "cmpxchg8b" | "cmpxchg16b" if self.random.one_in(2) => {
-                let (a, d, half) = (self.r.regs[AX], self.r.regs[DX], size.max(4));
-                self.put_word(at, a, half);
-                self.put_word(at + u64::from(half), d, half);
-            }
-            "call_far" | "jmp_far" => {
-                let (offset, selector) = (self.target(), code_selector(self.random));
-                self.put_word(at, offset, size);
-                self.put_word(at + u64::from(size), selector.into(), 2);
-            }
-            "les" | "lds" | "lss" | "lfs" | "lgs" => {
-                let plain = self.random.one_in(2);
-                let selector = if plain { FLAT } else { data_selector(self.random) };
-                self.put_word(at + u64::from(size), selector.into(), 2);
-            }
-            "mov_to_segment" | "lar" | "lsl" | "verr" | "verw" => {
-                let selector = data_selector(self.random);
-                self.put_word(at, selector.into(), 2);
-            }
-            "call" | "jmp" => {
-                let to = self.target();
-                self.put_word(at, to, size);
-            }
-            "bound" if self.random.one_in(2) => {
-                let value = self.r.regs[reg];
-                let (below, above) = (self.random.below(4), self.random.below(4).wrapping_sub(1));
-                self.put_word(at, value.wrapping_sub(below), size);
-                self.put_word(at + u64::from(size), value.wrapping_add(above), size);
-            }
-            "ldmxcsr" => {
-                let value = self.random.word() & self.random.pick(&[0xffff, 0xffff, 0x1_ffff]);
-                self.put_word(at, value.into(), 4);
-            }
-            "fldcw" => {
-                let value = x87::control(self.random);
-                self.put_word(at, value.into(), 2);
-            }
-            "fldenv" | "frstor" if size == 2 => {
-                let (control, status) = (x87::control(self.random), self.random.next() & 0xffff);
-                self.put_word(at, control.into(), 2);
-                self.put_word(at + 2, status, 2);
-            }
-            "fldenv" | "frstor" => {
-                let (control, status) = (x87::control(self.random), self.random.next() & 0xffff);
-                self.put_word(at, control.into(), 4);
-                self.put_word(at + 4, status, 4);
-            }
-            "fxrstor" | "xrstor" => self.image(at),
-            _ => {}
-        }
-    }
-
-    /// What FXRSTOR and XRSTOR load.
-    fn image(&mut self, at: u64) {
-        let (control, status) = (x87::control(self.random), self.random.next() & 0xffff);
-        self.put_word(at, control.into(), 2);
-        self.put_word(at + 2, status, 2);
-        let mxcsr = self.random.word() & self.random.pick(&[0xffff, 0xffff, 0xffff, 0xffff, 0x1_ffff]);
-        self.put_word(at + 24, mxcsr.into(), 4);
-        for n in 0..8 {
-            let st = x87::number(self.random);
-            self.put(at + 32 + 16 * n, &st);
-        }
-        // The header: what is there, the form, zeros.
-        let present = self.random.pick(&[7, 7, 3, 2, 1, 6, 4, 5, 0, 0, 0x10]);
-        let compact = self
-            .random
-            .pick(&[0, 0, 0, 0, 1 << 63 | 7, 1 << 63 | 3, 1 << 63 | 4, 1 << 62]);
-        self.put(at + 512, &[0; 64]);
-        self.put_word(at + 512, present, 8);
-        self.put_word(at + 520, compact, 8);
-        if self.random.one_in(16) {
-            let byte = self.random.below(48);
-            self.put_word(at + 528 + byte, 1, 1);
-        }
-    }
-
-    /// What is on top of the stack, by what the instruction does with it.
-    fn stacked(&mut self, top: u64) {
-        let size = self.insn.map_or(8, |insn| insn.operand_size);
-        let word = u64::from(size);
-        match self.name() {
-            "ret" => {
-                let to = self.target();
-                self.put_word(top, to, size);
-            }
-            "ret_far" | "iret" => {
-                let is_iret = self.name() == "iret";
-                let (to, mut selector) = (self.target(), code_selector(self.random));
-                let plain = self.random.below(3) != 0;
-                if plain {
-                    selector = self.random.pick(&[CODE64, CODE32, CODE16]);
-                }
-                self.put_word(top, to, size);
-                self.put_word(top + word, selector.into(), size);
-                let mut at = top + 2 * word;
-                if is_iret {
-                    let flags = self.random.next() & !u64::from(eflags::TF | eflags::VM);
-                    self.put_word(at, flags, size);
-                    at += word;
-                }
-                let stack = self.offset(2, top + 64);
-                let selector = if plain { FLAT } else { data_selector(self.random) };
-                self.put_word(at, stack, size);
-                self.put_word(at + word, selector.into(), size);
-            }
-            "pop_segment" => {
-                let selector = data_selector(self.random);
-                self.put_word(top, selector.into(), 2);
-            }
-            "call" | "jmp" if self.insn.is_some_and(|insn| insn.memory.is_none()) => {
-                let insn = self.insn.expect("it has a name");
-                if insn.row.operands[0].method == Method::E {
-                    let to = self.target();
-                    self.set(insn.rm().into(), to);
-                }
-            }
-            "mov_to_segment" | "lar" | "lsl" | "verr" | "verw" => {
-                let insn = self.insn.expect("it has a name");
-                if insn.memory.is_none() {
-                    let selector = u64::from(data_selector(self.random)) | self.random.next() << 16;
-                    self.set(insn.rm().into(), selector);
-                }
-            }
-            name if name.contains("gather") => self.gather(),
-
-            _ => {}
-        }
-    }
-
-    /// Small indices and a mask.
-    fn gather(&mut self) {
-        let insn = self.insn.expect("it has a name");
-        let Some(index) = insn.memory.and_then(|m| m.index) else {
-            return;
-        };
-        let wide = insn.row.name.starts_with("vpgatherq") || insn.row.name.starts_with("vgatherq");
-        let size = if wide { 8 } else { 4 };
-        for at in (0..32).step_by(size) {
-            let far = self.random.one_in(24);
-            let by = self.random.below(if far { 1 << 20 } else { 64 }).wrapping_sub(32);
-            let by = if wide { by } else { by & 0xffff_ffff };
-            self.r.ymm[usize::from(index)][at..at + size].copy_from_slice(&by.to_le_bytes()[..size]);
-        }
     }
 }
 

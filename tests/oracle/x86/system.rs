@@ -118,6 +118,7 @@ pub fn cpu() -> Cpu {
 pub struct Frame {
     pub vector: u32,
     pub error: u32,
+    pub cr2: u64,
     pub rip: u64,
     pub cs: u16,
     pub flags: u32,
@@ -138,6 +139,7 @@ impl Frame {
         Frame {
             vector,
             error: if has_error { pop() as u32 } else { 0 },
+            cr2: cpu.sys.cr2,
             rip: pop(),
             cs: pop() as u16,
             flags: pop() as u32,
@@ -210,7 +212,7 @@ mod tests {
             (gate & 0xffff | gate >> 32 & 0xffff_0000, gate >> 45 & 3)
         };
         assert_eq!((handler(3).1, handler(4).1, handler(1).1, handler(128).1), (3, 3, 0, 0));
-        cpu.pc = handler(14).0 + 1;
+        (cpu.pc, cpu.sys.cr2) = (handler(14).0 + 1, 0x1234);
         cpu.regs[4] = read(&memory, TSS_AT + RSP0) - 48;
         for (n, word) in [7, 0x2800_1000, 0x33, 0x246, 0x1000_1000, 0x2b].into_iter().enumerate() {
             let at = (cpu.regs[4] - SYSTEM) as usize + 8 * n;
@@ -222,6 +224,7 @@ mod tests {
         let want = Frame {
             vector: 14,
             error: 7,
+            cr2: 0x1234,
             rip: 0x2800_1000,
             cs: 0x33,
             flags: 0x246,
