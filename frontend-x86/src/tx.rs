@@ -4,7 +4,7 @@
 
 use crate::calls;
 use crate::decode::insn::{Insn, Segment};
-use crate::decode::row::{Method, Operand, Width};
+use crate::decode::row::{Method, Operand, Width, flag};
 use crate::features::Features;
 use crate::state::{self, mode, number, of};
 use emu_ir::{Arith, Builder, Hint, Leave, Mem, Rmw, Ty, Val};
@@ -454,7 +454,9 @@ impl Tx<'_> {
     }
     /// What [`emu_ir::Guest::restore`] is told of the instruction: bits of [`of`].
     pub fn aux(&self) -> u32 {
-        let stack = self.insn.memory.is_some_and(|m| m.segment == Segment::Ss);
+        // Without a memory operand, what has 64 bits by default in 64-bit mode accesses the stack, if anything.
+        let implied = self.insn.row.flags & (flag::D64 | flag::F64) != 0;
+        let stack = self.insn.memory.map_or(implied, |m| m.segment == Segment::Ss);
         u32::from(self.insn.length) | if stack { of::STACK } else { 0 }
     }
     /// The linear address of the next instruction.

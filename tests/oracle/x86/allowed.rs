@@ -5,7 +5,7 @@ use super::record::{CODE16, CODE64, Record, vector};
 use super::words::{insn, place};
 use capstone::prelude::*;
 use emu_frontend_x86::decode::insn::Insn;
-use emu_frontend_x86::decode::row::Method;
+use emu_frontend_x86::decode::row::{Method, flag};
 use emu_frontend_x86::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};
 use emu_frontend_x86::state::bits::mxcsr;
 
@@ -155,12 +155,21 @@ fn open(insn: &Insn, before: &Record) -> Option<Open> {
 
 /// Where the record by the oracle and the record by us may differ, given the one before.
 pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
-    if want == got || is_refused(before, want) || is_refused(before, got) {
-        return None;
-    }
     let insn = insn(before)
         .ok()
         .filter(|insn| std::ptr::eq(insn.row, place(row).row))?;
+    if want == got {
+        return None;
+    }
+    if insn.row.flags & flag::F64 != 0 && before.cs == CODE64 && insn.operand_size == 2 {
+        return Some(NEAR);
+    }
+    if matches!(row.name.as_str(), "loope" | "loopne") && insn.repeat.is_some() {
+        return Some(REPEATED);
+    }
+    if is_refused(before, want) || is_refused(before, got) {
+        return order(row, want, got);
+    }
     let mut same = *got;
     if let Some(open) = open(&insn, before) {
         same.flags = same.flags & !open.flags | want.flags & open.flags;
@@ -176,6 +185,33 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
     approximate(row, want, got)
 }
 
+/// Of several faults, which one it is.
+fn order(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
+    let mut same = *got;
+    same.cr2 = want.cr2;
+    match row.name.as_str() {
+        "enter" | "pusha" | "popa" if want.vector == vector::PF => (same == *want).then_some(WORDS),
+        "cmps" | "movs" => {
+            (same.vector, same.error) = (want.vector, want.error);
+            let are_faults = [want, got]
+                .iter()
+                .all(|r| (vector::SS..=vector::PF).contains(&r.vector));
+            (same == *want && are_faults).then_some(OPERANDS)
+        }
+        "call" if got.vector == vector::GP && [vector::SS, vector::PF].contains(&want.vector) => Some(PUSHED),
+        "ud0" if want.vector == vector::UD && got.vector == vector::PF => Some(WITHOUT_MODRM),
+        _ => None,
+    }
+}
+
+const WORDS: &str = "of which of several words on the stack a page fault is, is not said: SDM 2, ENTER, PUSHA, POPA";
+const OPERANDS: &str = "of which of two operands in memory a fault is, is not said: SDM 2, CMPS, MOVS";
+const PUSHED: &str =
+    "\"IF tempRIP is non-canonical THEN #GP(0); [...] Push(RIP)\", where AMD's push first: SDM 2, CALL";
+const WITHOUT_MODRM: &str = "\"Some older processors decode the UD0 instruction without a ModR/M byte\": SDM 2, UD";
+const REPEATED: &str = "\"Use of repeat prefixes [...] with other Intel 64 or IA-32 instructions is reserved; such use may cause \
+    unpredictable behavior\", and AMD's take LOOPE with F2 for LOOPNE: SDM 2, 2.1.1";
+const NEAR: &str = "66 before a near branch of 64-bit code: AMD's take it, Intel's do not: APM 3, JMP; SDM 2, JMP";
 const LONG: &str = "\"If the count is greater than the operand size, the result is undefined\": SHLD, SHRD";
 
 /// Whether two records differ in nothing but what the instruction writes: a general register, or memory.

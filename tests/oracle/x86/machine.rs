@@ -1,25 +1,315 @@
-//! An x86 vCPU as a program under the oracle has it: at privilege level 3 of long mode, with Linux's segments and an LDT.
+//! An x86 vCPU as a program under the oracle has it: at privilege level 3 of long mode, with Linux's segments and an LDT, and
+//! two areas of memory. The first exception ends a run.
 
-use super::record::{CODE64, FLAGS, Record, descriptor, vector};
+use super::super::Row;
+use super::super::watch::watch;
+use super::record::{
+    CODE, CODE_SIZE, CODE64, DATA, DATA_SIZE, ENDLESS, FLAGS, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, descriptor,
+    initial_code, initial_data, vector,
+};
 use super::system::{self, Frame};
+use emu_devices::bus;
+use emu_frontend_x86::features::Features;
 use emu_frontend_x86::state::bits::eflags;
-use emu_frontend_x86::state::{Cpu, Descriptor, Segment, X87};
-use emu_jit::engine::Accel;
+use emu_frontend_x86::state::{self, Cpu, Descriptor, Segment, X87, of};
+use emu_frontend_x86::{calls, translate};
+use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Leave, Page, RamPage};
+use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Rows that are not translated yet: files of them, or names. What is named here and works all the same is to be taken out.
-pub const NOT_YET: &[&str] = &["one-byte", "two-byte", "x87", "mmx", "simd", "simd-fp", "fma"];
+/// As long as HLT is, its #UD is taken for the #GP that it is to be.
+#[rustfmt::skip]
+pub const NOT_YET: &[&str] = &[
+    "x87", "mmx", "simd", "simd-fp", "fma",
+    // Segments and control.
+    "push_segment", "pop_segment", "mov_from_segment", "mov_to_segment", "les", "lds", "lss", "lfs", "lgs", "arpl", "lar", "lsl",
+    "verr", "verw", "call_far", "jmp_far", "ret_far", "int3", "int1", "int", "into", "iret", "bound", "pushf", "popf", "swapgs",
+    "rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase",
+    // Of the system.
+    "hlt", "cli", "sti", "in_", "out", "ins", "outs", "lldt", "ltr", "clac", "stac", "xsetbv", "lgdt", "lidt", "lmsw", "invlpg",
+    "invpcid", "clts", "sysret", "sysexit", "invd", "wbinvd", "mov_from_control", "mov_from_debug", "mov_to_control",
+    "mov_to_debug", "wrmsr", "rdmsr", "rdpmc", "rsm", "xsaves", "xrstors",
+    // Of caches and of the state of x87, MMX and SSE.
+    "pause", "prefetchw", "prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2", "clflush", "clwb", "clflushopt", "lfence",
+    "mfence", "sfence", "movnti", "fwait", "emms", "vzeroupper", "vzeroall", "fxsave", "fxrstor", "ldmxcsr", "stmxcsr", "xsave",
+    "xrstor", "xsaveopt", "xsavec",
+];
 
-/// A vCPU that runs records: there is none yet.
-pub enum Machine {}
+/// Whether a row is not translated yet.
+pub fn is_not_yet(row: &Row) -> bool {
+    [&row.file, &row.name]
+        .iter()
+        .any(|name| NOT_YET.contains(&name.as_str()))
+}
+
+/// All that there is.
+struct Areas {
+    data: bus::Ram,
+    code: bus::Ram,
+    /// What they hold at first.
+    initial: [Vec<u8>; 2],
+}
+
+impl Areas {
+    fn new() -> Areas {
+        let initial = [initial_data(), initial_code()];
+        let [data, code] = [&initial[0], &initial[1]].map(|bytes| {
+            let memory = bus::Ram::new(bytes.len() as u64).unwrap();
+            memory.copy_in(0, bytes).unwrap();
+            memory
+        });
+        Areas { data, code, initial }
+    }
+    /// The area that an address lies in, and where in it.
+    fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
+        let all = [(DATA, &self.data), (CODE, &self.code)];
+        all.into_iter().find_map(|(at, area)| {
+            let offset = phys.checked_sub(at)?;
+            (offset < area.len()).then_some((area, offset))
+        })
+    }
+    /// Put a record's code and data where they are.
+    fn place(&self, r: &Record) {
+        self.code.copy_in(r.code_at() - CODE, r.placed()).unwrap();
+        let window: &[u8] = bytemuck::cast_slice(&r.window);
+        self.data.copy_in(WINDOW - DATA, window).unwrap();
+    }
+    /// Note what changed since a record was placed, and undo it; whether code changed.
+    fn note_changes(&self, before: &Record, r: &mut Record) -> bool {
+        let [mut data, mut code] = [vec![0; DATA_SIZE], vec![0; CODE_SIZE]];
+        self.data.copy_out(0, &mut data).unwrap();
+        self.code.copy_out(0, &mut code).unwrap();
+        let window = (WINDOW - DATA) as usize..(WINDOW - DATA) as usize + WINDOW_SIZE;
+        r.memory().copy_from_slice(&data[window.clone()]);
+        data[window.clone()].copy_from_slice(&self.initial[0][window]);
+        r.note_changes(DATA, &self.initial[0], &data);
+        let mut placed = self.initial[1].clone();
+        let start = (before.code_at() - CODE) as usize;
+        placed[start..start + before.placed().len()].copy_from_slice(before.placed());
+        r.note_changes(CODE, &placed, &code);
+        self.data.copy_in(0, &self.initial[0]).unwrap();
+        self.code.copy_in(0, &self.initial[1]).unwrap();
+        placed != code
+    }
+}
+
+#[derive(Clone)]
+struct Ram(Arc<Areas>);
+
+impl Bus for Ram {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        let (memory, offset) = self.0.find(phys)?;
+        let mut bytes = [0; 8];
+        memory.copy_out(offset, &mut bytes[..size.into()])?;
+        Some(u64::from_le_bytes(bytes))
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        let (memory, offset) = self.0.find(phys)?;
+        memory.copy_in(offset, &value.to_le_bytes()[..size.into()])
+    }
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        let (memory, offset) = self.0.find(page)?;
+        Some(RamPage::plain(memory.mapping(), offset, page))
+    }
+}
+
+/// Bits of a page fault's error code.
+mod error {
+    pub const PRESENT: u32 = 1;
+    pub const WRITE: u32 = 1 << 1;
+    pub const USER: u32 = 1 << 2;
+    pub const FETCH: u32 = 1 << 4;
+}
+
+/// Set where an exception was raised: nothing is translated any more.
+const ENDED: u64 = 1 << 63;
+
+/// The guest: a program, which its first exception ends.
+#[derive(Default)]
+struct Program {
+    /// The exception, and the state that it found.
+    ended: Option<(Fault, Cpu)>,
+}
+
+static LAYOUT: Layout = Layout {
+    pc: state::PC,
+    mode: state::MODE,
+    fp_flags: state::FP_FLAGS,
+    fp_round: state::FP_ROUND,
+    insn_shift: 0,
+    coherent: true,
+    pins: &[
+        state::reg(0),
+        state::reg(1),
+        state::reg(2),
+        state::reg(3),
+        state::reg(4),
+    ],
+    names: &state::NAMES,
+    helper: calls::name,
+};
+
+impl Guest for Program {
+    type State = Cpu;
+    const LAYOUT: &'static Layout = &LAYOUT;
+    const HELPERS: &'static [Helper<Program>] = &calls::helpers();
+
+    fn translate(
+        &self,
+        key: BlockKey,
+        offset: u32,
+        limit: u32,
+        fetch: &mut dyn Fetch,
+        b: &mut Builder,
+    ) -> Result<(), Fault> {
+        if key.mode & ENDED != 0 {
+            b.exit(Leave::Wait);
+            (b.block.guest_insns, b.block.guest_bytes) = (1, 1);
+            return Ok(());
+        }
+        translate::translate(Features::ALL, key, offset, limit, fetch, b)
+    }
+    fn walk(&self, _: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, _: u8) -> Result<Page, Fault> {
+        let there = bus.ram(va & !0xfff).is_some();
+        let code = va.wrapping_sub(CODE) < CODE_SIZE as u64;
+        let write = va & !0xfff != READ_ONLY;
+        let allowed = match access {
+            Access::Read => true,
+            Access::Write => write,
+            Access::Execute => code,
+        };
+        if there && allowed {
+            return Ok(Page {
+                phys: va & !0xfff,
+                read: true,
+                write,
+                exec: code,
+                global: false,
+                strict: false,
+                size: 12,
+                marked: false,
+            });
+        }
+        let how = match access {
+            Access::Read => 0,
+            Access::Write => error::WRITE,
+            Access::Execute => error::FETCH,
+        };
+        Err(Fault::Guest {
+            class: vector::PF,
+            addr: va,
+            info: error::USER | how | if there { error::PRESENT } else { 0 },
+        })
+    }
+    fn context(&self, _: &Cpu, _: u8) -> Context {
+        Context::default()
+    }
+    fn restore(&self, s: &mut Cpu, pc: u64, of: u32) {
+        (s.pc, s.of) = (pc, of);
+    }
+    fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+        self.ended.get_or_insert((fault, *s));
+        // Somewhere that can be fetched from, whatever the exception was.
+        s.pc = CODE;
+        s.mode |= ENDED;
+    }
+    fn interrupt(&mut self, _: &mut Cpu, _: u32) -> bool {
+        false
+    }
+    fn wakes(&self, _: &Cpu, _: u32) -> bool {
+        false
+    }
+}
+
+/// A vCPU that runs records.
+pub struct Machine {
+    vcpu: Vcpu<Program>,
+    ram: Ram,
+    kick: Kick,
+    runs: u64,
+    /// Odd during a run: who sees it so for long ends the run.
+    progress: Arc<AtomicU64>,
+}
+
+/// How many runs a machine keeps translations for.
+const KEPT: u64 = 64;
 
 impl Machine {
-    pub fn new(_: Accel) -> Option<Machine> {
-        None
+    pub fn new(accel: Accel) -> Option<Machine> {
+        let ram = Ram(Arc::new(Areas::new()));
+        let vcpu = Vcpu::new(Program::default(), system::cpu(), Box::new(ram.clone()), accel, true).ok()?;
+        let (kick, progress) = (vcpu.kick(), Arc::new(AtomicU64::new(0)));
+        watch(Arc::downgrade(&progress), kick.clone());
+        Some(Machine {
+            vcpu,
+            ram,
+            kick,
+            runs: 0,
+            progress,
+        })
     }
+
     /// The record as its instruction leaves it.
-    pub fn run(&mut self, _: &Record) -> Record {
-        match *self {}
+    pub fn run(&mut self, r: &Record) -> Record {
+        if self.runs.is_multiple_of(KEPT) {
+            self.vcpu.reset_caches();
+        }
+        self.runs += 1;
+        self.ram.0.place(r);
+        self.kick.invalidate(r.code_at(), r.placed().len() as u64);
+        *self.vcpu.state_mut() = state_of(r);
+        self.progress.fetch_add(1, Relaxed);
+        let exit = self.vcpu.run();
+        self.progress.fetch_add(1, Relaxed);
+        let ended = self.vcpu.guest_mut().ended.take();
+        let mut after = match (exit, ended) {
+            (Exit::Wait, Some((fault, cpu))) => left(r, &cpu, &self.frame(&cpu, fault)),
+            _ => Record { vector: ENDLESS, ..*r },
+        };
+        if self.ram.0.note_changes(r, &mut after) {
+            self.vcpu.reset_caches();
+        }
+        self.kick.invalidate(r.code_at(), r.placed().len() as u64);
+        after
     }
+
+    /// What an exception that found a state would leave on level 0's stack.
+    fn frame(&mut self, cpu: &Cpu, fault: Fault) -> Frame {
+        let (mut vector, error, cr2) = match fault {
+            Fault::Guest { class, addr, .. } if class == vector::PF && !is_canonical(addr) => {
+                let vector = if cpu.of & of::STACK != 0 {
+                    vector::SS
+                } else {
+                    vector::GP
+                };
+                (vector, 0, 0)
+            }
+            Fault::Guest { class, addr, info } => (class, info, addr),
+            Fault::Bus { addr, .. } => (vector::PF, error::USER, addr),
+            Fault::Alignment { .. } => (vector::AC, 0, 0),
+        };
+        let at_hlt = || self.ram.clone().load(cpu.pc, 1) == Some(HLT.into());
+        if vector == vector::UD && NOT_YET.contains(&"hlt") && at_hlt() {
+            vector = vector::GP;
+        }
+        Frame {
+            vector,
+            error,
+            cr2,
+            rip: cpu.rip(),
+            cs: cpu.segments[1].selector,
+            flags: cpu.eflags(),
+            rsp: cpu.regs[4],
+            ss: cpu.segments[2].selector,
+        }
+    }
+}
+
+/// Whether an address has no more than 48 bits.
+fn is_canonical(addr: u64) -> bool {
+    (addr as i64) << 16 >> 16 == addr as i64
 }
 
 /// The x87's status word: an exception that is not masked, and TOP.

@@ -65,9 +65,7 @@ impl Isa for X86 {
         allowed::allowed(row, before, want, got)
     }
     fn not_yet(row: &Row) -> bool {
-        [&row.file, &row.name]
-            .iter()
-            .any(|name| machine::NOT_YET.contains(&name.as_str()))
+        machine::is_not_yet(row)
     }
     fn show(record: &Record) -> String {
         allowed::show(record)

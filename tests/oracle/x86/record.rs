@@ -76,6 +76,7 @@ pub mod vector {
     pub const DE: u32 = 0;
     pub const BP: u32 = 3;
     pub const UD: u32 = 6;
+    pub const SS: u32 = 12;
     pub const GP: u32 = 13;
     pub const PF: u32 = 14;
     pub const MF: u32 = 16;

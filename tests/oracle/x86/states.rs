@@ -196,9 +196,10 @@ impl Maker<'_> {
             (Some(base), None) => set(self, base, want),
             (None, Some(index)) => set(self, index, want >> memory.scale),
             (None, None) => {
-                if self.r.cs == CODE64 && memory.segment as u8 >= 4 {
-                    let by = memory.displacement as u64;
-                    self.r.base[memory.segment as usize - 4] = at.wrapping_sub(by) & 0x7fff_ffff_ffff;
+                let base = at.wrapping_sub(memory.displacement as u64);
+                // Linux takes no other.
+                if self.r.cs == CODE64 && memory.segment as u8 >= 4 && base < 0x7fff_ffff_f000 {
+                    self.r.base[memory.segment as usize - 4] = base;
                 }
             }
         }

@@ -217,6 +217,9 @@ static void save(struct record *r, ucontext_t *u) {
     r->vector = regs[REG_TRAPNO];
     r->error = regs[REG_ERR];
     r->cr2 = r->vector == 14 ? regs[REG_CR2] : 0;
+    if ((int64_t)r->cr2 < 0)
+        /* Of its own addresses the kernel says that all are there. */
+        r->error &= ~1u;
     save_extended(r, (struct extended *)u->uc_mcontext.fpregs);
     if (r->cs != CODE64)
         /* The kernel has the upper half of ESP for its own use when SS is of the LDT. */

@@ -60,6 +60,20 @@ pub fn rows() -> Vec<Row> {
         .collect()
 }
 
+/// A row of a map as a row with vectors.
+pub fn row_of(row: &row::Row) -> Row {
+    let (pattern, place) = PLACES
+        .iter()
+        .find(|(_, place)| std::ptr::eq(place.row, row))
+        .expect("it is of a map");
+    let map = pattern.split(' ').next().unwrap_or("");
+    Row {
+        file: file(map, place.row).into(),
+        name: row.name.into(),
+        pattern: pattern.clone(),
+    }
+}
+
 /// The file of a row's vectors.
 fn file(map: &str, row: &row::Row) -> &'static str {
     let uses = |methods: &[Method]| row.operands.iter().any(|o| methods.contains(&o.method));
