@@ -448,8 +448,20 @@ impl Tx<'_> {
 impl Tx<'_> {
     /// Says again, after a label, which instruction this is.
     pub fn position(&mut self) {
+        self.position_as(self.aux());
+    }
+    /// From here on faults are of the stack, whatever memory operand there is; whether that was said just now.
+    pub fn position_on_stack(&mut self) -> bool {
+        let aux = self.aux();
+        let other = aux & of::STACK == 0;
+        if other {
+            self.position_as(aux | of::STACK);
+        }
+        other
+    }
+    fn position_as(&mut self, aux: u32) {
         let again = self.b.block.guest_insns;
-        self.b.insn(self.offset as u16, self.aux());
+        self.b.insn(self.offset as u16, aux);
         self.b.block.guest_insns = again;
     }
     /// What [`emu_ir::Guest::restore`] is told of the instruction: bits of [`of`].

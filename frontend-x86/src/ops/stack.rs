@@ -26,6 +26,7 @@ impl Tx<'_> {
         let bytes = self.b.ty(v).bytes();
         let sp = self.plus(sp, -i64::from(bytes));
         let at = self.linear(number::SS, sp, bytes, true);
+        self.position_on_stack();
         self.store(at, v);
         sp
     }
@@ -42,7 +43,11 @@ impl Tx<'_> {
     }
     fn peek_at(&mut self, sp: Val, ty: Ty) -> (Val, Val) {
         let at = self.linear(number::SS, sp, ty.bytes(), false);
+        let other = self.position_on_stack();
         let v = self.load(ty, at);
+        if other {
+            self.position();
+        }
         (v, self.plus(sp, ty.bytes().into()))
     }
     /// See that so many bytes below the stack pointer may be written, before any is.
