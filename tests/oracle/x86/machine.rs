@@ -13,7 +13,7 @@ use emu_frontend_x86::features::Features;
 use emu_frontend_x86::state::bits::eflags;
 use emu_frontend_x86::state::{self, Cpu, Descriptor, Segment, X87, of};
 use emu_frontend_x86::{calls, translate};
-use emu_ir::{Access, BlockKey, Builder, Bus, Context, Fault, Fetch, Guest, Helper, Layout, Leave, Page, RamPage};
+use emu_ir::{Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Leave, Page, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -209,13 +209,13 @@ impl Guest for Program {
     fn restore(&self, s: &mut Cpu, pc: u64, of: u32) {
         (s.pc, s.of) = (pc, of);
     }
-    fn raise(&mut self, s: &mut Cpu, fault: Fault) {
+    fn raise(&mut self, s: &mut Cpu, _: &mut dyn Env, fault: Fault) {
         self.ended.get_or_insert((fault, *s));
         // Somewhere that can be fetched from, whatever the exception was.
         s.pc = CODE;
         s.mode |= ENDED;
     }
-    fn interrupt(&mut self, _: &mut Cpu, _: u32) -> bool {
+    fn interrupt(&mut self, _: &mut Cpu, _: &mut dyn Env, _: u32) -> bool {
         false
     }
     fn wakes(&self, _: &Cpu, _: u32) -> bool {

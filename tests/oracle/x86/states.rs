@@ -77,7 +77,7 @@ pub fn place(random: &mut Random) -> u64 {
         7 => READ_ONLY + 64 * random.below(8),
         _ => {
             let mask = random.pick(&[0, 1, 3, 7, 15, 15, 31, 31, 31, 63]);
-            WINDOW + 128 + random.below(WINDOW_SIZE as u64 - 256) & !mask
+            (WINDOW + 128 + random.below(WINDOW_SIZE as u64 - 256)) & !mask
         }
     }
 }

@@ -330,7 +330,7 @@ impl Maker<'_> {
     /// The address of something in the window: as it is where segments are flat, or as it is in the segments around it.
     fn address(&mut self, size: usize) {
         let r = &mut *self.random;
-        let mut at = WINDOW + 64 + r.below(WINDOW_SIZE as u64 - 128) & !r.pick(&[0, 0, 1, 3, 7, 15, 15, 31, 63]);
+        let mut at = (WINDOW + 64 + r.below(WINDOW_SIZE as u64 - 128)) & !r.pick(&[0, 0, 1, 3, 7, 15, 15, 31, 63]);
         if size == 2 {
             at &= 0xffff;
         } else if self.size == Size::Bits64
