@@ -217,6 +217,12 @@ impl DebugPort {
         }
     }
 
+    /// Whether it rests.
+    #[cfg(test)]
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.inner().held
+    }
+
     /// The vCPU's thread ends: nobody waits for it any more.
     pub fn close(&self) {
         let mut inner = self.inner();
@@ -231,7 +237,7 @@ impl DebugPort {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::processor::{Start, Waker};
     use emu_devices::bus::{Format, LoadError, Saved};
@@ -242,10 +248,16 @@ mod tests {
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
 
-    const SOON: Duration = Duration::from_secs(20);
+    pub(crate) const SOON: Duration = Duration::from_secs(20);
 
-    /// A CPU whose registers hold how often they were looked at.
-    struct Nothing(u8);
+    /// A CPU whose registers hold how often they were looked at, and what it does where it runs.
+    pub(crate) struct Nothing(u8, Box<dyn FnMut() -> Exit + Send>);
+
+    impl Nothing {
+        pub(crate) fn that_runs(run: impl FnMut() -> Exit + Send + 'static) -> Nothing {
+            Nothing(0, Box::new(run))
+        }
+    }
 
     impl Processor for Nothing {
         fn waker(&self) -> Box<dyn Waker> {
@@ -253,7 +265,7 @@ mod tests {
         }
         fn start(&mut self, _: Start) {}
         fn run(&mut self) -> Exit {
-            Exit::Requested
+            (self.1)()
         }
         fn step(&mut self, _: bool) -> Exit {
             Exit::Stepped
@@ -315,7 +327,7 @@ mod tests {
         let (pace, paces) = bounded(1);
         let (own, ends) = (port.clone(), over.clone());
         let thread = thread::spawn(move || {
-            let mut cpu = Nothing(0);
+            let mut cpu = Nothing::that_runs(|| Exit::Requested);
             let ends = || ends.load(Ordering::Acquire);
             while !ends() {
                 if own.is_held() {

@@ -1,6 +1,7 @@
 //! A guest that is dead says nothing: this looks at its CPUs a few times and tells where they are, and what they last took,
 //! if nothing but a reset gets them on.
 
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
@@ -15,8 +16,8 @@ pub const INTERVAL: Duration = Duration::from_secs(3);
 /// Looks that count at the end of a run, and the time between them.
 const LOOKS: usize = 3;
 const PAUSE: Duration = Duration::from_millis(10);
-/// How long the end of a run waits for a CPU to be looked at.
-const PATIENCE: Duration = Duration::from_millis(200);
+/// How long the end of a run takes for them, however many CPUs there are.
+const PATIENCE: Duration = Duration::from_millis(500);
 /// Bytes of code that a loop which leads nowhere has at most.
 const LOOP: u64 = 32;
 
@@ -44,37 +45,57 @@ pub fn all_off(cpus: &Cpus) -> Option<String> {
     all.then(|| "every CPU is off, and none is left to start one".to_owned())
 }
 
-/// What is to be said of CPUs that are dead, now that the run ends. `events` that come meanwhile are too late.
+/// What is to be said of CPUs that are dead, now that the run ends. `events` that come meanwhile are too late, but for a user
+/// who wants the end at once: then, and of CPUs that do not come back in time, nothing is said.
 pub fn at_end(cpus: &Cpus, interrupts: &dyn Interrupts, events: &Receiver<Event>) -> Vec<String> {
-    let dead = (0..cpus.count()).filter_map(|cpu| dead(cpus, cpu, interrupts, events));
-    all_off(cpus).into_iter().chain(dead).collect()
-}
-
-fn dead(cpus: &Cpus, cpu: usize, interrupts: &dyn Interrupts, events: &Receiver<Event>) -> Option<String> {
-    // A look makes a CPU go on that waits: the one before the last counts.
-    look(cpus, cpu, events)?;
-    std::thread::sleep(PAUSE);
-    let first = look(cpus, cpu, events)?;
-    let mut said = None;
-    for _ in 1..LOOKS {
-        std::thread::sleep(PAUSE);
-        let now = look(cpus, cpu, events)?;
-        said = Some(since(&now, &first, |cpu| interrupts.may_interrupt(cpu))?);
-    }
-    said
-}
-
-/// Looks at a CPU; none if it is off or does not come back.
-fn look(cpus: &Cpus, cpu: usize, events: &Receiver<Event>) -> Option<Look> {
-    cpus.get(cpu)?.order(Order::Look);
     let end = Instant::now() + PATIENCE;
-    loop {
-        match events.recv_deadline(end).ok()? {
-            Event::Seen(look) if look.cpu == cpu => return Some(look),
-            Event::Ended(_) => return None,
-            _ => {}
+    let look = |at: Vec<usize>| {
+        std::thread::sleep(PAUSE.min(end.saturating_duration_since(Instant::now())));
+        looks(cpus, at, events, end)
+    };
+    // A look makes a CPU go on that waits: the one before those that count.
+    let there = looks(cpus, (0..cpus.count()).collect(), events, end);
+    let mut first = look(there.into_keys().collect());
+    let mut dead = BTreeMap::new();
+    for _ in 1..LOOKS {
+        let now = look(first.keys().copied().collect());
+        dead = since_each(&now, &first, interrupts);
+        first.retain(|cpu, _| dead.contains_key(cpu));
+    }
+    all_off(cpus).into_iter().chain(dead.into_values()).collect()
+}
+
+/// What is to be said, of each CPU that is dead.
+fn since_each(
+    now: &HashMap<usize, Look>,
+    earlier: &HashMap<usize, Look>,
+    interrupts: &dyn Interrupts,
+) -> BTreeMap<usize, String> {
+    let may_interrupt = |cpu| interrupts.may_interrupt(cpu);
+    let both = now.iter().filter_map(|(cpu, now)| Some((*cpu, now, earlier.get(cpu)?)));
+    both.filter_map(|(cpu, now, earlier)| Some((cpu, since(now, earlier, may_interrupt)?)))
+        .collect()
+}
+
+/// Looks at these CPUs, all at once; at those alone that come back before the end.
+fn looks(cpus: &Cpus, at: Vec<usize>, events: &Receiver<Event>, end: Instant) -> HashMap<usize, Look> {
+    let ports = at.iter().filter_map(|&cpu| cpus.get(cpu));
+    ports.for_each(|port| port.order(Order::Look));
+    let mut seen = HashMap::new();
+    let mut left = at.len();
+    while left > 0 {
+        match events.recv_deadline(end) {
+            Ok(Event::Seen(look)) if at.contains(&look.cpu) => {
+                seen.insert(look.cpu, look);
+                left -= 1;
+            }
+            Ok(Event::Ended(_)) => left -= 1,
+            Ok(event) if event.ends_run() => return HashMap::new(),
+            Ok(_) => {}
+            Err(_) => break,
         }
     }
+    seen
 }
 
 #[cfg(test)]

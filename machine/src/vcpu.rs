@@ -153,9 +153,9 @@ fn advance(vcpu: &mut dyn Processor, pace: Pace, port: &Port) -> Exit {
     }
 }
 
-/// Sleeps until an interrupt or an order comes. Either unparks this thread, whether it sleeps already or not.
+/// Sleeps until an interrupt or an order comes, or it is to rest. Each unparks this thread, whether it sleeps already or not.
 fn wait(vcpu: &dyn Processor, port: &Port) {
-    while !vcpu.wakes() && !port.has_orders() {
+    while !vcpu.wakes() && !port.has_orders() && !port.debug.is_held() {
         thread::park();
     }
 }
@@ -164,11 +164,15 @@ fn wait(vcpu: &dyn Processor, port: &Port) {
 mod tests {
     use super::*;
     use crate::cpus::Cpus;
+    use crate::hold::Holder;
+    use crate::hold::tests::{Nothing, SOON};
     use crate::processor::Start;
     use crate::space::{AddressSpace, SystemMemory, What};
+    use crossbeam::channel::{bounded, unbounded};
     use emu_devices::bus::{GuestMemory, Ram};
     use emu_firmware::fdt::Region;
     use emu_frontend_arm::{Arm, Cpu, MODELS};
+    use emu_ir::testing::until;
     use emu_jit::engine::{Accel, Vcpu};
     use std::sync::Arc;
     use std::time::{Duration, Instant};
@@ -208,6 +212,36 @@ mod tests {
     ];
     /// A section of normal memory, at its own address, for everybody.
     const SECTION: u32 = RAM as u32 | 0x1c0e;
+
+    /// Who holds the CPU and who makes it wait ask the engine alike, and it comes back once.
+    #[test]
+    fn a_cpu_that_begins_to_wait_as_it_is_held_comes_to_rest() {
+        let cpus = Arc::new(Cpus::new(1, |_| 1));
+        let (entered, waits) = bounded(0);
+        let own = cpus.clone();
+        let cpu = thread::spawn(move || {
+            let (port, inside) = (own.get(0).unwrap(), own.clone());
+            let mut suspends = Nothing::that_runs(move || {
+                inside.get(0).unwrap().enter_standby();
+                inside.get(0).unwrap().debug.hold(Holder::Debugger);
+                let _ = entered.send(());
+                Exit::Requested
+            });
+            run(0, &mut suspends, port, &unbounded().0);
+        });
+        let port = cpus.get(0).unwrap();
+        port.order(Order::Resume(Power::On));
+        cpu.thread().unpark();
+        waits.recv_timeout(SOON).expect("it runs");
+
+        until("it rests", || port.debug.is_at_rest());
+
+        port.debug.release(Holder::Debugger, None);
+        port.order(Order::End);
+        drop(waits);
+        cpu.thread().unpark();
+        cpu.join().unwrap();
+    }
 
     #[test]
     fn a_cpu_that_runs_alone_and_a_device_do_not_miss_each_other() {
