@@ -1,7 +1,8 @@
 //! `--trace`: logs of what the CPU does, a line an event.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -73,6 +74,8 @@ pub struct Trace {
 /// The file of a log.
 struct Log {
     path: PathBuf,
+    /// Device and inode, of a regular file: it may go by other paths.
+    inode: Option<(u64, u64)>,
     kinds: Mutex<Vec<Kind>>,
     out: Mutex<Out>,
 }
@@ -94,13 +97,17 @@ impl Logs {
     pub fn create(traces: &[Trace]) -> Result<Logs, Error> {
         let mut logs: Vec<Arc<Log>> = Vec::new();
         for trace in traces {
-            if let Some(log) = logs.iter().find(|log| log.path == trace.file) {
+            let file = File::create(&trace.file).map_err(|e| Error::refused("--trace", trace.file.display(), &e))?;
+            let metadata = file.metadata().ok().filter(Metadata::is_file);
+            let inode = metadata.map(|metadata| (metadata.dev(), metadata.ino()));
+            let is_known = |log: &&Arc<Log>| log.path == trace.file || inode.is_some() && log.inode == inode;
+            if let Some(log) = logs.iter().find(is_known) {
                 lock(&log.kinds).extend(&trace.kinds.0);
                 continue;
             }
-            let file = File::create(&trace.file).map_err(|e| Error::refused("--trace", trace.file.display(), &e))?;
             logs.push(Arc::new(Log {
                 path: trace.file.clone(),
+                inode,
                 kinds: Mutex::new(trace.kinds.0.clone()),
                 out: Mutex::new(Out {
                     file: BufWriter::with_capacity(BUFFER, file),
@@ -209,6 +216,23 @@ impl Writer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_one_log_however_it_is_called() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log");
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let traces = [&path, &folder.path().join(".").join("log"), &link].map(|file| Trace {
+            kinds: Kinds(vec![Kind::Mmu]),
+            file: file.clone(),
+        });
+
+        let logs = Logs::create(&traces).unwrap();
+
+        assert_eq!(logs.0.len(), 1);
+        assert_eq!(lock(&logs.0[0].kinds).len(), 3);
+    }
 
     #[test]
     fn kinds_are_separated_by_commas() {
