@@ -1,6 +1,6 @@
 //! The functions that translated code calls. The engine restores the pc before it raises what a helper returns.
 
-use crate::ops::{decimal, divide, rotate};
+use crate::compute;
 use crate::state::{Cpu, pending};
 use emu_ir::{Fault, Guest, Helper, HelperFn};
 
@@ -34,21 +34,21 @@ calls! {
     STEPPED State |_, s: &mut Cpu, _, _| { s.sys.pending |= STEPPED_BS; Ok(0) };
     /// Divides unsigned: arguments low and high half of the dividend, the divisor, which is above the high half; the quotient,
     /// the remainder above it.
-    DIV Pure divide::unsigned;
+    DIV Pure compute::div;
     /// The same of signed numbers, whose quotient fits.
-    IDIV Pure divide::signed;
+    IDIV Pure compute::idiv;
     /// Whether the quotient of signed numbers fits 64 bits: arguments as [`IDIV`]'s.
-    IDIV_FITS Pure divide::signed_fits;
+    IDIV_FITS Pure compute::idiv_fits;
     /// RCL: arguments the number, its width, the count below it, the carry; the number, the carry above it.
-    RCL Pure rotate::left_through_carry;
+    RCL Pure compute::rcl;
     /// RCR: as [`RCL`].
-    RCR Pure rotate::right_through_carry;
+    RCR Pure compute::rcr;
     /// DAA, and where the third argument is 1 DAS: arguments AL, the status flags; AL, the status flags above it.
-    DECIMAL Pure decimal::adjust;
+    DECIMAL Pure compute::decimal;
     /// CRC32 of SSE4.2: arguments the checksum, data, and how many bytes that is.
-    CRC32 Pure crate::ops::checksum::crc32_of;
+    CRC32 Pure compute::crc32;
     /// PEXT: arguments the number, the mask.
-    PEXT Pure crate::ops::bits::pext_of;
+    PEXT Pure compute::pext;
     /// PDEP: arguments the number, the mask.
-    PDEP Pure crate::ops::bits::pdep_of;
+    PDEP Pure compute::pdep;
 }

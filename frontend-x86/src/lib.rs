@@ -9,6 +9,7 @@
 //! | how a row of a map reads | `decode/row.rs` |
 //! | prefixes, ModRM, SIB, VEX, immediates | `decode/` |
 //! | what an instruction does | `ops/`, a file a group; what it is written with: `tx.rs` |
+//! | what is computed by functions rather than in line | `compute.rs`, called by `calls.rs` |
 //! | where a block ends | `translate.rs` |
 //! | what a CPU may have or lack | `features.rs` |
 //! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
@@ -21,6 +22,7 @@
 //! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
 pub mod calls;
+pub mod compute;
 pub mod control;
 pub mod decode;
 pub mod exception;

@@ -234,23 +234,3 @@ pub fn pext(t: &mut Tx) {
 pub fn pdep(t: &mut Tx) {
     by_mask(t, calls::PDEP);
 }
-/// The numbers of the set bits of a mask, from the lowest.
-fn places(mut mask: u64) -> impl Iterator<Item = u32> {
-    std::iter::from_fn(move || {
-        let lowest = (mask != 0).then(|| mask.trailing_zeros())?;
-        mask &= mask - 1;
-        Some(lowest)
-    })
-}
-/// [`calls::PEXT`].
-pub(crate) fn pext_of(a: &[u128; 4]) -> u128 {
-    let [number, mask] = [a[0] as u64, a[1] as u64];
-    let bits = places(mask).enumerate().map(|(k, at)| (number >> at & 1) << k);
-    bits.sum::<u64>().into()
-}
-/// [`calls::PDEP`].
-pub(crate) fn pdep_of(a: &[u128; 4]) -> u128 {
-    let [number, mask] = [a[0] as u64, a[1] as u64];
-    let bits = places(mask).enumerate().map(|(k, at)| (number >> k & 1) << at);
-    bits.sum::<u64>().into()
-}

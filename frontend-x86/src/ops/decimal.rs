@@ -28,32 +28,6 @@ pub fn daa(t: &mut Tx) {
 pub fn das(t: &mut Tx) {
     adjust_al(t, true);
 }
-/// [`calls::DECIMAL`]: AL, CF and AF at their places in the status flags above it.
-pub(crate) fn adjust(a: &[u128; 4]) -> u128 {
-    let (old, status, subtract) = (a[0] as u8, a[1] as u16, a[2] != 0);
-    let (carried, auxiliary) = (status & STATUS_CARRY != 0, status & STATUS_AUXILIARY != 0);
-    let by = |al: u8, n: u8| {
-        if subtract {
-            al.wrapping_sub(n)
-        } else {
-            al.wrapping_add(n)
-        }
-    };
-    let (mut al, mut flags) = (old, 0);
-    if old & 15 > 9 || auxiliary {
-        // Of DAS, a borrow of the low digit is one of all (SDM 2, DAS).
-        let borrows = if subtract { old < 6 } else { old > 0xf9 };
-        al = by(al, 6);
-        flags |= STATUS_AUXILIARY | if carried || borrows { STATUS_CARRY } else { 0 };
-    }
-    if old > 0x99 || carried {
-        al = by(al, 0x60);
-        flags |= STATUS_CARRY;
-    } else if !subtract {
-        flags &= !STATUS_CARRY;
-    }
-    u128::from(al) | u128::from(flags) << 8
-}
 /// AAA and AAS: `ax` is what AX becomes where it is adjusted, before AL is cut to four bits.
 fn adjust_ax(t: &mut Tx, by: u64) {
     let (whole, status) = (t.b.get(reg(0)), t.status());

@@ -108,28 +108,3 @@ fn by_helper(t: &mut Tx, helper: u16, arguments: [Val; 3]) {
     let [quotient, remainder] = [0, 1].map(|i| t.b.vget_lane(Ty::I64, both, i));
     finish(t, Ty::I64, quotient, remainder);
 }
-
-fn pair(a: &[u128; 4]) -> u128 {
-    a[0] & u128::from(u64::MAX) | a[1] << 64
-}
-/// [`calls::DIV`]; by 0, and where the quotient does not fit, anything.
-pub(crate) fn unsigned(a: &[u128; 4]) -> u128 {
-    let (dividend, divisor) = (pair(a), a[2].max(1));
-    let (quotient, remainder) = (dividend / divisor, dividend % divisor);
-    quotient & u128::from(u64::MAX) | remainder << 64
-}
-/// Quotient and remainder; by 0, and of the smallest number by -1, none.
-fn divided(a: &[u128; 4]) -> Option<(i128, i128)> {
-    let (dividend, divisor) = (pair(a) as i128, i128::from(a[2] as u64 as i64));
-    Some((dividend.checked_div(divisor)?, dividend.checked_rem(divisor)?))
-}
-/// [`calls::IDIV_FITS`].
-pub(crate) fn signed_fits(a: &[u128; 4]) -> u128 {
-    let fits = divided(a).is_some_and(|(quotient, _)| i64::try_from(quotient).is_ok());
-    fits.into()
-}
-/// [`calls::IDIV`]; where the quotient does not fit, anything.
-pub(crate) fn signed(a: &[u128; 4]) -> u128 {
-    let (quotient, remainder) = divided(a).unwrap_or_default();
-    quotient as u128 & u128::from(u64::MAX) | (remainder as u128) << 64
-}

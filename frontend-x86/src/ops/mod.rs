@@ -1,15 +1,15 @@
 //! What instructions do: a function each, named after the manual's mnemonic, a file a group of SDM 1, chapter 5.
 
 mod arithmetic;
-pub(crate) mod bits;
+mod bits;
 mod branch;
-pub(crate) mod checksum;
-pub(crate) mod decimal;
-pub(crate) mod divide;
+mod checksum;
+mod decimal;
+mod divide;
 mod flags;
 mod moves;
 mod multiply;
-pub(crate) mod rotate;
+mod rotate;
 mod shift;
 mod stack;
 mod string;

@@ -111,31 +111,3 @@ pub fn rcr(t: &mut Tx) {
         t.b.xor(sign, next)
     });
 }
-
-/// A number of `width` bits and the carry above it, rotated left by `n` places of `width + 1`.
-fn rotated(number: u64, width: u32, carry: u64, n: u32) -> u128 {
-    let (all, mask) = (
-        u128::from(number) | u128::from(carry & 1) << width,
-        (1u128 << (width + 1)) - 1,
-    );
-    let n = n % (width + 1);
-    let turned = (all << n | all >> (width + 1 - n)) & mask;
-    let number = turned & (mask >> 1);
-    number | (turned >> width) << 64
-}
-fn arguments(a: &[u128; 4]) -> (u64, u32, u64, u32) {
-    let how = a[1] as u64;
-    // Widths are 8 to 64, counts below 64.
-    let width = (how as u32 & 0xff).clamp(8, 64);
-    (a[0] as u64, width, a[2] as u64, (how >> 8) as u32 & 63)
-}
-/// [`calls::RCL`].
-pub(crate) fn left_through_carry(a: &[u128; 4]) -> u128 {
-    let (number, width, carry, n) = arguments(a);
-    rotated(number, width, carry, n)
-}
-/// [`calls::RCR`].
-pub(crate) fn right_through_carry(a: &[u128; 4]) -> u128 {
-    let (number, width, carry, n) = arguments(a);
-    rotated(number, width, carry, width + 1 - n % (width + 1))
-}
