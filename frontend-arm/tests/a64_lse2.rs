@@ -8,13 +8,21 @@ use emu_frontend_arm::a64::state::sctlr;
 use emu_jit::engine::Accel;
 use pages::{Bench, PLAIN, STACK};
 
+/// What a descriptor of a Device-nGnRnE page has besides.
+const DEVICE: u64 = 1 << 2;
+
 /// At EL1, of X1; what X2 and X3 hold is stored.
 const LDADD_W: u32 = 0xb822_0023; // LDADD W2, W3, [X1]
 const LDADD_X: u32 = 0xf822_0023;
+const STADD_W: u32 = 0xb822_003f;
+const LDSMAX_X: u32 = 0xf822_4023;
 const SWP_H: u32 = 0x7822_8023;
+const SWP_X: u32 = 0xf822_8023;
+const CAS_H: u32 = 0x48a2_7c23;
 const CAS_X: u32 = 0xc8a2_7c23;
 const CASP_X: u32 = 0x4822_7c24; // CASP X2, X3, X4, X5, [X1]
 const LDXR_W: u32 = 0x885f_7c23;
+const STXR_W: u32 = 0x8804_7c22; // STXR W4, W2, [X1]
 const LDXP_W: u32 = 0x887f_1023; // LDXP W3, W4, [X1]
 const LDXP_X: u32 = 0xc87f_1023;
 const LDAR_X: u32 = 0xc8df_fc23;
@@ -24,9 +32,13 @@ const LDAPUR_X: u32 = 0xd940_0023;
 
 /// Whether the access at an offset from a multiple of 16 is made, or is an alignment fault.
 fn allowed(model: &str, control: u64, word: u32, by: u64) -> bool {
+    allowed_in(0, model, control, word, by)
+}
+/// The same in a page whose descriptor has that besides.
+fn allowed_in(kind: u64, model: &str, control: u64, word: u32, by: u64) -> bool {
     let ends = [Accel::Interp, Accel::Jit].into_iter().filter_map(|accel| {
         let mut bench = Bench::new(accel, model)?;
-        bench.code(PLAIN, &[word]);
+        bench.page(STACK, kind).code(PLAIN, &[word]);
         let cpu = bench.cpu();
         cpu.x[1] = u64::from(STACK) + 0x40 + by;
         cpu.sys.sctlr |= control;
@@ -78,6 +90,41 @@ fn what_is_atomic_lies_within_16_bytes() {
     }
 }
 
+/// FEAT_LSE2 is for Normal memory.
+#[test]
+fn what_is_atomic_is_aligned_in_device_memory() {
+    let rows = [
+        (LDADD_W, 4),
+        (LDADD_X, 8),
+        (STADD_W, 4),
+        (LDSMAX_X, 8),
+        (SWP_H, 2),
+        (SWP_X, 8),
+        (CAS_H, 2),
+        (CAS_X, 8),
+        (CASP_X, 16),
+        (LDXR_W, 4),
+        (LDXP_W, 8),
+        (LDXP_X, 16),
+        (LDAR_X, 8),
+        (LDAR_H, 2),
+        (STLR_W, 4),
+        (LDAPUR_X, 8),
+    ];
+    for (word, bytes) in rows {
+        for by in 0..16 {
+            let aligned = by % bytes == 0;
+            for control in [0, sctlr::NAA, sctlr::A] {
+                assert_eq!(
+                    allowed_in(DEVICE, "max", control, word, by),
+                    aligned,
+                    "{word:#x} at {by}, SCTLR_EL1 with {control:#x}"
+                );
+            }
+        }
+    }
+}
+
 /// They do at any address what they do at others.
 #[test]
 fn unaligned_atomics_compute() {
@@ -117,11 +164,52 @@ fn unaligned_exclusives_store() {
         let Some(mut bench) = Bench::new(accel, "max") else {
             continue;
         };
-        let stxr = 0x8804_7c22; // STXR W4, W2, [X1]
-        bench.code(PLAIN, &[LDXR_W, stxr]);
+        bench.code(PLAIN, &[LDXR_W, STXR_W]);
         let cpu = bench.cpu();
         (cpu.x[1], cpu.x[2], cpu.x[4]) = (u64::from(STACK) + 3, 0x0102_0304, 9);
         bench.run().unwrap();
         assert_eq!((bench.cpu().x[4], bench.ram.bytes(STACK + 3, 4)), (0, vec![4, 3, 2, 1]));
+    }
+}
+
+/// The page has become Device memory between the load and the store.
+#[test]
+fn an_unaligned_store_exclusive_to_device_memory_faults() {
+    for accel in [Accel::Interp, Accel::Jit] {
+        let Some(mut bench) = Bench::new(accel, "max") else {
+            continue;
+        };
+        bench.code(PLAIN, &[LDXR_W, pages::WFI, STXR_W]);
+        bench.cpu().x[1] = u64::from(STACK) + 3;
+        bench.run().unwrap();
+        bench.page(STACK, DEVICE);
+
+        let (esr, elr, _) = bench.run().unwrap_err();
+
+        assert_eq!((esr, elr), (0x9600_0061, u64::from(PLAIN) + 8), "{accel:?}");
+    }
+}
+
+/// The same access has been made there where it is aligned.
+#[test]
+fn an_unaligned_atomic_faults_in_a_device_page_that_is_known() {
+    const LDR_W: u32 = 0xb940_0024; // LDR W4, [X1]
+    const STR_W: u32 = 0xb900_0024;
+    let all = [Accel::Interp, Accel::Jit]
+        .into_iter()
+        .flat_map(|accel| [LDADD_W, STADD_W, SWP_H, CAS_X].map(|word| (accel, word)));
+    for (accel, word) in all {
+        let Some(mut bench) = Bench::new(accel, "max") else {
+            continue;
+        };
+        bench
+            .page(STACK, DEVICE)
+            .code(PLAIN, &[LDR_W, STR_W, word, 0x9100_0421, word]); // ADD X1, X1, #1
+        bench.cpu().x[1] = u64::from(STACK) + 0x40;
+
+        let (esr, elr, _) = bench.run().unwrap_err();
+
+        // Not WnR: a read would fault as well.
+        assert_eq!((esr, elr), (0x9600_0021, u64::from(PLAIN) + 16), "{accel:?} {word:#x}");
     }
 }

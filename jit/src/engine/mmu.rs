@@ -745,6 +745,7 @@ impl Mmu {
             ..mem
         };
         let (to, e) = self.locate::<G>(at, addr, Access::Write, mem.idx)?;
+        Self::check_strict(&e, addr, mem, Access::Write)?;
         let writable = self.ram(e.phys & PAGE).is_some_and(|r| r.writable);
         if let To::Ram(a) = to
             && writable
