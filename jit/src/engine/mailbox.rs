@@ -1,8 +1,9 @@
 //! What other threads ask of a vCPU, and how they know that it has been done.
 //!
 //! A request is put in the vCPU's mailbox and its attention raised. The vCPU follows it where it looks for requests: between
-//! blocks, and while it waits for others itself; what it knows of addresses does not change anywhere else. Of a vCPU that
-//! rests nothing runs: a request to it is as good as done, for it follows those that came before it runs again.
+//! blocks, and when it has waited for others itself; what it knows of addresses does not change anywhere else. Of a vCPU that
+//! rests nothing runs, nor of one that waits for others: a request to it is as good as done, for it follows those that came
+//! before it runs again.
 
 use crate::x64::frame::{Attention, Frame};
 use emu_ir::Flush;

@@ -199,17 +199,10 @@ impl Mmu {
         self.others = others.map(Arc::downgrade).collect();
         (self.outdated, self.generation) = (self.others.len() == all.len(), generation);
     }
-    /// Follow what others have asked for. It is asked where nothing that was read from a TLB entry is still to be used.
-    fn serve(&mut self) {
-        if !self.mailbox.has_asks() {
-            return;
-        }
-        self.look_at_books();
-        let (asks, count) = self.mailbox.take();
-        self.follow(asks);
-        self.mailbox.finish(count);
-    }
+    /// Follow what others have asked for; they may have done so for a book that is new. It is done where nothing that was
+    /// read from a TLB entry is still to be used.
     fn follow(&mut self, asks: Vec<Ask>) {
+        self.look_at_books();
         for ask in asks {
             match ask {
                 Ask::Protect(phys) => self.tlb.protect(phys),
@@ -219,7 +212,11 @@ impl Mmu {
     }
     /// Between blocks: follow what others have asked for, and go over to a new book. Whether there is one.
     pub fn poll(&mut self) -> bool {
-        self.serve();
+        if self.mailbox.has_asks() {
+            let (asks, count) = self.mailbox.take();
+            self.follow(asks);
+            self.mailbox.finish(count);
+        }
         self.look_at_books();
         let outdated = self.outdated;
         if outdated {
@@ -238,7 +235,6 @@ impl Mmu {
         if fresh {
             self.generation = 0;
         }
-        self.look_at_books();
         self.follow(asks);
         fresh
     }
@@ -249,11 +245,16 @@ impl Mmu {
         self.mailbox
             .rest(|| (book.kind() != Kind::Shared || Arc::ptr_eq(&book, &shared.current())).then_some(book));
     }
-    /// Wait until others have done what they were asked, following what they ask meanwhile.
-    fn wait(&mut self, asked: &[Asked]) {
+    /// Wait until others have done what they were asked. It rests meanwhile, and keeps its book: who asks something of it
+    /// need not wait for the host to let it run, and it follows that before it goes on.
+    pub fn wait(&mut self, asked: &[Asked]) {
+        let all_done = || asked.iter().all(Asked::is_done);
+        if all_done() {
+            return;
+        }
+        self.mailbox.rest(|| None);
         let mut turns = 0u32;
-        while !asked.iter().all(Asked::is_done) {
-            self.serve();
+        while !all_done() {
             turns = turns.saturating_add(1);
             match turns {
                 0..200 => std::hint::spin_loop(),
@@ -261,6 +262,8 @@ impl Mmu {
                 _ => std::thread::sleep(Duration::from_micros(20)),
             }
         }
+        let (_, asks) = self.mailbox.wake();
+        self.follow(asks);
     }
     /// See that every store to a page comes to [`Book::stored`] from now on, those of all vCPUs. False: others had to be
     /// waited for, and what was known of addresses may have changed.

@@ -1,9 +1,11 @@
 //! Several vCPUs that share what they translate: by a guest whose code lies in memory, and changes.
 
 use crate::cases::{LAYOUT, Random, State, pinned};
-use crate::engine::book::Kind;
+use crate::engine::book::{Asked, Kind};
+use crate::engine::mailbox::Ask;
 use crate::engine::trace::{Entered, Tracer, Wants};
 use crate::engine::*;
+use crate::interp::Memory;
 use bytemuck::Zeroable;
 use emu_devices::bus::Ram;
 use emu_ir::testing::until;
@@ -460,14 +462,125 @@ fn vcpus_that_wait_for_each_other_go_on() {
     }
 }
 
+/// Let a running vCPU wait for one that does not look before something has been done.
+fn while_it_waits(v: &mut Vcpu<Words>, f: impl FnOnce()) {
+    let late: Arc<Mailbox> = Arc::new(Mailbox::new(Own::new(State::zeroed()).frame()));
+    late.wake();
+    let asked = [Asked::of(&late, Ask::Flush(Flush::ALL))];
+    let mailbox = v.mmu.mailbox.clone();
+    /// It looks, even if there is a panic.
+    struct Looks(Arc<Mailbox>);
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            let (_, count) = self.0.take();
+            self.0.finish(count);
+        }
+    }
+    scope(|s| {
+        let looks = Looks(late);
+        let waits = s.spawn(|| v.mmu.wait(&asked));
+        let nothing = Ask::Protect(page(PAGES).into());
+        until("it waits", || Asked::of(&mailbox, nothing).is_done());
+        f();
+        assert!(!waits.is_finished(), "it waits for who has not looked");
+        drop(looks);
+    });
+}
+/// Whether it stores to a page without being looked at.
+fn may_store(v: &mut Vcpu<Words>, at: u32) -> bool {
+    let space = v.mmu.tlb.select(Context::default());
+    v.mmu.tlb.data(space, at.into()).write == u64::from(at)
+}
+
+#[test]
+fn who_waits_for_others_is_not_waited_for() {
+    let Some(machine) = Machine::new(Accel::Interp) else {
+        return;
+    };
+    let mut v = machine.vcpu();
+    let mailbox = v.mmu.mailbox.clone();
+    let flush = || Asked::of(&mailbox, Ask::Flush(Flush::ALL));
+    v.wake();
+
+    while_it_waits(&mut v, || {
+        for n in 0..2_000 {
+            assert!(flush().is_done(), "request {n} needs the host to let it run");
+        }
+    });
+
+    assert!(!flush().is_done(), "it runs again");
+    v.mmu.poll();
+}
+
+#[test]
+fn what_is_asked_of_one_who_waits_is_done_before_it_goes_on() {
+    for ask in [Ask::Flush(Flush::ALL), Ask::Protect(page(5).into())] {
+        for early in [false, true] {
+            let Some(machine) = Machine::new(Accel::Interp) else {
+                return;
+            };
+            machine.put(STORES, &[STORE, WAIT]);
+            let mut v = machine.vcpu();
+            store(&mut v, page(5), 1);
+            store(&mut v, page(6), 1);
+            assert!(may_store(&mut v, page(5)) && may_store(&mut v, page(6)));
+            let mailbox = v.mmu.mailbox.clone();
+            v.wake();
+
+            // It does not look any more before it waits.
+            let before = early.then(|| Asked::of(&mailbox, ask));
+            while_it_waits(&mut v, || {
+                if let Some(before) = &before {
+                    assert!(before.is_done());
+                } else {
+                    Asked::of(&mailbox, ask);
+                }
+            });
+
+            assert!(!may_store(&mut v, page(5)), "{ask:?}, before it waited: {early}");
+            let all = ask == Ask::Flush(Flush::ALL);
+            assert_eq!(may_store(&mut v, page(6)), !all, "{ask:?}");
+        }
+    }
+}
+
+/// Who asks has a book that is new.
+#[test]
+fn who_has_waited_knows_the_books_of_those_who_asked() {
+    let Some(machine) = Machine::new(Accel::Interp) else {
+        return;
+    };
+    machine.put(STORES, &[STORE, WAIT]);
+    machine.put(page(1), &[SET | 1, WAIT]);
+    let (mut debugged, mut writer) = (machine.vcpu(), machine.vcpu());
+    store(&mut writer, page(1) + 0x800, 1);
+    debugged.set_breakpoints([u64::from(page(9))]);
+    writer.wake();
+
+    while_it_waits(&mut writer, || run(&mut debugged, page(1)));
+    let at = (&writer.guest, writer.own.state());
+    let (mem, code) = (Mem::new(2, 0), (SET | 2).into());
+    let stored = Memory::<Words>::store(&mut writer.mmu, at, page(1).into(), mem, code);
+
+    assert_eq!((stored, debugged.state().r[0]), (Ok(()), 1));
+    run(&mut debugged, page(1));
+    assert_eq!(debugged.state().r[0], 2);
+}
+
 #[test]
 #[cfg_attr(miri, ignore = "Miri runs no host code")]
 fn what_is_broadcast_is_done_when_it_is_complete() {
     const ROUNDS: u32 = 3_000;
     const WRONG: u32 = 1 << 31;
-    for accel in [Accel::Jit, Accel::Interp] {
+    let uses = [GET | page(5), OR, ECHO | RESULT, JUMP];
+    // It waits for the other as well, again and again.
+    let waits = [GET | page(5), OR, ECHO | RESULT, FLUSH, JUMP];
+    for (accel, code) in [Accel::Jit, Accel::Interp]
+        .into_iter()
+        .flat_map(|accel| [(accel, &uses[..]), (accel, &waits[..])])
+    {
         let Some(machine) = Machine::new(accel) else { continue };
-        machine.put(page(1), &[GET | page(5), OR, ECHO | RESULT, JUMP]);
+        machine.put(page(1), code);
         machine.put(page(3), &[FLUSH, WAIT]);
         let (mut flusher, mut runner) = (machine.vcpu(), machine.vcpu());
         runner.state_mut().r[4] = page(1);
@@ -483,7 +596,7 @@ fn what_is_broadcast_is_done_when_it_is_complete() {
             }
         });
 
-        assert_eq!(runner.state().r[7] & WRONG, 0, "{accel:?}");
+        assert_eq!(runner.state().r[7] & WRONG, 0, "{accel:?} {code:x?}");
     }
 }
 
