@@ -172,6 +172,15 @@ impl Guest for Arm {
         pending & (IRQ | FIQ) != 0
     }
 
+    fn only_raises(helper: u16) -> bool {
+        let name = CALLS.get(usize::from(helper)).map(|call| call.name);
+        matches!(name, Some("UNDEFINED" | "BKPT" | "COMPLETE"))
+    }
+
+    fn raises_plainly(&self, s: &Cpu) -> bool {
+        s.cp15.pmu.counting == 0
+    }
+
     fn traps(&self, s: &Cpu) -> Traps {
         s.traps()
     }

@@ -308,7 +308,7 @@ pub(crate) mod tests {
         fn show(&self) -> String {
             String::new()
         }
-        fn plight(&self) -> Option<emu_ir::Plight> {
+        fn plight(&mut self) -> Option<crate::processor::Plight> {
             None
         }
         fn set_stops(&mut self, _: &[u64], _: &[Watch]) {}

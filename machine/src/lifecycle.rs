@@ -19,7 +19,7 @@ fn seeds() -> Option<Seeds> {
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -292,7 +292,7 @@ impl<'a> Plan<'a> {
             semihosting: None,
             gdb: None,
             looks: HashMap::new(),
-            is_dead: false,
+            dead: HashSet::new(),
         })
     }
 }
@@ -327,8 +327,8 @@ struct Machine<'a> {
     gdb: Option<gdb::Server>,
     /// The latest look at each CPU.
     looks: HashMap<usize, Look>,
-    /// It was said that a CPU is dead.
-    is_dead: bool,
+    /// Where it was said that something is dead.
+    dead: HashSet<plight::Place>,
 }
 
 impl Machine<'_> {
@@ -471,7 +471,7 @@ impl Machine<'_> {
     /// The next new event. A user who wants to hear more, and has no debugger, hears of CPUs that are dead: they are looked at
     /// now and then.
     fn new_event(&self) -> Result<Event, RecvError> {
-        while self.plan.config.verbose > 0 && self.gdb.is_none() && !self.is_dead {
+        while self.plan.config.verbose > 0 && self.gdb.is_none() {
             match self.events.recv_timeout(plight::INTERVAL) {
                 Ok(event) => return Ok(event),
                 Err(RecvTimeoutError::Disconnected) => return Err(RecvError),
@@ -481,23 +481,24 @@ impl Machine<'_> {
         self.events.recv()
     }
 
-    /// Says that a CPU is dead, once, if this look and the one before tell so, or that all are off.
+    /// Says that a CPU is dead, once at each place, if this look and the one before tell so, or that all are off.
     fn note(&mut self, look: Look) {
         let earlier = self.looks.insert(look.cpu, look.clone());
         let interrupts = self.devices.controller();
         let may_interrupt = |cpu| interrupts.may_interrupt(cpu);
         let dead = earlier.and_then(|earlier| plight::since(&look, &earlier, may_interrupt));
-        if let Some(plight) = dead.or_else(|| plight::all_off(&self.cpus)) {
-            tracing::info!("{plight}");
-            self.is_dead = true;
+        let all = dead.into_iter().chain(plight::all_off(&self.cpus));
+        for dead in all.filter(|dead| self.dead.insert(dead.place)) {
+            tracing::info!("{dead}");
         }
     }
 
     /// Says which CPUs are dead, unless that was said or a debugger may hold them.
     fn say_if_dead(&self) {
-        if self.gdb.is_none() && !self.is_dead {
+        if self.gdb.is_none() {
             let all = plight::at_end(&self.cpus, self.devices.controller(), &self.events);
-            all.iter().for_each(|plight| log::say(format_args!("{plight}")));
+            let new = all.iter().filter(|dead| !self.dead.contains(&dead.place));
+            new.for_each(|dead| log::say(format_args!("{dead}")));
         }
     }
 

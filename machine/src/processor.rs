@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use emu_devices::bus::{LoadError, Saved};
-use emu_ir::{Bus, Plight, Span};
+use emu_ir::{Bus, Span};
 use emu_jit::engine::{Exit, debug::Watch};
 
 /// How a CPU starts.
@@ -18,6 +18,29 @@ pub enum Start {
         /// The registers.
         args: [u64; 3],
     },
+}
+
+/// Where a CPU is going that no interrupt gets on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Course {
+    /// Round and round, whatever others do: it comes back to the very state that it was in, and looks at nothing that
+    /// others may change. The lowest pc of the round.
+    Round(u64),
+    /// On through instructions that change nothing but the pc.
+    Through,
+    /// Somewhere, as far as can be told.
+    On,
+}
+
+/// Why no interrupt gets a CPU on, and where it is going.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plight {
+    /// As [`emu_ir::Plight::words`].
+    pub words: String,
+    /// As [`emu_ir::Plight::in_handler`].
+    pub in_handler: bool,
+    /// Where it is going.
+    pub course: Course,
 }
 
 /// What a look at a CPU saw.
@@ -91,7 +114,7 @@ pub trait Processor: Send {
     /// The registers as a table, for a person.
     fn show(&self) -> String;
     /// Why no interrupt gets the CPU on. `None`: one does.
-    fn plight(&self) -> Option<Plight>;
+    fn plight(&mut self) -> Option<Plight>;
     /// Stop at these breakpoints and watchpoints, and no others.
     fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]);
 }

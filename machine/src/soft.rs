@@ -3,11 +3,15 @@
 use std::ops::RangeInclusive;
 
 use emu_devices::bus::{LoadError, Saved};
-use emu_ir::{Bus, Inspect, Plight, Span};
+use emu_ir::{Bus, Inspect, Span};
+use emu_jit::engine::course;
 use emu_jit::engine::debug::Watch;
 use emu_jit::engine::{Exit, Kick, Vcpu};
 
-use crate::processor::{Processor, Start, Waker};
+use crate::processor::{Course, Plight, Processor, Start, Waker};
+
+/// How many instructions of a CPU that no interrupt gets on are foreseen.
+const FORESEEN: usize = 1024;
 
 /// A guest whose CPUs the engine can run in a machine.
 pub trait Core: Inspect {
@@ -91,8 +95,16 @@ impl<G: Core> Processor for Vcpu<G> {
     fn show(&self) -> String {
         self.guest().show(self.state())
     }
-    fn plight(&self) -> Option<Plight> {
-        self.guest().plight(self.state())
+    fn plight(&mut self) -> Option<Plight> {
+        let now = self.guest().plight(self.state())?;
+        let stuck = |guest: &G, state: &G::State| guest.plight(state).is_some();
+        let (course, seen) = match self.foresee(FORESEEN, stuck) {
+            course::Course::Round { lowest, pc } => (Course::Round(pc), self.guest().plight(&lowest)),
+            course::Course::Through => (Course::Through, None),
+            course::Course::On => (Course::On, None),
+        };
+        let emu_ir::Plight { words, in_handler } = seen.unwrap_or(now);
+        Some(Plight { words, in_handler, course })
     }
     fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]) {
         self.set_breakpoints(breakpoints.iter().copied());

@@ -1,7 +1,7 @@
 //! AArch64 as the engine sees it: [`A64`] implements [`emu_ir::Guest`] by delegation.
 
 use super::aarch32;
-use super::calls::{CALLS, name};
+use super::calls::{CALLS, OWN, name};
 use super::fault::{class, is_exception, syndrome};
 use super::mmu;
 use super::model::A64;
@@ -152,6 +152,15 @@ impl Guest for A64 {
 
     fn wakes(&self, _: &Cpu, pending: u32) -> bool {
         pending & (IRQ | FIQ) != 0
+    }
+
+    fn only_raises(helper: u16) -> bool {
+        let name = OWN.get(usize::from(helper)).map(|call| call.name);
+        matches!(name, Some("UNDEFINED" | "SP_ALIGNMENT" | "COMPLETE"))
+    }
+
+    fn raises_plainly(&self, s: &Cpu) -> bool {
+        s.sys.pmu.counting == 0
     }
 
     fn watched_as(&self, s: &Cpu, va: u64) -> u64 {

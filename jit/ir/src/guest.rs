@@ -435,6 +435,16 @@ pub trait Guest: Sized + Send + 'static {
     /// Whether one of the pending lines ends a wait for interrupt, masked or not.
     fn wakes(&self, s: &Self::State, pending: u32) -> bool;
 
+    /// Whether a helper of the kind [`HelperFn::State`] does nothing to state and machine, but may raise a fault, or wait.
+    fn only_raises(_helper: u16) -> bool {
+        false
+    }
+
+    /// Whether [`Guest::raise`] does nothing but change the state that it is given, when it is this one.
+    fn raises_plainly(&self, _: &Self::State) -> bool {
+        true
+    }
+
     /// What watchpoints compare of an address of data: two that are the same then are the same byte to the guest, whatever
     /// it ignores of them. [`Guest::context`] changes with what this depends on.
     fn watched_as(&self, _: &Self::State, va: u64) -> u64 {

@@ -654,7 +654,7 @@ impl Mmu {
 }
 
 /// What a load is to the memory's protection.
-fn loading(mem: Mem) -> Access {
+pub fn loading(mem: Mem) -> Access {
     if mem.pieces.is_written() {
         Access::Write
     } else {

@@ -4,7 +4,7 @@
 //! at the pc (translating it if need be) and runs it; translated blocks go on to one another without coming back.
 //! [`mmu`] has memory as the guest sees it, [`book`] the translated code that vCPUs share, [`blocks`] the blocks in it,
 //! [`pages`] what guest pages have of them, [`mailbox`] what vCPUs ask of one another, [`call`] the ways from translated
-//! code into Rust, [`trace`] who is told of all that, [`debug`] what a debugger asks for.
+//! code into Rust, [`course`] what comes next if nobody interferes, [`trace`] who is told of all that, [`debug`] what a debugger asks for.
 #![expect(
     clippy::indexing_slicing,
     reason = "blocks and pages have numbers that were given out by the book that they are of; address spaces are 0 and 1"
@@ -13,6 +13,7 @@
 mod blocks;
 mod book;
 mod call;
+pub mod course;
 pub mod debug;
 mod list;
 mod mailbox;
