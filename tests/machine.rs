@@ -144,6 +144,19 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
     ];
     let sleeps_at_end = ended("asleep", &[armed, waits].concat(), &[], half);
     let idles_at_end = ended("alive", &[&[0xe320_f000; 16], idles].concat(), &[], half);
+    // With interrupts masked from the reset on: `1: tlbiall; dsb; isb; mov r1, #0x1000; 2: subs r1, r1, #1; bne 2b; b 1b`
+    #[rustfmt::skip]
+    let works: &[u32] = &[
+        0xee08_0f17, 0xf57f_f04f, 0xf57f_f06f, 0xe3a0_1a01, 0xe251_1001, 0x1aff_fffd, 0xeaff_fff8,
+    ];
+    // `mov r4, #0x09000000; 1: ldr r1, [r4, #0x18]; b 1b`: the UART's flags.
+    let polls: &[u32] = &[0xe3a0_4409, 0xe594_1018, 0xeaff_fffd];
+    let works_early = ended("works", works, &["-v"], Duration::from_secs(8));
+    let works_at_end = ended("works-at-end", works, &[], half);
+    let polls_at_end = ended("polls", polls, &[], half);
+    // `1: nop; nop; b 1b`: by its lowest place, wherever it is seen.
+    let rounds: &[u32] = &[0xe320_f000, 0xe320_f000, 0xeaff_fffc];
+    let rounds_early = ended("rounds", rounds, &["-v"], Duration::from_secs(11));
 
     assert!(
         lost_at_end.contains("it last took an undefined instruction"),
@@ -160,6 +173,14 @@ fn a_dead_guest_is_told_of_once_at_the_end_or_while_it_runs() {
     assert_eq!(off_early.matches("every CPU is off").count(), 1, "{off_early}");
     assert_eq!(idles_at_end, "");
     assert_eq!(sleeps_at_end, "");
+    assert!(!works_early.contains("CPU 0"), "{works_early}");
+    assert_eq!((works_at_end, polls_at_end), (String::new(), String::new()));
+    assert_eq!(
+        rounds_early.matches("CPU 0 loops at 0x00000000").count(),
+        1,
+        "{rounds_early}"
+    );
+    assert_eq!(rounds_early.matches("CPU 0").count(), 1, "{rounds_early}");
 }
 
 #[test]
@@ -286,4 +307,51 @@ fn the_device_tree_is_dumped_and_nothing_runs() {
     std::fs::File::open(&path).unwrap().read_to_end(&mut blob).unwrap();
     assert_eq!((status.code(), output.as_str(), errors.as_str()), (Some(0), "", ""));
     assert_eq!(blob[..4], [0xd0, 0x0d, 0xfe, 0xed]);
+}
+
+#[test]
+fn a_start_that_fails_leaves_nothing_behind() {
+    let kernel = firmware("fails", SPIN);
+    let folder = crate::guest::kept().join(format!("fails-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let socket = crate::guest::socket("fails");
+    let at = |kind: &str, name: &str| format!("{kind}{}", folder.join(name).display());
+    let listens = format!("unix:{}", socket.display());
+    let (trace, file, vars) = (at("", "trace"), at("file:", "out"), at("", "vars"));
+    let old = folder.join("old");
+    std::fs::write(&old, "mine").unwrap();
+    let old_vars = at("", "old");
+    let nowhere = ["--virtio-console", "unix:/nonexistent/place"];
+    for more in [
+        &[&["--serial", "null", "--gdb", &listens][..], &nowhere].concat(),
+        &vec!["--serial", listens.as_str(), "--gdb", &listens],
+        &[&["--serial", &listens][..], &nowhere].concat(),
+        &[
+            &[
+                "--serial",
+                &file,
+                "--trace",
+                "exceptions",
+                &trace,
+                "--firmware-vars",
+                &vars,
+            ][..],
+            &nowhere,
+        ]
+        .concat(),
+        &[&["--serial", "null", "--firmware-vars", &old_vars][..], &nowhere].concat(),
+    ] {
+        let emu = Emu::start(&[&["--firmware", kernel.to_str().unwrap()], more.as_slice()].concat());
+
+        let (status, _, errors) = emu.end(SOON);
+
+        assert_eq!(status.code(), Some(2), "{more:?}: {errors}");
+        assert!(!socket.exists(), "{more:?}");
+        let left: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        assert_eq!(left, std::slice::from_ref(&old), "{more:?}");
+    }
+    assert_eq!(std::fs::read(&old).unwrap(), b"mine");
 }

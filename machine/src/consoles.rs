@@ -66,6 +66,15 @@ impl Consoles {
             .any(|end| matches!(end, End::Terminal(terminal) if terminal.is_terminal()))
     }
 
+    /// The run has begun: files that were made for output stay.
+    pub fn keep_files(&self) {
+        for end in &self.ends {
+            if let End::Stream(stream) = end {
+                stream.keep_file();
+            }
+        }
+    }
+
     /// Waits until all output is written, at most for `limit`. Returns whether it was.
     pub fn flush(&self, limit: Duration) -> bool {
         let end = Instant::now() + limit;

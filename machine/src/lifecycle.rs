@@ -178,6 +178,7 @@ impl<'a> Plan<'a> {
         let outcome = self.run_on(&consoles, threads, &logs, listener, sender, events);
         // The devices still hold the consoles: leave raw mode now, not when the last of them is gone.
         let written = consoles.finish();
+        self.images.vars.iter().for_each(|vars| vars.file.finish());
         // Output that was lost is why the run ended, if it ended without an outcome.
         logs.finish().and(written).and(outcome)
     }
@@ -209,6 +210,9 @@ impl<'a> Plan<'a> {
             log::say(format_args!("{} ends emu", self.config.escape));
         }
         machine.power_on()?;
+        logs.keep();
+        consoles.keep_files();
+        self.images.vars.iter().for_each(|vars| vars.file.keep());
         let outcome = machine.watch();
         if let Some(gdb) = &machine.gdb {
             gdb.finish(outcome.as_ref().map_or(1, |o| o.exit_status()));

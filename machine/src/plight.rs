@@ -63,7 +63,9 @@ pub fn since(now: &Look, earlier: &Look, may_interrupt: impl Fn(usize) -> bool) 
         _ if now.waits => ("waits", now.pc),
         Course::Round(pc) => ("loops", pc),
         // Where there are no vectors, it may run through all of memory from one fault to the next.
-        Course::Through if plight.in_handler && before.in_handler && plight.words == before.words => ("is lost", now.pc),
+        Course::Through if plight.in_handler && before.in_handler && plight.words == before.words => {
+            ("is lost", now.pc)
+        }
         Course::Through | Course::On => return None,
     };
     let place = match does {
@@ -137,4 +139,4 @@ fn looks(cpus: &Cpus, at: Vec<usize>, events: &Receiver<Event>, end: Instant) ->
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

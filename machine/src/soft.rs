@@ -104,7 +104,11 @@ impl<G: Core> Processor for Vcpu<G> {
             course::Course::On => (Course::On, None),
         };
         let emu_ir::Plight { words, in_handler } = seen.unwrap_or(now);
-        Some(Plight { words, in_handler, course })
+        Some(Plight {
+            words,
+            in_handler,
+            course,
+        })
     }
     fn set_stops(&mut self, breakpoints: &[u64], watchpoints: &[Watch]) {
         self.set_breakpoints(breakpoints.iter().copied());

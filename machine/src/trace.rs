@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Sender;
+use emu_devices::backend::Made;
 use emu_jit::engine::trace::Wants;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,8 @@ struct Log {
     inode: Option<(u64, u64)>,
     kinds: Mutex<Vec<Kind>>,
     out: Mutex<Out>,
+    /// It was not there before.
+    made: Option<Made>,
 }
 
 struct Out {
@@ -90,14 +93,15 @@ struct Out {
 pub struct Logs(Vec<Arc<Log>>);
 
 impl Logs {
-    /// Makes the files.
+    /// Makes the files. Those that were not there before stay if [`Logs::keep`] is called before [`Logs::finish`].
     ///
     /// # Errors
     /// [`Error::Input`] naming the file that cannot be made.
     pub fn create(traces: &[Trace]) -> Result<Logs, Error> {
         let mut logs: Vec<Arc<Log>> = Vec::new();
         for trace in traces {
-            let file = File::create(&trace.file).map_err(|e| Error::refused("--trace", trace.file.display(), &e))?;
+            let created = Made::create(&trace.file);
+            let (file, made) = created.map_err(|e| Error::refused("--trace", trace.file.display(), &e))?;
             let metadata = file.metadata().ok().filter(Metadata::is_file);
             let inode = metadata.map(|metadata| (metadata.dev(), metadata.ino()));
             let is_known = |log: &&Arc<Log>| log.path == trace.file || inode.is_some() && log.inode == inode;
@@ -113,9 +117,15 @@ impl Logs {
                     file: BufWriter::with_capacity(BUFFER, file),
                     failed: None,
                 }),
+                made,
             }));
         }
         Ok(Logs(logs))
+    }
+
+    /// The run has begun: the files stay.
+    pub fn keep(&self) {
+        self.0.iter().filter_map(|log| log.made.as_ref()).for_each(Made::keep);
     }
 
     /// Where a CPU writes to, if there is a log. A failure is an event.
@@ -139,6 +149,7 @@ impl Logs {
     pub fn finish(&self) -> Result<(), Error> {
         let mut result = Ok(());
         for log in &self.0 {
+            log.made.iter().for_each(Made::remove);
             if let Err(error) = log.finish() {
                 let what = format!("cannot write {}", shown("--trace", log.path.display()));
                 result = result.and(Err(Error::host(what, error)));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use emu_devices::backend::Store;
+use emu_devices::backend::{Made, Store};
 
 use crate::error::{Error, shown};
 use crate::log;
@@ -25,6 +25,7 @@ pub struct Vars {
 
 impl Vars {
     /// Opens the file, which is made if it is not there, for a bank of so many bytes. Nobody else has it meanwhile.
+    /// One that was made stays if [`VarsFile::keep`] is called.
     ///
     /// # Errors
     ///
@@ -35,8 +36,13 @@ impl Vars {
             return Err(bad("a directory".into()));
         }
         let mut options = OpenOptions::new();
-        let opened = options.read(true).write(true).create(true).truncate(false).open(path);
-        let mut file = opened.map_err(|e| match e.kind() {
+        options.read(true).write(true);
+        let made = options.clone().create_new(true).open(path);
+        let opened = match made {
+            Ok(file) => Ok((file, Some(Made::at(path)))),
+            Err(_) => options.create(true).truncate(false).open(path).map(|file| (file, None)),
+        };
+        let (mut file, made) = opened.map_err(|e| match e.kind() {
             ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem if path.exists() => {
                 bad("not to be written by this user, and variables are kept there; copy it, and name the copy".into())
             }
@@ -60,6 +66,7 @@ impl Vars {
             path: path.to_owned(),
             file,
             has_failed: AtomicBool::new(false),
+            made,
         });
         Ok(Vars { bytes, file })
     }
@@ -72,6 +79,20 @@ pub struct VarsFile {
     file: File,
     /// Somebody was told that it cannot be written.
     has_failed: AtomicBool,
+    /// It was not there before.
+    made: Option<Made>,
+}
+
+impl VarsFile {
+    /// A machine has it: it stays.
+    pub fn keep(&self) {
+        self.made.iter().for_each(Made::keep);
+    }
+
+    /// The run is over: a file that was made for one that did not begin goes.
+    pub fn finish(&self) {
+        self.made.iter().for_each(Made::remove);
+    }
 }
 
 impl Store for VarsFile {
@@ -107,8 +128,23 @@ mod tests {
         assert_eq!(vars.bytes, b"");
         vars.file.put(3, b"abc").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"\0\0\0abc");
+        vars.file.keep();
         drop(vars);
         assert_eq!(Vars::open(&path, BANK).unwrap().bytes, b"\0\0\0abc");
+    }
+
+    #[test]
+    fn a_file_that_was_made_for_no_run_is_gone_and_one_that_was_there_is_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let [new, old] = ["new", "old"].map(|name| folder.path().join(name));
+        fs::write(&old, b"abc").unwrap();
+
+        for path in [&new, &old] {
+            Vars::open(path, BANK).unwrap();
+        }
+
+        assert!(!new.exists());
+        assert_eq!(fs::read(&old).unwrap(), b"abc");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! The host side of devices.
 
+mod made;
 mod memory;
 mod remote;
 mod stream;
 pub mod terminal;
 
+pub use made::Made;
 pub use memory::MemoryChar;
 pub use remote::listen;
 pub use stream::{OnLost, Stream};

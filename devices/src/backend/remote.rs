@@ -1,12 +1,12 @@
 //! Character backends that other programs on the host come to: a Unix socket, a pseudo-terminal, a file.
 
+use super::made::Made;
 use super::stream::{Channel, OnLost, Stream};
 use crate::bus::Threads;
 use rustix::event::PollFlags;
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
@@ -19,13 +19,15 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(200);
 
 impl Stream {
-    /// Output to a file, which is made or made empty; no input. `on_lost` hears if the file does not take the output.
+    /// Output to a file, which is made or made empty; no input. `on_lost` hears if the file does not take the output. One
+    /// that was not there before goes with the stream, unless [`Stream::keep_file`] was called.
     ///
     /// # Errors
     /// The host refuses the file or a thread.
     pub fn file(threads: &Threads, path: &Path, on_lost: OnLost) -> io::Result<Stream> {
-        let file = File::create(path)?;
-        let stream = Stream::to(threads, "emu-file", file.into(), on_lost)?;
+        let (file, made) = Made::create(path)?;
+        let mut stream = Stream::to(threads, "emu-file", file.into(), on_lost)?;
+        stream.remove_unless_kept(made);
         stream.end_input();
         Ok(stream)
     }
@@ -36,10 +38,10 @@ impl Stream {
     /// # Errors
     /// Something else is there; the host refuses the socket or a thread.
     pub fn unix(threads: &Threads, path: &Path) -> io::Result<Stream> {
-        let listener = listen(path)?;
+        let (listener, file) = listen(path)?;
         listener.set_nonblocking(true)?;
         let mut stream = Stream::new(threads, "emu-unix")?;
-        stream.remove_at_close(path);
+        stream.remove_at_close(file);
         stream.spawn("emu-unix", move |shared| serve(shared, &listener))?;
         Ok(stream)
     }
@@ -67,15 +69,17 @@ impl Stream {
     }
 }
 
-/// Listens on a Unix socket at `path`. A socket there that nobody listens on any more is replaced, and nothing else is.
+/// Listens on a Unix socket at `path`, which is there as long as what comes with the listener. A socket there that
+/// nobody listens on any more is replaced, and nothing else is.
 ///
 /// # Errors
 /// Something else is there; the host refuses the socket.
-pub fn listen(path: &Path) -> io::Result<UnixListener> {
+pub fn listen(path: &Path) -> io::Result<(UnixListener, Made)> {
     if is_abandoned(path) {
         std::fs::remove_file(path)?;
     }
-    UnixListener::bind(path)
+    let listener = UnixListener::bind(path)?;
+    Ok((listener, Made::at(path)))
 }
 
 /// Whether there is a socket at `path` that a program has left behind.
@@ -121,6 +125,7 @@ mod tests {
     use super::super::stream::OUTPUT;
     use super::super::{CharBackend, CharClient};
     use super::*;
+    use std::fs::File;
     use std::io::{Read, Write};
     use std::os::unix::fs::OpenOptionsExt;
     use std::sync::mpsc;

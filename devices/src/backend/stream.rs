@@ -4,7 +4,7 @@
 //! nothing is lost; while there is none, the newest output waits for the next one and the oldest is dropped. A file, a
 //! pipe and a terminal are the only reader there will be: output that they do not take is lost, and somebody is told.
 
-use super::{CharBackend, CharClient};
+use super::{CharBackend, CharClient, Made};
 use crate::bus::Threads;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use rustix::io::Errno;
@@ -12,7 +12,6 @@ use rustix::time::Timespec;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,7 +36,9 @@ pub struct Stream {
     shared: Arc<Channel>,
     threads: Threads,
     /// A file that is there only as long as the stream is.
-    place: Option<PathBuf>,
+    place: Option<Made>,
+    /// A file that is there after it only if it is kept.
+    made: Option<Made>,
 }
 
 /// What the threads of a [`Stream`] hold of it.
@@ -118,6 +119,7 @@ impl Stream {
             shared: shared.clone(),
             threads: threads.clone(),
             place: None,
+            made: None,
         };
         threads.spawn(&format!("{name}-out"), move || shared.write_output(on_lost))?;
         Ok(stream)
@@ -134,9 +136,19 @@ impl Stream {
         self.shared.end_input();
     }
 
-    /// Has the file at `path` removed when the stream is closed.
-    pub(super) fn remove_at_close(&mut self, path: &Path) {
-        self.place = Some(path.to_owned());
+    /// Has this file removed when the stream is closed.
+    pub(super) fn remove_at_close(&mut self, file: Made) {
+        self.place = Some(file);
+    }
+
+    /// Has this file removed when the stream is closed, unless it is kept.
+    pub(super) fn remove_unless_kept(&mut self, file: Option<Made>) {
+        self.made = file;
+    }
+
+    /// The file that the output goes to stays, if it is one: the run has begun.
+    pub fn keep_file(&self) {
+        self.made.iter().for_each(Made::keep);
     }
 
     /// Has a line of the program's own, which ends with a line feed, written to the outlet: between two lines of the
@@ -181,10 +193,7 @@ impl Stream {
         }
         buffers.outlet = Outlet::Closed;
         drop(buffers);
-        if let Some(path) = &self.place {
-            // Gone already: just as well.
-            let _ = std::fs::remove_file(path);
-        }
+        self.place.iter().chain(&self.made).for_each(Made::remove);
         self.shared.changed.notify_all();
         // The counter cannot overflow from one write, and failing would only leave an idle thread behind.
         let _ = rustix::io::write(&self.shared.stop, &1u64.to_ne_bytes());

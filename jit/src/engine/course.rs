@@ -5,7 +5,7 @@
 
 use super::Vcpu;
 use super::mmu::{Mmu, loading};
-use crate::interp::{self, Memory, Now, Prepared, Scratch, poke};
+use crate::interp::{self, Memory, Now, Prepared, poke};
 use crate::tlb::PAGE;
 use emu_ir::{
     Access, BlockKey, Builder, Bus, Effect, Env, Fault, Fetch, Flush, Guest, HelperFn, Mem, Op, Page, RamPage, Stop,
@@ -73,32 +73,28 @@ impl<G: Guest> Vcpu<G> {
         if self.guest.traps(state) != Traps::default() || !self.guest.raises_plainly(state) {
             return Err(Unknown);
         }
-        let mut fault = None;
-        match decode(&self.guest, state, &mut self.mmu)? {
+        let code = decode(&self.guest, state, &mut self.mmu)?;
+        let mut dry = Dry {
+            mmu: &mut self.mmu,
+            unknown: false,
+        };
+        let fault = match code {
             Ok(code) => {
                 let page = pc::<G>(state) & PAGE;
-                let mut dry = Dry {
-                    mmu: &mut self.mmu,
-                    unknown: false,
-                };
-                let scratch = &mut Scratch::default();
-                let left = interp::run(&mut self.guest, state, &mut dry, &code, page, scratch);
-                if dry.unknown {
-                    return Err(Unknown);
-                }
-                if let Err(stopped) = left {
+                let left = interp::run(&mut self.guest, state, &mut dry, &code, page, &mut self.scratch);
+                left.err().map(|stopped| {
                     let at = page.wrapping_add(stopped.offset.into()) & G::LAYOUT.pc.ty.mask() as u64;
                     poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, at.into());
                     self.guest.restore(state, at, stopped.aux);
-                    fault = Some(stopped.fault);
-                }
+                    stopped.fault
+                })
             }
-            Err(at_fetch) => fault = Some(at_fetch),
+            Err(fault) => Some(fault),
+        };
+        if let Some(fault) = fault.filter(|_| !dry.unknown) {
+            self.guest.raise(state, &mut dry, fault);
         }
-        if let Some(fault) = fault {
-            self.guest.raise(state, fault);
-        }
-        Ok(())
+        if dry.unknown { Err(Unknown) } else { Ok(()) }
     }
 }
 
@@ -188,7 +184,8 @@ impl<G: Guest> Code<'_, G> {
             }
         };
         let mut bytes = Vec::new();
-        self.mmu.read_code(page | u64::from(offset & 0xfff), 1, None, &mut bytes);
+        self.mmu
+            .read_code(page | u64::from(offset & 0xfff), 1, None, &mut bytes);
         Ok(bytes.first().copied().unwrap_or(0).into())
     }
 }

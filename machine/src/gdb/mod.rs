@@ -16,7 +16,6 @@ mod wire;
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::net::UnixListener;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -24,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
 use crossbeam::select;
-use emu_devices::backend::listen;
+use emu_devices::backend::{Made, listen};
 use emu_devices::bus::Threads;
 
 use crate::error::Error;
@@ -46,7 +45,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 enum Socket {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    /// With its file, until there is a server.
+    Unix(UnixListener, Option<Made>),
 }
 
 /// A place where clients are awaited, before there is a machine.
@@ -64,7 +64,7 @@ impl Listener {
     pub fn bind(address: &Address) -> Result<Listener, Error> {
         let socket = match address {
             Address::Tcp { host, port } => TcpListener::bind((Address::host(host), *port)).map(Socket::Tcp),
-            Address::Unix(path) => listen(path).map(Socket::Unix),
+            Address::Unix(path) => listen(path).map(|(socket, file)| Socket::Unix(socket, Some(file))),
         };
         let refused = |e: io::Error| match e.kind() {
             io::ErrorKind::AddrInUse => "in use by another program; name another address".to_owned(),
@@ -81,7 +81,7 @@ impl Listener {
     pub fn remote(&self) -> String {
         let port = match &self.socket {
             Socket::Tcp(socket) => socket.local_addr().map_or(0, |a| a.port()),
-            Socket::Unix(_) => 0,
+            Socket::Unix(..) => 0,
         };
         self.address.remote(port)
     }
@@ -89,7 +89,7 @@ impl Listener {
     fn accept(&self) -> io::Result<Stream> {
         match &self.socket {
             Socket::Tcp(socket) => socket.accept().map(|(stream, _)| Stream::Tcp(stream)),
-            Socket::Unix(socket) => socket.accept().map(|(stream, _)| Stream::Unix(stream)),
+            Socket::Unix(socket, _) => socket.accept().map(|(stream, _)| Stream::Unix(stream)),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Listener {
 pub struct Server {
     over: Sender<u8>,
     done: Receiver<()>,
-    path: Option<PathBuf>,
+    file: Option<Made>,
 }
 
 impl Server {
@@ -107,7 +107,7 @@ impl Server {
     /// # Errors
     ///
     /// [`Error::Host`]: no threads are to be had.
-    pub fn start(threads: &Threads, listener: Listener, machine: Machine, wait: bool) -> Result<Server, Error> {
+    pub fn start(threads: &Threads, mut listener: Listener, machine: Machine, wait: bool) -> Result<Server, Error> {
         let (stops_in, stops) = unbounded();
         for port in machine.cpus.iter() {
             port.debug.connect(machine.holds.clone(), stops_in.clone());
@@ -116,9 +116,9 @@ impl Server {
             machine.holds.add(Holder::Debugger);
             machine.cpus.iter().for_each(|port| port.hold(Holder::Debugger));
         }
-        let path = match &listener.address {
-            Address::Unix(path) => Some(path.clone()),
-            Address::Tcp { .. } => None,
+        let file = match &mut listener.socket {
+            Socket::Unix(_, file) => file.take(),
+            Socket::Tcp(_) => None,
         };
         let (over_in, over) = bounded(1);
         let (done_in, done) = bounded(0);
@@ -147,7 +147,7 @@ impl Server {
         Ok(Server {
             over: over_in,
             done,
-            path,
+            file,
         })
     }
 
@@ -158,10 +158,7 @@ impl Server {
         if self.done.recv_timeout(FAREWELL) == Err(RecvTimeoutError::Timeout) {
             tracing::warn!("the debugger did not take leave");
         }
-        if let Some(path) = &self.path {
-            // Somebody else may have removed it.
-            let _ = std::fs::remove_file(path);
-        }
+        self.file.iter().for_each(Made::remove);
     }
 }
 
