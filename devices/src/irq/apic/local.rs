@@ -1,10 +1,10 @@
 //! A local APIC: its state, its registers, and what it drives. SDM volume 3, chapter "Advanced Programmable Interrupt
 //! Controller (APIC)".
 
-use super::lvt::Source;
 use super::message::{Delivery, Message, To};
-use super::name::Name;
+use super::name::{Facts, Name};
 use super::registers::{Reg, VERSION, base, esr, icr, svr};
+use super::source::{self, Source};
 use super::timer::{Mode, Timer};
 use super::vectors::Vectors;
 use super::{GeneralProtection, Model};
@@ -71,7 +71,7 @@ impl State {
             error_armed: true,
             icr: 0,
             icr_high: 0,
-            lvt: Bank([super::lvt::MASK; 7]),
+            lvt: Bank([source::MASK; 7]),
             lint0_sent: 0,
             ext_int: false,
             timer: Timer::default(),
@@ -421,7 +421,22 @@ impl Local {
             Some(at) => self.around.alarm.arm(at),
             None => self.around.alarm.cancel(),
         }
-        self.after.renamed |= self.around.name.publish(self);
+        self.after.renamed |= self.around.name.publish(&self.facts());
+    }
+
+    fn facts(&self) -> Facts {
+        let x2apic = self.is_x2apic();
+        let of_xapic = |bits: u32| if x2apic { 0 } else { bits };
+        Facts {
+            physical: self.physical(),
+            logical: of_xapic(self.logical()),
+            format: of_xapic(self.format()),
+            ppr: self.ppr(),
+            enabled: self.is_enabled(),
+            x2apic,
+            there: self.is_there(),
+            page: self.page(),
+        }
     }
 
     /// When the timer's interrupt comes next, if it would be noticed: what expires before the last one was taken adds

@@ -23,6 +23,7 @@ mod message;
 mod name;
 mod rate;
 mod registers;
+mod source;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -30,9 +31,9 @@ mod vectors;
 
 pub use bus::ApicBus;
 pub use cpu::LocalApic;
-pub use lvt::Source;
 pub use message::{Delivery, Message, To};
 pub use rate::Rate;
+pub use source::Source;
 
 use crate::bus::{Access, Clock, Controller, CpuInputs, Device, Each, Format, Irq, LoadError, Saved, Shared, Wiring};
 use local::State;

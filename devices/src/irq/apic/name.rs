@@ -1,6 +1,5 @@
 //! What of a local APIC everyone may see without locking it: whom messages name, and where its registers are.
 
-use super::local::Local;
 use super::message::To;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,6 +25,22 @@ pub(super) struct Name {
     page: AtomicU64,
 }
 
+/// What a local APIC is, of what others may see.
+pub(super) struct Facts {
+    /// Its physical id.
+    pub physical: u32,
+    /// In xAPIC mode its logical id, and how that is to be read: 8 and 4 bits.
+    pub logical: u32,
+    pub format: u32,
+    /// Processor priority.
+    pub ppr: u8,
+    pub enabled: bool,
+    pub x2apic: bool,
+    pub there: bool,
+    /// The address of the page of registers, if there is one.
+    pub page: Option<u64>,
+}
+
 /// A name as it was at one time.
 #[derive(Clone, Copy)]
 pub(super) struct Named(u64);
@@ -39,22 +54,17 @@ impl Name {
     }
 
     /// Writes it; whether it is another one but for its priority.
-    pub fn publish(&self, local: &Local) -> bool {
+    pub fn publish(&self, is: &Facts) -> bool {
         let flag = |is: bool, bit: u64| if is { bit } else { 0 };
-        let x2apic = local.is_x2apic();
-        let xapic = if x2apic {
-            0
-        } else {
-            local.logical() | local.format() << 8
-        };
-        let new = u64::from(local.physical())
-            | u64::from(xapic) << 32
-            | u64::from(local.ppr()) << 44
-            | flag(local.is_enabled(), word::ENABLED)
-            | flag(x2apic, word::X2APIC)
-            | flag(local.is_there(), word::THERE);
+        let new = u64::from(is.physical)
+            | u64::from(is.logical) << 32
+            | u64::from(is.format) << 40
+            | u64::from(is.ppr) << 44
+            | flag(is.enabled, word::ENABLED)
+            | flag(is.x2apic, word::X2APIC)
+            | flag(is.there, word::THERE);
         // Most updates change nothing: look before writing to a shared cache line.
-        let page = local.page().unwrap_or(NOWHERE);
+        let page = is.page.unwrap_or(NOWHERE);
         if self.page.load(Ordering::Relaxed) != page {
             self.page.store(page, Ordering::Release);
         }
