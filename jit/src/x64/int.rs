@@ -42,6 +42,15 @@ macro_rules! reg_op {
     };
 }
 
+/// The type that a bitwise operation is made in: of values that are zero-extended so is the result, and the host knows nothing
+/// of what the register held before.
+const fn whole(ty: Ty) -> Ty {
+    match ty {
+        Ty::I64 => Ty::I64,
+        _ => Ty::I32,
+    }
+}
+
 impl Emit<'_> {
     /// A pure operation whose type is an integer.
     #[expect(clippy::unreachable, reason = "`Emit::op` sends what makes integers")]
@@ -335,10 +344,11 @@ impl Emit<'_> {
                 (false, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; test Rd(s), i),
             }
         } else {
+            let whole = whole(ty);
             match inst.op {
-                Op::And { .. } => self.two(v, ty, a, b, true, |e, d, s| alu!(e, and, ty, d, s)),
-                Op::Or { .. } => self.two(v, ty, a, b, true, |e, d, s| alu!(e, or, ty, d, s)),
-                _ => self.two(v, ty, a, b, true, |e, d, s| alu!(e, xor, ty, d, s)),
+                Op::And { .. } => self.two(v, ty, a, b, true, |e, d, s| alu!(e, and, whole, d, s)),
+                Op::Or { .. } => self.two(v, ty, a, b, true, |e, d, s| alu!(e, or, whole, d, s)),
+                _ => self.two(v, ty, a, b, true, |e, d, s| alu!(e, xor, whole, d, s)),
             }
         }
         if matches!(ty, Ty::I32 | Ty::I64) {
@@ -359,7 +369,7 @@ impl Emit<'_> {
             return {
                 let d = self.dst(v, Some(a));
                 self.mov(ty, d, s);
-                alu!(self, and, ty, d, Src::Imm(!i));
+                alu!(self, and, whole(ty), d, Src::Imm(!i));
             };
         }
         let o = self.reg(b);
