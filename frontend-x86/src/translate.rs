@@ -2,10 +2,11 @@
 
 use crate::decode::insn::Insn;
 use crate::decode::{Code, Failed, LONGEST, Size, decode};
+use crate::fault::vector;
 use crate::features::Features;
 use crate::ops;
 use crate::state::{mode, number};
-use crate::tx::{Tx, vector};
+use crate::tx::Tx;
 use emu_ir::{BlockKey, Builder, Fault, Fetch, Ty};
 
 /// A block ends after the instruction that exceeds this many operations.

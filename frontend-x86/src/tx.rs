@@ -5,6 +5,7 @@
 use crate::calls;
 use crate::decode::insn::{Insn, Segment};
 use crate::decode::row::{Method, Operand, Width, flag};
+use crate::fault::vector;
 use crate::features::Features;
 use crate::state::{self, mode, number, of};
 use emu_ir::{Arith, Builder, Hint, Leave, Mem, Rmw, Ty, Val};
@@ -394,19 +395,6 @@ impl Tx<'_> {
         let vector = if segment == number::SS { vector::SS } else { vector::GP };
         self.fault_if(outside, vector, 0);
     }
-}
-
-/// Vectors of the exceptions that instructions themselves raise (SDM 3, table 6-1).
-#[allow(missing_docs)]
-pub mod vector {
-    pub const DE: u8 = 0;
-    pub const DB: u8 = 1;
-    pub const BP: u8 = 3;
-    pub const OF: u8 = 4;
-    pub const BR: u8 = 5;
-    pub const UD: u8 = 6;
-    pub const SS: u8 = 12;
-    pub const GP: u8 = 13;
 }
 
 // The status flags.

@@ -1,7 +1,8 @@
 //! Binary arithmetic and logic (SDM 1, 5.1.2 and 5.1.4).
 
+use crate::fault::vector;
 use crate::state::{self, reg};
-use crate::tx::{Tx, vector};
+use crate::tx::Tx;
 use emu_ir::{Arith, Mem, Rmw, STATUS_CARRY, STATUS_OVERFLOW, STATUS_ZERO, Ty, Val};
 
 /// ADD.

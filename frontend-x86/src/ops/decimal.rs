@@ -1,8 +1,9 @@
 //! Decimal arithmetic (SDM 1, 5.1.3). The flags that the manual leaves undefined: OF is 0, and SF, ZF and PF are as of AL.
 
 use crate::calls;
+use crate::fault::vector;
 use crate::state::reg;
-use crate::tx::{Tx, vector};
+use crate::tx::Tx;
 use emu_ir::{Arith, STATUS_AUXILIARY, STATUS_CARRY, Ty, Val};
 
 /// DAA and DAS.

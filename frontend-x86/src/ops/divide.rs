@@ -1,8 +1,9 @@
 //! Division (SDM 2, DIV and IDIV). The flags, which the manual leaves undefined, stay.
 
 use crate::calls;
+use crate::fault::vector;
 use crate::state::reg;
-use crate::tx::{Tx, vector};
+use crate::tx::Tx;
 use emu_ir::{Ty, Val};
 
 /// DIV.

@@ -2,8 +2,8 @@
 
 mod user;
 
+use crate::fault::vector;
 use crate::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};
-use crate::tx::vector;
 use user::{DATA, User};
 
 /// What 64-bit code leaves of a state.
