@@ -8,6 +8,7 @@
 //! `EMU_ORACLE_SEED` which, and `EMU_ORACLE_ROW` restricts all but the writing to the rows whose names start so.
 
 mod a64;
+mod areas;
 mod arm;
 mod check;
 mod process;

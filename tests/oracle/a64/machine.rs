@@ -1,12 +1,12 @@
 //! An AArch64 vCPU with an address space like that of a program under the oracle: two areas of memory, nothing else.
 
+use super::super::areas::{Mapped, Ram};
 use super::super::watch::watch;
 use super::record::{CODE, DATA, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code, initial_data};
 use emu_devices::bus;
 use emu_frontend_arm::a64::fault::{ALIGNMENT, class};
 use emu_frontend_arm::a64::state::{mode, psr, sctlr, tcr};
 use emu_frontend_arm::a64::{A64, Cpu, Feature, Features};
-use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
 use std::sync::Arc;
@@ -69,8 +69,7 @@ struct Areas {
     code: Area,
 }
 
-impl Areas {
-    /// The area that an address lies in, and where in it.
+impl Mapped for Areas {
     fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
         let all = [&self.vectors, &self.data, &self.code];
         all.into_iter().find_map(|area| {
@@ -78,6 +77,9 @@ impl Areas {
             (offset < area.memory.len()).then_some((&area.memory, offset))
         })
     }
+}
+
+impl Areas {
     /// Put a record's code where it runs.
     fn place(&self, at: u64, code: &[u8]) {
         self.code.memory.copy_in(at - CODE, code).unwrap();
@@ -93,30 +95,10 @@ impl Areas {
     }
 }
 
-#[derive(Clone)]
-struct Ram(Arc<Areas>);
-
-impl Bus for Ram {
-    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let (memory, offset) = self.0.find(phys)?;
-        let mut bytes = [0; 8];
-        memory.copy_out(offset, &mut bytes[..size.into()])?;
-        Some(u64::from_le_bytes(bytes))
-    }
-    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let (memory, offset) = self.0.find(phys)?;
-        memory.copy_in(offset, &value.to_le_bytes()[..size.into()])
-    }
-    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
-        let (memory, offset) = self.0.find(page)?;
-        Some(RamPage::plain(memory.mapping(), offset, page))
-    }
-}
-
 /// A vCPU that runs records.
 pub struct Machine {
     vcpu: Vcpu<A64>,
-    ram: Ram,
+    ram: Ram<Areas>,
     kick: Kick,
     /// Odd during a run: who sees it so for long ends the run.
     progress: Arc<AtomicU64>,

@@ -1,7 +1,9 @@
 //! The record that is exchanged with step.c, and the memory that its instructions find.
 
 use super::super::Random;
+use super::super::areas::differing;
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 /// Memory that instructions may access, at the same address here and there; its neighbours are not mapped.
 pub const DATA: u64 = 0x1000_0000;
@@ -54,13 +56,11 @@ impl Record {
     }
     /// Note how an area at `at` differs from what it was.
     pub fn note_changes(&mut self, at: u64, was: &[u8], is: &[u8]) {
-        let differ = |(a, b): (&u8, &u8)| a != b;
-        let Some(first) = was.iter().zip(is).position(differ) else {
+        let Some(Range { start, end }) = differing(was, is) else {
             return;
         };
-        let last = was.iter().zip(is).rposition(differ).expect("one differs");
-        (self.changed_at, self.changed_by) = (at + first as u64, (last + 1 - first) as u32);
-        let held = &is[first..(last + 1).min(first + CHANGED)];
+        (self.changed_at, self.changed_by) = (at + start as u64, (end - start) as u32);
+        let held = &is[start..end.min(start + CHANGED)];
         bytemuck::cast_slice_mut(&mut self.changed)[..held.len()].copy_from_slice(held);
     }
 }

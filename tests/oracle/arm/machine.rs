@@ -1,5 +1,6 @@
 //! An ARM vCPU with an address space like that of a program under the oracle: two areas of memory, nothing else.
 
+use super::super::areas::{Mapped, Ram};
 use super::super::watch::watch;
 use super::record::{
     CODE, CODE_SIZE, CPSR, DATA, DATA_SIZE, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code,
@@ -11,7 +12,6 @@ use emu_frontend_arm::cp15::sctlr;
 use emu_frontend_arm::features::Features;
 use emu_frontend_arm::state::{Cpu, psr};
 use emu_frontend_arm::{MODELS, Model};
-use emu_ir::{Bus, RamPage};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
 use std::sync::Arc;
@@ -78,6 +78,16 @@ pub struct Areas {
     code: Area,
 }
 
+impl Mapped for Areas {
+    fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
+        let all = [&self.vectors, &self.tables, &self.data, &self.code];
+        all.into_iter().find_map(|area| {
+            let offset = phys.checked_sub(area.at.into())?;
+            (offset < area.memory.len()).then_some((&area.memory, offset))
+        })
+    }
+}
+
 impl Areas {
     pub fn new() -> Areas {
         Areas {
@@ -86,14 +96,6 @@ impl Areas {
             data: Area::new(DATA, initial_data()),
             code: Area::new(CODE, initial_code()),
         }
-    }
-    /// The area that an address lies in, and where in it.
-    fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
-        let all = [&self.vectors, &self.tables, &self.data, &self.code];
-        all.into_iter().find_map(|area| {
-            let offset = phys.checked_sub(area.at.into())?;
-            (offset < area.memory.len()).then_some((&area.memory, offset))
-        })
     }
     /// Put a record's code where it runs.
     pub fn place(&self, at: u32, code: &[u8]) {
@@ -110,30 +112,10 @@ impl Areas {
     }
 }
 
-#[derive(Clone)]
-pub struct Ram(pub Arc<Areas>);
-
-impl Bus for Ram {
-    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let (memory, offset) = self.0.find(phys)?;
-        let mut bytes = [0; 8];
-        memory.copy_out(offset, &mut bytes[..size.into()])?;
-        Some(u64::from_le_bytes(bytes))
-    }
-    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let (memory, offset) = self.0.find(phys)?;
-        memory.copy_in(offset, &value.to_le_bytes()[..size.into()])
-    }
-    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
-        let (memory, offset) = self.0.find(page)?;
-        Some(RamPage::plain(memory.mapping(), offset, page))
-    }
-}
-
 /// A vCPU that runs records.
 pub struct Machine {
     vcpu: Vcpu<Arm>,
-    ram: Ram,
+    ram: Ram<Areas>,
     kick: Kick,
     /// Odd during a run: who sees it so for long ends the run.
     progress: Arc<AtomicU64>,

@@ -1,7 +1,9 @@
 //! The record that is exchanged with step.c, and the memory that its instructions find.
 
 use super::super::Random;
+use super::super::areas::differing;
 use bytemuck::{Pod, Zeroable};
+use std::ops::Range;
 
 /// Memory that instructions may access, at the same address here and there; its neighbours are not mapped.
 pub const DATA: u32 = 0x1000_0000;
@@ -58,17 +60,15 @@ impl Record {
         self.cpsr |= (it & 3) << 25 | (it & 0xfc) << 8;
     }
     /// Note how an area at `at` differs from what it was.
-    pub fn note_changes(&mut self, at: u32, was: &[u8], is: &[u8]) -> Option<std::ops::Range<usize>> {
+    pub fn note_changes(&mut self, at: u32, was: &[u8], is: &[u8]) -> Option<Range<usize>> {
         if was == is {
             return None;
         }
-        let differ = |(a, b): (&u8, &u8)| a != b;
-        let first = was.iter().zip(is).position(differ)?;
-        let last = was.iter().zip(is).rposition(differ)?;
-        (self.changed_at, self.changed_by) = (at + first as u32, (last + 1 - first) as u32);
-        let held = &is[first..(last + 1).min(first + CHANGED)];
+        let Range { start, end } = differing(was, is)?;
+        (self.changed_at, self.changed_by) = (at + start as u32, (end - start) as u32);
+        let held = &is[start..end.min(start + CHANGED)];
         bytemuck::cast_slice_mut(&mut self.changed)[..held.len()].copy_from_slice(held);
-        Some(first..last + 1)
+        Some(start..end)
     }
 }
 

@@ -2,6 +2,7 @@
 //! two areas of memory. The first exception ends a run.
 
 use super::super::Row;
+use super::super::areas::{Mapped, Ram};
 use super::super::watch::watch;
 use super::record::{
     CODE, CODE_SIZE, CODE64, DATA, DATA_SIZE, ENDLESS, FLAGS, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, descriptor,
@@ -13,7 +14,7 @@ use emu_frontend_x86::features::Features;
 use emu_frontend_x86::state::bits::eflags;
 use emu_frontend_x86::state::{self, Cpu, Descriptor, Segment, X87, of};
 use emu_frontend_x86::{calls, translate};
-use emu_ir::{Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Leave, Page, RamPage};
+use emu_ir::{Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Leave, Page};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -52,6 +53,16 @@ struct Areas {
     initial: [Vec<u8>; 2],
 }
 
+impl Mapped for Areas {
+    fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
+        let all = [(DATA, &self.data), (CODE, &self.code)];
+        all.into_iter().find_map(|(at, area)| {
+            let offset = phys.checked_sub(at)?;
+            (offset < area.len()).then_some((area, offset))
+        })
+    }
+}
+
 impl Areas {
     fn new() -> Areas {
         let initial = [initial_data(), initial_code()];
@@ -61,14 +72,6 @@ impl Areas {
             memory
         });
         Areas { data, code, initial }
-    }
-    /// The area that an address lies in, and where in it.
-    fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
-        let all = [(DATA, &self.data), (CODE, &self.code)];
-        all.into_iter().find_map(|(at, area)| {
-            let offset = phys.checked_sub(at)?;
-            (offset < area.len()).then_some((area, offset))
-        })
     }
     /// Put a record's code and data where they are.
     fn place(&self, r: &Record) {
@@ -92,26 +95,6 @@ impl Areas {
         self.data.copy_in(0, &self.initial[0]).unwrap();
         self.code.copy_in(0, &self.initial[1]).unwrap();
         placed != code
-    }
-}
-
-#[derive(Clone)]
-struct Ram(Arc<Areas>);
-
-impl Bus for Ram {
-    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let (memory, offset) = self.0.find(phys)?;
-        let mut bytes = [0; 8];
-        memory.copy_out(offset, &mut bytes[..size.into()])?;
-        Some(u64::from_le_bytes(bytes))
-    }
-    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let (memory, offset) = self.0.find(phys)?;
-        memory.copy_in(offset, &value.to_le_bytes()[..size.into()])
-    }
-    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
-        let (memory, offset) = self.0.find(page)?;
-        Some(RamPage::plain(memory.mapping(), offset, page))
     }
 }
 
@@ -182,14 +165,9 @@ impl Guest for Program {
         };
         if there && allowed {
             return Ok(Page {
-                phys: va & !0xfff,
-                read: true,
                 write,
                 exec: code,
-                global: false,
-                strict: false,
-                size: 12,
-                marked: false,
+                ..emu_ir::testing::page(va)
             });
         }
         let how = match access {
@@ -226,7 +204,7 @@ impl Guest for Program {
 /// A vCPU that runs records.
 pub struct Machine {
     vcpu: Vcpu<Program>,
-    ram: Ram,
+    ram: Ram<Areas>,
     kick: Kick,
     runs: u64,
     /// Odd during a run: who sees it so for long ends the run.

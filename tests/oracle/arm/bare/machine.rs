@@ -1,6 +1,7 @@
 //! A vCPU at PL1 or PL0 without an operating system, in each of the settings that say what memory is like.
 
-use super::super::machine::{Areas, Ram, TABLE, TABLE_WORDS, VECTORS, arm};
+use super::super::super::areas::Ram;
+use super::super::machine::{Areas, TABLE, TABLE_WORDS, VECTORS, arm};
 use super::super::record::{CODE, DATA};
 use emu_frontend_arm::Arm;
 use emu_frontend_arm::cp15::{sctlr, ttbcr};
@@ -119,7 +120,7 @@ const NORMAL_CACHED: u32 = 1 << 12 | 3 << 2;
 /// A vCPU, and its memory.
 pub struct Machine {
     vcpu: Vcpu<Arm>,
-    ram: Ram,
+    ram: Ram<Areas>,
     kick: Kick,
     data: Vec<u8>,
 }
