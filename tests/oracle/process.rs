@@ -7,8 +7,10 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// For how long it may be silent. It does a thousand records and more in a second.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long it may take for so many records, of which it does a thousand and more in a second.
+fn patience(records: usize) -> Duration {
+    Duration::from_secs(30) + Duration::from_millis(10).saturating_mul(u32::try_from(records).unwrap_or(u32::MAX))
+}
 
 /// The program.
 pub struct Oracle {
@@ -57,7 +59,14 @@ impl Oracle {
                 let _ = done.send(());
                 all
             });
-            if is_done.recv_timeout(PATIENCE).is_err() {
+            let patience = patience(records.len());
+            if is_done.recv_timeout(patience).is_err() {
+                let line = format!(
+                    "\n*** {} is not done with {} records in {patience:?}\n",
+                    self.about,
+                    records.len()
+                );
+                let _ = std::io::stderr().write_all(line.as_bytes());
                 child.kill().expect("it is ours");
             }
             reader.join().expect("it does not panic")

@@ -1,7 +1,8 @@
 //! An AArch64 vCPU with an address space like that of a program under the oracle: two areas of memory, nothing else.
 
 use super::super::areas::{Mapped, Ram};
-use super::super::watch::watch;
+use super::super::watch::Progress;
+use super::allowed::show;
 use super::record::{CODE, DATA, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code, initial_data};
 use emu_devices::bus;
 use emu_frontend_arm::a64::fault::{ALIGNMENT, class};
@@ -10,7 +11,6 @@ use emu_frontend_arm::a64::{A64, Cpu, Feature, Features};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// What the oracle's CPU has: not the later versions of pointer authentication, and no unaligned atomics.
 pub fn features() -> Features {
@@ -100,8 +100,7 @@ pub struct Machine {
     vcpu: Vcpu<A64>,
     ram: Ram<Areas>,
     kick: Kick,
-    /// Odd during a run: who sees it so for long ends the run.
-    progress: Arc<AtomicU64>,
+    progress: Arc<Progress<Record>>,
 }
 
 /// How many runs a machine keeps translations for.
@@ -115,8 +114,8 @@ impl Machine {
             code: Area::new(CODE, initial_code()),
         }));
         let vcpu = Vcpu::new(a64(), Cpu::reset(), Box::new(ram.clone()), accel, true).ok()?;
-        let (kick, progress) = (vcpu.kick(), Arc::new(AtomicU64::new(0)));
-        watch(Arc::downgrade(&progress), kick.clone());
+        let kick = vcpu.kick();
+        let progress = Progress::watched(kick.clone(), show);
         Some(Machine {
             vcpu,
             ram,
@@ -127,7 +126,7 @@ impl Machine {
 
     /// The record as its instructions leave it.
     pub fn run(&mut self, r: &Record) -> Record {
-        if self.progress.fetch_add(1, Relaxed).is_multiple_of(2 * KEPT) {
+        if self.progress.begin(r).is_multiple_of(KEPT) {
             self.vcpu.reset_caches();
         }
         let code = bytemuck::bytes_of(&r.code);
@@ -154,7 +153,7 @@ impl Machine {
         if wrote_code {
             self.vcpu.reset_caches();
         }
-        self.progress.fetch_add(1, Relaxed);
+        self.progress.end();
         after
     }
 }

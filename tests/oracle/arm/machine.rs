@@ -1,7 +1,8 @@
 //! An ARM vCPU with an address space like that of a program under the oracle: two areas of memory, nothing else.
 
 use super::super::areas::{Mapped, Ram};
-use super::super::watch::watch;
+use super::super::watch::Progress;
+use super::allowed::show;
 use super::record::{
     CODE, CODE_SIZE, CPSR, DATA, DATA_SIZE, Record, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, SIGVTALRM, initial_code,
     initial_data,
@@ -15,7 +16,6 @@ use emu_frontend_arm::{MODELS, Model};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A CPU of the default model.
 pub fn arm() -> Arm {
@@ -117,8 +117,7 @@ pub struct Machine {
     vcpu: Vcpu<Arm>,
     ram: Ram<Areas>,
     kick: Kick,
-    /// Odd during a run: who sees it so for long ends the run.
-    progress: Arc<AtomicU64>,
+    progress: Arc<Progress<Record>>,
     /// In User mode, as Linux has its programs.
     start: Cpu,
     features: Features,
@@ -132,8 +131,8 @@ impl Machine {
         let ram = Ram(Arc::new(Areas::new()));
         let start = user();
         let vcpu = Vcpu::new(Arm::alone(model), start, Box::new(ram.clone()), accel, true).ok()?;
-        let (kick, progress) = (vcpu.kick(), Arc::new(AtomicU64::new(0)));
-        watch(Arc::downgrade(&progress), kick.clone());
+        let kick = vcpu.kick();
+        let progress = Progress::watched(kick.clone(), show);
         Some(Machine {
             vcpu,
             ram,
@@ -146,7 +145,7 @@ impl Machine {
 
     /// The record as its instructions leave it.
     pub fn run(&mut self, r: &Record) -> Record {
-        if self.progress.fetch_add(1, Relaxed).is_multiple_of(2 * KEPT) {
+        if self.progress.begin(r).is_multiple_of(KEPT) {
             self.vcpu.reset_caches();
         }
         let code = bytemuck::bytes_of(&r.code);
@@ -174,7 +173,7 @@ impl Machine {
         if wrote_code {
             self.vcpu.reset_caches();
         }
-        self.progress.fetch_add(1, Relaxed);
+        self.progress.end();
         after
     }
 }

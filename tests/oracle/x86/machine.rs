@@ -3,7 +3,8 @@
 
 use super::super::Row;
 use super::super::areas::{Mapped, Ram};
-use super::super::watch::watch;
+use super::super::watch::Progress;
+use super::allowed::show;
 use super::record::{
     CODE, CODE_SIZE, CODE64, DATA, DATA_SIZE, ENDLESS, FLAGS, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, descriptor,
     initial_code, initial_data, vector,
@@ -17,7 +18,6 @@ use emu_frontend_x86::{calls, translate};
 use emu_ir::{Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Leave, Page};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Rows that are not translated yet: files of them, or names. What is named here and works all the same is to be taken out.
 /// As long as HLT is, its #UD is taken for the #GP that it is to be.
@@ -206,9 +206,7 @@ pub struct Machine {
     vcpu: Vcpu<Program>,
     ram: Ram<Areas>,
     kick: Kick,
-    runs: u64,
-    /// Odd during a run: who sees it so for long ends the run.
-    progress: Arc<AtomicU64>,
+    progress: Arc<Progress<Record>>,
 }
 
 /// How many runs a machine keeps translations for.
@@ -218,29 +216,26 @@ impl Machine {
     pub fn new(accel: Accel) -> Option<Machine> {
         let ram = Ram(Arc::new(Areas::new()));
         let vcpu = Vcpu::new(Program::default(), system::cpu(), Box::new(ram.clone()), accel, true).ok()?;
-        let (kick, progress) = (vcpu.kick(), Arc::new(AtomicU64::new(0)));
-        watch(Arc::downgrade(&progress), kick.clone());
+        let kick = vcpu.kick();
+        let progress = Progress::watched(kick.clone(), show);
         Some(Machine {
             vcpu,
             ram,
             kick,
-            runs: 0,
             progress,
         })
     }
 
     /// The record as its instruction leaves it.
     pub fn run(&mut self, r: &Record) -> Record {
-        if self.runs.is_multiple_of(KEPT) {
+        if self.progress.begin(r).is_multiple_of(KEPT) {
             self.vcpu.reset_caches();
         }
-        self.runs += 1;
         self.ram.0.place(r);
         self.kick.invalidate(r.code_at(), r.placed().len() as u64);
         *self.vcpu.state_mut() = state_of(r);
-        self.progress.fetch_add(1, Relaxed);
         let exit = self.vcpu.run();
-        self.progress.fetch_add(1, Relaxed);
+        self.progress.end();
         let ended = self.vcpu.guest_mut().ended.take();
         let mut after = match (exit, ended) {
             (Exit::Wait, Some((fault, cpu))) => left(r, &cpu, &self.frame(&cpu, fault)),
