@@ -58,19 +58,15 @@ pub fn since(now: &Look, earlier: &Look, may_interrupt: impl Fn(usize) -> bool) 
     if now.cpu != earlier.cpu || now.waits != earlier.waits {
         return None;
     }
-    let (does, pc) = match plight.course {
+    let (does, place, pc) = match plight.course {
         _ if now.waits && (may_interrupt(now.cpu) || now.pc.abs_diff(earlier.pc) >= LOOP) => return None,
-        _ if now.waits => ("waits", now.pc),
-        Course::Round(pc) => ("loops", pc),
+        _ if now.waits => ("waits", Place::At(now.cpu, now.pc), now.pc),
+        Course::Round(pc) => ("loops", Place::At(now.cpu, pc), pc),
         // Where there are no vectors, it may run through all of memory from one fault to the next.
         Course::Through if plight.in_handler && before.in_handler && plight.words == before.words => {
-            ("is lost", now.pc)
+            ("is lost", Place::Astray(now.cpu), now.pc)
         }
         Course::Through | Course::On => return None,
-    };
-    let place = match does {
-        "is lost" => Place::Astray(now.cpu),
-        _ => Place::At(now.cpu, pc),
     };
     let words = format!("CPU {} {does} at {pc:#010x}, {}", now.cpu, plight.words);
     Some(Dead { place, words })
