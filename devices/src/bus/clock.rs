@@ -394,6 +394,17 @@ impl Timer {
         self.slot.deadline.store(NEVER, Ordering::SeqCst);
     }
 
+    /// Arms it for a time, or where there is none disarms it; next to nothing is done where that is how it is already.
+    pub fn set(&self, due: Option<u64>) {
+        if self.deadline() == due {
+            return;
+        }
+        match due {
+            Some(at) => self.arm(at),
+            None => self.cancel(),
+        }
+    }
+
     /// The time it is armed for, in guest nanoseconds.
     pub fn deadline(&self) -> Option<u64> {
         self.slot.deadline()

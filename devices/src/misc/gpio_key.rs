@@ -46,10 +46,7 @@ impl GpioKey {
     /// # Errors
     /// [`LoadError`]; the key is then unchanged.
     pub fn load(&self, saved: &Saved) -> Result<(), LoadError> {
-        match saved.state(&FORMAT)? {
-            Some(at) => self.release.arm(at),
-            None => self.release.cancel(),
-        }
+        self.release.set(saved.state(&FORMAT)?);
         Ok(())
     }
 }

@@ -157,10 +157,7 @@ impl TimerLine {
         let mut rises_at = self.line.rises_at();
         *rises_at = at;
         self.line.irq.set(output == TimerOutput::High);
-        match at {
-            Some(at) => self.timer.arm(at),
-            None => self.timer.cancel(),
-        }
+        self.timer.set(at);
         drop(rises_at);
         self.line.irq.settle();
     }

@@ -13,6 +13,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::{FIFO, POLLS, SETTLE, take};
 use crate::backend::CharBackend;
 use crate::bus::misuse::{self, Misuse};
 use crate::bus::{At, Clock, Irq, Registers, Shared, Timer, Wiring};
@@ -56,16 +57,8 @@ crate::regs! {
 const MODEL: &str = "pl011";
 /// Peripheral id of r1p4, PrimeCell id.
 const ID: [u8; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
-/// Depth of both FIFOs, in characters.
-const FIFO: usize = 16;
 /// UARTCLK, in Hz, of the boards that have this chip.
 const UARTCLK: u64 = 24_000_000;
-
-/// How long a receiver that was switched on sees an idle line at most, in nanoseconds.
-const SETTLE: u64 = 1_000_000_000;
-/// How many looks at the flags in a row, which all say that there is nothing to send or received, are polling. Drivers
-/// that drain the receiver or wait for the transmitter make fewer.
-const POLLS: u8 = 16;
 
 /// UARTDR error flags: framing, parity, break, overrun.
 mod dr {
@@ -154,8 +147,6 @@ pub struct Pl011 {
     backend: Arc<dyn CharBackend>,
     clock: Clock,
     timer: Timer,
-    /// What the timer is armed for.
-    armed: Option<u64>,
 }
 
 impl Pl011 {
@@ -169,7 +160,6 @@ impl Pl011 {
             timer: clock.timer(move || {
                 this.with(Pl011::timed_out);
             }),
-            armed: None,
         });
         let client = uart.downgrade();
         backend.connect(Box::new(move || {
@@ -180,7 +170,6 @@ impl Pl011 {
 
     /// The receive timeout has come, or the time to listen.
     fn timed_out(&mut self) {
-        self.armed = None;
         if self.state.timeout.is_some_and(|at| at <= self.clock.now_ns()) {
             self.state.timeout = None;
             if !self.state.rx.is_empty() {
@@ -266,13 +255,8 @@ impl Pl011 {
             }
             s.listens_from = Some(0);
         }
-        let mut bytes = [0; FIFO];
         let room = s.depth().saturating_sub(s.rx.len());
-        let (free, _) = bytes.split_at_mut(room.min(FIFO));
-        if !free.is_empty() {
-            let count = self.backend.read(free);
-            free.iter().take(count).for_each(|&byte| self.receive(byte.into()));
-        }
+        take(&*self.backend, room).for_each(|byte| self.receive(byte.into()));
     }
 
     /// A character, with its error flags, arrives at the receiver.
@@ -508,13 +492,7 @@ impl Registers for Pl011 {
         self.pull();
         let s = &self.state;
         let due = s.timeout.into_iter().chain(s.listens_from.filter(|&at| at != 0)).min();
-        if self.armed != due {
-            match due {
-                Some(at) => self.timer.arm(at),
-                None => self.timer.cancel(),
-            }
-            self.armed = due;
-        }
+        self.timer.set(due);
         self.irq.set(self.state.ris & self.state.imsc != 0);
     }
 }

@@ -14,6 +14,7 @@
 #[cfg(test)]
 mod tests;
 
+use super::{FIFO, POLLS, SETTLE, take};
 use crate::backend::CharBackend;
 use crate::bus::{At, Clock, Irq, Registers, Shared, Timer, Wiring};
 use serde::{Deserialize, Serialize};
@@ -39,16 +40,8 @@ crate::regs! {
     7 SCR: u8 Rw
 }
 
-/// Depth of both FIFOs, in characters.
-const FIFO: usize = 16;
 /// The clock, in Hz; a bit lasts 16 of its periods times the divisor.
 const CLOCK: u64 = 1_843_200;
-
-/// How long a guest that has written and does not wait for input sees an idle line, in nanoseconds.
-const SETTLE: u64 = 1_000_000_000;
-/// How many looks at the line status in a row, which all say that there is nothing to send or received, are polling.
-/// Drivers that drain the receiver or wait for the transmitter make fewer.
-const POLLS: u8 = 16;
 
 mod ier {
     pub const ERBFI: u8 = 1 << 0;
@@ -155,8 +148,6 @@ pub struct Uart16550 {
     backend: Arc<dyn CharBackend>,
     clock: Clock,
     timer: Timer,
-    /// What the timer is armed for.
-    armed: Option<u64>,
 }
 
 impl Uart16550 {
@@ -170,7 +161,6 @@ impl Uart16550 {
             timer: clock.timer(move || {
                 this.with(Uart16550::timer_runs);
             }),
-            armed: None,
         });
         let client = uart.downgrade();
         backend.connect(Box::new(move || {
@@ -194,7 +184,6 @@ impl Uart16550 {
 
     /// The receive FIFO's timeout has come, or the time to listen.
     fn timer_runs(&mut self) {
-        self.armed = None;
         if self.state.timeout.is_some_and(|at| at <= self.clock.now_ns()) {
             self.state.timeout = None;
             self.state.timed_out = !self.state.rx.is_empty();
@@ -273,13 +262,8 @@ impl Uart16550 {
         if !self.listens() || self.state.mcr & mcr::LOOP != 0 {
             return;
         }
-        let mut bytes = [0; FIFO];
         let room = self.state.depth().saturating_sub(self.state.rx.len());
-        let (free, _) = bytes.split_at_mut(room.min(FIFO));
-        if !free.is_empty() {
-            let count = self.backend.read(free);
-            free.iter().take(count).for_each(|&byte| self.receive(byte, 0));
-        }
+        take(&*self.backend, room).for_each(|byte| self.receive(byte, 0));
     }
 
     /// A character arrives at the receiver, with these errors.
@@ -569,13 +553,7 @@ impl Registers for Uart16550 {
         self.pull();
         let s = &self.state;
         let due = s.timeout.into_iter().chain(s.listens_from.filter(|&at| at != 0)).min();
-        if self.armed != due {
-            match due {
-                Some(at) => self.timer.arm(at),
-                None => self.timer.cancel(),
-            }
-            self.armed = due;
-        }
+        self.timer.set(due);
         self.irq.set(self.state.line());
     }
 }

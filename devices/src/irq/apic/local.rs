@@ -417,10 +417,7 @@ impl Local {
             self.driven = signal;
             self.around.outputs.set(self.around.cpu, CpuLine::Irq, signal);
         }
-        match self.next_alarm() {
-            Some(at) => self.around.alarm.arm(at),
-            None => self.around.alarm.cancel(),
-        }
+        self.around.alarm.set(self.next_alarm());
         self.after.renamed |= self.around.name.publish(&self.facts());
     }
 

@@ -63,8 +63,6 @@ pub struct I8254 {
     irq: Irq,
     clock: Clock,
     timer: Timer,
-    /// What the timer is armed for, in guest nanoseconds.
-    armed: Option<u64>,
 }
 
 /// The last pulse at guest time `ns`; the first one is at 0.
@@ -85,12 +83,8 @@ impl I8254 {
             irq,
             clock: clock.clone(),
             timer: clock.timer(move || {
-                this.with(|timer: &mut I8254| {
-                    timer.armed = None;
-                    timer.update();
-                });
+                this.with(I8254::update);
             }),
-            armed: None,
         })
     }
 
@@ -206,12 +200,6 @@ impl Registers for I8254 {
         let [zero, ..] = &self.state.counters;
         self.irq.set(zero.out);
         let due = zero.next_change().map(ns_of);
-        if self.armed != due {
-            match due {
-                Some(at) => self.timer.arm(at),
-                None => self.timer.cancel(),
-            }
-            self.armed = due;
-        }
+        self.timer.set(due);
     }
 }

@@ -413,10 +413,7 @@ impl Registers for Mc146818 {
 
     fn update(&mut self) {
         self.catch_up();
-        match self.due() {
-            Some(at) => self.timer.arm(at),
-            None => self.timer.cancel(),
-        }
+        self.timer.set(self.due());
         self.nmi_mask.set(self.state.index & NMI_MASKED != 0);
         self.irq.set(self.state.interrupts());
     }
