@@ -3,49 +3,9 @@
 use crate::a64::{self, A64};
 use crate::model::MODELS;
 use crate::platform::{Arm, Conduit, FirmwareResult, GicInterface, Icc, Platform, Timer, TimerOutput};
-use emu_ir::{Bus, Env, Flush, RamPage, Stop};
+pub use emu_ir::testing::Memory as Ram;
+use emu_ir::{Bus, Env, Flush, Stop};
 use std::sync::{Arc, Mutex};
-
-/// Memory at an address; nothing answers elsewhere.
-pub struct Ram {
-    base: u64,
-    bytes: Vec<u8>,
-}
-
-impl Ram {
-    pub fn new(base: u64, size: usize) -> Ram {
-        Ram {
-            base,
-            bytes: vec![0; size],
-        }
-    }
-    pub fn put32(&mut self, at: u64, value: u32) {
-        self.store(at, 4, value.into()).unwrap();
-    }
-    pub fn put64(&mut self, at: u64, value: u64) {
-        self.store(at, 8, value).unwrap();
-    }
-    fn at(&self, phys: u64, size: u8) -> Option<std::ops::Range<usize>> {
-        let start = usize::try_from(phys.checked_sub(self.base)?).ok()?;
-        let end = start.checked_add(size.into())?;
-        (end <= self.bytes.len()).then_some(start..end)
-    }
-}
-
-impl Bus for Ram {
-    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let bytes = &self.bytes[self.at(phys, size)?];
-        Some(bytes.iter().rev().fold(0, |all, &b| all << 8 | u64::from(b)))
-    }
-    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let at = self.at(phys, size)?;
-        self.bytes[at].copy_from_slice(&value.to_le_bytes()[..size.into()]);
-        Some(())
-    }
-    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
-        None
-    }
-}
 
 /// An engine that notes what it is asked for.
 pub struct Engine {

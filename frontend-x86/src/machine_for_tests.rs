@@ -5,11 +5,11 @@ use crate::model::Model;
 use crate::state::bits::{cr0, cr4, dr6, dr7, efer};
 use crate::state::{Attributes, Cpu, Segment, number};
 use bytemuck::Zeroable;
-use emu_ir::{Bus, Env, Flush, RamPage, Stop};
+use emu_ir::{Bus, Env, Flush, RamPage, Stop, testing};
 
 /// Memory from address 0; nothing answers above.
 pub struct Ram {
-    bytes: Vec<u8>,
+    memory: testing::Memory,
     /// Where compare-and-exchange finds another value than the one expected, once: what another CPU has put there.
     pub raced: Option<(u64, u64)>,
 }
@@ -17,7 +17,7 @@ pub struct Ram {
 impl Ram {
     pub fn new() -> Ram {
         Ram {
-            bytes: vec![0; 0x40_0000],
+            memory: testing::Memory::new(0, 0x40_0000),
             raced: None,
         }
     }
@@ -27,35 +27,23 @@ impl Ram {
     pub fn get(&mut self, at: u64, size: u8) -> u64 {
         self.load(at, size).unwrap()
     }
-    fn at(&self, phys: u64, size: u8) -> Option<std::ops::Range<usize>> {
-        let start = usize::try_from(phys).ok()?;
-        let end = start.checked_add(size.into())?;
-        (end <= self.bytes.len()).then_some(start..end)
-    }
 }
 
 impl Bus for Ram {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let bytes = &self.bytes[self.at(phys, size)?];
-        Some(bytes.iter().rev().fold(0, |all, &b| all << 8 | u64::from(b)))
+        self.memory.load(phys, size)
     }
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let at = self.at(phys, size)?;
-        self.bytes[at].copy_from_slice(&value.to_le_bytes()[..size.into()]);
-        Some(())
+        self.memory.store(phys, size, value)
     }
     fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
         if let Some((at, value)) = self.raced.take_if(|raced| raced.0 == phys) {
             self.store(at, size, value)?;
         }
-        let held = self.load(phys, size)?;
-        if held == old {
-            self.store(phys, size, new)?;
-        }
-        Some(held)
+        self.memory.compare_exchange(phys, size, old, new)
     }
-    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
-        None
+    fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
+        self.memory.ram(page)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What the tests of several crates share; the feature `testing` has it.
 
-use crate::{Bus, Env, Flush, Stop};
+use crate::{Bus, Env, Flush, Page, RamPage, Stop};
 use std::io::Write;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// How long anything may take on a machine that has other things to do.
@@ -15,6 +16,78 @@ pub fn skipped(test: &str, reason: &str) {
 /// Says something on the terminal, past the test harness: how far a long run is.
 pub fn say(text: &str) {
     let _ = std::io::stderr().write_all(format!("{text}\n").as_bytes());
+}
+
+/// The page around a physical address, which may be accessed in any way.
+pub const fn page(phys: u64) -> Page {
+    Page {
+        phys: phys & !0xfff,
+        read: true,
+        write: true,
+        exec: true,
+        global: true,
+        strict: false,
+        size: 12,
+        marked: false,
+    }
+}
+
+/// Memory at an address; nothing answers elsewhere.
+pub struct Memory {
+    base: u64,
+    bytes: Vec<u8>,
+}
+
+impl Memory {
+    /// Zeros, so many bytes of them.
+    pub fn new(base: u64, size: usize) -> Memory {
+        Memory {
+            base,
+            bytes: vec![0; size],
+        }
+    }
+    /// Put 1, 2, 4 or 8 bytes there.
+    ///
+    /// # Panics
+    /// There is no memory.
+    #[track_caller]
+    pub fn put(&mut self, at: u64, size: u8, value: u64) {
+        assert!(self.store(at, size, value).is_some(), "no memory at {at:#x}");
+    }
+    /// Put four bytes there: see [`Memory::put`].
+    #[track_caller]
+    pub fn put32(&mut self, at: u64, value: u32) {
+        self.put(at, 4, value.into());
+    }
+    /// Put eight bytes there: see [`Memory::put`].
+    #[track_caller]
+    pub fn put64(&mut self, at: u64, value: u64) {
+        self.put(at, 8, value);
+    }
+    fn at(&self, phys: u64, size: u8) -> Option<Range<usize>> {
+        let start = usize::try_from(phys.checked_sub(self.base)?).ok()?;
+        let end = start.checked_add(size.into())?;
+        (end <= self.bytes.len()).then_some(start..end)
+    }
+}
+
+impl Bus for Memory {
+    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
+        let bytes = self.bytes.get(self.at(phys, size)?)?;
+        Some(bytes.iter().rev().fold(0, |all, &b| all << 8 | u64::from(b)))
+    }
+    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
+        let at = self.at(phys, size)?;
+        let bytes = self.bytes.get_mut(at)?;
+        bytes
+            .iter_mut()
+            .zip(value.to_le_bytes())
+            .for_each(|(to, byte)| *to = byte);
+        Some(())
+    }
+    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
+        None
+    }
 }
 
 /// Waits until it is so: what never comes is a failure, not a hang.

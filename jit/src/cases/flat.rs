@@ -26,16 +26,7 @@ impl<P: Program> Guest for Flat<P> {
         Ok(())
     }
     fn walk(&self, _: &P::State, _: &mut dyn Bus, va: u64, _: Access, _: u8) -> Result<Page, Fault> {
-        Ok(Page {
-            phys: va & !0xfff,
-            read: true,
-            write: true,
-            exec: true,
-            global: true,
-            strict: false,
-            size: 12,
-            marked: false,
-        })
+        Ok(emu_ir::testing::page(va))
     }
     fn context(&self, _: &P::State, _: u8) -> Context {
         Context::default()

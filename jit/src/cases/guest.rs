@@ -148,14 +148,9 @@ impl Guest for TestGuest {
             return Err(Fault::Bus { addr: va, access });
         }
         Ok(Page {
-            phys: va & !0xfff,
-            read: true,
-            write: true,
             exec: false,
-            global: true,
             strict: self.strict,
-            size: 12,
-            marked: false,
+            ..emu_ir::testing::page(va)
         })
     }
     fn context(&self, _: &State, _: u8) -> Context {

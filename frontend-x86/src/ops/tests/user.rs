@@ -167,17 +167,7 @@ impl Guest for Program {
     }
     fn walk(&self, _: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, _: u8) -> Result<Page, Fault> {
         let there = bus.ram(va & !0xfff).is_some();
-        let page = Page {
-            phys: va & !0xfff,
-            read: true,
-            write: true,
-            exec: true,
-            global: false,
-            strict: false,
-            size: 12,
-            marked: false,
-        };
-        there.then_some(page).ok_or(Fault::Guest {
+        there.then_some(testing::page(va)).ok_or(Fault::Guest {
             class: PAGE_FAULT.into(),
             addr: va,
             info: (access == Access::Write).into(),

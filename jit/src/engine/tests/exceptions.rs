@@ -67,16 +67,7 @@ impl Guest for Raising {
         Ok(())
     }
     fn walk(&self, _: &State, _: &mut dyn Bus, va: u64, _: Access, _: u8) -> Result<Page, Fault> {
-        Ok(Page {
-            phys: va & !0xfff,
-            read: true,
-            write: true,
-            exec: true,
-            global: true,
-            strict: false,
-            size: 12,
-            marked: false,
-        })
+        Ok(emu_ir::testing::page(va))
     }
     fn context(&self, _: &State, _: u8) -> Context {
         Context::default()

@@ -132,16 +132,7 @@ impl Guest for Words {
     }
     fn walk(&self, _: &State, _: &mut dyn Bus, va: u64, access: Access, _: u8) -> Result<Page, Fault> {
         let phys = self.map.get(va as usize >> 12).ok_or(Fault::Bus { addr: va, access })?;
-        Ok(Page {
-            phys: phys.load(Acquire) << 12,
-            read: true,
-            write: true,
-            exec: true,
-            global: true,
-            strict: false,
-            size: 12,
-            marked: false,
-        })
+        Ok(emu_ir::testing::page(phys.load(Acquire) << 12))
     }
     fn context(&self, _: &State, _: u8) -> Context {
         Context::default()
