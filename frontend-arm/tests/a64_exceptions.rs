@@ -6,8 +6,7 @@ mod ram;
 
 use emu_frontend_arm::a64::Cpu;
 use emu_frontend_arm::a64::state::{psr, sctlr, tcr};
-use emu_jit::engine::Accel;
-use pages::{Bench, OTHER, PLAIN, STACK, VECTORS, WFI};
+use pages::{Bench, OTHER, PLAIN, STACK, VECTORS, WFI, benches};
 use ram::BASE;
 
 /// The first address behind what is mapped.
@@ -44,18 +43,6 @@ const STLR: u32 = 0xc89f_fc22;
 const DC_ZVA: u32 = 0xd50b_7421;
 const DC_CVAU: u32 = 0xd50b_7b21;
 const DC_CIVAC: u32 = 0xd50b_7e21;
-
-/// A bench for each accelerator that this host can run.
-fn benches(code: &[u32]) -> Vec<Bench> {
-    let all = [Accel::Interp, Accel::Jit].map(|accel| Bench::new(accel, "max"));
-    let with_code = |mut bench: Bench| {
-        bench.code(PLAIN, code);
-        bench.cpu().sys.cpacr = 3 << 20;
-        bench.cpu().update_mode();
-        bench
-    };
-    all.into_iter().flatten().map(with_code).collect()
-}
 
 /// Where it ends, or ESR_EL1 and ELR_EL1 of the exception.
 fn run(bench: &mut Bench) -> Result<u64, (u64, u64)> {

@@ -5,23 +5,10 @@ mod pages;
 mod ram;
 
 use emu_frontend_arm::a64::Cpu;
-use emu_jit::engine::Accel;
-use pages::{Bench, PLAIN, STACK, WFI};
+use pages::{PLAIN, STACK, WFI, benches};
 
 const IOC: u32 = 1 << 0;
 const IXC: u32 = 1 << 4;
-
-/// A bench for each accelerator that this host can run.
-fn benches(code: &[u32]) -> Vec<Bench> {
-    let all = [Accel::Interp, Accel::Jit].map(|accel| Bench::new(accel, "max"));
-    let with_code = |mut bench: Bench| {
-        bench.code(PLAIN, code);
-        bench.cpu().sys.cpacr = 3 << 20;
-        bench.cpu().update_mode();
-        bench
-    };
-    all.into_iter().flatten().map(with_code).collect()
-}
 
 /// Encodings that are reserved within those of an instruction (C4.1; DecodeBitMasks).
 #[test]

@@ -83,3 +83,16 @@ impl Bench {
         Ok(cpu.pc - 4)
     }
 }
+
+/// A bench for each accelerator that this host can run, with this code in the plain page, and floating point.
+#[allow(dead_code, reason = "not every test needs them")]
+pub fn benches(code: &[u32]) -> Vec<Bench> {
+    let all = [Accel::Interp, Accel::Jit].map(|accel| Bench::new(accel, "max"));
+    let with_code = |mut bench: Bench| {
+        bench.code(PLAIN, code);
+        bench.cpu().sys.cpacr = 3 << 20;
+        bench.cpu().update_mode();
+        bench
+    };
+    all.into_iter().flatten().map(with_code).collect()
+}
