@@ -1,6 +1,7 @@
 //! The functions that translated code calls. The engine restores the pc before it raises what a helper returns.
 
 use crate::compute;
+use crate::state::bits::dr6;
 use crate::state::{Cpu, pending};
 use emu_ir::{Fault, Guest, Helper, HelperFn};
 
@@ -24,14 +25,11 @@ macro_rules! calls {
     };
 }
 
-/// DR6.BS among [`crate::state::Sys::pending`].
-const STEPPED_BS: u32 = 1 << (pending::DEBUG_SHIFT + 14);
-
 calls! {
     /// Raises an exception: arguments its vector and info (see [`Fault`]).
     RAISE Raise |a| Fault::Guest { class: a[0] as u32, addr: 0, info: a[1] as u32 };
     /// An instruction is done, and each is looked after.
-    STEPPED State |_, s: &mut Cpu, _, _| { s.sys.pending |= STEPPED_BS; Ok(0) };
+    STEPPED State |_, s: &mut Cpu, _, _| { s.sys.pending |= dr6::BS << pending::DEBUG_SHIFT; Ok(0) };
     /// Divides unsigned: arguments low and high half of the dividend, the divisor, which is above the high half; the quotient,
     /// the remainder above it.
     DIV Pure compute::div;

@@ -88,22 +88,37 @@ impl Tx<'_> {
             let high = self.b.shr_u(whole, eight);
             return self.b.trunc(ty, high);
         }
-        let whole = self.b.get(state::reg(n));
-        self.b.trunc(ty, whole)
+        self.low(n, ty)
     }
     /// Write register `n`: 32 bits are zero-extended, what is above fewer stays.
     pub fn set_reg(&mut self, n: u8, v: Val) {
-        let ty = self.b.ty(v);
-        let (n, at) = if self.is_high(n, ty) { (n - 4, 8) } else { (n, 0) };
+        if self.is_high(n, self.b.ty(v)) {
+            return self.set_high(n - 4, v);
+        }
+        self.set_low(n, v);
+    }
+    /// The low bits of register `n`: of 0 it is AL, AX, EAX or RAX.
+    pub fn low(&mut self, n: u8, ty: Ty) -> Val {
+        let whole = self.b.get(state::reg(n));
+        self.b.trunc(ty, whole)
+    }
+    /// Write the low bits of register `n`, as [`Tx::set_reg`] does.
+    pub fn set_low(&mut self, n: u8, v: Val) {
         let slot = state::reg(n);
-        let whole = match ty {
+        let whole = match self.b.ty(v) {
             Ty::I8 | Ty::I16 => {
                 let old = self.b.get(slot);
-                self.b.insert(old, v, at)
+                self.b.insert(old, v, 0)
             }
             _ => self.b.zext(Ty::I64, v),
         };
         self.b.set(slot, whole);
+    }
+    /// Write bits 15:8 of register `n`: of 0 it is AH.
+    pub fn set_high(&mut self, n: u8, v: Val) {
+        let old = self.b.get(state::reg(n));
+        let whole = self.b.insert(old, v, 8);
+        self.b.set(state::reg(n), whole);
     }
     fn is_high(&self, n: u8, ty: Ty) -> bool {
         ty == Ty::I8 && !self.insn.rex.present && (4..8).contains(&n)
@@ -144,10 +159,16 @@ impl Tx<'_> {
             _ => self.b.trunc(Ty::I8, low),
         }
     }
-    /// An int's sign as a boolean.
-    pub fn sign(&mut self, v: Val) -> Val {
-        let zero = self.b.imm(self.b.ty(v), 0);
-        self.b.slt(v, zero)
+    /// An int's bit `k` as a boolean.
+    pub fn bit(&mut self, v: Val, k: u32) -> Val {
+        let wide = self.b.zext(Ty::I64, v);
+        let v = self.shr(wide, k);
+        self.low_bit(v)
+    }
+    /// A boolean's opposite.
+    pub fn not(&mut self, v: Val) -> Val {
+        let one = self.b.bool(true);
+        self.b.xor(v, one)
     }
 }
 
@@ -170,13 +191,9 @@ impl Tx<'_> {
             Width::D => 4,
             Width::Q => 8,
             Width::Z => self.insn.operand_size.min(4),
-            Width::Y if self.insn.operand_size == 8 || operand.method == Method::C || operand.method == Method::D => {
-                if self.is_64() {
-                    8
-                } else {
-                    4
-                }
-            }
+            Width::Y if self.insn.operand_size == 8 => 8,
+            // Control and debug registers have no other width in 64-bit mode.
+            Width::Y if self.is_64() && matches!(operand.method, Method::C | Method::D) => 8,
             Width::Y => 4,
             Width::Vw if register => self.insn.operand_size,
             Width::Vw => 2,
@@ -215,10 +232,7 @@ impl Tx<'_> {
         if let Some(register) = self.register(n) {
             return match self.operand(n).method {
                 // AL, CL, AX and the others are never AH.
-                Method::Register(_) => {
-                    let whole = self.b.get(state::reg(register));
-                    self.b.trunc(ty, whole)
-                }
+                Method::Register(_) => self.low(register, ty),
                 _ => self.reg(register, ty),
             };
         }
@@ -243,11 +257,7 @@ impl Tx<'_> {
     pub fn write(&mut self, n: usize, v: Val) {
         match self.register(n) {
             Some(register) => match self.operand(n).method {
-                Method::Register(_) if self.b.ty(v) == Ty::I8 => {
-                    let old = self.b.get(state::reg(register));
-                    let whole = self.b.insert(old, v, 0);
-                    self.b.set(state::reg(register), whole);
-                }
+                Method::Register(_) => self.set_low(register, v),
                 _ => self.set_reg(register, v),
             },
             None => {
@@ -478,9 +488,13 @@ impl Tx<'_> {
     }
     /// Raise an exception if a boolean is 1.
     pub fn fault_if(&mut self, condition: Val, vector: u8, info: u32) {
-        let (one, go) = (self.b.bool(true), self.b.label());
-        let not = self.b.xor(condition, one);
-        self.b.br_if(not, go);
+        let holds = self.not(condition);
+        self.fault_unless(holds, vector, info);
+    }
+    /// Raise an exception if a boolean is 0.
+    pub fn fault_unless(&mut self, condition: Val, vector: u8, info: u32) {
+        let go = self.b.label();
+        self.b.br_if(condition, go);
         self.fault(vector, info);
         self.ended = false;
         self.b.place(go);

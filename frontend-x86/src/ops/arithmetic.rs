@@ -107,8 +107,7 @@ pub fn xadd(t: &mut Tx) {
 /// CMPXCHG. The destination is written in any case, with what it held if that is not what the accumulator holds.
 pub fn cmpxchg(t: &mut Tx) {
     let (ty, new) = (t.ty(0), t.read(1));
-    let whole = t.b.get(reg(0));
-    let accumulator = t.b.trunc(ty, whole);
+    let accumulator = t.low(0, ty);
     if t.is_memory(0) && t.insn.locked {
         let (at, mem) = (t.place(0, true), t.mem(ty));
         let old = t.b.cas(at, accumulator, new, mem);
@@ -188,9 +187,7 @@ pub fn cmpxchg16b(t: &mut Tx) {
     let at = t.locate(16, true);
     let low = t.mask(at, 15);
     let aligned = t.is_zero(low);
-    let one = t.b.bool(true);
-    let not = t.b.xor(aligned, one);
-    t.fault_if(not, vector::GP, 0);
+    t.fault_unless(aligned, vector::GP, 0);
     let vector = |t: &mut Tx, low: u8, high: u8| {
         let (low, high) = (t.b.get(reg(low)), t.b.get(reg(high)));
         let (low, high) = (t.b.bitcast(Ty::V64, low), t.b.bitcast(Ty::V64, high));

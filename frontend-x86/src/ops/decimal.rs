@@ -8,15 +8,13 @@ use emu_ir::{Arith, STATUS_AUXILIARY, STATUS_CARRY, Ty, Val};
 
 /// DAA and DAS.
 fn adjust_al(t: &mut Tx, subtract: bool) {
-    let (whole, status) = (t.b.get(reg(0)), t.status());
-    let al = t.b.trunc(Ty::I8, whole);
+    let (al, status) = (t.low(0, Ty::I8), t.status());
     let subtract = t.imm(Ty::I8, subtract.into());
     let both = t.b.call(Ty::I32, calls::DECIMAL, &[al, status, subtract]);
     let al = t.b.trunc(Ty::I8, both);
     let carries = t.shr(both, 8);
     let carries = t.b.trunc(Ty::I16, carries);
-    let whole = t.b.insert(whole, al, 0);
-    t.b.set(reg(0), whole);
+    t.set_low(0, al);
     let plain = t.b.status(Arith::Logic, al, al, al);
     let status = t.b.or(plain, carries);
     t.set_status(status);
@@ -31,21 +29,18 @@ pub fn das(t: &mut Tx) {
 }
 /// AAA and AAS: `ax` is what AX becomes where it is adjusted, before AL is cut to four bits.
 fn adjust_ax(t: &mut Tx, by: u64) {
-    let (whole, status) = (t.b.get(reg(0)), t.status());
-    let ax = t.b.trunc(Ty::I16, whole);
+    let (ax, status) = (t.low(0, Ty::I16), t.status());
     let (low, nine) = (t.mask(ax, 15), t.imm(Ty::I16, 9));
     let above = t.b.ult(nine, low);
     let auxiliary = t.mask(status, STATUS_AUXILIARY.into());
     let none = t.is_zero(auxiliary);
-    let one = t.b.bool(true);
-    let some = t.b.xor(none, one);
+    let some = t.not(none);
     let adjusts = t.b.or(above, some);
     let by = t.imm(Ty::I16, by);
     let adjusted = t.b.add(ax, by);
     let ax = t.b.select(adjusts, adjusted, ax);
     let ax = t.mask(ax, 0xff0f);
-    let whole = t.b.insert(whole, ax, 0);
-    t.b.set(reg(0), whole);
+    t.set_low(0, ax);
     let al = t.b.trunc(Ty::I8, ax);
     let plain = t.b.status(Arith::Logic, al, al, al);
     let status = t.set_flags(plain, &[(STATUS_CARRY, adjusts), (STATUS_AUXILIARY, adjusts)]);
@@ -60,10 +55,8 @@ pub fn aas(t: &mut Tx) {
     adjust_ax(t, 0x106u64.wrapping_neg());
 }
 fn set_ax(t: &mut Tx, al: Val, ah: Val) {
-    let whole = t.b.get(reg(0));
-    let whole = t.b.insert(whole, al, 0);
-    let whole = t.b.insert(whole, ah, 8);
-    t.b.set(reg(0), whole);
+    t.set_low(0, al);
+    t.set_high(0, ah);
     t.set_status_of(Arith::Logic, al, al);
 }
 /// AAM: by 0 it is #DE.

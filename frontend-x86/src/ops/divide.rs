@@ -66,10 +66,8 @@ fn dividend(t: &mut Tx, ty: Ty) -> Val {
 fn finish(t: &mut Tx, ty: Ty, quotient: Val, remainder: Val) {
     let (quotient, remainder) = (t.b.trunc(ty, quotient), t.b.trunc(ty, remainder));
     if ty == Ty::I8 {
-        let whole = t.b.get(reg(0));
-        let whole = t.b.insert(whole, quotient, 0);
-        let whole = t.b.insert(whole, remainder, 8);
-        return t.b.set(reg(0), whole);
+        t.set_low(0, quotient);
+        return t.set_high(0, remainder);
     }
     t.set_reg(0, quotient);
     t.set_reg(2, remainder);
@@ -77,14 +75,11 @@ fn finish(t: &mut Tx, ty: Ty, quotient: Val, remainder: Val) {
 /// RDX:RAX by 64 bits. Mostly RDX is 0.
 fn long(t: &mut Tx, divisor: Val) {
     let (low, high) = (t.b.get(reg(0)), t.b.get(reg(2)));
-    let below = t.b.ult(high, divisor);
-    let one = t.b.bool(true);
-    let too_large = t.b.xor(below, one);
-    t.fault_if(too_large, vector::DE, 0);
+    let fits = t.b.ult(high, divisor);
+    t.fault_unless(fits, vector::DE, 0);
     let (short, wide, done) = (t.is_zero(high), t.b.label(), t.b.label());
-    let one = t.b.bool(true);
-    let not = t.b.xor(short, one);
-    t.b.br_if(not, wide);
+    let long = t.not(short);
+    t.b.br_if(long, wide);
     let quotient = t.b.div_u(low, divisor);
     let product = t.b.mul(quotient, divisor);
     let remainder = t.b.sub(low, product);
@@ -99,9 +94,7 @@ fn long(t: &mut Tx, divisor: Val) {
 fn long_signed(t: &mut Tx, divisor: Val) {
     let (low, high) = (t.b.get(reg(0)), t.b.get(reg(2)));
     let fits = t.b.call(Ty::I8, calls::IDIV_FITS, &[low, high, divisor]);
-    let one = t.b.bool(true);
-    let too_large = t.b.xor(fits, one);
-    t.fault_if(too_large, vector::DE, 0);
+    t.fault_unless(fits, vector::DE, 0);
     by_helper(t, calls::IDIV, [low, high, divisor]);
 }
 fn by_helper(t: &mut Tx, helper: u16, arguments: [Val; 3]) {

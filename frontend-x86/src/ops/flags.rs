@@ -1,7 +1,7 @@
 //! Flag control (SDM 1, 5.1.11), and bytes set by conditions.
 
+use crate::state;
 use crate::state::bits::eflags;
-use crate::state::{self, reg};
 use crate::tx::Tx;
 use emu_ir::{STATUS_CARRY, STATUS_FIXED, STATUS_OVERFLOW, Ty};
 
@@ -45,14 +45,11 @@ pub fn lahf(t: &mut Tx) {
     let status = t.b.zext(Ty::I32, status);
     let high = t.shr(status, 8);
     let high = t.b.trunc(Ty::I8, high);
-    let whole = t.b.get(reg(0));
-    let whole = t.b.insert(whole, high, 8);
-    t.b.set(reg(0), whole);
+    t.set_high(0, high);
 }
 /// SAHF.
 pub fn sahf(t: &mut Tx) {
-    let whole = t.b.get(reg(0));
-    let low = t.b.trunc(Ty::I16, whole);
+    let low = t.low(0, Ty::I16);
     let flags = eflags::STATUS & !eflags::OF;
     let high = t.mask(low, u64::from(flags) << 8);
     let (status, fixed) = (t.status(), t.imm(Ty::I16, STATUS_FIXED.into()));
@@ -70,7 +67,5 @@ pub fn setcc(t: &mut Tx) {
 pub fn salc(t: &mut Tx) {
     let (carry, zero) = (t.cond(2), t.imm(Ty::I8, 0));
     let value = t.b.sub(zero, carry);
-    let old = t.b.get(reg(0));
-    let whole = t.b.insert(old, value, 0);
-    t.b.set(reg(0), whole);
+    t.set_low(0, value);
 }

@@ -64,8 +64,7 @@ pub fn cbw(t: &mut Tx) {
         Ty::I32 => Ty::I16,
         _ => Ty::I32,
     };
-    let whole = t.b.get(reg(0));
-    let low = t.b.trunc(half, whole);
+    let low = t.low(0, half);
     let value = t.b.sext(ty, low);
     t.set_reg(0, value);
 }
@@ -103,9 +102,7 @@ pub fn xlat(t: &mut Tx) {
     let segment = t.insn.segment.map_or(3, |segment| segment as u8);
     let at = t.linear(segment, offset, 1, false);
     let v = t.load(Ty::I8, at);
-    let old = t.b.get(reg(0));
-    let whole = t.b.insert(old, v, 0);
-    t.b.set(reg(0), whole);
+    t.set_low(0, v);
 }
 /// NOP.
 pub fn nop(_: &mut Tx) {}

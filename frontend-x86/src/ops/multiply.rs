@@ -1,7 +1,6 @@
 //! Multiplication (SDM 2, MUL, IMUL, MULX). CF and OF say that the product does not fit half of it; the other flags, which the
 //! manual leaves undefined, are as of the low half alone.
 
-use crate::state::reg;
 use crate::tx::Tx;
 use emu_ir::{Arith, STATUS_CARRY, STATUS_OVERFLOW, Ty, Val};
 
@@ -47,16 +46,12 @@ fn set_flags(t: &mut Tx, signed: bool, low: Val, high: Val) {
 /// The accumulator by operand 0, to rDX:rAX, or AX.
 fn wide(t: &mut Tx, signed: bool) {
     let (ty, b) = (t.ty(0), t.read(0));
-    let whole = t.b.get(reg(0));
-    let a = t.b.trunc(ty, whole);
+    let a = t.low(0, ty);
     let (low, high) = product(t, signed, a, b);
-    if ty == Ty::I8 {
-        let whole = t.b.insert(whole, low, 0);
-        let whole = t.b.insert(whole, high, 8);
-        t.b.set(reg(0), whole);
-    } else {
-        t.set_reg(0, low);
-        t.set_reg(2, high);
+    t.set_low(0, low);
+    match ty {
+        Ty::I8 => t.set_high(0, high),
+        _ => t.set_low(2, high),
     }
     set_flags(t, signed, low, high);
 }
@@ -83,8 +78,7 @@ pub fn imul(t: &mut Tx) {
 /// MULX: no flags. Where both halves go to one register, the high half stays.
 pub fn mulx(t: &mut Tx) {
     let (ty, b) = (t.ty(0), t.read(2));
-    let whole = t.b.get(reg(2));
-    let a = t.b.trunc(ty, whole);
+    let a = t.low(2, ty);
     let (low, high) = product(t, false, a, b);
     t.write(1, low);
     t.write(0, high);

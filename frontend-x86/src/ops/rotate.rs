@@ -38,11 +38,6 @@ fn rotated_right(t: &mut Tx, ty: Ty, a: Val, n: Val) -> Val {
         }
     }
 }
-fn bit(t: &mut Tx, v: Val, k: u32) -> Val {
-    let wide = t.b.zext(Ty::I64, v);
-    let v = t.shr(wide, k);
-    t.low_bit(v)
-}
 /// ROL.
 pub fn rol(t: &mut Tx) {
     rotate(
@@ -52,7 +47,7 @@ pub fn rol(t: &mut Tx) {
             rotated_right(t, ty, a, n)
         },
         |t, ty, result| {
-            let (carry, sign) = (bit(t, result, 0), bit(t, result, ty.bits() - 1));
+            let (carry, sign) = (t.bit(result, 0), t.bit(result, ty.bits() - 1));
             [carry, t.b.xor(carry, sign)]
         },
     );
@@ -60,7 +55,7 @@ pub fn rol(t: &mut Tx) {
 /// ROR.
 pub fn ror(t: &mut Tx) {
     rotate(t, rotated_right, |t, ty, result| {
-        let (carry, next) = (bit(t, result, ty.bits() - 1), bit(t, result, ty.bits() - 2));
+        let (carry, next) = (t.bit(result, ty.bits() - 1), t.bit(result, ty.bits() - 2));
         [carry, t.b.xor(carry, next)]
     });
 }
@@ -100,14 +95,14 @@ fn through_carry(t: &mut Tx, helper: u16, overflow: impl Fn(&mut Tx, Ty, Val, Va
 /// RCL.
 pub fn rcl(t: &mut Tx) {
     through_carry(t, calls::RCL, |t, ty, result, carry| {
-        let sign = bit(t, result, ty.bits() - 1);
+        let sign = t.bit(result, ty.bits() - 1);
         t.b.xor(sign, carry)
     });
 }
 /// RCR.
 pub fn rcr(t: &mut Tx) {
     through_carry(t, calls::RCR, |t, ty, result, _| {
-        let (sign, next) = (bit(t, result, ty.bits() - 1), bit(t, result, ty.bits() - 2));
+        let (sign, next) = (t.bit(result, ty.bits() - 1), t.bit(result, ty.bits() - 2));
         t.b.xor(sign, next)
     });
 }

@@ -53,11 +53,6 @@ pub(super) fn set_unless_zero(t: &mut Tx, n: Val, before: Val, status: Val) {
     };
     t.set_status(status);
 }
-/// Bit `k` of a value as a boolean.
-fn bit(t: &mut Tx, v: Val, k: u32) -> Val {
-    let v = t.shr(v, k);
-    t.low_bit(v)
-}
 
 /// SHL, and SAL.
 pub fn shl(t: &mut Tx) {
@@ -72,7 +67,7 @@ pub fn shl(t: &mut Tx) {
             }
             _ => t.shr(value, ty.bits()),
         };
-        let (carry, sign) = (t.low_bit(out), bit(t, value, ty.bits() - 1));
+        let (carry, sign) = (t.low_bit(out), t.bit(value, ty.bits() - 1));
         let overflow = t.b.xor(carry, sign);
         Shifted { value, out, overflow }
     });
@@ -93,7 +88,7 @@ pub fn shr(t: &mut Tx) {
         let wide = t.b.zext(Ty::I64, a);
         let value = t.b.shr_u(wide, n);
         let out = out_below(t, wide, n, false);
-        let overflow = bit(t, value, ty.bits() - 2);
+        let overflow = t.bit(value, ty.bits() - 2);
         Shifted { value, out, overflow }
     });
 }
@@ -159,7 +154,7 @@ pub fn shrd(t: &mut Tx) {
 fn sign_changed(t: &mut Tx, ty: Ty, a: Val, value: Val) -> Val {
     let a = t.b.zext(Ty::I64, a);
     let changed = t.b.xor(a, value);
-    bit(t, changed, ty.bits() - 1)
+    t.bit(changed, ty.bits() - 1)
 }
 /// Values of a type in 64 bits, the highest first.
 fn join(t: &mut Tx, ty: Ty, values: &[Val]) -> Val {

@@ -10,12 +10,7 @@ const BP: u8 = 5;
 impl Tx<'_> {
     /// The stack pointer, as wide as it is in this mode.
     pub fn sp(&mut self) -> Val {
-        self.reg_wide(SP, self.stack())
-    }
-    /// A register of at least 16 bits.
-    fn reg_wide(&mut self, n: u8, ty: Ty) -> Val {
-        let whole = self.b.get(reg(n));
-        self.b.trunc(ty, whole)
+        self.low(SP, self.stack())
     }
     /// Set the stack pointer.
     pub fn set_sp(&mut self, sp: Val) {
@@ -90,7 +85,7 @@ pub fn pusha(t: &mut Tx) {
     let mut sp = t.sp();
     t.probe(sp, 8 * ty.bytes());
     for n in 0..8 {
-        let v = t.reg_wide(n, ty);
+        let v = t.low(n, ty);
         sp = t.store_below(sp, v);
     }
     t.set_sp(sp);
@@ -116,10 +111,10 @@ pub fn enter(t: &mut Tx) {
     let (room, level) = (t.insn.immediate as i64 & 0xffff, u32::from(t.insn.second) & 31);
     let before = t.sp();
     t.probe(before, (level + 1) * ty.bytes());
-    let bp = t.reg_wide(BP, ty);
+    let bp = t.low(BP, ty);
     let mut sp = t.store_below(before, bp);
     let frame = sp;
-    let mut from = t.reg_wide(BP, stack);
+    let mut from = t.low(BP, stack);
     for _ in 1..level {
         from = t.plus(from, -i64::from(ty.bytes()));
         let at = t.linear(number::SS, from, ty.bytes(), false);
@@ -143,7 +138,7 @@ pub fn enter(t: &mut Tx) {
 /// LEAVE.
 pub fn leave(t: &mut Tx) {
     let (ty, stack) = (t.size(), t.stack());
-    let bp = t.reg_wide(BP, stack);
+    let bp = t.low(BP, stack);
     let (v, sp) = t.peek_at(bp, ty);
     t.set_sp(sp);
     t.set_reg(BP, v);

@@ -3,7 +3,7 @@
 
 use crate::decode::insn::Repeat;
 use crate::state::bits::eflags;
-use crate::state::{self, number, reg};
+use crate::state::{self, number};
 use crate::tx::Tx;
 use emu_ir::{Arith, Hint, Ty, Val};
 
@@ -28,8 +28,7 @@ fn destination(t: &mut Tx, ty: Ty, write: bool) -> Val {
     t.linear(number::ES, offset, ty.bytes(), write)
 }
 fn index(t: &mut Tx, n: u8) -> Val {
-    let whole = t.b.get(reg(n));
-    t.b.trunc(t.address_size(), whole)
+    t.low(n, t.address_size())
 }
 /// The registers move on, by the direction flag.
 fn advance(t: &mut Tx, ty: Ty, registers: &[u8]) {
@@ -65,8 +64,7 @@ fn repeat(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) {
         let holds = t.cond(cc);
         more = t.b.and(more, holds);
     }
-    let one = t.b.bool(true);
-    let last = t.b.xor(more, one);
+    let last = t.not(more);
     t.b.br_if(last, done);
     t.same_again();
     t.b.place(done);
@@ -102,8 +100,7 @@ pub fn movs(t: &mut Tx) {
 pub fn stos(t: &mut Tx) {
     let ty = element(t);
     let once = |t: &mut Tx| {
-        let whole = t.b.get(reg(A));
-        let (to, v) = (destination(t, ty, true), t.b.trunc(ty, whole));
+        let (to, v) = (destination(t, ty, true), t.low(A, ty));
         t.store(to, v);
         advance(t, ty, &[DI]);
     };
@@ -116,14 +113,7 @@ pub fn lods(t: &mut Tx) {
         let from = source(t, ty);
         let v = t.load(ty, from);
         advance(t, ty, &[SI]);
-        let old = t.b.get(reg(A));
-        match ty {
-            Ty::I8 => {
-                let whole = t.b.insert(old, v, 0);
-                t.b.set(reg(A), whole);
-            }
-            _ => t.set_reg(A, v),
-        }
+        t.set_low(A, v);
     };
     repeat(t, once, None);
 }
@@ -147,8 +137,7 @@ pub fn scas(t: &mut Tx) {
     let once = |t: &mut Tx| {
         let to = destination(t, ty, false);
         let b = t.load(ty, to);
-        let whole = t.b.get(reg(A));
-        let a = t.b.trunc(ty, whole);
+        let a = t.low(A, ty);
         advance(t, ty, &[DI]);
         t.set_status_of(Arith::Sub, a, b);
     };
