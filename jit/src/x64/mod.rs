@@ -4,8 +4,8 @@
 //! guest's hottest slots, five are temporaries, rsp points to room for spilled values. The host must have BMI2, LZCNT,
 //! AVX2, FMA, F16C and CMPXCHG16B ([`supported`]).
 //!
-//! Families: [`int`], [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with [`vec_int`], [`vec_move`], [`vec_float`]),
-//! [`flow`]; [`guard`] is what keeps the host's floating point exact.
+//! Families: [`int`] (with [`compare`] and [`status`]), [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with
+//! [`vec_int`], [`vec_move`], [`vec_float`]), [`flow`]; [`guard`] is what keeps the host's floating point exact.
 #![expect(
     clippy::indexing_slicing,
     reason = "lists are as long as the block and its labels, registers are numbers below 16, operands as many as the operation has"
@@ -17,6 +17,7 @@
 mod alloc;
 mod asm;
 mod atomic;
+mod compare;
 mod cond;
 mod float;
 mod flow;
