@@ -187,16 +187,14 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
 
 /// Of several faults, which one it is.
 fn order(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
+    let all_are = |vectors: &[u32]| [want, got].iter().all(|r| vectors.contains(&r.vector));
     let mut same = *got;
-    same.cr2 = want.cr2;
+    (same.vector, same.error, same.cr2) = (want.vector, want.error, want.cr2);
     match row.name.as_str() {
-        "enter" | "pusha" | "popa" if want.vector == vector::PF => (same == *want).then_some(WORDS),
+        "enter" | "pusha" | "popa" => (same == *want && all_are(&[vector::PF, vector::AC])).then_some(WORDS),
         "cmps" | "movs" => {
-            (same.vector, same.error) = (want.vector, want.error);
-            let are_faults = [want, got]
-                .iter()
-                .all(|r| (vector::SS..=vector::PF).contains(&r.vector));
-            (same == *want && are_faults).then_some(OPERANDS)
+            let faults = [vector::SS, vector::GP, vector::PF, vector::AC];
+            (same == *want && all_are(&faults)).then_some(OPERANDS)
         }
         "call" if got.vector == vector::GP && [vector::SS, vector::PF].contains(&want.vector) => Some(PUSHED),
         "ud0" if want.vector == vector::UD && got.vector == vector::PF => Some(WITHOUT_MODRM),
@@ -204,7 +202,7 @@ fn order(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
     }
 }
 
-const WORDS: &str = "of which of several words on the stack a page fault is, is not said: SDM 2, ENTER, PUSHA, POPA";
+const WORDS: &str = "of which of several words on the stack a fault is, is not said: SDM 2, ENTER, PUSHA, POPA";
 const OPERANDS: &str = "of which of two operands in memory a fault is, is not said: SDM 2, CMPS, MOVS";
 const PUSHED: &str =
     "\"IF tempRIP is non-canonical THEN #GP(0); [...] Push(RIP)\", where AMD's push first: SDM 2, CALL";
