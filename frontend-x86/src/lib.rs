@@ -12,6 +12,7 @@
 //! | what is computed by functions rather than in line | `compute.rs`, called by `calls.rs` |
 //! | where a block ends | `translate.rs` |
 //! | what a CPU may have or lack | `features.rs` |
+//! | what a CPU asks of the machine | `platform.rs` |
 //! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
 //! | which exceptions there are, with which error codes | `fault.rs` |
 //! | paging | `mmu/` |
@@ -37,6 +38,7 @@ pub mod mmu;
 pub mod model;
 pub mod msr;
 pub mod ops;
+pub mod platform;
 pub mod segment;
 pub mod smm;
 pub mod state;
