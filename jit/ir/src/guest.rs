@@ -392,6 +392,10 @@ pub trait Guest: Sized + Send + 'static {
     /// Functions that translated code may call.
     const HELPERS: &'static [Helper<Self>];
 
+    /// Debug exceptions of data are taken when the instruction is done (x86): [`Guest::data_trap`] is of an access that is
+    /// made, and [`Guest::trapped`] is told of it. Else they are taken in place of the access.
+    const DATA_TRAPS_AFTER: bool = false;
+
     /// Translate the block at `key`, whose first instruction is `offset` bytes into its page (0..4096), up to a branch
     /// that cannot be followed, the page's end (an instruction may cross it), or `limit` instructions (>= 1). An instruction
     /// that cannot be fetched, and is not the first, ends the block before it.
@@ -435,6 +439,12 @@ pub trait Guest: Sized + Send + 'static {
     /// Whether one of the pending lines ends a wait for interrupt, masked or not.
     fn wakes(&self, s: &Self::State, pending: u32) -> bool;
 
+    /// Whether the CPU carries out nothing until [`Guest::interrupt`] or [`Guest::trap`] takes something: x86's HLT. Arm's
+    /// WFI may end for no reason.
+    fn waits(&self, _: &Self::State) -> bool {
+        false
+    }
+
     /// Whether a helper of the kind [`HelperFn::State`] does nothing to state and machine, but may raise a fault, or wait.
     fn only_raises(_helper: u16) -> bool {
         false
@@ -467,4 +477,8 @@ pub trait Guest: Sized + Send + 'static {
     fn data_trap(&self, _: &Self::State, _addr: u64, _len: u32, _access: Access, _idx: u8) -> Option<Fault> {
         None
     }
+
+    /// The debug exception of an access that the instruction which is now done has made: [`Guest::trap`] is to have it. Only
+    /// with [`Guest::DATA_TRAPS_AFTER`].
+    fn trapped(&mut self, _: &mut Self::State, _: Fault) {}
 }

@@ -144,14 +144,15 @@ impl Breakpoints {
         if self.known.is_empty() {
             return None;
         }
-        let mut before = 0;
+        let (mut before, mut last) = (0, None);
         for inst in &block.insts {
-            if let Op::Insn { offset, .. } = inst.op {
-                if u32::from(offset) != start && self.known_at(offset.into()).next().is_some() {
-                    return Some(before);
-                }
-                before += 1;
+            let Op::Insn { offset, .. } = inst.op else { continue };
+            if u32::from(offset) != start && self.known_at(offset.into()).next().is_some() {
+                return Some(before);
             }
+            // Behind a label an instruction is named again.
+            before += u32::from(last != Some(offset));
+            last = Some(offset);
         }
         None
     }
@@ -208,7 +209,7 @@ impl<G: Guest> Vcpu<G> {
         b.every || !b.guest.is_empty() && b.guest.binary_search(&self.pc()).is_ok()
     }
     /// The guest's debug exception for the instruction at the pc, if it has one; whether it was raised.
-    fn trap(&mut self) -> bool {
+    pub(super) fn trap(&mut self) -> bool {
         let fault = self.guest.trap(self.state());
         if let Some(fault) = fault {
             self.raise_fetch(fault);
@@ -223,7 +224,7 @@ impl<G: Guest> Vcpu<G> {
         self.reselect();
         self.alone().unwrap_or(Leave::Sync)
     }
-    /// The instruction at the pc, which stores to code that may be the one behind it.
+    /// The instruction at the pc, alone, after which something is to be looked at: [`Mmu::again`].
     pub(super) fn again(&mut self) -> Leave {
         self.mmu.again = false;
         self.reselect();
@@ -235,6 +236,10 @@ impl<G: Guest> Vcpu<G> {
         self.mmu.alone = true;
         let left = self.run_ir(&code);
         self.mmu.alone = false;
+        for fault in self.mmu.trapped.drain(..) {
+            self.guest.trapped(self.own.state_mut(), fault);
+            self.mmu.traps_changed = true;
+        }
         self.tell_left();
         left
     }
@@ -251,14 +256,15 @@ impl<G: Guest> Vcpu<G> {
     fn step_awake(&mut self, interrupts: bool) -> Exit {
         self.follow();
         if interrupts && self.take_interrupt() {
-            return Exit::Stepped;
+            return self.stepped();
         }
         self.settle_traps();
-        if self.at_breakpoint() {
+        let waits = self.guest.waits(self.state());
+        if !waits && self.at_breakpoint() {
             return Exit::Breakpoint;
         }
-        if self.may_trap() && self.trap() {
-            return Exit::Stepped;
+        if self.may_trap() && self.trap() || waits {
+            return self.stepped();
         }
         self.reselect();
         // Whether it waits, gives way or just goes on: it is done.
@@ -267,6 +273,10 @@ impl<G: Guest> Vcpu<G> {
         if let Some(hit) = self.mmu.watching.take() {
             return Exit::Watchpoint(hit);
         }
+        self.stepped()
+    }
+    /// A step is done, which may have stopped the vCPU.
+    fn stepped(&mut self) -> Exit {
         self.mmu.stop.take().map_or(Exit::Stepped, Exit::Stopped)
     }
     /// The instruction at the pc, which the tracer is told of. `None`: fetching it faulted, and the guest has been told.

@@ -62,8 +62,11 @@ pub struct Mmu {
     pub watching: Watching,
     /// One instruction is run, and what follows it is looked for anew.
     pub alone: bool,
-    /// The instruction at hand stores to code: it is to be run alone.
+    /// The instruction at hand stores to code, or has accessed data that the guest's debug registers mean: it is to be run
+    /// alone.
     pub again: bool,
+    /// Debug exceptions of accesses that an instruction run alone has made.
+    pub trapped: Vec<Fault>,
 }
 
 /// A page of host memory, to be accessed directly: its host address, and the rest as in [`emu_ir::RamPage`].
@@ -110,6 +113,7 @@ impl Mmu {
             watching: Watching::default(),
             alone: false,
             again: false,
+            trapped: Vec::new(),
         }
     }
     /// Take up the tables of the state's contexts.

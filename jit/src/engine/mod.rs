@@ -309,6 +309,12 @@ impl<G: Guest> Vcpu<G> {
             if self.mmu.traps_changed {
                 self.settle_breakpoints();
             }
+            if self.guest.waits(self.state()) {
+                if self.may_trap() && self.trap() || self.wakes() {
+                    continue;
+                }
+                return Exit::Wait;
+            }
             if self.at_breakpoint() {
                 return Exit::Breakpoint;
             }
@@ -382,6 +388,7 @@ impl<G: Guest> Vcpu<G> {
     fn raise(&mut self, page: u64, stopped: Stopped) {
         // Translated code has left, or called: what it has in the host's control word is the state's.
         self.collect_flags();
+        self.mmu.trapped.clear();
         let pc = page.wrapping_add(stopped.offset as u64) & G::LAYOUT.pc.ty.mask() as u64;
         let state = self.own.state_mut();
         poke(state, G::LAYOUT.pc.off, G::LAYOUT.pc.ty, pc as u128);

@@ -263,6 +263,11 @@ impl Mmu {
         }
         if let Some(hit) = hit {
             self.watching.note(hit);
+        } else if G::DATA_TRAPS_AFTER && self.alone {
+            self.trapped.extend(trap);
+            return Ok(());
+        } else if G::DATA_TRAPS_AFTER {
+            self.again = true;
         }
         Err(trap.unwrap_or(Fault::Bus { addr, access }))
     }
