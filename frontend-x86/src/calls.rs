@@ -1,8 +1,9 @@
 //! The functions that translated code calls. The engine restores the pc before it raises what a helper returns.
 
 use crate::compute;
-use crate::state::bits::dr6;
-use crate::state::{Cpu, pending};
+use crate::platform::X86;
+use crate::state::bits::{dr6, eflags};
+use crate::state::{Cpu, mode, pending};
 use emu_ir::{Fault, Guest, Helper, HelperFn};
 
 /// Makes the table.
@@ -13,6 +14,8 @@ macro_rules! calls {
         enum Index { $($name),* }
         $( $(#[$d])* pub const $name: u16 = Index::$name as u16; )*
         const COUNT: usize = [$( Index::$name as u16 ),*].len();
+        /// They, for a CPU.
+        pub const CALLS: [Helper<X86>; COUNT] = helpers();
         /// They, for a guest with this state.
         pub const fn helpers<G: Guest<State = Cpu>>() -> [Helper<G>; COUNT] {
             [$( Helper { name: stringify!($name), f: HelperFn::$kind($f) } ),*]
@@ -29,7 +32,17 @@ calls! {
     /// Raises an exception: arguments its vector and info (see [`Fault`]).
     RAISE Raise |a| Fault::Guest { class: a[0] as u32, addr: 0, info: a[1] as u32 };
     /// An instruction is done, and each is looked after.
-    STEPPED State |_, s: &mut Cpu, _, _| { s.sys.pending |= dr6::BS << pending::DEBUG_SHIFT; Ok(0) };
+    STEPPED State |_, s: &mut Cpu, env, _| {
+        s.sys.pending |= dr6::BS << pending::DEBUG_SHIFT;
+        env.traps_changed();
+        Ok(0)
+    };
+    /// An instruction is done that EFLAGS.RF was for.
+    RESUMED State |_, s: &mut Cpu, _, _| {
+        s.eflags &= !eflags::RF;
+        s.mode &= !mode::RESUME;
+        Ok(0)
+    };
     /// Divides unsigned: arguments low and high half of the dividend, the divisor, which is above the high half; the quotient,
     /// the remainder above it.
     DIV Pure compute::div;

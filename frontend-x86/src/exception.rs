@@ -110,7 +110,8 @@ fn prepare(cpu: &mut Cpu, env: &mut dyn Env, event: Event) -> bool {
     let s = &mut cpu.sys;
     match event.vector {
         vector::DB => {
-            s.dr6 |= u64::from(event.code);
+            s.dr6 |= u64::from(event.code | s.pending >> pending::DEBUG_SHIFT);
+            s.pending &= !pending::DEBUG;
             s.dr7 &= !dr7::GD;
             let traps = Effects {
                 flush: None,

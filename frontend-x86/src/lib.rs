@@ -18,18 +18,21 @@
 //! | paging | `mmu/` |
 //! | segment registers and descriptor tables | `segment/` |
 //! | far transfers, interrupts' delivery, tasks, fast system calls | `gate/` |
-//! | control and debug registers; MSRs | `control.rs`; `msr.rs` |
+//! | control and debug registers, and what these ask for; MSRs | `control.rs`, `debug.rs`; `msr.rs` |
+//! | all of it as the engine sees it | `guest.rs` |
 //! | double faults, reset, INIT; system management mode | `exception.rs`; `smm.rs` |
 //! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
 pub mod calls;
 pub mod compute;
 pub mod control;
+pub mod debug;
 pub mod decode;
 pub mod exception;
 pub mod fault;
 pub mod features;
 pub mod gate;
+pub mod guest;
 #[cfg(test)]
 mod machine_for_tests;
 pub mod maps;

@@ -2,14 +2,20 @@
 
 use crate::memory::Memory;
 use crate::model::Model;
+use crate::platform::{Platform, Refused, SMM, X86};
 use crate::state::bits::{cr0, cr4, dr6, dr7, efer};
 use crate::state::{Attributes, Cpu, Segment, number};
 use bytemuck::Zeroable;
-use emu_ir::{Bus, Env, Flush, RamPage, Stop, testing};
+use emu_devices::bus;
+use emu_ir::{Bus, Env, Flush, RamPage, Stop};
+use emu_jit::engine::{Accel, Vcpu};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Memory from address 0; nothing answers above.
+/// Memory from address 0, the same in system management mode; nothing answers above. Clones are the same.
+#[derive(Clone)]
 pub struct Ram {
-    memory: testing::Memory,
+    memory: Arc<bus::Ram>,
     /// Where compare-and-exchange finds another value than the one expected, once: what another CPU has put there.
     pub raced: Option<(u64, u64)>,
 }
@@ -17,7 +23,7 @@ pub struct Ram {
 impl Ram {
     pub fn new() -> Ram {
         Ram {
-            memory: testing::Memory::new(0, 0x40_0000),
+            memory: Arc::new(bus::Ram::new(0x40_0000).unwrap()),
             raced: None,
         }
     }
@@ -31,19 +37,96 @@ impl Ram {
 
 impl Bus for Ram {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        self.memory.load(phys, size)
+        let mut bytes = [0; 8];
+        self.memory.copy_out(phys & !SMM, &mut bytes[..size.into()])?;
+        Some(u64::from_le_bytes(bytes))
     }
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        self.memory.store(phys, size, value)
+        self.memory.copy_in(phys & !SMM, &value.to_le_bytes()[..size.into()])
     }
     fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
         if let Some((at, value)) = self.raced.take_if(|raced| raced.0 == phys) {
             self.store(at, size, value)?;
         }
-        self.memory.compare_exchange(phys, size, old, new)
+        let held = self.load(phys, size)?;
+        if held == old {
+            self.store(phys, size, new)?;
+        }
+        Some(held)
     }
     fn ram(&mut self, page: u64) -> Option<RamPage<'_>> {
-        self.memory.ram(page)
+        let page = page & !SMM;
+        (page < self.memory.len()).then(|| RamPage::plain(self.memory.mapping(), page, page))
+    }
+}
+
+/// The machine around a CPU, as a test sees it. Clones are the same.
+#[derive(Clone, Default)]
+pub struct Around(Arc<Mutex<Told>>);
+
+/// What it was told, and what it answers.
+#[derive(Default)]
+pub struct Told {
+    /// Which CPU it is.
+    pub cpu: u32,
+    /// The vector of INTR.
+    pub vector: u8,
+    /// Edges that were taken.
+    pub taken: u32,
+    pub cr8: u8,
+    pub tsc: u64,
+    pub tsc_ahead: u64,
+    pub ferr: bool,
+    /// The local APIC's MSRs.
+    pub msrs: HashMap<u32, u64>,
+    pub random: Option<u64>,
+}
+
+impl Around {
+    pub fn told(&self) -> MutexGuard<'_, Told> {
+        self.0.lock().unwrap()
+    }
+}
+
+impl Platform for Around {
+    fn tsc(&self) -> u64 {
+        self.told().tsc
+    }
+    fn tsc_hz(&self) -> u64 {
+        1_000_000_000
+    }
+    fn cpu_index(&self) -> u32 {
+        self.told().cpu
+    }
+    fn cpu_count(&self) -> u32 {
+        2
+    }
+    fn acknowledge(&mut self) -> u8 {
+        self.told().vector
+    }
+    fn taken(&mut self, line: u32) {
+        self.told().taken |= line;
+    }
+    fn cr8(&self) -> u64 {
+        self.told().cr8.into()
+    }
+    fn set_cr8(&mut self, priority: u8) {
+        self.told().cr8 = priority;
+    }
+    fn read_msr(&mut self, number: u32) -> Result<u64, Refused> {
+        self.told().msrs.get(&number).copied().ok_or(Refused)
+    }
+    fn write_msr(&mut self, number: u32, value: u64) -> Result<(), Refused> {
+        self.told().msrs.get_mut(&number).map(|msr| *msr = value).ok_or(Refused)
+    }
+    fn set_tsc_ahead(&mut self, ahead: u64) {
+        self.told().tsc_ahead = ahead;
+    }
+    fn ferr(&mut self, level: bool) {
+        self.told().ferr = level;
+    }
+    fn random(&mut self) -> Option<u64> {
+        self.told().random
     }
 }
 
@@ -257,6 +340,17 @@ impl Bench {
         self
     }
 
+    /// The same run by the engine, with code where it is.
+    pub fn engine(mut self, accel: Accel, code: &[u8], around: &Around) -> Vcpu<X86> {
+        for (at, &byte) in (self.cpu.pc..).zip(code) {
+            self.engine.ram.put(at, 1, byte.into());
+        }
+        let guest = X86 {
+            model: self.model,
+            platform: Box::new(around.clone()),
+        };
+        Vcpu::new(guest, self.cpu, Box::new(self.engine.ram), accel, true).unwrap()
+    }
     /// Memory as the processor's functions have it.
     pub fn parts(&mut self) -> (&mut Cpu, Memory<'_>) {
         (&mut self.cpu, Memory::new(&self.model, &mut self.engine.ram))

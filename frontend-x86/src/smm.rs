@@ -109,6 +109,7 @@ const fn all() -> Effects {
 
 fn save(m: &mut Memory, cpu: &Cpu) {
     let mut area = Area { m, cpu: *cpu };
+    area.cpu.mode |= mode::SMM;
     for (n, segment) in cpu.segments.iter().enumerate() {
         area.put_segment(at::SEGMENTS + 16 * n as u64, segment);
     }

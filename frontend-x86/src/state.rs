@@ -70,6 +70,8 @@ pub mod mode {
     pub const SMM: u64 = 1 << 26;
     /// CR4.LA57: linear addresses have 57 bits.
     pub const LA57: u64 = 1 << 27;
+    /// EFLAGS.RF, where an instruction's address may be a breakpoint: it holds for the next instruction.
+    pub const RESUME: u64 = 1 << 28;
     /// What only instructions of x87, MMX, SSE and AVX depend on.
     pub const FLOATING: u64 = TS | EM | MP | OSFXSR | AVX | DAZ | FTZ | SIMD_TRAPS;
 
@@ -145,6 +147,8 @@ pub mod pending {
     pub const NMI_BLOCKED_BEFORE_SMM: u32 = 1 << 5;
     /// Debug exceptions of the instruction that was carried out, to be taken before the next: bits of DR6 from this one on.
     pub const DEBUG_SHIFT: u32 = 16;
+    /// All of these.
+    pub const DEBUG: u32 = u32::MAX << DEBUG_SHIFT;
 }
 
 /// The state of one vCPU.

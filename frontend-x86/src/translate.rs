@@ -41,7 +41,7 @@ pub fn translate(
     b: &mut Builder,
 ) -> Result<(), Fault> {
     let code = code(key.mode, features);
-    let alone = key.mode & (mode::STEP | mode::SHADOW) != 0;
+    let alone = key.mode & (mode::STEP | mode::SHADOW | mode::RESUME) != 0;
     let limit = if alone { 1 } else { limit };
     let mut at = offset;
     for n in 0.. {

@@ -10,6 +10,9 @@ use crate::features::Features;
 use crate::state::{self, mode, number, of};
 use emu_ir::{Arith, Builder, Hint, Leave, Mem, Rmw, Ty, Val};
 
+/// In these modes each instruction is a block, after which something is done.
+const LOOKED_AFTER: u64 = mode::STEP | mode::RESUME;
+
 /// One block's translation.
 pub struct Tx<'a> {
     /// Where IR goes.
@@ -522,7 +525,7 @@ impl Tx<'_> {
     }
     /// Go on at an offset from the start of the page.
     pub(crate) fn leave_to(&mut self, to: i32, hint: Hint) {
-        if self.mode & mode::STEP != 0 {
+        if self.mode & LOOKED_AFTER != 0 {
             let pc = self.b.pc_rel(Ty::I64, to);
             return self.leave_at(pc, hint);
         }
@@ -533,9 +536,13 @@ impl Tx<'_> {
     /// Go on at a linear address.
     fn leave_at(&mut self, pc: Val, hint: Hint) {
         self.leave_shadow();
-        if self.mode & mode::STEP != 0 {
+        if self.mode & LOOKED_AFTER != 0 {
             self.b.set(state::PC, pc);
-            self.b.call(Ty::I32, calls::STEPPED, &[]);
+            for (bit, helper) in [(mode::RESUME, calls::RESUMED), (mode::STEP, calls::STEPPED)] {
+                if self.mode & bit != 0 {
+                    self.b.call(Ty::I32, helper, &[]);
+                }
+            }
             self.b.exit(Leave::Sync);
             self.ended = true;
             return;

@@ -2,6 +2,7 @@
 
 use super::far::{enter_8086, returned_stack, returned_to, take_pointer};
 use super::{By, Left, RSP, Stack, switch, task};
+use crate::debug::breaks;
 use crate::fault::gp;
 use crate::memory::Memory;
 use crate::segment::{check_target, drop_inner, enter, is_long, rpl, virtual_8086};
@@ -16,6 +17,16 @@ use emu_ir::Fault;
 /// The fault of a target that it cannot go to, and of the stack.
 pub fn iret(m: &mut Memory, cpu: &mut Cpu, operand_size: u8, next: u64) -> Result<(), Fault> {
     cpu.sys.pending &= !pending::NMI_BLOCKED;
+    go_back(m, cpu, operand_size, next)?;
+    // It would only be seen in the image that an interrupt pushes before the next instruction, and that is then a block alone.
+    if cpu.eflags & eflags::RF != 0 && !breaks(cpu) {
+        cpu.eflags &= !eflags::RF;
+        cpu.settle();
+    }
+    Ok(())
+}
+
+fn go_back(m: &mut Memory, cpu: &mut Cpu, operand_size: u8, next: u64) -> Result<(), Fault> {
     if cpu.mode & mode::PROTECTED == 0 {
         return to_8086(m, cpu, operand_size, allowed(cpu, operand_size) & !VIRTUAL_INTERRUPTS);
     }

@@ -9,6 +9,7 @@ mod tests;
 
 use crate::fault::{self, gp, pf};
 use crate::model::{Model, is_canonical};
+use crate::platform::SMM;
 use crate::state::bits::{cr0, cr4, efer, eflags};
 use crate::state::{Cpu, mode, pending};
 use emu_ir::{Access, Bus, Context, Fault, Flush, Page};
@@ -63,13 +64,16 @@ pub fn is_valid(cpu: &Cpu, addr: u64) -> bool {
     bits == 32 || is_canonical(addr, bits)
 }
 
-/// A physical address as it leaves the processor: with A20M# asserted, bit 20 of it is 0.
+/// A physical address as it leaves the processor: with A20M# asserted, bit 20 of it is 0; system management mode sees memory
+/// of its own.
 pub fn physical(cpu: &Cpu, addr: u64) -> u64 {
-    if cpu.sys.pending & pending::A20M != 0 {
+    let masked = if cpu.sys.pending & pending::A20M != 0 {
         addr & !(1 << 20)
     } else {
         addr
-    }
+    };
+    let view = if cpu.mode & mode::SMM != 0 { SMM } else { 0 };
+    masked | view
 }
 
 /// As whom an access is made.

@@ -79,6 +79,7 @@ impl Cpu {
         set(mode::OSXSAVE, xsave);
         set(mode::AVX, xsave && self.sys.xcr0 & avx == avx);
         set(mode::STEP, self.eflags & eflags::TF != 0);
+        set(mode::RESUME, self.eflags & eflags::RF != 0);
         let checks = self.sys.cr0 & cr0::AM != 0 && self.eflags & eflags::AC != 0;
         set(mode::ALIGN, checks && cpl == 3);
         set(mode::DAZ, self.mxcsr & mxcsr::DAZ != 0);

@@ -488,6 +488,8 @@ fn iret_loads_the_flags_that_its_level_may() {
         let mut b = Bench::protected(cpl);
         b.cpu.set_eflags(iopl << eflags::IOPL_SHIFT);
         b.cpu.settle_at(cpl);
+        // An instruction may be a breakpoint.
+        b.cpu.sys.dr7 = 1;
         let cs = b.cpu.segment(number::CS).selector;
         stack_up(&mut b, size, &[0x1234, cs.into(), ALL.into()]);
 
@@ -495,6 +497,21 @@ fn iret_loads_the_flags_that_its_level_may() {
 
         let kept = iopl << eflags::IOPL_SHIFT & !loaded;
         assert_eq!(b.cpu.eflags(), loaded | kept | eflags::FIXED, "{cpl} {iopl} {size}");
+    }
+}
+
+/// SDM 3, 18.3.1.1: RF is for breakpoints on instructions, and without any it is not kept.
+#[test]
+fn iret_keeps_rf_where_an_instruction_may_be_a_breakpoint() {
+    for (dr7, kept) in [(0, false), (1, true), (0x1_0001, false), (0x1_0009, true)] {
+        let mut b = Bench::protected(0);
+        b.cpu.sys.dr7 = dr7;
+        stack_up(&mut b, 4, &[0x1234, sel::CODE0.into(), eflags::RF.into()]);
+
+        back(&mut b, 4).unwrap();
+
+        let is = (b.cpu.eflags & eflags::RF != 0, b.cpu.mode & mode::RESUME != 0);
+        assert_eq!(is, (kept, kept), "{dr7:#x}");
     }
 }
 
@@ -637,6 +654,8 @@ fn iret_in_real_mode_takes_three_words() {
     assert_eq!((b.cpu.pc, b.cpu.regs[RSP]), (0x2_1234, STACK + 6));
     assert_eq!(b.cpu.eflags(), eflags::ALL & 0xffff | eflags::FIXED);
     let mut b = Bench::real();
+    // An instruction may be a breakpoint.
+    b.cpu.sys.dr7 = 1;
     stack_up(&mut b, 4, &[0x1234, 0x2000, 0xffff_ffff]);
     back(&mut b, 4).unwrap();
     let kept = eflags::VM | eflags::VIF | eflags::VIP;
