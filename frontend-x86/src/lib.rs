@@ -11,7 +11,7 @@
 //! | what an instruction does | `ops/`, a file a group; what it is written with: `tx.rs` |
 //! | what is computed by functions rather than in line | `compute.rs`, called by `calls.rs` |
 //! | where a block ends | `translate.rs` |
-//! | what a CPU may have or lack | `features.rs` |
+//! | what a CPU may have or lack; models of CPUs; CPUID | `features.rs`; `model.rs`; `cpuid.rs` |
 //! | what a CPU asks of the machine | `platform.rs` |
 //! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
 //! | which exceptions there are, with which error codes | `fault.rs` |
@@ -26,6 +26,7 @@
 pub mod calls;
 pub mod compute;
 pub mod control;
+pub mod cpuid;
 pub mod debug;
 pub mod decode;
 pub mod exception;

@@ -2,7 +2,7 @@
 
 use crate::memory::Memory;
 use crate::model::Model;
-use crate::platform::{Platform, Refused, SMM, X86};
+use crate::platform::{PORTS, Platform, Refused, SMM, X86};
 use crate::state::bits::{cr0, cr4, dr6, dr7, efer};
 use crate::state::{Attributes, Cpu, Segment, number};
 use bytemuck::Zeroable;
@@ -12,10 +12,12 @@ use emu_jit::engine::{Accel, Vcpu};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-/// Memory from address 0, the same in system management mode; nothing answers above. Clones are the same.
+/// Memory from address 0, the same in system management mode, and 4096 ports that keep what they are given; nothing answers
+/// elsewhere. Clones are the same.
 #[derive(Clone)]
 pub struct Ram {
     memory: Arc<bus::Ram>,
+    ports: Arc<bus::Ram>,
     /// Where compare-and-exchange finds another value than the one expected, once: what another CPU has put there.
     pub raced: Option<(u64, u64)>,
 }
@@ -24,6 +26,7 @@ impl Ram {
     pub fn new() -> Ram {
         Ram {
             memory: Arc::new(bus::Ram::new(0x40_0000).unwrap()),
+            ports: Arc::new(bus::Ram::new(0x1000).unwrap()),
             raced: None,
         }
     }
@@ -33,16 +36,23 @@ impl Ram {
     pub fn get(&mut self, at: u64, size: u8) -> u64 {
         self.load(at, size).unwrap()
     }
+    fn find(&self, phys: u64) -> (&bus::Ram, u64) {
+        match phys.checked_sub(PORTS).filter(|&port| port < 0x1_0000) {
+            Some(port) => (&self.ports, port),
+            None => (&self.memory, phys & !SMM),
+        }
+    }
 }
 
 impl Bus for Ram {
     fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let mut bytes = [0; 8];
-        self.memory.copy_out(phys & !SMM, &mut bytes[..size.into()])?;
+        let (mut bytes, (ram, at)) = ([0; 8], self.find(phys));
+        ram.copy_out(at, &mut bytes[..size.into()])?;
         Some(u64::from_le_bytes(bytes))
     }
     fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        self.memory.copy_in(phys & !SMM, &value.to_le_bytes()[..size.into()])
+        let (ram, at) = self.find(phys);
+        ram.copy_in(at, &value.to_le_bytes()[..size.into()])
     }
     fn compare_exchange(&mut self, phys: u64, size: u8, old: u64, new: u64) -> Option<u64> {
         if let Some((at, value)) = self.raced.take_if(|raced| raced.0 == phys) {
@@ -128,6 +138,12 @@ impl Platform for Around {
     fn random(&mut self) -> Option<u64> {
         self.told().random
     }
+}
+
+/// A CPU of a model with nothing remarkable around it.
+pub fn x86(model: Model) -> X86 {
+    let platform = Box::new(Around::default());
+    X86 { model, platform }
 }
 
 /// A CPU with memory, and what the engine was told.

@@ -103,6 +103,8 @@ const ROWS: &[Msr] = &[
     msr(0x0000_008b, "IA32_BIOS_SIGN_ID", "msr", Act::Const(0)),
     // Eight variable ranges, fixed ones, write-combining.
     msr(0x0000_00fe, "IA32_MTRRCAP", "mtrr", Act::Only(0x508)),
+    // None of the side channels that it has a bit for are there.
+    msr(0x0000_010a, "IA32_ARCH_CAPABILITIES", "arch-capabilities", Act::Only(0x0d10_e179)),
     msr(0x0000_0174, "IA32_SYSENTER_CS", "sep", field!(sysenter_cs, LOW)),
     msr(0x0000_0175, "IA32_SYSENTER_ESP", "sep", field!(sysenter_esp, Check::Address)),
     msr(0x0000_0176, "IA32_SYSENTER_EIP", "sep", field!(sysenter_eip, Check::Address)),
