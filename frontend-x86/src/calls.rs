@@ -4,10 +4,13 @@ use crate::compute;
 use crate::platform::X86;
 use crate::state::bits::{dr6, eflags};
 use crate::state::{Cpu, mode, pending};
+use crate::system;
 use emu_ir::{Fault, Guest, Helper, HelperFn};
 
-/// Makes the table.
+/// Makes the table. Kinds are those of [`HelperFn`], and `System`: a function of the CPU, its state, the machine, arguments.
 macro_rules! calls {
+    (@ System $f:expr) => { HelperFn::State(|g, s, env, a| $f(g.as_mut(), s, env, a)) };
+    (@ $kind:ident $f:expr) => { HelperFn::$kind($f) };
     ($( $(#[$d:meta])* $name:ident $kind:ident $f:expr; )*) => {
         #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
         #[repr(u16)]
@@ -16,9 +19,9 @@ macro_rules! calls {
         const COUNT: usize = [$( Index::$name as u16 ),*].len();
         /// They, for a CPU.
         pub const CALLS: [Helper<X86>; COUNT] = helpers();
-        /// They, for a guest with this state.
-        pub const fn helpers<G: Guest<State = Cpu>>() -> [Helper<G>; COUNT] {
-            [$( Helper { name: stringify!($name), f: HelperFn::$kind($f) } ),*]
+        /// They, for a guest with this state that has a CPU.
+        pub const fn helpers<G: Guest<State = Cpu> + AsMut<X86>>() -> [Helper<G>; COUNT] {
+            [$( Helper { name: stringify!($name), f: calls!(@ $kind $f) } ),*]
         }
         /// The name of a helper.
         pub fn name(helper: u16) -> &'static str {
@@ -62,4 +65,92 @@ calls! {
     PEXT Pure compute::pext;
     /// PDEP: arguments the number, the mask.
     PDEP Pure compute::pdep;
+    /// Loads a segment register: arguments its number, the selector.
+    LOAD_SEGMENT System system::segment::load;
+    /// LLDT: argument the selector.
+    LLDT System system::segment::lldt;
+    /// LTR: argument the selector.
+    LTR System system::segment::ltr;
+    /// LGDT: arguments limit, base, operand size.
+    LGDT System system::segment::lgdt;
+    /// LIDT: arguments limit, base, operand size.
+    LIDT System system::segment::lidt;
+    /// LAR: argument the selector; access rights, and 1 above 32 bits where ZF is set.
+    LAR System system::segment::lar;
+    /// LSL: argument the selector; the limit, and 1 above 32 bits where ZF is set.
+    LSL System system::segment::lsl;
+    /// VERR: argument the selector; ZF.
+    VERR System system::segment::verr;
+    /// VERW: argument the selector; ZF.
+    VERW System system::segment::verw;
+    /// Far JMP: arguments the selector, the offset, rIP of the next instruction. Sets the pc.
+    JMP_FAR System system::transfer::jmp_far;
+    /// Far CALL: arguments the selector, the offset, the operand size, rIP of the next instruction. Sets the pc.
+    CALL_FAR System system::transfer::call_far;
+    /// Far RET: arguments the operand size, how many bytes of the stack are left out. Sets the pc.
+    RET_FAR System system::transfer::ret_far;
+    /// IRET: arguments the operand size, rIP of the next instruction. Sets the pc.
+    IRET System system::transfer::iret;
+    /// SYSCALL: argument rIP of the next instruction. Sets the pc.
+    SYSCALL System system::transfer::syscall;
+    /// SYSRET: argument the operand size. Sets the pc.
+    SYSRET System system::transfer::sysret;
+    /// SYSENTER. Sets the pc.
+    SYSENTER System system::transfer::sysenter;
+    /// SYSEXIT: argument the operand size. Sets the pc.
+    SYSEXIT System system::transfer::sysexit;
+    /// RSM. Sets the pc.
+    RSM System system::transfer::rsm;
+    /// The processor halts.
+    HALT System system::transfer::halt;
+    /// CLI, where it depends on IOPL.
+    CLI System system::flags::cli;
+    /// STI, where it depends on IOPL; 1 where interrupts were off and are on.
+    STI System system::flags::sti;
+    /// PUSHF of virtual 8086 mode: argument the operand size; what is pushed.
+    PUSHF System system::flags::pushf;
+    /// POPF: arguments what is popped, the operand size.
+    POPF System system::flags::popf;
+    /// CLAC and STAC: argument what EFLAGS.AC is set to.
+    SET_AC System system::flags::set_ac;
+    /// MOV from a control register: argument its number.
+    READ_CR System system::registers::read_cr;
+    /// MOV to a control register: arguments its number, the value.
+    WRITE_CR System system::registers::write_cr;
+    /// MOV from a debug register: argument its number.
+    READ_DR System system::registers::read_dr;
+    /// MOV to a debug register: arguments its number, the value.
+    WRITE_DR System system::registers::write_dr;
+    /// LMSW: argument the value.
+    LMSW System system::registers::lmsw;
+    /// CLTS.
+    CLTS System system::registers::clts;
+    /// RDMSR: argument the register's number; EDX:EAX.
+    RDMSR System system::registers::rdmsr;
+    /// WRMSR: arguments the register's number, EDX:EAX.
+    WRMSR System system::registers::wrmsr;
+    /// XGETBV: argument the register's number; EDX:EAX.
+    XGETBV System system::registers::xgetbv;
+    /// XSETBV: arguments the register's number, EDX:EAX.
+    XSETBV System system::registers::xsetbv;
+    /// RDPKRU: argument ECX; EAX.
+    RDPKRU System system::registers::rdpkru;
+    /// WRPKRU: arguments EAX, EDX above ECX.
+    WRPKRU System system::registers::wrpkru;
+    /// INVLPG: argument the address.
+    INVLPG System system::registers::invlpg;
+    /// INVPCID: arguments the type, the lower half of the descriptor, the upper half.
+    INVPCID System system::registers::invpcid;
+    /// RDTSC: EDX:EAX.
+    RDTSC System system::identify::rdtsc;
+    /// CPUID: sets the registers.
+    CPUID System system::identify::cpuid;
+    /// RDRAND and RDSEED: a number, and whether it is one above 64 bits.
+    RANDOM System system::identify::random;
+    /// Whether some ports may be accessed: arguments the first, how many.
+    MAY_ACCESS_PORT System system::port::may_access;
+    /// IN: arguments the port, the size; the value.
+    IN System system::port::in_;
+    /// OUT: arguments the port, the size, the value.
+    OUT System system::port::out;
 }

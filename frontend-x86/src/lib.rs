@@ -14,6 +14,7 @@
 //! | what a CPU may have or lack; models of CPUs; CPUID | `features.rs`; `model.rs`; `cpuid.rs` |
 //! | what a CPU asks of the machine | `platform.rs` |
 //! | what a CPU's state is, and its mode word | `state.rs` and `state/` |
+//! | what instructions of the system do | `system/`, called by `calls.rs` |
 //! | which exceptions there are, with which error codes | `fault.rs` |
 //! | paging | `mmu/` |
 //! | segment registers and descriptor tables | `segment/` |
@@ -46,5 +47,6 @@ pub mod platform;
 pub mod segment;
 pub mod smm;
 pub mod state;
+pub mod system;
 pub mod translate;
 pub mod tx;

@@ -64,3 +64,9 @@ pub struct X86 {
     /// The machine around it.
     pub platform: Box<dyn Platform>,
 }
+
+impl AsMut<X86> for X86 {
+    fn as_mut(&mut self) -> &mut X86 {
+        self
+    }
+}

@@ -252,6 +252,34 @@ pub const fn base(n: u8) -> Slot {
 pub const fn selector(n: u8) -> Slot {
     Slot::new(segment(n, offset_of!(Segment, selector)), Ty::I16)
 }
+const fn system(off: usize) -> Slot {
+    long(offset_of!(Cpu, sys) + off)
+}
+/// CR0.
+pub const CR0: Slot = system(offset_of!(Sys, cr0));
+/// CR4.
+pub const CR4: Slot = system(offset_of!(Sys, cr4));
+/// IA32_KERNEL_GS_BASE.
+pub const KERNEL_GS_BASE: Slot = system(offset_of!(Sys, kernel_gs_base));
+/// IA32_TSC_AUX.
+pub const TSC_AUX: Slot = system(offset_of!(Sys, tsc_aux));
+const fn selector_of(off: usize) -> Slot {
+    Slot::new(offset_of!(Cpu, sys) + off + offset_of!(Segment, selector), Ty::I16)
+}
+/// LDTR's selector.
+pub const LDTR: Slot = selector_of(offset_of!(Sys, ldtr));
+/// TR's selector.
+pub const TR: Slot = selector_of(offset_of!(Sys, tr));
+const fn table(off: usize) -> (Slot, Slot) {
+    (
+        system(off + offset_of!(Table, limit)),
+        system(off + offset_of!(Table, base)),
+    )
+}
+/// GDTR: its limit and its base.
+pub const GDTR: (Slot, Slot) = table(offset_of!(Sys, gdtr));
+/// IDTR: its limit and its base.
+pub const IDTR: (Slot, Slot) = table(offset_of!(Sys, idtr));
 /// The last offset of CS.
 pub const CODE_LIMIT: Slot = word(segment(number::CS, offset_of!(Segment, limit)));
 /// The first offset of segment `n` that may be read or, of `write`, written; and the last.

@@ -556,7 +556,7 @@ impl Tx<'_> {
         self.ended = true;
     }
     /// The interrupt shadow ends with the instruction that is in it: the mode afterwards.
-    fn leave_shadow(&mut self) -> u64 {
+    pub(crate) fn leave_shadow(&mut self) -> u64 {
         if self.mode & mode::SHADOW == 0 {
             return self.mode;
         }
@@ -612,7 +612,7 @@ impl Tx<'_> {
         self.wrap(base, ip)
     }
     /// An address of code that is not canonical is #GP(0) of the jump.
-    fn check_canonical(&mut self, ip: Val) {
+    pub(crate) fn check_canonical(&mut self, ip: Val) {
         let unused = 64 - if self.mode & mode::LA57 != 0 { 57 } else { 48 };
         let by = self.imm(Ty::I64, unused);
         let shifted = self.b.shl(ip, by);

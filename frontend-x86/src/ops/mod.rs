@@ -6,13 +6,19 @@ mod branch;
 mod checksum;
 mod decimal;
 mod divide;
+mod far;
 mod flags;
+mod interrupts;
+mod io;
+mod leave;
 mod moves;
 mod multiply;
 mod rotate;
+mod segment;
 mod shift;
 mod stack;
 mod string;
+mod system;
 #[cfg(test)]
 mod tests;
 
@@ -38,13 +44,21 @@ instructions! {
     checksum: crc32;
     decimal: aaa aas aad aam daa das;
     divide: div idiv;
+    far: jmp_far call_far ret_far iret int int1 int3 into bound syscall sysret sysenter sysexit rsm;
     flags: clc stc cmc cld std lahf sahf setcc salc;
+    interrupts: hlt cli sti pushf popf clac stac;
+    io: in_ out ins outs;
     moves: mov movzx movsx movsxd lea xchg cmovcc cbw cwd bswap movbe xlat nop;
     multiply: mul imul imul_wide mulx;
     rotate: rol ror rcl rcr rorx;
+    segment: mov_from_segment mov_to_segment push_segment pop_segment lds les lfs lgs lss lar lsl verr verw arpl sldt str lldt ltr
+        sgdt sidt lgdt lidt;
     shift: shl shr sar shld shrd shlx shrx sarx;
     stack: push pop pusha popa enter leave;
     string: movs stos lods cmps scas;
+    system: mov_from_control mov_to_control mov_from_debug mov_to_debug smsw lmsw clts rdmsr wrmsr rdtsc rdtscp rdpid rdpmc cpuid
+        xgetbv xsetbv rdpkru wrpkru swapgs rdfsbase rdgsbase wrfsbase wrgsbase invlpg invpcid invd wbinvd clflush clflushopt clwb
+        prefetchw prefetchnta prefetcht0 prefetcht1 prefetcht2 lfence sfence mfence pause monitor mwait rdrand rdseed;
 }
 
 /// What carries out a row's instructions. `None`: they are not there.

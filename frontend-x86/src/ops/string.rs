@@ -17,13 +17,13 @@ fn element(t: &Tx) -> Ty {
     if t.insn.opcode & 1 == 0 { Ty::I8 } else { t.size() }
 }
 /// Where an element is: at DS:rSI, or another segment.
-fn source(t: &mut Tx, ty: Ty) -> Val {
+pub(super) fn source(t: &mut Tx, ty: Ty) -> Val {
     let segment = t.insn.segment.map_or(number::DS, |segment| segment as u8);
     let offset = index(t, SI);
     t.linear(segment, offset, ty.bytes(), false)
 }
 /// Where an element is: at ES:rDI.
-fn destination(t: &mut Tx, ty: Ty, write: bool) -> Val {
+pub(super) fn destination(t: &mut Tx, ty: Ty, write: bool) -> Val {
     let offset = index(t, DI);
     t.linear(number::ES, offset, ty.bytes(), write)
 }
@@ -31,7 +31,7 @@ fn index(t: &mut Tx, n: u8) -> Val {
     t.low(n, t.address_size())
 }
 /// The registers move on, by the direction flag.
-fn advance(t: &mut Tx, ty: Ty, registers: &[u8]) {
+pub(super) fn advance(t: &mut Tx, ty: Ty, registers: &[u8]) {
     let flags = t.b.get(state::EFLAGS);
     let down = t.mask(flags, eflags::DF.into());
     let up = t.is_zero(down);
@@ -46,7 +46,7 @@ fn advance(t: &mut Tx, ty: Ty, registers: &[u8]) {
     }
 }
 /// Do it once, or as often as rCX says; `again`: whether it goes on after an element, if not always.
-fn repeat(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) {
+pub(super) fn repeat(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) {
     if t.insn.repeat.is_none() {
         return once(t);
     }

@@ -1,8 +1,11 @@
 //! A program's view of a CPU: pages of code and data at their own addresses, nothing else.
 
+use crate::machine_for_tests::x86;
+use crate::model::Model;
+use crate::platform::X86;
 use crate::state::bits::{cr0, cr4, efer};
 use crate::state::{self, Attributes, Cpu, Segment, number};
-use crate::{calls, features, translate};
+use crate::{calls, translate};
 use bytemuck::Zeroable;
 use emu_devices::bus;
 use emu_ir::*;
@@ -35,7 +38,11 @@ pub fn both(make: impl Fn() -> User) -> [User; 2] {
     [Accel::Interp, Accel::Jit].map(|accel| {
         let mut user = make();
         let bus = Box::new(Memory(user.ram.clone()));
-        let mut vcpu = Vcpu::new(Program { fault: None }, user.cpu, bus, accel, true).unwrap();
+        let program = Program {
+            x86: x86(Model::ALL),
+            fault: None,
+        };
+        let mut vcpu = Vcpu::new(program, user.cpu, bus, accel, true).unwrap();
         assert_eq!(vcpu.run(), Exit::Wait);
         user.cpu = *vcpu.state();
         user.cpu.mode &= !ENDED;
@@ -124,7 +131,14 @@ impl Bus for Memory {
 }
 
 struct Program {
+    x86: X86,
     fault: Option<Fault>,
+}
+
+impl AsMut<X86> for Program {
+    fn as_mut(&mut self) -> &mut X86 {
+        &mut self.x86
+    }
 }
 
 static LAYOUT: Layout = Layout {
@@ -163,7 +177,7 @@ impl Guest for Program {
             (b.block.guest_insns, b.block.guest_bytes) = (1, 1);
             return Ok(());
         }
-        translate::translate(features::Features::ALL, key, offset, limit, fetch, b)
+        translate::translate(self.x86.model.features, key, offset, limit, fetch, b)
     }
     fn walk(&self, _: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, _: u8) -> Result<Page, Fault> {
         let there = bus.ram(va & !0xfff).is_some();
