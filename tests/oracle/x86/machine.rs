@@ -1,5 +1,5 @@
 //! An x86 vCPU as a program under the oracle has it: at privilege level 3 of long mode, with Linux's segments and an LDT, and
-//! two areas of memory. The first exception ends a run.
+//! two areas of memory, besides level 0's. The first exception ends a run: its handler halts.
 
 use super::super::Row;
 use super::super::areas::{Mapped, Ram};
@@ -9,32 +9,20 @@ use super::record::{
     CODE, CODE_SIZE, CODE64, DATA, DATA_SIZE, ENDLESS, FLAGS, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, descriptor,
     initial_code, initial_data, vector,
 };
-use super::system::{self, Frame};
+use super::system::{self, Frame, SYSTEM, SYSTEM_SIZE};
 use emu_devices::bus;
-use emu_frontend_x86::features::Features;
+use emu_frontend_x86::model::Model;
+use emu_frontend_x86::platform::{Platform, Refused, X86};
 use emu_frontend_x86::state::bits::eflags;
-use emu_frontend_x86::state::{self, Cpu, Descriptor, Segment, X87, of};
-use emu_frontend_x86::{calls, translate};
-use emu_ir::{Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Leave, Page};
+use emu_frontend_x86::state::{Cpu, Descriptor, Segment, X87};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
 use std::sync::Arc;
 
 /// Rows that are not translated yet: files of them, or names. What is named here and works all the same is to be taken out.
-/// As long as HLT is, its #UD is taken for the #GP that it is to be.
 #[rustfmt::skip]
 pub const NOT_YET: &[&str] = &[
     "x87", "mmx", "simd", "simd-fp", "fma",
-    // Segments and control.
-    "push_segment", "pop_segment", "mov_from_segment", "mov_to_segment", "les", "lds", "lss", "lfs", "lgs", "arpl", "lar", "lsl",
-    "verr", "verw", "call_far", "jmp_far", "ret_far", "int3", "int1", "int", "into", "iret", "bound", "pushf", "popf", "swapgs",
-    "rdfsbase", "rdgsbase", "wrfsbase", "wrgsbase",
-    // Of the system.
-    "hlt", "cli", "sti", "in_", "out", "ins", "outs", "lldt", "ltr", "clac", "stac", "xsetbv", "lgdt", "lidt", "lmsw", "invlpg",
-    "invpcid", "clts", "sysret", "sysexit", "invd", "wbinvd", "mov_from_control", "mov_from_debug", "mov_to_control",
-    "mov_to_debug", "wrmsr", "rdmsr", "rdpmc", "rsm", "xsaves", "xrstors",
-    // Of caches and of the state of x87, MMX and SSE.
-    "pause", "prefetchw", "prefetchnta", "prefetcht0", "prefetcht1", "prefetcht2", "clflush", "clwb", "clflushopt", "lfence",
-    "mfence", "sfence", "movnti", "fwait", "emms", "vzeroupper", "vzeroall", "fxsave", "fxrstor", "ldmxcsr", "stmxcsr", "xsave",
+    "xsaves", "xrstors", "movnti", "fwait", "emms", "vzeroupper", "vzeroall", "fxsave", "fxrstor", "ldmxcsr", "stmxcsr", "xsave",
     "xrstor", "xsaveopt", "xsavec",
 ];
 
@@ -49,13 +37,14 @@ pub fn is_not_yet(row: &Row) -> bool {
 struct Areas {
     data: bus::Ram,
     code: bus::Ram,
+    system: bus::Ram,
     /// What they hold at first.
-    initial: [Vec<u8>; 2],
+    initial: [Vec<u8>; 3],
 }
 
 impl Mapped for Areas {
     fn find(&self, phys: u64) -> Option<(&bus::Ram, u64)> {
-        let all = [(DATA, &self.data), (CODE, &self.code)];
+        let all = [(DATA, &self.data), (CODE, &self.code), (SYSTEM, &self.system)];
         all.into_iter().find_map(|(at, area)| {
             let offset = phys.checked_sub(at)?;
             (offset < area.len()).then_some((area, offset))
@@ -65,13 +54,18 @@ impl Mapped for Areas {
 
 impl Areas {
     fn new() -> Areas {
-        let initial = [initial_data(), initial_code()];
-        let [data, code] = [&initial[0], &initial[1]].map(|bytes| {
+        let initial = [initial_data(), initial_code(), system::memory()];
+        let [data, code, system] = [&initial[0], &initial[1], &initial[2]].map(|bytes| {
             let memory = bus::Ram::new(bytes.len() as u64).unwrap();
             memory.copy_in(0, bytes).unwrap();
             memory
         });
-        Areas { data, code, initial }
+        Areas {
+            data,
+            code,
+            system,
+            initial,
+        }
     }
     /// Put a record's code and data where they are.
     fn place(&self, r: &Record) {
@@ -96,114 +90,55 @@ impl Areas {
         self.code.copy_in(0, &self.initial[1]).unwrap();
         placed != code
     }
+    /// Level 0's, which is then as at first.
+    fn take_system(&self) -> Vec<u8> {
+        let mut system = vec![0; SYSTEM_SIZE];
+        self.system.copy_out(0, &mut system).unwrap();
+        self.system.copy_in(0, &self.initial[2]).unwrap();
+        system
+    }
 }
 
-/// Bits of a page fault's error code.
-mod error {
-    pub const PRESENT: u32 = 1;
-    pub const WRITE: u32 = 1 << 1;
-    pub const USER: u32 = 1 << 2;
-    pub const FETCH: u32 = 1 << 4;
-}
+/// The machine around the CPU: there is none.
+struct Nothing;
 
-/// Set where an exception was raised: nothing is translated any more.
-const ENDED: u64 = 1 << 63;
-
-/// The guest: a program, which its first exception ends.
-#[derive(Default)]
-struct Program {
-    /// The exception, and the state that it found.
-    ended: Option<(Fault, Cpu)>,
-}
-
-static LAYOUT: Layout = Layout {
-    pc: state::PC,
-    mode: state::MODE,
-    fp_flags: state::FP_FLAGS,
-    fp_round: state::FP_ROUND,
-    insn_shift: 0,
-    coherent: true,
-    pins: &[
-        state::reg(0),
-        state::reg(1),
-        state::reg(2),
-        state::reg(3),
-        state::reg(4),
-    ],
-    names: &state::NAMES,
-    helper: calls::name,
-};
-
-impl Guest for Program {
-    type State = Cpu;
-    const LAYOUT: &'static Layout = &LAYOUT;
-    const HELPERS: &'static [Helper<Program>] = &calls::helpers();
-
-    fn translate(
-        &self,
-        key: BlockKey,
-        offset: u32,
-        limit: u32,
-        fetch: &mut dyn Fetch,
-        b: &mut Builder,
-    ) -> Result<(), Fault> {
-        if key.mode & ENDED != 0 {
-            b.exit(Leave::Wait);
-            (b.block.guest_insns, b.block.guest_bytes) = (1, 1);
-            return Ok(());
-        }
-        translate::translate(Features::ALL, key, offset, limit, fetch, b)
+impl Platform for Nothing {
+    fn tsc(&self) -> u64 {
+        0
     }
-    fn walk(&self, _: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, _: u8) -> Result<Page, Fault> {
-        let there = bus.ram(va & !0xfff).is_some();
-        let code = va.wrapping_sub(CODE) < CODE_SIZE as u64;
-        let write = va & !0xfff != READ_ONLY;
-        let allowed = match access {
-            Access::Read => true,
-            Access::Write => write,
-            Access::Execute => code,
-        };
-        if there && allowed {
-            return Ok(Page {
-                write,
-                exec: code,
-                ..emu_ir::testing::page(va)
-            });
-        }
-        let how = match access {
-            Access::Read => 0,
-            Access::Write => error::WRITE,
-            Access::Execute => error::FETCH,
-        };
-        Err(Fault::Guest {
-            class: vector::PF,
-            addr: va,
-            info: error::USER | how | if there { error::PRESENT } else { 0 },
-        })
+    fn tsc_hz(&self) -> u64 {
+        1_000_000_000
     }
-    fn context(&self, _: &Cpu, _: u8) -> Context {
-        Context::default()
+    fn cpu_index(&self) -> u32 {
+        0
     }
-    fn restore(&self, s: &mut Cpu, pc: u64, of: u32) {
-        (s.pc, s.of) = (pc, of);
+    fn cpu_count(&self) -> u32 {
+        1
     }
-    fn raise(&mut self, s: &mut Cpu, _: &mut dyn Env, fault: Fault) {
-        self.ended.get_or_insert((fault, *s));
-        // Somewhere that can be fetched from, whatever the exception was.
-        s.pc = CODE;
-        s.mode |= ENDED;
+    fn acknowledge(&mut self) -> u8 {
+        0
     }
-    fn interrupt(&mut self, _: &mut Cpu, _: &mut dyn Env, _: u32) -> bool {
-        false
+    fn taken(&mut self, _: u32) {}
+    fn cr8(&self) -> u64 {
+        0
     }
-    fn wakes(&self, _: &Cpu, _: u32) -> bool {
-        false
+    fn set_cr8(&mut self, _: u8) {}
+    fn read_msr(&mut self, _: u32) -> Result<u64, Refused> {
+        Err(Refused)
+    }
+    fn write_msr(&mut self, _: u32, _: u64) -> Result<(), Refused> {
+        Err(Refused)
+    }
+    fn set_tsc_ahead(&mut self, _: u64) {}
+    fn ferr(&mut self, _: bool) {}
+    fn random(&mut self) -> Option<u64> {
+        None
     }
 }
 
 /// A vCPU that runs records.
 pub struct Machine {
-    vcpu: Vcpu<Program>,
+    vcpu: Vcpu<X86>,
     ram: Ram<Areas>,
     kick: Kick,
     progress: Arc<Progress<Record>>,
@@ -215,7 +150,11 @@ const KEPT: u64 = 64;
 impl Machine {
     pub fn new(accel: Accel) -> Option<Machine> {
         let ram = Ram(Arc::new(Areas::new()));
-        let vcpu = Vcpu::new(Program::default(), system::cpu(), Box::new(ram.clone()), accel, true).ok()?;
+        let guest = X86 {
+            model: Model::ALL,
+            platform: Box::new(Nothing),
+        };
+        let vcpu = Vcpu::new(guest, system::cpu(), Box::new(ram.clone()), accel, true).ok()?;
         let kick = vcpu.kick();
         let progress = Progress::watched(kick.clone(), show);
         Some(Machine {
@@ -234,11 +173,15 @@ impl Machine {
         self.ram.0.place(r);
         self.kick.invalidate(r.code_at(), r.placed().len() as u64);
         *self.vcpu.state_mut() = state_of(r);
-        let exit = self.vcpu.run();
+        let mut exit = self.vcpu.run();
+        while exit == Exit::Yield {
+            exit = self.vcpu.run();
+        }
         self.progress.end();
-        let ended = self.vcpu.guest_mut().ended.take();
-        let mut after = match (exit, ended) {
-            (Exit::Wait, Some((fault, cpu))) => left(r, &cpu, &self.frame(&cpu, fault)),
+        let system = self.ram.0.take_system();
+        let cpu = self.vcpu.state();
+        let mut after = match exit {
+            Exit::Wait => left(r, cpu, &Frame::of(cpu, &system)),
             _ => Record { vector: ENDLESS, ..*r },
         };
         if self.ram.0.note_changes(r, &mut after) {
@@ -247,42 +190,6 @@ impl Machine {
         self.kick.invalidate(r.code_at(), r.placed().len() as u64);
         after
     }
-
-    /// What an exception that found a state would leave on level 0's stack.
-    fn frame(&mut self, cpu: &Cpu, fault: Fault) -> Frame {
-        let (mut vector, error, cr2) = match fault {
-            Fault::Guest { class, addr, .. } if class == vector::PF && !is_canonical(addr) => {
-                let vector = if cpu.of & of::STACK != 0 {
-                    vector::SS
-                } else {
-                    vector::GP
-                };
-                (vector, 0, 0)
-            }
-            Fault::Guest { class, addr, info } => (class, info, addr),
-            Fault::Bus { addr, .. } => (vector::PF, error::USER, addr),
-            Fault::Alignment { .. } => (vector::AC, 0, 0),
-        };
-        let at_hlt = || self.ram.clone().load(cpu.pc, 1) == Some(HLT.into());
-        if vector == vector::UD && NOT_YET.contains(&"hlt") && at_hlt() {
-            vector = vector::GP;
-        }
-        Frame {
-            vector,
-            error,
-            cr2,
-            rip: cpu.rip(),
-            cs: cpu.segments[1].selector,
-            flags: cpu.eflags(),
-            rsp: cpu.regs[4],
-            ss: cpu.segments[2].selector,
-        }
-    }
-}
-
-/// Whether an address has no more than 48 bits.
-fn is_canonical(addr: u64) -> bool {
-    (addr as i64) << 16 >> 16 == addr as i64
 }
 
 /// The x87's status word: an exception that is not masked, and TOP.
