@@ -12,6 +12,7 @@ use crate::irq::apic::ioapic::IoApic;
 use crate::irq::apic::{LocalApics, Model, Rate};
 use crate::irq::gicv2::GicV2;
 use crate::irq::i8259::I8259;
+use crate::misc::acpi_ged::{self, AcpiGed};
 use crate::misc::fw_cfg::FwCfg;
 use crate::misc::isa_debug_exit::IsaDebugExit;
 use crate::misc::pl061::Pl061;
@@ -118,6 +119,11 @@ impl port92::Outputs for Nowhere {
     fn init(&self) {}
 }
 
+impl acpi_ged::Power for Nowhere {
+    fn off(&self) {}
+    fn reset(&self) {}
+}
+
 /// Every device there is.
 const KINDS: &[Kind] = &[
     Kind {
@@ -155,6 +161,10 @@ const KINDS: &[Kind] = &[
     },
     Kind {
         make: |w| plain(IsaDebugExit::new(&w.wiring, 4, Box::new(|_| {}))),
+        interrupt: None,
+    },
+    Kind {
+        make: |w| plain(AcpiGed::new(&w.wiring, w.irq(), Box::new(Nowhere))),
         interrupt: None,
     },
     Kind {

@@ -29,6 +29,7 @@ use crate::fdt::Region;
 use crate::identify::{self, FileKind, Isa};
 use crate::kernel::{self, unpack};
 use layout::Placed;
+use std::borrow::Cow;
 
 /// A kernel, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,6 +124,13 @@ impl Placement<'_> {
     /// What is where, each byte once; to be written again at each reset.
     pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
         self.placed.iter().map(Placed::piece)
+    }
+}
+
+impl<'a> Placement<'a> {
+    /// The same, without this: address, bytes, and length in memory, where what is past the bytes is zero.
+    pub fn into_pieces(self) -> impl Iterator<Item = (u64, Cow<'a, [u8]>, u64)> {
+        self.placed.into_iter().map(|it| (it.address, it.bytes, it.size))
     }
 }
 
