@@ -21,6 +21,7 @@
 //! | far transfers, interrupts' delivery, tasks, fast system calls | `gate/` |
 //! | control and debug registers, and what these ask for; MSRs | `control.rs`, `debug.rs`; `msr.rs` |
 //! | all of it as the engine sees it | `guest.rs` |
+//! | what a debugger sees of a CPU; names for logs | `inspect.rs` |
 //! | double faults, reset, INIT; system management mode | `exception.rs`; `smm.rs` |
 //! | how these functions access memory, and what is told to the engine after | `memory.rs` |
 
@@ -35,6 +36,7 @@ pub mod fault;
 pub mod features;
 pub mod gate;
 pub mod guest;
+pub mod inspect;
 #[cfg(test)]
 mod machine_for_tests;
 pub mod maps;

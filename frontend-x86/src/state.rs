@@ -7,6 +7,7 @@
 pub mod bits;
 mod segment;
 mod settle;
+mod sound;
 pub mod status;
 #[cfg(test)]
 mod tests;

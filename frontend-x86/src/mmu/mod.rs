@@ -3,9 +3,12 @@
 //! [`tables`] goes through the paging structures. Here is what follows from what it finds: rights, the accessed and dirty
 //! flags, and what the engine is told. Room for nested paging: contexts and flushes name their regime.
 
+mod probe;
 mod tables;
 #[cfg(test)]
 mod tests;
+
+pub use probe::{probe, ranges};
 
 use crate::fault::{self, gp, pf};
 use crate::model::{Model, is_canonical};
