@@ -95,19 +95,19 @@ pub struct Module<'a> {
 
 /// What a kernel is given.
 #[derive(Clone, Copy, Debug)]
-pub struct Start<'a> {
+pub struct Start<'s, 'a> {
     /// The board's memory.
-    pub map: &'a Map,
+    pub map: &'s Map,
     /// The kernel's command line; empty for none.
-    pub command_line: &'a str,
+    pub command_line: &'s str,
     /// Files for it. The first is the initrd.
-    pub modules: &'a [Module<'a>],
+    pub modules: &'s [Module<'a>],
     /// ACPI's root pointer: where it is, and its bytes.
     pub rsdp: Option<(u64, [u8; 36])>,
     /// Random bytes, for Linux; at most 64 KiB.
-    pub seed: Option<&'a [u8]>,
+    pub seed: Option<&'s [u8]>,
     /// A device tree, for Linux.
-    pub device_tree: Option<&'a [u8]>,
+    pub device_tree: Option<&'s [u8]>,
 }
 
 /// What goes where, and how the CPU starts.
@@ -139,7 +139,7 @@ impl<'a> Placement<'a> {
 /// # Errors
 ///
 /// When something does not fit.
-pub fn place<'a>(kernel: &'a Kernel, start: &Start<'a>) -> Result<Placement<'a>, Error> {
+pub fn place<'a>(kernel: &'a Kernel, start: &Start<'_, 'a>) -> Result<Placement<'a>, Error> {
     match kernel {
         Kernel::Linux(image) => linux::place(image, start),
         Kernel::Pvh(kernel) => pvh::place(kernel, start),

@@ -27,7 +27,7 @@ const ENTRY_64: u64 = 0x200;
 /// # Errors
 ///
 /// When something does not fit, or is more than the kernel takes.
-pub fn place<'a>(image: &'a BzImage, start: &Start<'a>) -> Result<Placement<'a>, Error> {
+pub fn place<'a>(image: &'a BzImage, start: &Start<'_, 'a>) -> Result<Placement<'a>, Error> {
     check(image, start)?;
     let mut layout = Layout::new(start.map);
     let kernel = kernel(image, &mut layout)?;
@@ -63,7 +63,7 @@ pub fn place<'a>(image: &'a BzImage, start: &Start<'a>) -> Result<Placement<'a>,
 }
 
 /// What can be said before anything is placed.
-fn check(image: &BzImage, start: &Start<'_>) -> Result<(), Error> {
+fn check(image: &BzImage, start: &Start<'_, '_>) -> Result<(), Error> {
     let (length, most) = (start.command_line.len() as u64, image.command_line);
     if length > most {
         return Err(Error::CommandLine { length, most });
@@ -149,7 +149,7 @@ fn initrd(image: &BzImage, size: u64, layout: &mut Layout<'_>) -> Result<Region,
 }
 
 /// The list of what the parameters have no room for, which kernels before version 2.09 do not read. Returns the first one's address; 0 for none.
-fn setup_data(image: &BzImage, start: &Start<'_>, layout: &mut Layout<'_>) -> Result<u64, Error> {
+fn setup_data(image: &BzImage, start: &Start<'_, '_>, layout: &mut Layout<'_>) -> Result<u64, Error> {
     const TREE: u32 = 2;
     const SEED: u32 = 9;
     if image.version < 0x209 {

@@ -132,7 +132,7 @@ pub(super) fn refused(format: &'static str, what: &str) -> kernel::Error {
 }
 
 /// Modules behind the kernel, where both versions want them: at pages, below 4 GiB.
-pub(super) fn modules<'a>(start: &Start<'a>, end: u64, layout: &mut Layout<'a>) -> Result<Vec<Region>, Error> {
+pub(super) fn modules<'a>(start: &Start<'_, 'a>, end: u64, layout: &mut Layout<'a>) -> Result<Vec<Region>, Error> {
     let within = Region::new(end, FOUR_GIB.saturating_sub(end));
     let place = |(number, module): (usize, &super::Module<'a>)| {
         let at = layout.lowest(Part::module(number), module.bytes.len() as u64, PAGE, within)?;
@@ -165,7 +165,7 @@ pub(super) fn enter(layout: &mut Layout<'_>, entry: u64, mark: u32, information:
 /// # Errors
 ///
 /// When something does not fit.
-pub fn place<'a>(kernel: &'a Multiboot, start: &Start<'a>) -> Result<Placement<'a>, Error> {
+pub fn place<'a>(kernel: &'a Multiboot, start: &Start<'_, 'a>) -> Result<Placement<'a>, Error> {
     /// In EAX.
     const MARK: u32 = 0x2bad_b002;
     let mut layout = Layout::new(start.map);

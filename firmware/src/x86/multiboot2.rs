@@ -199,7 +199,7 @@ fn unknown_request(words: &[u8]) -> Option<u32> {
 /// # Errors
 ///
 /// When something does not fit.
-pub fn place<'a>(kernel: &'a Multiboot2, start: &Start<'a>) -> Result<Placement<'a>, Error> {
+pub fn place<'a>(kernel: &'a Multiboot2, start: &Start<'_, 'a>) -> Result<Placement<'a>, Error> {
     /// In EAX.
     const MARK: u32 = 0x36d7_6289;
     let mut layout = Layout::new(start.map);
@@ -254,7 +254,7 @@ impl Relocation {
 }
 
 /// The boot information (3.6). Its tags have everything in them: no address but its own is needed.
-fn told(start: &Start<'_>, modules: &[Region], base: Option<u64>) -> Vec<u8> {
+fn told(start: &Start<'_, '_>, modules: &[Region], base: Option<u64>) -> Vec<u8> {
     let text = |text: &str| text.bytes().chain([0]).collect::<Vec<u8>>();
     let words = |words: &[u32]| words.iter().flat_map(|word| word.to_le_bytes()).collect::<Vec<u8>>();
     let mut tags = vec![(1, text(start.command_line)), (2, text(LOADER))];

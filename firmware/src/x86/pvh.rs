@@ -45,7 +45,7 @@ impl Pvh {
 /// # Errors
 ///
 /// When something does not fit.
-pub fn place<'a>(kernel: &'a Pvh, start: &Start<'a>) -> Result<Placement<'a>, Error> {
+pub fn place<'a>(kernel: &'a Pvh, start: &Start<'_, 'a>) -> Result<Placement<'a>, Error> {
     let mut layout = Layout::new(start.map);
     layout.segments(&kernel.segments)?;
     let command_line = match start.command_line {

@@ -31,7 +31,7 @@ pub fn map() -> Map {
     Map::new(&[Region::new(0, 64 << 20)], &[Region::new(0xa_0000, 0x6_0000)])
 }
 
-pub fn start<'a>(map: &'a Map, modules: &'a [Module<'a>]) -> Start<'a> {
+pub fn start<'a>(map: &'a Map, modules: &'a [Module<'a>]) -> Start<'a, 'a> {
     Start {
         map,
         command_line: "quiet",

@@ -53,7 +53,7 @@ fn board(low: u64, high: u64) -> Map {
     Map::new(&[Region::new(0, low << 20), Region::new(1 << 32, high << 20)], &[hole])
 }
 
-fn start<'a>(map: &'a Map, modules: &'a [Module<'a>]) -> Start<'a> {
+fn start<'a>(map: &'a Map, modules: &'a [Module<'a>]) -> Start<'a, 'a> {
     Start {
         map,
         command_line: "console=ttyS0",
