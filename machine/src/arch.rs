@@ -7,20 +7,45 @@ use std::sync::{Arc, OnceLock};
 use emu_devices::bus::{Clock, CpuLine, Irq, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::Isa;
-use emu_firmware::kernel::{self, Kernel};
+use emu_firmware::x86::board::TooLarge;
+use emu_firmware::{kernel, x86};
 use emu_ir::{Block, BlockKey, Guest};
 use emu_jit::engine::{Accel, Translations};
 use emu_jit::listing::{Host, Stages};
 
 use crate::board::{Board, Interrupts};
-use crate::cpus::Cpus;
+use crate::cpus::{Cpus, EdgeLines};
 use crate::debian::Port;
-use crate::processor::Processor;
+use crate::processor::{Processor, Start};
 use crate::semihosting::Semihosting;
 use crate::space::CpuBus;
 use crate::trace::Writer;
 
-/// What a run adds to a board's device tree.
+/// A kernel's file, checked.
+#[derive(Clone, Debug)]
+pub enum Kernel {
+    /// For ARM.
+    Arm(kernel::Kernel),
+    /// For x86.
+    X86(x86::Kernel),
+}
+
+/// What kernels of x86 are told of a board.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    /// Its memory.
+    pub map: x86::Map,
+    /// Tables in memory: each with its physical address.
+    pub placed: Vec<(u64, Vec<u8>)>,
+    /// ACPI's root pointer: where it is, and its bytes.
+    pub rsdp: (u64, [u8; 36]),
+    /// Words for Linux, of what the tables do not say.
+    pub words: Vec<String>,
+    /// Words for a Linux that is told not to look at ACPI.
+    pub words_without_acpi: Vec<String>,
+}
+
+/// What a run adds to a board's description.
 #[derive(Clone, Copy, Debug)]
 pub struct Fitting<'a> {
     /// RAM in bytes.
@@ -99,6 +124,8 @@ pub trait Architecture: Sync {
     fn kernel(&self, bytes: Vec<u8>) -> Result<Kernel, kernel::Error>;
     /// Debian's port to it.
     fn debian(&self) -> Port;
+    /// Names of the boards that it has, the default first.
+    fn boards(&self) -> &'static [&'static str];
     /// Names of the CPU models, the default first.
     fn models(&self) -> Vec<&'static str>;
     /// What CPU models have, or not, as their names say: `NAME=on` or `NAME=off` after a comma.
@@ -110,8 +137,18 @@ pub trait Architecture: Sync {
     fn check_features(&self, model: &str) -> Result<(), String>;
     /// The bit that an interrupt input has in a CPU's word of pending lines; 0 for one that its CPUs have not.
     fn line_bit(&self, line: CpuLine) -> u32;
-    /// The interrupt controller of a board, with its outputs connected to the CPUs.
-    fn interrupts(&self, board: &Board, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts>;
+    /// Which of these bits are of inputs that take edges.
+    fn edge_lines(&self) -> EdgeLines {
+        EdgeLines::default()
+    }
+    /// The interrupt controller of a board whose CPUs are of this model, with its outputs connected to them.
+    fn interrupts(
+        &self,
+        board: &Board,
+        model: &str,
+        around: (&Arc<Wiring>, &Clock),
+        cpus: &Arc<Cpus>,
+    ) -> Box<dyn Interrupts>;
     /// A CPU that the engine runs.
     ///
     /// # Errors
@@ -119,8 +156,31 @@ pub trait Architecture: Sync {
     fn processor(&self, model: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>>;
     /// Path of the console in the device tree.
     fn console(&self, board: &Board) -> Option<String>;
-    /// A board's device tree, with what the boot loader says.
+    /// A board's device tree, with what the boot loader says. Of x86's boards it has the latter alone: their kernels are told by
+    /// [`Architecture::tables`].
     fn tree(&self, board: &Board, fitting: Fitting, chosen: Chosen) -> Node;
+    /// What kernels of x86 are told of a board in place of a device tree.
+    ///
+    /// # Errors
+    /// The tables take more room than there is for them.
+    fn tables(&self, _board: &Board, _fitting: Fitting) -> Result<Option<Tables>, TooLarge> {
+        Ok(None)
+    }
+    /// Whether kernels are told of the board by a device tree.
+    fn has_device_tree(&self) -> bool {
+        true
+    }
+    /// Whether programs reach the host by semihosting.
+    fn has_semihosting(&self) -> bool {
+        true
+    }
+    /// Whether a CPU of this model can start as a kernel is to be started.
+    ///
+    /// # Errors
+    /// What it cannot, for the user.
+    fn check_start(&self, _model: &str, _start: &Start) -> Result<(), String> {
+        Ok(())
+    }
     /// Its instructions, for `emu explain`, as a CPU of this model has them. `None`: an unknown model.
     fn language(&self, model: &str) -> Option<Box<dyn Language>>;
 }

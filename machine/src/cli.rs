@@ -67,7 +67,8 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Request, Error>
         return Ok(Request::Print(cli.arch.cpu_list().into_bytes()));
     }
     if cli.no_device.iter().any(|name| name == "help") {
-        return Ok(Request::Print(cli.board.optional_list().into_bytes()));
+        let board = cli.board.unwrap_or_else(|| cli.arch.default_board());
+        return Ok(Request::Print(board.optional_list().into_bytes()));
     }
     cli.config().map(|config| Request::Run(Box::new(config)))
 }

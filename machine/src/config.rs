@@ -14,11 +14,12 @@ use std::str::FromStr;
 
 use crate::arch::Architecture;
 use crate::arm::{Aarch64, Arm32};
-use crate::board::{Board, Chip, Gic, VIRT};
+use crate::board::{Board, Gic, MICROVM, VIRT};
 use crate::error::Error;
 use crate::gdb::address::Address;
 use crate::semihosting::SemihostingConfig;
 use crate::trace::Trace;
+use crate::x86::{I386, X86_64};
 use emu_firmware::fdt::Region;
 use serde::{Deserialize, Serialize};
 
@@ -77,7 +78,10 @@ impl Config {
     /// The board's table with the interrupt controller that is asked for or needed.
     pub fn whole_board(&self) -> Board {
         let board = self.board.board();
-        board.with_gic(self.gic.unwrap_or_else(|| board.gic_for(self.cpus)))
+        match self.gic.or_else(|| board.gic_for(self.cpus)) {
+            Some(gic) => board.with_gic(gic),
+            None => board.clone(),
+        }
     }
 
     /// The same without what is left out.
@@ -87,7 +91,7 @@ impl Config {
 
     /// Whether something speaks by the serial port's place on the host: the port, or programs by semihosting.
     pub fn has_serial(&self) -> bool {
-        self.semihosting.is_some() || self.fitted().find(Chip::Pl011).is_some()
+        self.semihosting.is_some() || self.fitted().console().is_some()
     }
 }
 
@@ -103,7 +107,7 @@ pub enum Boot {
     },
     /// A Linux kernel, started by its boot protocol, or a program without an operating system.
     Kernel {
-        /// zImage or Image, ELF, uImage or raw code.
+        /// zImage or Image, ELF, uImage or raw code; for x86 bzImage, ELF, multiboot.
         kernel: PathBuf,
         /// Initial RAM file system.
         initrd: Option<PathBuf>,
@@ -139,19 +143,24 @@ pub enum Arch {
     Arm,
     /// 64-bit ARM (AArch64).
     Aarch64,
+    /// 32-bit x86.
+    I386,
+    /// x86-64.
+    #[serde(rename = "X86_64")]
+    X86_64,
 }
 
 impl Arch {
     /// All that emu has.
-    pub const ALL: &'static [Arch] = &[Arch::Arm, Arch::Aarch64];
-    /// Architectures that emu will have.
-    pub const PLANNED: &'static [&'static str] = &["i386", "x86_64"];
+    pub const ALL: &'static [Arch] = &[Arch::Arm, Arch::Aarch64, Arch::I386, Arch::X86_64];
 
     /// What the machine asks of it.
     pub fn architecture(self) -> &'static dyn Architecture {
         match self {
             Arch::Arm => &Arm32,
             Arch::Aarch64 => &Aarch64,
+            Arch::I386 => &I386,
+            Arch::X86_64 => &X86_64,
         }
     }
 
@@ -177,6 +186,12 @@ impl Arch {
         self.cpu_models().first().copied().unwrap_or_default()
     }
 
+    /// The board that a machine has if none is named.
+    pub fn default_board(self) -> BoardName {
+        let has = |board: &&BoardName| self.architecture().boards().first() == Some(&board.board().name);
+        BoardName::ALL.iter().find(has).copied().unwrap_or(BoardName::Virt)
+    }
+
     /// Whether there is a CPU model of that name.
     ///
     /// # Errors
@@ -198,6 +213,8 @@ impl fmt::Display for Arch {
         match self {
             Arch::Arm => f.write_str("arm"),
             Arch::Aarch64 => f.write_str("aarch64"),
+            Arch::I386 => f.write_str("i386"),
+            Arch::X86_64 => f.write_str("x86_64"),
         }
     }
 }
@@ -209,11 +226,9 @@ impl FromStr for Arch {
         match name {
             "arm" => Ok(Arch::Arm),
             "aarch64" | "arm64" => Ok(Arch::Aarch64),
-            _ if Self::PLANNED.contains(&name) => Err("not yet there; emu has: arm, aarch64".into()),
-            _ => Err(format!(
-                "unknown architecture; emu has: arm, aarch64 (not yet: {})",
-                Self::PLANNED.join(", ")
-            )),
+            "i386" | "i486" | "i586" | "i686" => Ok(Arch::I386),
+            "x86_64" | "amd64" => Ok(Arch::X86_64),
+            _ => Err("unknown architecture; emu has: arm, aarch64, i386, x86_64".into()),
         }
     }
 }
@@ -223,13 +238,19 @@ impl FromStr for Arch {
 pub enum BoardName {
     /// QEMU's `virt` board: the same addresses and interrupt lines.
     Virt,
+    /// QEMU's `microvm` board, likewise.
+    Microvm,
 }
 
 impl BoardName {
+    /// All that emu has.
+    pub const ALL: &'static [BoardName] = &[BoardName::Virt, BoardName::Microvm];
+
     /// The board's table.
     pub fn board(self) -> &'static Board {
         match self {
             BoardName::Virt => &VIRT,
+            BoardName::Microvm => &MICROVM,
         }
     }
 
@@ -270,10 +291,10 @@ impl FromStr for BoardName {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        match name {
-            "virt" => Ok(BoardName::Virt),
-            _ => Err("unknown board; emu has: virt".into()),
-        }
+        let known = Self::ALL.iter().find(|board| board.board().name == name);
+        known
+            .copied()
+            .ok_or_else(|| "unknown board; emu has: virt (ARM), microvm (x86)".into())
     }
 }
 

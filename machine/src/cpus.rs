@@ -21,6 +21,8 @@ use crate::space::MapWatch;
 pub enum Order {
     /// Reset the CPU and run.
     Start(Start),
+    /// Reset the CPU, which stays off.
+    Reset,
     /// Stop running; acknowledged by [`Event::Halted`](crate::events::Event).
     Halt,
     /// Say where the CPU is, if it runs: [`Event::Seen`](crate::events::Event).
@@ -43,6 +45,37 @@ pub enum Power {
     Starting = 2,
 }
 
+/// How far a CPU is that takes start-up messages (Intel's SDM 3, 9.4): the bootstrap processor runs from the first, the others
+/// wait for their message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StartUp {
+    /// It runs: messages mean nothing to it.
+    #[default]
+    Done,
+    /// INIT is signalled, and it has not followed yet. A message that comes already counts then.
+    Initialising(Option<u8>),
+    /// It waits for a message.
+    Waiting,
+}
+
+/// What waits at a CPU's inputs that take edges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Edges {
+    /// Edges that it has not taken, by the architecture's bits.
+    pub lines: u32,
+    /// Its start.
+    pub start_up: StartUp,
+}
+
+/// Bits of the inputs that take edges.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EdgeLines {
+    /// All of them.
+    pub all: u32,
+    /// The one that initialises a CPU; 0 where none does.
+    pub init: u32,
+}
+
 /// What wakes a vCPU.
 struct Engine {
     waker: Box<dyn Waker>,
@@ -53,9 +86,12 @@ struct Engine {
 pub struct Port {
     /// Levels of the interrupt inputs, a bit each, as the architecture numbers them.
     lines: AtomicU32,
+    /// Which of them take edges: they stay until they are taken.
+    edges: EdgeLines,
     power: AtomicU8,
     standby: AtomicBool,
     orders: Mutex<VecDeque<Order>>,
+    start_up: Mutex<StartUp>,
     engine: OnceLock<Engine>,
     /// The debugger's hold on the CPU.
     pub debug: DebugPort,
@@ -65,9 +101,11 @@ impl Port {
     fn new() -> Port {
         Port {
             lines: AtomicU32::new(0),
+            edges: EdgeLines::default(),
             power: AtomicU8::new(Power::Off as u8),
             standby: AtomicBool::new(false),
             orders: Mutex::default(),
+            start_up: Mutex::default(),
             engine: OnceLock::new(),
             debug: DebugPort::default(),
         }
@@ -148,6 +186,13 @@ impl Port {
         self.orders.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What lies where, as this CPU alone sees it, has changed.
+    pub fn remapped(&self) {
+        if let Some(engine) = self.engine.get() {
+            engine.waker.remapped();
+        }
+    }
+
     /// Makes the CPU's thread look for what it is to do.
     pub fn interrupt(&self) {
         if let Some(engine) = self.engine.get() {
@@ -168,6 +213,88 @@ impl Port {
                 engine.thread.unpark();
             }
         }
+    }
+}
+
+/// Edges, and what INIT and start-up messages do.
+impl Port {
+    fn start_up(&self) -> MutexGuard<'_, StartUp> {
+        self.start_up.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An input that takes edges rises; `init`: it is the one that initialises the CPU.
+    fn edge(&self, bit: u32, init: bool) {
+        let mut start_up = self.start_up();
+        match *start_up {
+            // It is already as INIT leaves it.
+            StartUp::Waiting if init => return,
+            StartUp::Done if init => *start_up = StartUp::Initialising(None),
+            _ => {}
+        }
+        self.set_line(bit, true);
+    }
+
+    /// A start-up message: a CPU that waits for it starts.
+    fn start_at(&self, page: u8) {
+        let mut start_up = self.start_up();
+        match *start_up {
+            StartUp::Done | StartUp::Initialising(Some(_)) => {}
+            StartUp::Initialising(None) => *start_up = StartUp::Initialising(Some(page)),
+            StartUp::Waiting => {
+                *start_up = StartUp::Done;
+                drop(start_up);
+                self.set_power(Power::Starting);
+                self.order(Order::Start(Start::Page(page)));
+            }
+        }
+    }
+
+    /// The CPU has taken an edge; for its own thread. `runs`: that was INIT, and it goes on by itself.
+    pub fn taken(&self, bit: u32, runs: bool) {
+        let mut start_up = self.start_up();
+        self.set_line(bit, false);
+        if runs {
+            *start_up = StartUp::Done;
+        }
+    }
+
+    /// The CPU has switched itself off; for its own thread. One that INIT switched off starts if its message has come.
+    pub fn switched_off(&self) {
+        self.set_power(Power::Off);
+        let mut start_up = self.start_up();
+        let StartUp::Initialising(page) = *start_up else { return };
+        self.set_line(self.edges.init, false);
+        *start_up = StartUp::Waiting;
+        drop(start_up);
+        if let Some(page) = page {
+            self.start_at(page);
+        }
+    }
+
+    /// Forgets all edges at a reset, and whether the CPU then waits for a start-up message.
+    pub fn reset_edges(&self, waits: bool) {
+        let waits = waits && self.edges.init != 0;
+        self.set_edges(Edges {
+            lines: 0,
+            start_up: if waits { StartUp::Waiting } else { StartUp::Done },
+        });
+    }
+
+    /// What waits at the inputs, for a snapshot.
+    pub fn edges(&self) -> Edges {
+        let start_up = self.start_up();
+        Edges {
+            lines: self.lines() & self.edges.all,
+            start_up: *start_up,
+        }
+    }
+
+    /// Restores it.
+    pub fn set_edges(&self, state: Edges) {
+        let mut start_up = self.start_up();
+        *start_up = state.start_up;
+        self.set_line(self.edges.all & !state.lines, false);
+        self.set_line(self.edges.all & state.lines, true);
     }
 }
 
@@ -214,6 +341,20 @@ impl Cpus {
         }
     }
 
+    /// The same, of whose inputs these take edges.
+    pub fn with_edges(mut self, edges: EdgeLines) -> Cpus {
+        self.ports.iter_mut().for_each(|port| port.edges = edges);
+        self
+    }
+
+    /// Every CPU is reset: they forget the edges at their inputs, and all but the first wait for a start-up message, if they
+    /// take such.
+    pub fn reset_edges(&self) {
+        for (cpu, port) in self.iter().enumerate() {
+            port.reset_edges(cpu != 0);
+        }
+    }
+
     /// The CPU with this number.
     pub fn get(&self, cpu: usize) -> Option<&Port> {
         self.ports.get(cpu)
@@ -232,8 +373,19 @@ impl Cpus {
 
 impl CpuInputs for Cpus {
     fn set(&self, cpu: usize, line: CpuLine, level: bool) {
+        let Some(port) = self.get(cpu) else { return };
+        let bit = (self.line_bit)(line);
+        match bit & port.edges.all {
+            0 => port.set_line(bit, level),
+            // It stays until it is taken.
+            bit if level => port.edge(bit, bit == port.edges.init),
+            _ => {}
+        }
+    }
+
+    fn start_up(&self, cpu: usize, page: u8) {
         if let Some(port) = self.get(cpu) {
-            port.set_line((self.line_bit)(line), level);
+            port.start_at(page);
         }
     }
 }
@@ -273,6 +425,103 @@ mod tests {
         cpus.set(2, CpuLine::Irq, true);
 
         assert_eq!(cpus.iter().map(Port::lines).collect::<Vec<_>>(), [0, 8]);
+    }
+
+    const EDGES: EdgeLines = EdgeLines { all: 6, init: 4 };
+
+    /// Two CPUs after a reset.
+    fn with_edges() -> Cpus {
+        let bit = |line| match line {
+            CpuLine::Irq => 1,
+            CpuLine::Nmi => 2,
+            CpuLine::Init => 4,
+            _ => 0,
+        };
+        let cpus = Cpus::new(2, bit).with_edges(EDGES);
+        cpus.reset_edges();
+        cpus
+    }
+
+    fn pulse(cpus: &Cpus, cpu: usize, line: CpuLine) {
+        cpus.set(cpu, line, true);
+        cpus.set(cpu, line, false);
+    }
+
+    #[test]
+    fn an_edge_stays_until_it_is_taken() {
+        let cpus = with_edges();
+        let port = cpus.get(0).unwrap();
+
+        pulse(&cpus, 0, CpuLine::Nmi);
+        cpus.set(0, CpuLine::Irq, true);
+        assert_eq!(port.lines(), 3);
+
+        port.taken(2, false);
+        assert_eq!(port.lines(), 1);
+    }
+
+    #[test]
+    fn a_cpu_that_waits_is_started_by_the_first_message() {
+        let cpus = with_edges();
+        let port = cpus.get(1).unwrap();
+
+        pulse(&cpus, 1, CpuLine::Init);
+        assert_eq!(port.lines(), 0, "it is as INIT leaves it");
+        cpus.start_up(1, 8);
+        cpus.start_up(1, 9);
+
+        assert_eq!(port.next_order(), Some(Order::Start(Start::Page(8))));
+        assert!(!port.has_orders());
+    }
+
+    #[test]
+    fn a_message_to_a_cpu_that_runs_is_lost() {
+        let cpus = with_edges();
+        let port = cpus.get(0).unwrap();
+
+        cpus.start_up(0, 8);
+        pulse(&cpus, 0, CpuLine::Init);
+        port.taken(4, true);
+        cpus.start_up(0, 9);
+
+        assert!(!port.has_orders() && port.lines() == 0);
+    }
+
+    #[test]
+    fn a_message_that_comes_before_init_is_taken_is_kept() {
+        let cpus = with_edges();
+        let port = cpus.get(1).unwrap();
+        cpus.start_up(1, 8);
+        port.next_order();
+        port.set_power(Power::On);
+
+        pulse(&cpus, 1, CpuLine::Init);
+        cpus.start_up(1, 9);
+        assert!(!port.has_orders());
+        port.taken(4, false);
+        pulse(&cpus, 1, CpuLine::Init);
+        port.switched_off();
+
+        assert_eq!(port.next_order(), Some(Order::Start(Start::Page(9))));
+        assert_eq!(port.lines(), 0, "the second INIT was part of the first");
+    }
+
+    #[test]
+    fn a_cpu_that_init_switched_off_waits() {
+        let cpus = with_edges();
+        let port = cpus.get(1).unwrap();
+        cpus.start_up(1, 8);
+        port.next_order();
+
+        pulse(&cpus, 1, CpuLine::Init);
+        let edges = port.edges();
+        assert_eq!((edges.lines, edges.start_up), (4, StartUp::Initialising(None)));
+        port.taken(4, false);
+        port.switched_off();
+
+        assert_eq!((port.power(), port.edges().start_up), (Power::Off, StartUp::Waiting));
+        port.set_edges(edges);
+        assert_eq!(port.edges(), edges);
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub struct Port {
     pub name: &'static str,
     /// What the installer's package calls its kernel.
     pub kernel: &'static str,
+    /// What Linux calls the console.
+    pub console: &'static str,
 }
 
 impl Port {

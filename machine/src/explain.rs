@@ -42,7 +42,7 @@ NO_COLOR, set to anything, keeps colours from a terminal.";
     override_usage = "emu explain [--arch NAME] [--thumb] [--cpu MODEL] CODE...\n       emu explain [--arch NAME] [--cpu MODEL] --elf FILE --symbol NAME"
 )]
 pub struct Explain {
-    /// The guest's instruction set: arm, or aarch64 (arm64)
+    /// The guest's instruction set: arm, aarch64 (arm64), i386 or x86_64
     #[arg(long, value_name = "NAME", default_value = "arm")]
     arch: Arch,
     /// CPU model; `help` lists them, the default first

@@ -1,5 +1,6 @@
 //! The files of a run, read and checked whole before anything starts, and placed in the guest's memory.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::Path;
@@ -9,12 +10,13 @@ use emu_devices::misc::fw_cfg::key;
 use emu_firmware::boot::{self, Initrd, Memory, Part, Piece, Placement};
 use emu_firmware::fdt::{Blob, Chosen, Node, Patch, ReadError, Region};
 use emu_firmware::identify::{FileKind, Isa};
-use emu_firmware::initrd;
-use emu_firmware::kernel::{self, Kernel};
+use emu_firmware::{initrd, kernel, x86};
 
+use crate::arch::{Kernel, Tables};
 use crate::config::{self, Arch, Boot, Config};
 use crate::debian;
 use crate::error::{Error, shown};
+use crate::processor;
 use crate::vars::Vars;
 
 /// Largest kernel file in bytes: more than a 32-bit kernel's space.
@@ -56,12 +58,14 @@ pub struct Handed {
 }
 
 /// A kernel and what it is given.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Start {
     /// The kernel; none where a device tree is written for Debian's and nothing runs.
     pub kernel: Option<Kernel>,
     /// The initial RAM file system, and what it unpacks to in bytes.
     pub initrd: Option<(Vec<u8>, u64)>,
+    /// Files for a multiboot kernel, each with its words.
+    pub modules: Vec<(Vec<u8>, String)>,
     /// The kernel's command line; empty for none.
     pub command_line: String,
     /// The options by which the user chose kernel and initrd, for messages.
@@ -98,20 +102,40 @@ impl Handed {
     }
 }
 
+/// What lies at a place in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lying<'a> {
+    /// Its first physical address.
+    pub address: u64,
+    /// Its bytes.
+    pub bytes: Cow<'a, [u8]>,
+    /// How long it is in bytes; the rest is zeros.
+    pub size: u64,
+}
+
+impl<'a> From<Piece<'a>> for Lying<'a> {
+    fn from(piece: Piece<'a>) -> Lying<'a> {
+        Lying {
+            address: piece.address,
+            bytes: piece.bytes.into(),
+            size: piece.size,
+        }
+    }
+}
+
 /// Everything at its place in guest memory, and how the CPU starts.
 #[derive(Clone, Debug)]
 pub struct Placed<'a> {
-    /// Kernel and initrd in RAM; to be written again at each reset.
-    pub pieces: Vec<Piece<'a>>,
+    /// What is in RAM, but for the device tree; to be written again at each reset.
+    pub pieces: Vec<Lying<'a>>,
     /// What is in flash when the machine is switched on.
     pub flash: Vec<Piece<'a>>,
     /// The device tree's physical address.
     pub dtb_address: u64,
-    /// The device tree blob.
+    /// The device tree blob; empty where there is none.
     pub dtb: Vec<u8>,
-    /// Program counter (on 32-bit ARM, bit 0 set means Thumb) and the first argument registers; none when the CPU starts at its
-    /// reset vector.
-    pub entry: Option<(u64, [u64; 3])>,
+    /// How the first CPU starts.
+    pub start: processor::Start,
 }
 
 impl Images {
@@ -125,14 +149,28 @@ impl Images {
         let dtb = config.dtb.as_deref().map(device_tree).transpose()?;
         let payload = match &config.boot {
             Boot::Debian { initrd, append } => Payload::Kernel(debian(config, initrd.as_deref(), append)?),
-            Boot::Kernel { kernel, initrd, append } => Payload::Kernel(Start {
-                kernel: Some(read_kernel(config.arch, kernel)?),
-                initrd: initrd.as_deref().map(read_initrd).transpose()?,
-                command_line: append.clone(),
-                options: [
+            Boot::Kernel { kernel, initrd, append } => Payload::Kernel({
+                let options = [
                     option("--kernel", kernel),
                     initrd.as_deref().map_or_else(String::new, |i| option("--initrd", i)),
-                ],
+                ];
+                let kernel = read_kernel(config.arch, kernel)?;
+                let is_multiboot = matches!(
+                    &kernel,
+                    Kernel::X86(x86::Kernel::Multiboot(_) | x86::Kernel::Multiboot2(_))
+                );
+                let (initrd, modules) = match initrd.as_deref() {
+                    None => (None, Vec::new()),
+                    Some(list) if is_multiboot => (None, read_modules(list)?),
+                    Some(path) => (Some(read_initrd(path)?), Vec::new()),
+                };
+                Start {
+                    kernel: Some(kernel),
+                    initrd,
+                    modules,
+                    command_line: append.clone(),
+                    options,
+                }
             }),
             Boot::Firmware { image, handed, .. } => {
                 let image = firmware(config.arch, image, config.board.flash_bank())?;
@@ -160,7 +198,7 @@ impl Images {
     /// Where everything goes in `memory`, given a device tree of `tree` bytes; none for firmware.
     fn layout(&self, memory: Memory<'_>, tree: u64) -> Result<Option<Placement<'_>>, Error> {
         let Payload::Kernel(Start {
-            kernel: Some(kernel),
+            kernel: Some(Kernel::Arm(kernel)),
             initrd,
             options,
             ..
@@ -221,7 +259,7 @@ impl Images {
                 flash: self.firmware(memory),
                 dtb_address: ram.base,
                 dtb,
-                entry: None,
+                start: processor::Start::Vector,
             });
         };
         if let (Some(place), Some((bytes, _))) = (layout.initrd, initrd) {
@@ -231,13 +269,78 @@ impl Images {
                 size: place.size,
             });
         }
-        let entry = Some((layout.entry, layout.registers));
         Ok(Placed {
-            pieces: layout.kernel,
+            pieces: layout.kernel.into_iter().map(Lying::from).collect(),
             flash: layout.flash,
             dtb_address: layout.dtb.base,
             dtb,
-            entry,
+            start: processor::Start::At {
+                pc: layout.entry,
+                args: layout.registers,
+            },
+        })
+    }
+
+    /// Places everything in the memory of a board of x86. `seed` is for Linux.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Input`] naming the option whose file does not fit.
+    pub fn place_x86<'a>(&'a self, tables: Tables, seed: Option<&[u8]>) -> Result<Placed<'a>, Error> {
+        let Payload::Kernel(start) = &self.payload else {
+            return Err(Error::host(
+                "cannot start",
+                std::io::Error::other("no firmware runs here"),
+            ));
+        };
+        let Some(Kernel::X86(kernel)) = &start.kernel else {
+            return Err(Error::host("cannot start", std::io::Error::other("no kernel of x86")));
+        };
+        let command_line = start.words(kernel, &tables);
+        let initrd = start.initrd.iter().map(|(bytes, _)| x86::Module {
+            bytes,
+            command_line: "",
+        });
+        let modules = start.modules.iter().map(|(bytes, words)| x86::Module {
+            bytes,
+            command_line: words,
+        });
+        let modules: Vec<x86::Module<'a>> = initrd.chain(modules).collect();
+        let given = x86::Start {
+            map: &tables.map,
+            command_line: &command_line,
+            modules: &modules,
+            rsdp: Some(tables.rsdp),
+            seed,
+            device_tree: None,
+        };
+        let placement = x86::place(kernel, &given).map_err(|error| Error::Input {
+            option: match error.part() {
+                x86::Part::Kernel => start.options[0].clone(),
+                x86::Part::Initrd | x86::Part::Module(_) => start.options[1].clone(),
+                x86::Part::CommandLine => "--append".to_owned(),
+                x86::Part::Tables => "--memory".to_owned(),
+            },
+            reason: error.to_string(),
+        })?;
+        let owned = |(address, bytes): (u64, Vec<u8>)| Lying {
+            address,
+            size: bytes.len() as u64,
+            bytes: bytes.into(),
+        };
+        let entry = placement.entry;
+        let mut pieces: Vec<Lying<'_>> = tables.placed.into_iter().map(owned).collect();
+        pieces.extend(
+            placement
+                .into_pieces()
+                .map(|(address, bytes, size)| Lying { address, bytes, size }),
+        );
+        Ok(Placed {
+            pieces,
+            flash: Vec::new(),
+            dtb_address: 0,
+            dtb: Vec::new(),
+            start: processor::Start::Entry(entry),
         })
     }
 
@@ -278,6 +381,24 @@ impl Images {
                 .to_blob()
                 .map_err(|e| bad(format!("the board's own device tree: {e}"))),
         }
+    }
+}
+
+impl Start {
+    /// The kernel's command line: the user's words, and before them for Linux what tells it of the board.
+    fn words(&self, kernel: &x86::Kernel, tables: &Tables) -> String {
+        let own = self.command_line.as_str();
+        if !matches!(kernel, x86::Kernel::Linux(_) | x86::Kernel::Pvh(_)) {
+            return own.to_owned();
+        }
+        let without_acpi = own.split_whitespace().any(|word| word == "acpi=off");
+        let more = tables.words_without_acpi.iter().filter(|_| without_acpi);
+        let words = tables.words.iter().chain(more).map(String::as_str);
+        words
+            .chain([own])
+            .filter(|word| !word.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 }
 
@@ -332,16 +453,18 @@ fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Start,
         "--memory".to_owned(),
         initrd.map_or_else(|| "--memory".into(), |path| option("--initrd", path)),
     ];
-    let command_line = debian::command_line(append);
+    let port = config.arch.architecture().debian();
+    let command_line = debian::command_line(port.console, append);
     if config.dump_dtb.is_some() {
         return Ok(Start {
             kernel: None,
             initrd: None,
+            modules: Vec::new(),
             command_line,
             options,
         });
     }
-    let mut files = debian::obtain(config.arch.architecture().debian())?;
+    let mut files = debian::obtain(port)?;
     let kernel = config.arch.architecture().kernel(std::mem::take(&mut files.kernel));
     let kernel = kernel.map_err(|e| Error::Input {
         option: "Debian's kernel".into(),
@@ -356,6 +479,7 @@ fn debian(config: &Config, initrd: Option<&Path>, append: &str) -> Result<Start,
     Ok(Start {
         kernel: Some(kernel),
         initrd: Some(initrd),
+        modules: Vec::new(),
         command_line,
         options,
     })
@@ -373,6 +497,19 @@ fn read_kernel(arch: Arch, path: &Path) -> Result<Kernel, Error> {
 /// The architecture that runs such kernels.
 fn runs(isa: Isa) -> Option<Arch> {
     Arch::ALL.iter().copied().find(|arch| arch.architecture().isa() == isa)
+}
+
+/// Files for a multiboot kernel, as QEMU names them: commas between them, and words behind a file's name. A comma in a name or
+/// word is written twice.
+fn read_modules(list: &Path) -> Result<Vec<(Vec<u8>, String)>, Error> {
+    const COMMA: &str = "\0";
+    let list = list.to_string_lossy().replace(",,", COMMA);
+    let module = |text: &str| {
+        let text = text.replace(COMMA, ",");
+        let (path, words) = text.split_once(' ').unwrap_or((&text, ""));
+        Ok((read("--initrd", Path::new(path), MAX_INITRD)?, words.to_owned()))
+    };
+    list.split(',').map(module).collect()
 }
 
 fn read_initrd(path: &Path) -> Result<(Vec<u8>, u64), Error> {
@@ -465,15 +602,16 @@ mod tests {
             size: 8,
         }];
         let linux = Start {
-            kernel: Some(Kernel::Program(Program {
+            kernel: Some(Kernel::Arm(kernel::Kernel::Program(Program {
                 isa: Arm::A32,
                 segments,
                 entry: 0x4000_8000,
                 linux: Some(LinuxKernel {
                     page_offset: 0xc000_0000,
                 }),
-            })),
+            }))),
             initrd: Some((vec![7; 16], 16)),
+            modules: Vec::new(),
             command_line: "quiet".into(),
             options: ["--kernel k".into(), "--initrd i".into()],
         };
@@ -502,8 +640,8 @@ mod tests {
         let placed = images.place(MEMORY, console(), board).unwrap();
 
         let blob = Blob::parse(&placed.dtb).unwrap();
-        let initrd = placed.pieces[1];
-        assert_eq!((initrd.address, initrd.bytes), (0x4200_0000, [7; 16].as_slice()));
+        let initrd = &placed.pieces[1];
+        assert_eq!((initrd.address, &*initrd.bytes), (0x4200_0000, [7; 16].as_slice()));
         let start: [u8; 8] = blob
             .property("/chosen", "linux,initrd-start")
             .unwrap()
@@ -513,8 +651,11 @@ mod tests {
         assert_eq!(blob.property("/chosen", "bootargs"), Some(b"quiet\0".as_slice()));
         assert_eq!(blob.property("/chosen", "stdout-path"), Some(b"/uart\0".as_slice()));
         assert_eq!(
-            placed.entry,
-            Some((0x4000_8000, [0, u32::MAX.into(), placed.dtb_address]))
+            placed.start,
+            processor::Start::At {
+                pc: 0x4000_8000,
+                args: [0, u32::MAX.into(), placed.dtb_address]
+            }
         );
     }
 
@@ -541,7 +682,7 @@ mod tests {
         let Payload::Kernel(start) = &mut images.payload else {
             panic!("no kernel")
         };
-        if let Some(Kernel::Program(program)) = &mut start.kernel {
+        if let Some(Kernel::Arm(kernel::Kernel::Program(program))) = &mut start.kernel {
             program.linux = None;
         }
 
@@ -568,8 +709,8 @@ mod tests {
         let placed = images.place(MEMORY, console(), board).unwrap();
 
         assert_eq!(
-            (placed.pieces.len(), placed.dtb_address, placed.entry),
-            (0, RAM.base, None)
+            (placed.pieces.len(), placed.dtb_address, placed.start),
+            (0, RAM.base, processor::Start::Vector)
         );
         assert_eq!((placed.flash[0].address, placed.flash[0].bytes), (0, &[0; 4][..]));
         assert_eq!(Blob::parse(&placed.dtb).unwrap().property("/chosen", "bootargs"), None);

@@ -4,6 +4,7 @@
 
 mod arch;
 mod arm;
+mod assembler;
 pub mod board;
 mod cli;
 pub mod config;
@@ -18,6 +19,7 @@ mod hold;
 pub mod images;
 mod lifecycle;
 mod log;
+mod object;
 mod plight;
 mod processor;
 mod semihosting;
@@ -26,8 +28,10 @@ mod snapshot;
 mod soft;
 mod space;
 pub mod trace;
+mod tracer;
 mod vars;
 mod vcpu;
+mod x86;
 
 use std::ffi::OsString;
 use std::io::{self, Write};

@@ -29,7 +29,7 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::{Receiver, RecvError, RecvTimeoutError, Sender, unbounded};
 use emu_devices::backend::Store;
 use emu_devices::bus::{Clock, GuestMemory, Threads, Wiring};
-use emu_firmware::boot::{Memory, Piece};
+use emu_firmware::boot::Memory;
 use emu_firmware::fdt::{Chosen, Node, Seeds};
 use emu_jit::engine;
 
@@ -43,7 +43,7 @@ use crate::error::Error;
 use crate::events::{Event, Handle};
 use crate::gdb;
 use crate::hold::Holds;
-use crate::images::{self, Images, Placed};
+use crate::images::{self, Images, Lying, Placed};
 use crate::log;
 use crate::plight;
 use crate::processor::{Look, Start};
@@ -119,6 +119,20 @@ impl<'a> Plan<'a> {
     ///
     /// [`Error::Input`] naming the option whose file does not fit.
     pub fn place(&self, seeds: Option<Seeds>) -> Result<Placed<'a>, Error> {
+        let tables = self.arch.tables(&self.board, self.fitting());
+        let tables = tables.map_err(|e| Error::host("cannot describe the board", io::Error::other(e)))?;
+        let placed = match tables {
+            Some(tables) => self
+                .images
+                .place_x86(tables, seeds.as_ref().map(|seeds| seeds.rng.as_slice())),
+            None => self.place_with_tree(seeds),
+        }?;
+        let started = self.arch.check_start(&self.config.cpu, &placed.start);
+        started.map_err(|reason| Error::input("--cpu", &self.config.cpu, reason))?;
+        Ok(placed)
+    }
+
+    fn place_with_tree(&self, seeds: Option<Seeds>) -> Result<Placed<'a>, Error> {
         let chosen = Chosen {
             stdout_path: self.arch.console(&self.board),
             seeds,
@@ -133,18 +147,27 @@ impl<'a> Plan<'a> {
 
     /// Contents of the flash banks.
     fn flash(&self) -> Result<Vec<Arc<[u8]>>, Error> {
+        let banks = self.board.flash();
+        if banks.is_empty() {
+            return Ok(Vec::new());
+        }
         let pieces = self.place(None)?.flash;
-        let banks = self.board.flash().into_iter();
-        Ok(banks.map(|bank| images::bank(bank, &pieces).into()).collect())
+        Ok(banks
+            .into_iter()
+            .map(|bank| images::bank(bank, &pieces).into())
+            .collect())
     }
 
-    fn tree(&self, chosen: Chosen) -> Node {
-        let fitting = Fitting {
+    fn fitting(&self) -> Fitting<'_> {
+        Fitting {
             memory: self.config.memory,
             cpus: self.config.cpus,
             model: &self.config.cpu,
-        };
-        self.arch.tree(&self.board, fitting, chosen)
+        }
+    }
+
+    fn tree(&self, chosen: Chosen) -> Node {
+        self.arch.tree(&self.board, self.fitting(), chosen)
     }
 
     /// Runs it to its end. `operator` gets the way to it before it starts; if there is none, the host's signals are its
@@ -192,7 +215,7 @@ impl<'a> Plan<'a> {
         sender: Sender<Event>,
         events: Receiver<Event>,
     ) -> Result<Outcome, Error> {
-        let mut machine = self.machine(consoles, threads, events)?;
+        let mut machine = self.machine(consoles, threads, (sender.clone(), events))?;
         machine.semihosting = self.semihosting(&machine, sender.clone())?;
         let accel = match self.config.accel {
             Accel::Jit => engine::Accel::Jit,
@@ -257,16 +280,17 @@ impl<'a> Plan<'a> {
         &self,
         consoles: &Arc<Consoles>,
         helpers: Threads,
-        events: Receiver<Event>,
+        (sender, events): (Sender<Event>, Receiver<Event>),
     ) -> Result<Machine<'_>, Error> {
         let arch = self.arch;
-        let cpus = Arc::new(Cpus::new(self.config.cpus as usize, move |line| arch.line_bit(line)));
+        let cpus = Cpus::new(self.config.cpus as usize, move |line| arch.line_bit(line));
+        let cpus = Arc::new(cpus.with_edges(arch.edge_lines()));
         let wiring = Wiring::new();
         let clock = Clock::real(&helpers).map_err(|e| Error::host("cannot start the clock", e))?;
         let around = Surroundings {
             memory: self.config.memory,
             cpus: cpus.clone(),
-            interrupts: arch.interrupts(&self.board, &wiring, &cpus),
+            interrupts: arch.interrupts(&self.board, &self.config.cpu, (&wiring, &clock), &cpus),
             wiring,
             clock: clock.clone(),
             threads: helpers.clone(),
@@ -279,6 +303,7 @@ impl<'a> Plan<'a> {
                 .as_ref()
                 .map(|vars| vars.file.clone() as Arc<dyn Store>),
             handed: self.images.handed(),
+            events: sender,
         };
         let devices = Devices::new(&self.board, around)?;
         Ok(Machine {
@@ -402,31 +427,30 @@ impl Machine<'_> {
 
     /// Resets every device, writes the images into memory and starts the first CPU. No CPU runs.
     fn power_on(&self) -> Result<(), Error> {
+        self.cpus.reset_edges();
         self.devices.reset();
         self.semihosting.iter().for_each(|host| host.reset());
         let placed = self.plan.place(seeds())?;
         for piece in &placed.pieces {
             self.load(piece)?;
         }
-        self.load(&Piece {
+        self.load(&Lying {
             address: placed.dtb_address,
-            bytes: &placed.dtb,
             size: placed.dtb.len() as u64,
+            bytes: placed.dtb.into(),
         })?;
-        let start = match placed.entry {
-            None => Start::Vector,
-            Some((pc, args)) => Start::At { pc, args },
-        };
-        if let Some(first) = self.cpus.get(0) {
-            first.order(Order::Start(start));
+        if placed.start != Start::Vector {
+            self.devices.controller().set_up();
         }
+        let orders = std::iter::once(Order::Start(placed.start)).chain(std::iter::repeat(Order::Reset));
+        self.cpus.iter().zip(orders).for_each(|(port, order)| port.order(order));
         Ok(())
     }
 
-    fn load(&self, piece: &Piece) -> Result<(), Error> {
+    fn load(&self, piece: &Lying<'_>) -> Result<(), Error> {
         let cannot = |e| Error::host("cannot load the guest's memory", io::Error::other(e));
         let memory = &self.devices.memory;
-        memory.write(piece.address, piece.bytes).map_err(cannot)?;
+        memory.write(piece.address, &piece.bytes).map_err(cannot)?;
         let end = piece.address + piece.size;
         let mut at = piece.address + piece.bytes.len() as u64;
         while at < end {

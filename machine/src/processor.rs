@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 
 use emu_devices::bus::{LoadError, Saved};
+use emu_firmware::x86::Entry;
 use emu_ir::{Bus, Span};
 use emu_jit::engine::{Exit, debug::Watch};
 
@@ -18,6 +19,10 @@ pub enum Start {
         /// The registers.
         args: [u64; 3],
     },
+    /// As a boot protocol of x86 says.
+    Entry(Entry),
+    /// By a start-up message of x86, of which it has waited in the state that INIT left it in: at this page of 4 KiB.
+    Page(u8),
 }
 
 /// Where a CPU is going that no interrupt gets on.

@@ -12,16 +12,21 @@ use serde_json::{Map, Value};
 
 use crate::board::build::Devices;
 use crate::config::ByteSize;
-use crate::cpus::{Cpus, Order, Power};
+use crate::cpus::{Cpus, Edges, Order, Power};
 use crate::semihosting::Semihosting;
 use crate::space::AddressSpace;
 
 /// How a machine's state is written. Version 1 called virtio devices by their transport, 2 knew of no semihosting, 3 of no
-/// frame for messages.
+/// frame for messages, 4 of no inputs that take edges.
 const MACHINE: Format = Format {
     model: "machine",
-    version: 4,
-    older: &[(1, virtio_by_model), (2, no_semihosting), (3, message_frame)],
+    version: 5,
+    older: &[
+        (1, virtio_by_model),
+        (2, no_semihosting),
+        (3, message_frame),
+        (4, no_edges),
+    ],
 };
 /// Bytes of RAM that are saved or left out together.
 const PAGE: usize = 0x1000;
@@ -64,6 +69,7 @@ impl Kind {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct CpuState {
     power: Power,
+    edges: Edges,
     state: Saved,
 }
 
@@ -129,6 +135,17 @@ fn message_frame(mut state: Value) -> Result<Value, String> {
     Ok(state)
 }
 
+/// Version 4 to 5: no CPU had inputs that take edges.
+fn no_edges(mut state: Value) -> Result<Value, String> {
+    let none = serde_json::to_value(Edges::default()).map_err(|e| e.to_string())?;
+    let cpus = state.get_mut("cpus").and_then(Value::as_array_mut);
+    for cpu in cpus.ok_or("it has no CPUs")? {
+        let cpu = cpu.as_object_mut().ok_or("a CPU is no object")?;
+        cpu.insert("edges".into(), none.clone());
+    }
+    Ok(state)
+}
+
 fn impossible(reason: impl Into<String>) -> LoadError {
     MACHINE.impossible(reason.into())
 }
@@ -146,6 +163,7 @@ impl Parts<'_> {
         let cpus = self.cpus.iter().zip(states.ok_or_else(gone)?);
         let cpus = cpus.map(|(port, state)| CpuState {
             power: port.power(),
+            edges: port.edges(),
             state,
         });
         let devices = self
@@ -240,6 +258,7 @@ impl Parts<'_> {
             let saved = cpu.state.clone();
             let loaded = port.ask(move |cpu| cpu.load(&saved));
             loaded.ok_or_else(|| impossible("a virtual CPU has ended"))??;
+            port.set_edges(cpu.edges);
             port.order(Order::Resume(cpu.power));
         }
         self.devices.interrupts().load(&state.interrupts)

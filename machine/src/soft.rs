@@ -15,8 +15,9 @@ const FORESEEN: usize = 1024;
 
 /// A guest whose CPUs the engine can run in a machine.
 pub trait Core: Inspect {
-    /// The state at reset, about to start as told; the CPU's own devices hear of it.
-    fn start(&mut self, how: Start) -> Self::State;
+    /// The state at reset, about to start as told; the CPU's own devices hear of it. What it was `before` counts where the
+    /// start is none from reset.
+    fn start(&mut self, before: &Self::State, how: Start) -> Self::State;
     /// The state for a snapshot.
     fn save(&self, state: &Self::State) -> Saved;
     /// The state from a snapshot; the CPU's own devices hear of it.
@@ -46,7 +47,8 @@ impl<G: Core> Processor for Vcpu<G> {
         Box::new(self.kick())
     }
     fn start(&mut self, how: Start) {
-        *self.state_mut() = self.guest_mut().start(how);
+        let before = *self.state();
+        *self.state_mut() = self.guest_mut().start(&before, how);
         self.reset_addresses();
     }
     fn run(&mut self) -> Exit {

@@ -1,7 +1,4 @@
-//! What an ARM CPU does, as lines. What its instruction sets and registers are called, a [`Traced`] guest says.
-
-mod a32;
-mod a64;
+//! What a CPU does, as lines. What its instruction sets and registers are called, a [`Traced`] guest says.
 
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -40,8 +37,8 @@ pub trait Traced: Guest {
     /// The other registers that differ.
     fn changes(before: &Self::State, after: &Self::State, note: Note);
 
-    /// The exception whose vector a CPU is at.
-    fn exception(at_vector: &Self::State) -> &'static str;
+    /// The exception whose vector a CPU is at, by what led there.
+    fn exception(at_vector: &Self::State, cause: Cause) -> &'static str;
     /// The registers that tell its handler more.
     fn syndrome(at_vector: &Self::State) -> Vec<(&'static str, u64)>;
     /// What is wrong, in words; nothing for an exception that says it all.
@@ -55,10 +52,12 @@ pub trait Traced: Guest {
 }
 
 /// An instruction where it lies: address, bytes, and the bits of the mode word that say what they mean.
-type Fetched = (u64, [u8; 4], u32);
+type Fetched = (u64, [u8; LONGEST], u32);
+/// Bytes of an instruction at most.
+const LONGEST: usize = 15;
 
 /// Writes what one CPU does.
-pub struct ArmTracer<G: Traced> {
+pub struct CpuTracer<G: Traced> {
     writer: Writer,
     wants: Wants,
     texts: HashMap<Fetched, String>,
@@ -68,10 +67,10 @@ pub struct ArmTracer<G: Traced> {
     held: Vec<(Kind, String)>,
 }
 
-impl<G: Traced> ArmTracer<G> {
+impl<G: Traced> CpuTracer<G> {
     /// For a CPU whose events go to `writer`.
-    pub fn new(writer: Writer) -> ArmTracer<G> {
-        ArmTracer {
+    pub fn new(writer: Writer) -> CpuTracer<G> {
+        CpuTracer {
             wants: writer.wants(),
             writer,
             texts: HashMap::new(),
@@ -89,7 +88,7 @@ impl<G: Traced> ArmTracer<G> {
     }
 
     fn text(&mut self, pc: u64, code: &[u8], word: u32) -> &str {
-        let mut bytes = [0; 4];
+        let mut bytes = [0; LONGEST];
         bytes.iter_mut().zip(code).for_each(|(to, from)| *to = *from);
         if self.texts.len() >= KEPT {
             self.texts.clear();
@@ -115,7 +114,7 @@ fn va<G: Traced>(address: u64) -> Va<G> {
     Va(address, std::marker::PhantomData)
 }
 
-impl<G: Traced> Tracer<G> for ArmTracer<G> {
+impl<G: Traced> Tracer<G> for CpuTracer<G> {
     fn wants(&self) -> Wants {
         self.wants
     }
@@ -161,7 +160,7 @@ impl<G: Traced> Tracer<G> for ArmTracer<G> {
         if matches!(cause, Cause::Fault(fault) if !G::is_exception(fault)) {
             return;
         }
-        let name = G::exception(after);
+        let name = G::exception(after, cause);
         let mut line = format!(
             "exception {name} pc={} mode={}",
             va::<G>(G::pc(before)),

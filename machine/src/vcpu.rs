@@ -10,7 +10,7 @@ use emu_jit::engine::Exit;
 use crate::cpus::{Order, Port, Power};
 use crate::events::Event;
 use crate::hold::{Pace, Why};
-use crate::processor::{Look, Processor};
+use crate::processor::{Look, Processor, Start};
 
 /// Tells the lifecycle that the thread of a vCPU has ended, by order or by a panic.
 pub struct Farewell<'a> {
@@ -74,6 +74,7 @@ pub fn run(cpu: usize, vcpu: &mut dyn Processor, port: &Port, events: &Sender<Ev
                     port.debug.stop(cpu, Why::Stepped);
                 }
             }
+            Some(Order::Reset) => vcpu.start(Start::Vector),
             Some(Order::Look) => {
                 let look = Look {
                     cpu,
@@ -128,7 +129,7 @@ impl Work {
             Exit::Stopped(why) => {
                 (self.running, self.waits_for_machine) = (false, why != Stop::CpuOff);
                 match why {
-                    Stop::CpuOff => port.set_power(Power::Off),
+                    Stop::CpuOff => port.switched_off(),
                     Stop::PowerOff => tell(Event::PowerOff),
                     Stop::Reset => tell(Event::Reset),
                 }
@@ -166,7 +167,6 @@ mod tests {
     use crate::cpus::Cpus;
     use crate::hold::Holder;
     use crate::hold::tests::{Nothing, SOON};
-    use crate::processor::Start;
     use crate::space::{AddressSpace, SystemMemory, What};
     use crossbeam::channel::{bounded, unbounded};
     use emu_devices::bus::{GuestMemory, Ram};

@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
+use emu_devices::bus::{Clock, CpuLine, Format, LoadError, Saved, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::{self, Isa};
-use emu_firmware::kernel::{self, Kernel};
+use emu_firmware::kernel;
 use emu_frontend_arm::a64::features::{Feature, NAMES};
 use emu_frontend_arm::a64::model::{self, MODELS};
 use emu_frontend_arm::a64::sys::program_all;
@@ -18,14 +18,14 @@ use super::disassembly::A64Disassembler;
 use super::gic;
 use super::language::A64Language;
 use super::platform::ArmPlatform;
-use super::trace::ArmTracer;
 use super::tree::{self, CpuKind};
-use crate::arch::{Architecture, CpuWiring, Fitting, Language};
+use crate::arch::{Architecture, CpuWiring, Fitting, Kernel, Language};
 use crate::board::{Board, Interrupts};
 use crate::cpus::Cpus;
 use crate::debian::Port;
 use crate::processor::{Processor, Start};
 use crate::soft::Core;
+use crate::tracer::CpuTracer;
 
 /// AArch64.
 pub struct Aarch64;
@@ -36,14 +36,19 @@ impl Architecture for Aarch64 {
     }
 
     fn kernel(&self, bytes: Vec<u8>) -> Result<Kernel, kernel::Error> {
-        Kernel::parse(identify::Arm::A64, bytes)
+        kernel::Kernel::parse(identify::Arm::A64, bytes).map(Kernel::Arm)
     }
 
     fn debian(&self) -> Port {
         Port {
             name: "arm64",
             kernel: "linux",
+            console: "ttyAMA0",
         }
+    }
+
+    fn boards(&self) -> &'static [&'static str] {
+        &["virt"]
     }
 
     fn models(&self) -> Vec<&'static str> {
@@ -66,7 +71,13 @@ impl Architecture for Aarch64 {
         super::line_bit(line)
     }
 
-    fn interrupts(&self, board: &Board, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
+    fn interrupts(
+        &self,
+        board: &Board,
+        _: &str,
+        (wiring, _): (&Arc<Wiring>, &Clock),
+        cpus: &Arc<Cpus>,
+    ) -> Box<dyn Interrupts> {
         gic::interrupts(board, wiring, cpus)
     }
 
@@ -84,7 +95,7 @@ impl Architecture for Aarch64 {
         };
         let mut vcpu = Vcpu::sharing(&around.code.of()?, guest, Cpu::reset(), Box::new(around.bus));
         if let Some(log) = around.log {
-            vcpu.set_tracer(Some(Box::new(ArmTracer::<A64>::new(log))));
+            vcpu.set_tracer(Some(Box::new(CpuTracer::<A64>::new(log))));
         }
         Ok(Box::new(vcpu))
     }
@@ -118,8 +129,9 @@ const SAVED: Format = Format::first("aarch64-cpu");
 
 impl Core for A64 {
     /// EL1 with its own stack pointer, interrupts masked, MMU and caches off.
-    fn start(&mut self, how: Start) -> Cpu {
+    fn start(&mut self, _: &Cpu, how: Start) -> Cpu {
         let mut cpu = Cpu::reset();
+        // The other ways are x86's.
         if let Start::At { pc, args } = how {
             cpu.pc = pc;
             for (register, value) in cpu.x.iter_mut().zip(args) {

@@ -20,8 +20,8 @@ const FIRST_PPI: usize = 16;
 pub fn interrupts(board: &Board, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
     let affinities: Vec<u32> = (0..cpus.count() as u32).map(affinity).collect();
     match board.gic {
-        Gic::V2 => Box::new(GicV2::new(wiring, cpus.count(), cpus.clone())),
-        Gic::V3 => Box::new(GicV3::new(wiring, &affinities, cpus.clone())),
+        Some(Gic::V3) => Box::new(GicV3::new(wiring, &affinities, cpus.clone())),
+        _ => Box::new(GicV2::new(wiring, cpus.count(), cpus.clone())),
     }
 }
 
@@ -29,8 +29,8 @@ impl Interrupts for Shared<GicV2> {
     fn device(&self) -> Shared<dyn Device> {
         self.erase()
     }
-    fn controller(&self) -> Weak<Mutex<dyn Controller>> {
-        Shared::controller(self)
+    fn controllers(&self) -> Vec<Weak<Mutex<dyn Controller>>> {
+        vec![self.controller()]
     }
     fn shared(&self, n: u32) -> Irq {
         self.with(|gic| gic.spi(n as usize))
@@ -51,8 +51,8 @@ impl Interrupts for Shared<GicV3> {
     fn device(&self) -> Shared<dyn Device> {
         self.erase()
     }
-    fn controller(&self) -> Weak<Mutex<dyn Controller>> {
-        Shared::controller(self)
+    fn controllers(&self) -> Vec<Weak<Mutex<dyn Controller>>> {
+        vec![self.controller()]
     }
     fn shared(&self, n: u32) -> Irq {
         self.with(|gic| gic.spi(n as usize))
@@ -146,6 +146,7 @@ mod tests {
             flash: Vec::new(),
             vars: None,
             handed: Vec::new(),
+            events: crossbeam::channel::unbounded().0,
         };
         let devices = Devices::new(&board, around).unwrap();
         devices.reset();

@@ -8,8 +8,9 @@ use emu_jit::listing::{self, Host, Stages};
 
 use super::disassembly::{A64Disassembler, Disassembler, first, number};
 use super::elf::a32;
-use super::{assembler, elf};
+use super::{dialect, elf};
 use crate::arch::{Code, Kind, Language, Line};
+use crate::object;
 
 /// A32 and T32.
 pub struct ArmLanguage {
@@ -55,12 +56,12 @@ impl Language for ArmLanguage {
     }
 
     fn assemble(&self, text: &str, mode: u64) -> Result<Code, String> {
-        let object = assembler::arm(is_thumb(mode)).object(text)?;
-        elf::object::<a32::Arm>(&object, Kind::Insns(mode))
+        let object = dialect::arm(is_thumb(mode)).object(text)?;
+        object::object::<a32::Arm>(&object, Kind::Insns(mode))
     }
 
     fn symbol(&self, file: &[u8], name: &str) -> Result<Code, String> {
-        elf::symbol::<a32::Arm>(file, name)
+        object::symbol::<a32::Arm>(file, name)
     }
 
     fn stages(&self, key: BlockKey, code: &[u8]) -> Option<Stages> {
@@ -107,12 +108,12 @@ impl Language for A64Language {
     }
 
     fn assemble(&self, text: &str, mode: u64) -> Result<Code, String> {
-        let object = assembler::A64.object(text)?;
-        elf::object::<elf::a64::Aarch64>(&object, Kind::Insns(mode))
+        let object = dialect::A64.object(text)?;
+        object::object::<elf::a64::Aarch64>(&object, Kind::Insns(mode))
     }
 
     fn symbol(&self, file: &[u8], name: &str) -> Result<Code, String> {
-        elf::symbol::<elf::a64::Aarch64>(file, name)
+        object::symbol::<elf::a64::Aarch64>(file, name)
     }
 
     fn stages(&self, key: BlockKey, code: &[u8]) -> Option<Stages> {

@@ -1,7 +1,7 @@
 //! ARM in the machine: 32-bit and 64-bit CPUs, the GIC, firmware calls, device trees, instructions as text.
 
 mod aarch64;
-mod assembler;
+mod dialect;
 mod disassembly;
 mod elf;
 mod gic;
@@ -15,26 +15,26 @@ mod tree;
 use std::io;
 use std::sync::Arc;
 
-use emu_devices::bus::{CpuLine, Format, LoadError, Saved, Wiring};
+use emu_devices::bus::{Clock, CpuLine, Format, LoadError, Saved, Wiring};
 use emu_firmware::fdt::{Chosen, Node};
 use emu_firmware::identify::{self, Isa};
-use emu_firmware::kernel::{self, Kernel};
+use emu_firmware::kernel;
 use emu_frontend_arm::platform::{FIQ, IRQ};
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::sys::timer::program_all;
 use emu_frontend_arm::{Arm, Cpu, MODELS, model};
 use emu_jit::engine::Vcpu;
 
-use crate::arch::{Architecture, CpuWiring, Fitting, Language};
+use crate::arch::{Architecture, CpuWiring, Fitting, Kernel, Language};
 use crate::board::{Board, Interrupts};
 use crate::cpus::Cpus;
 use crate::debian::Port;
 use crate::processor::{Processor, Start};
 use crate::soft::Core;
+use crate::tracer::CpuTracer;
 use disassembly::Disassembler;
 use language::ArmLanguage;
 use platform::ArmPlatform;
-use trace::ArmTracer;
 use tree::CpuKind;
 
 pub use aarch64::Aarch64;
@@ -57,14 +57,19 @@ impl Architecture for Arm32 {
     }
 
     fn kernel(&self, bytes: Vec<u8>) -> Result<Kernel, kernel::Error> {
-        Kernel::parse(identify::Arm::A32, bytes)
+        kernel::Kernel::parse(identify::Arm::A32, bytes).map(Kernel::Arm)
     }
 
     fn debian(&self) -> Port {
         Port {
             name: "armhf",
             kernel: "vmlinuz",
+            console: "ttyAMA0",
         }
+    }
+
+    fn boards(&self) -> &'static [&'static str] {
+        &["virt"]
     }
 
     fn models(&self) -> Vec<&'static str> {
@@ -86,7 +91,13 @@ impl Architecture for Arm32 {
         line_bit(line)
     }
 
-    fn interrupts(&self, board: &Board, wiring: &Arc<Wiring>, cpus: &Arc<Cpus>) -> Box<dyn Interrupts> {
+    fn interrupts(
+        &self,
+        board: &Board,
+        _: &str,
+        (wiring, _): (&Arc<Wiring>, &Clock),
+        cpus: &Arc<Cpus>,
+    ) -> Box<dyn Interrupts> {
         gic::interrupts(board, wiring, cpus)
     }
 
@@ -101,7 +112,7 @@ impl Architecture for Arm32 {
         };
         let mut vcpu = Vcpu::sharing(&around.code.of()?, arm, Cpu::reset(model), Box::new(around.bus));
         if let Some(log) = around.log {
-            vcpu.set_tracer(Some(Box::new(ArmTracer::<Arm>::new(log))));
+            vcpu.set_tracer(Some(Box::new(CpuTracer::<Arm>::new(log))));
         }
         Ok(Box::new(vcpu))
     }
@@ -135,8 +146,9 @@ const SAVED: Format = Format::first("arm-cpu");
 
 impl Core for Arm {
     /// Supervisor mode, interrupts masked, MMU and caches off.
-    fn start(&mut self, how: Start) -> Cpu {
+    fn start(&mut self, _: &Cpu, how: Start) -> Cpu {
         let mut cpu = Cpu::reset(self.model);
+        // The other ways are x86's.
         if let Start::At { pc, args } = how {
             cpu.r[15] = pc as u32 & !1;
             if pc & 1 != 0 {

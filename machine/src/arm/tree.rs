@@ -31,11 +31,11 @@ fn gic(board: &Board, offset: u64, distributor: Region) -> Vec<Node> {
     let frame = board.devices.iter().find(|row| matches!(row.chip, Chip::GicV2m { .. }));
     let (gic, messages) = match board.gic {
         _ if offset != 0 => return vec![],
-        Gic::V2 => (
+        Some(Gic::V2) | None => (
             arm::gic_v2(distributor, part(gicv2::CPU_INTERFACE)),
             frame.map(|row| arm::gic_v2m(row.region(0))),
         ),
-        Gic::V3 => (
+        Some(Gic::V3) => (
             arm::gic_v3(distributor, part(gicv3::REDISTRIBUTORS)),
             Some(arm::gic_v3_its(part(gicv3::ITS))),
         ),
@@ -60,6 +60,15 @@ fn nodes(fitted: &Fitted, board: &Board) -> Vec<Node> {
             .map(|n| arm::virtio_mmio(fitted.region(n), interrupt(fitted, n)))
             .collect(),
         Chip::Pl061 { power_key } => vec![arm::pl061(place, line), arm::power_key(power_key)],
+        // x86's.
+        Chip::Part { .. }
+        | Chip::LocalApics
+        | Chip::Uart16550
+        | Chip::I8254
+        | Chip::Mc146818
+        | Chip::IsaDebugExit
+        | Chip::Port92
+        | Chip::AcpiGed => vec![],
     }
 }
 
@@ -84,8 +93,8 @@ pub struct CpuKind<'a> {
 /// The device tree, with what the boot loader says.
 pub fn tree(board: &Board, fitting: Fitting, kind: &CpuKind, chosen: Chosen) -> Node {
     let cpus = match board.gic {
-        Gic::V2 => fitting.cpus,
-        Gic::V3 => 0,
+        Some(Gic::V3) => 0,
+        _ => fitting.cpus,
     };
     let ppi = |n| Interrupt::Ppi {
         n,

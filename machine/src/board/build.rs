@@ -3,24 +3,33 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
+use crossbeam::channel::Sender;
 use emu_devices::backend::{CharBackend, Store};
 use emu_devices::bus::{Access, Clock, Device, Irq, Ram, RamWatch, Shared, Threads, Wiring, Works};
 use emu_devices::char::pl011::Pl011;
+use emu_devices::char::uart16550::Uart16550;
 use emu_devices::irq::gicv2m::GicV2m;
+use emu_devices::misc::acpi_ged::{self, AcpiGed};
 use emu_devices::misc::fw_cfg::{self, FwCfg};
 use emu_devices::misc::gpio_key::GpioKey;
+use emu_devices::misc::isa_debug_exit::IsaDebugExit;
 use emu_devices::misc::pl061::Pl061;
+use emu_devices::misc::port92::{self, Port92};
 use emu_devices::storage::pflash::{FlashWatch, Pflash};
+use emu_devices::timer::i8254::I8254;
+use emu_devices::timer::mc146818::Mc146818;
 use emu_devices::timer::pl031::Pl031;
 use emu_devices::virtio::console::Console;
 use emu_devices::virtio::mmio::{EmptySlot, Mmio};
 use emu_devices::virtio::rng::Rng;
 use emu_firmware::fdt::Region;
+use emu_frontend_x86::platform::PORTS;
 
 use super::interrupts::Interrupts;
 use super::table::{Board, Chip, Fitted, Trigger, Virtio};
 use crate::cpus::Cpus;
 use crate::error::Error;
+use crate::events::Event;
 use crate::space::{AddressSpace, Overlap, SystemMemory, What};
 
 /// Number of the first shared interrupt, as a GIC counts.
@@ -29,6 +38,10 @@ const FIRST_SPI: u32 = 32;
 const UARTFR: u64 = 0x18;
 /// UARTFR.BUSY: there is something left to send.
 const UARTFR_BUSY: u64 = 1 << 3;
+/// LSR, the line status (PC16550D data sheet, 8.4).
+const LSR: u64 = 5;
+/// LSR.TEMT: nothing is left to send.
+const LSR_TEMT: u64 = 1 << 6;
 
 /// What a run connects a board to.
 pub struct Surroundings {
@@ -54,6 +67,24 @@ pub struct Surroundings {
     pub vars: Option<Arc<dyn Store>>,
     /// What firmware finds in fw_cfg besides the board's description, by the items' keys.
     pub handed: Vec<(u16, Arc<[u8]>)>,
+    /// Who hears that a device ends or resets the machine.
+    pub events: Sender<Event>,
+}
+
+/// The UART that is the console.
+enum Uart {
+    Pl011(Shared<Pl011>),
+    Uart16550(Shared<Uart16550>),
+}
+
+impl Uart {
+    /// Whether it has handed on all that it was given.
+    fn is_idle(&self) -> bool {
+        match self {
+            Uart::Pl011(uart) => uart.read(Access::new(UARTFR, 4)) & UARTFR_BUSY == 0,
+            Uart::Uart16550(uart) => uart.read(Access::new(LSR, 1)) & LSR_TEMT != 0,
+        }
+    }
 }
 
 /// A board's devices.
@@ -65,8 +96,9 @@ pub struct Devices {
     /// Every device once, with its own name, but for the interrupt controller.
     all: Vec<(String, Shared<dyn Device>)>,
     interrupts: Box<dyn Interrupts>,
-    uart: Option<Shared<Pl011>>,
+    uart: Option<Uart>,
     power_key: Option<GpioKey>,
+    power_button: Option<Shared<AcpiGed>>,
 }
 
 impl Devices {
@@ -79,12 +111,13 @@ impl Devices {
         let ram = Ram::new(around.memory).map_err(|e| Error::memory("the guest", e))?;
         let space = Arc::new(AddressSpace::new());
         space.connect(around.cpus.clone());
-        let what = What::Ram {
-            memory: Arc::new(ram),
-            offset: 0,
-        };
-        space.map(board.ram(around.memory), what).map_err(overlap)?;
-        around.wiring.connect(vec![around.interrupts.controller()]);
+        let (ram, mut offset) = (Arc::new(ram), 0);
+        for piece in board.ram_pieces(around.memory) {
+            let memory = ram.clone();
+            space.map(piece, What::Ram { memory, offset }).map_err(overlap)?;
+            offset += piece.size;
+        }
+        around.wiring.connect(around.interrupts.controllers());
         let memory = SystemMemory::new(space.clone(), around.cpus.clone(), around.cpus.count());
         let attached = around.interrupts.attach(Arc::new(memory.clone()), &around.threads);
         attached.map_err(|e| Error::host("cannot start a device's thread", e))?;
@@ -96,6 +129,7 @@ impl Devices {
             all: Vec::new(),
             uart: None,
             power_key: None,
+            power_button: None,
         };
         for fitted in board.devices.iter() {
             for n in 0..fitted.count {
@@ -108,6 +142,7 @@ impl Devices {
             all,
             uart,
             power_key,
+            power_button,
             ..
         } = assembly;
         Ok(Devices {
@@ -117,6 +152,7 @@ impl Devices {
             interrupts: around.interrupts,
             uart,
             power_key,
+            power_button,
         })
     }
 
@@ -148,9 +184,7 @@ impl Devices {
 
     /// Whether the console's UART has handed on all that the guest has sent.
     pub fn console_is_idle(&self) -> bool {
-        self.uart
-            .as_ref()
-            .is_none_or(|uart| uart.read(Access::new(UARTFR, 4)) & UARTFR_BUSY == 0)
+        self.uart.as_ref().is_none_or(Uart::is_idle)
     }
 
     /// The power key, if there is one.
@@ -158,10 +192,13 @@ impl Devices {
         self.power_key.as_ref()
     }
 
-    /// Presses the power key, if there is one.
+    /// Presses the power key or button, if there is one.
     pub fn press_power_key(&self) {
         if let Some(key) = &self.power_key {
             key.press();
+        }
+        if let Some(button) = &self.power_button {
+            button.with(AcpiGed::press);
         }
     }
 }
@@ -173,8 +210,9 @@ struct Assembly<'a> {
     space: Arc<AddressSpace>,
     memory: SystemMemory,
     all: Vec<(String, Shared<dyn Device>)>,
-    uart: Option<Shared<Pl011>>,
+    uart: Option<Uart>,
     power_key: Option<GpioKey>,
+    power_button: Option<Shared<AcpiGed>>,
 }
 
 impl Assembly<'_> {
@@ -188,6 +226,12 @@ impl Assembly<'_> {
             Chip::Interrupts { offset, .. } => {
                 return self.map(fitted, n, offset, self.around.interrupts.device());
             }
+            // A CPU's view of the space has its own.
+            Chip::LocalApics => return Ok(()),
+            Chip::Part { name, n } => {
+                let part = self.around.interrupts.part(name, n);
+                part.ok_or_else(|| Error::host("cannot wire the board", io::Error::other(name)))?
+            }
             Chip::GicV2m { spis } => {
                 let (first, _) = fitted.lines.unwrap_or((0, Trigger::EdgeRising));
                 let lines = (first..first + spis).map(|n| self.irq(Some(n))).collect();
@@ -195,11 +239,32 @@ impl Assembly<'_> {
             }
             Chip::Pl011 => {
                 let uart = Pl011::new(&wiring, clock, irq, serial.clone());
-                self.uart = Some(uart.clone());
+                self.uart = Some(Uart::Pl011(uart.clone()));
                 uart.erase()
             }
+            Chip::Uart16550 => {
+                let uart = Uart16550::new(&wiring, clock, irq, serial.clone());
+                self.uart = Some(Uart::Uart16550(uart.clone()));
+                uart.erase()
+            }
+            Chip::I8254 => I8254::new(&wiring, clock, irq).erase(),
+            Chip::Mc146818 => Mc146818::new(&wiring, clock, irq, Irq::unconnected()).erase(),
+            Chip::IsaDebugExit => {
+                let switch = self.switch();
+                let exit = move |status| switch.tell(Event::Exited(status));
+                IsaDebugExit::new(&wiring, fitted.size, Box::new(exit)).erase()
+            }
+            Chip::Port92 => Port92::new(&wiring, Box::new(self.switch())).erase(),
+            Chip::AcpiGed => {
+                let ged = AcpiGed::new(&wiring, irq, Box::new(self.switch()));
+                self.power_button = Some(ged.clone());
+                ged.erase()
+            }
             Chip::Pl031 => Pl031::new(&wiring, clock, irq).erase(),
-            Chip::FwCfg => self.employed("emu-fw_cfg", &Shared::new(&wiring, self.fw_cfg()))?,
+            Chip::FwCfg => {
+                let at_ports = fitted.base >= PORTS;
+                self.employed("emu-fw_cfg", &Shared::new(&wiring, self.fw_cfg(at_ports)))?
+            }
             Chip::VirtioMmio => self.virtio(self.board.virtio(n), irq)?,
             Chip::Pl061 { power_key } => {
                 let gpio = Pl061::new(&wiring, irq, [const { Irq::unconnected() }; 8]);
@@ -244,8 +309,20 @@ impl Assembly<'_> {
     }
 
     fn map(&mut self, fitted: &Fitted, n: u32, offset: u64, device: Shared<dyn Device>) -> Result<(), Error> {
+        let more = fitted.more.iter().filter(|_| n == 0);
+        for &(base, size) in more {
+            let offset = offset + base - fitted.base;
+            let device = device.clone();
+            let mapped = self.space.map(Region::new(base, size), What::Device { device, offset });
+            mapped.map_err(overlap)?;
+        }
         let mapped = self.space.map(fitted.region(n), What::Device { device, offset });
         mapped.map_err(overlap)
+    }
+
+    /// What devices switch the machine by.
+    fn switch(&self) -> Switch {
+        Switch(self.around.events.clone())
     }
 
     /// A virtio transport with what is behind it.
@@ -272,8 +349,13 @@ impl Assembly<'_> {
         line.map_or_else(Irq::unconnected, |n| self.around.interrupts.shared(n))
     }
 
-    fn fw_cfg(&self) -> FwCfg {
-        let mut device = FwCfg::new(Arc::new(self.memory.clone()));
+    fn fw_cfg(&self, at_ports: bool) -> FwCfg {
+        let memory = Arc::new(self.memory.clone());
+        let mut device = if at_ports {
+            FwCfg::ports(memory)
+        } else {
+            FwCfg::new(memory)
+        };
         let cpus = self.around.cpus.count() as u16;
         device.add_item(fw_cfg::key::NB_CPUS, cpus.to_le_bytes());
         device.add_item(fw_cfg::key::MAX_CPUS, cpus.to_le_bytes());
@@ -281,6 +363,33 @@ impl Assembly<'_> {
             device.add_item(*key, bytes.clone());
         }
         device
+    }
+}
+
+/// What devices end and reset the machine by. CPUs run on until the main thread has done it.
+struct Switch(Sender<Event>);
+
+impl Switch {
+    fn tell(&self, event: Event) {
+        // Without a listener the run is over already.
+        let _ = self.0.send(event);
+    }
+}
+
+impl acpi_ged::Power for Switch {
+    fn off(&self) {
+        self.tell(Event::PowerOff);
+    }
+    fn reset(&self) {
+        self.tell(Event::Reset);
+    }
+}
+
+impl port92::Outputs for Switch {
+    /// Line 20 is open always: nothing of this board's starts with it closed.
+    fn a20(&self, _: bool) {}
+    fn init(&self) {
+        self.tell(Event::Reset);
     }
 }
 

@@ -16,10 +16,16 @@ pub trait Interrupts: Any {
     fn attach(&self, _memory: Arc<dyn GuestMemory>, _threads: &Threads) -> io::Result<()> {
         Ok(())
     }
-    /// Its registers.
+    /// Its registers. It is loaded last of all devices.
     fn device(&self) -> Shared<dyn Device>;
-    /// What takes in the lines.
-    fn controller(&self) -> Weak<Mutex<dyn Controller>>;
+    /// A part of it that is a device of its own, by its model: number `n` of them.
+    fn part(&self, _model: &str, _n: usize) -> Option<Shared<dyn Device>> {
+        None
+    }
+    /// What takes in the lines, the devices' side first.
+    fn controllers(&self) -> Vec<Weak<Mutex<dyn Controller>>>;
+    /// Sets it up after a reset as firmware leaves it to a kernel, where that is otherwise than the reset does.
+    fn set_up(&self) {}
     /// The line of a shared interrupt, from 0; unconnected where there is none of that number.
     fn shared(&self, n: u32) -> Irq;
     /// The line of a private interrupt of CPU number `cpu`, from 0; unconnected where there is none of that number.

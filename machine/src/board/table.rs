@@ -6,7 +6,11 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use emu_firmware::fdt::Region;
+use emu_frontend_x86::platform::PORTS;
 use serde::{Deserialize, Serialize};
+
+/// Where RAM goes on that does not fit below.
+const FOUR_GIB: u64 = 1 << 32;
 
 /// A version of Arm's Generic Interrupt Controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,8 +45,8 @@ impl FromStr for Gic {
 /// An interrupt controller that a board can have.
 #[derive(Debug)]
 pub struct Controller {
-    /// Its version.
-    pub gic: Gic,
+    /// Its version, where there are several.
+    pub gic: Option<Gic>,
     /// Most CPUs that it serves.
     pub max_cpus: u32,
     /// The rows of the board that are its own.
@@ -58,12 +62,14 @@ pub struct Board {
     pub compatible: &'static str,
     /// Physical address of RAM.
     pub ram: u64,
+    /// Where RAM ends that goes on at 4 GiB, if there is so much; none for RAM in one piece.
+    pub ram_end: Option<u64>,
     /// Sizes of RAM that it can have, in bytes.
     pub memory: RangeInclusive<u64>,
     /// The interrupt controllers that it can have; those for fewer CPUs come first.
     pub controllers: &'static [Controller],
-    /// The interrupt controller that it has.
-    pub gic: Gic,
+    /// The interrupt controller that it has, where there are several.
+    pub gic: Option<Gic>,
     /// The devices, but for the interrupt controller's.
     pub others: &'static [Fitted],
     /// The devices, the interrupt controller's first.
@@ -94,6 +100,9 @@ pub struct Fitted {
     pub count: u32,
     /// Shared interrupt of the first device, from 0, and how it is sampled; the others have the following ones.
     pub lines: Option<(u32, Trigger)>,
+    /// More registers of the first device, behind those at `base`: each piece's address, which is as far from `base` as the
+    /// registers are from the first, and its size in bytes.
+    pub more: &'static [(u64, u64)],
 }
 
 /// A kind of device.
@@ -126,6 +135,27 @@ pub enum Chip {
         /// The pin, 0 to 7.
         power_key: u32,
     },
+    /// A part of the interrupt controller that is a device of its own.
+    Part {
+        /// The model's name.
+        name: &'static str,
+        /// Which one of that name, from 0.
+        n: usize,
+    },
+    /// The interrupt controllers of the CPUs, which each CPU may have elsewhere, or not at all.
+    LocalApics,
+    /// UART of a PC: the console.
+    Uart16550,
+    /// Interval timer.
+    I8254,
+    /// Real-time clock of a PC.
+    Mc146818,
+    /// The port that ends a run with a status.
+    IsaDebugExit,
+    /// Fast reset.
+    Port92,
+    /// ACPI's power button, off switch and reset.
+    AcpiGed,
 }
 
 /// A virtio device.
@@ -149,20 +179,39 @@ impl Chip {
             Chip::FwCfg => "fw_cfg",
             Chip::VirtioMmio => "virtio-mmio",
             Chip::Pl061 { .. } => "pl061",
+            Chip::Part { name, .. } => name,
+            Chip::LocalApics => "local-apics",
+            Chip::Uart16550 => "uart16550",
+            Chip::I8254 => "i8254",
+            Chip::Mc146818 => "mc146818",
+            Chip::IsaDebugExit => "isa-debug-exit",
+            Chip::Port92 => "port92",
+            Chip::AcpiGed => "acpi-ged",
         }
+    }
+
+    /// Whether it is the serial port that is the console.
+    pub fn is_console(self) -> bool {
+        matches!(self, Chip::Pl011 | Chip::Uart16550)
     }
 
     /// What a machine goes without that is made without it; nothing for what no machine goes without.
     fn optional(self) -> Option<&'static str> {
         match self {
             Chip::Flash => Some("the flash that firmware runs from"),
-            Chip::Interrupts { .. } => None,
+            Chip::Interrupts { .. } | Chip::Part { .. } | Chip::LocalApics => None,
             Chip::GicV2m { .. } => Some("what makes interrupts of messages, of --gic 2"),
             Chip::Pl011 => Some("the serial port (ttyAMA0)"),
             Chip::Pl031 => Some("the real-time clock"),
             Chip::FwCfg => Some("what hands firmware its kernel"),
             Chip::VirtioMmio => Some("all virtio transports, with what is behind them"),
             Chip::Pl061 { .. } => Some("the power key, which SIGPWR presses, and its GPIO"),
+            Chip::Uart16550 => Some("the serial port (ttyS0)"),
+            Chip::I8254 => Some("the interval timer"),
+            Chip::Mc146818 => Some("the real-time clock"),
+            Chip::IsaDebugExit => Some("the port by which programs end the run with a status"),
+            Chip::Port92 => Some("the port that resets the machine"),
+            Chip::AcpiGed => Some("off switch, reset and the power button, which SIGPWR presses"),
         }
     }
 }
@@ -192,7 +241,18 @@ impl Fitted {
             size,
             count: 1,
             lines: None,
+            more: &[],
         }
+    }
+
+    /// A device at ports of x86.
+    pub(super) const fn ports(chip: Chip, first: u64, count: u64) -> Fitted {
+        Fitted::new(chip, PORTS + first, count)
+    }
+
+    /// With more registers.
+    pub(super) const fn and(self, more: &'static [(u64, u64)]) -> Fitted {
+        Fitted { more, ..self }
     }
 
     /// With a line that is sampled on its rising edge.
@@ -228,18 +288,26 @@ impl Fitted {
 }
 
 impl Board {
-    /// Where `size` bytes of RAM are.
+    /// Where `size` bytes of RAM are; the first piece, if there are two.
     pub fn ram(&self, size: u64) -> Region {
-        Region::new(self.ram, size)
+        let most = self.ram_end.map_or(u64::MAX, |end| end - self.ram);
+        Region::new(self.ram, size.min(most))
+    }
+
+    /// Where all of `size` bytes of RAM are, in ascending order.
+    pub fn ram_pieces(&self, size: u64) -> Vec<Region> {
+        let first = self.ram(size);
+        let rest = Region::new(FOUR_GIB, size - first.size);
+        [first, rest].into_iter().filter(|piece| piece.size != 0).collect()
     }
 
     /// The same board with another interrupt controller, and all its devices; as it is, if it cannot have that.
     pub fn with_gic(&self, gic: Gic) -> Board {
-        let Some(controller) = self.controllers.iter().find(|controller| controller.gic == gic) else {
+        let Some(controller) = self.controllers.iter().find(|controller| controller.gic == Some(gic)) else {
             return self.clone();
         };
         Board {
-            gic,
+            gic: Some(gic),
             devices: controller.devices.iter().chain(self.others).copied().collect(),
             ..self.clone()
         }
@@ -247,7 +315,7 @@ impl Board {
 
     /// Most CPUs that an interrupt controller of it serves; 0 if it cannot have that.
     pub fn served(&self, gic: Gic) -> u32 {
-        let controller = self.controllers.iter().find(|controller| controller.gic == gic);
+        let controller = self.controllers.iter().find(|controller| controller.gic == Some(gic));
         controller.map_or(0, |controller| controller.max_cpus)
     }
 
@@ -260,8 +328,8 @@ impl Board {
             .unwrap_or(0)
     }
 
-    /// The first interrupt controller that serves so many CPUs.
-    pub fn gic_for(&self, cpus: u32) -> Gic {
+    /// The first interrupt controller that serves so many CPUs, where there are several.
+    pub fn gic_for(&self, cpus: u32) -> Option<Gic> {
         let enough = self.controllers.iter().find(|controller| cpus <= controller.max_cpus);
         enough.map_or(self.gic, |controller| controller.gic)
     }
@@ -316,23 +384,35 @@ impl Board {
         all.map_or_else(Vec::new, |all| (0..all.count).map(|n| all.region(n)).collect())
     }
 
-    /// What is at which address: a line each, in order, for a board with `memory` bytes of RAM.
+    /// The row with the console.
+    pub fn console(&self) -> Option<&Fitted> {
+        self.devices.iter().find(|fitted| fitted.chip.is_console())
+    }
+
+    /// What is at which address: a line each, in order, for a board with `memory` bytes of RAM. Ports come last.
     pub fn listing(&self, memory: u64) -> String {
-        let mut rows = vec![(self.ram(memory), "ram", None)];
+        let ram = self.ram_pieces(memory).into_iter();
+        let mut rows: Vec<_> = ram.map(|piece| (piece, "ram", None)).collect();
         for fitted in self.devices.iter() {
             let name = |n| match fitted.chip {
                 Chip::VirtioMmio => self.virtio(n).map_or(fitted.chip.name(), Virtio::name),
                 chip => chip.name(),
             };
             rows.extend((0..fitted.count).map(|n| (fitted.region(n), name(n), fitted.line(n))));
+            let more = fitted.more.iter().map(|&(base, size)| Region::new(base, size));
+            rows.extend(more.map(|region| (region, name(0), None)));
         }
         rows.sort_by_key(|row| row.0.base);
         let mut text = String::new();
-        for (region, name, spi) in rows {
+        let kind = if self.gic.is_some() { "SPI" } else { "IRQ" };
+        for (region, name, line) in rows {
             let last = region.end() - 1;
-            let line = spi.map_or_else(String::new, |n| format!("  SPI {n}"));
+            let line = line.map_or_else(String::new, |n| format!("  {kind} {n}"));
             // Writing to a string does not fail.
-            let _ = writeln!(text, "{:010x}-{last:010x}  {name}{line}", region.base);
+            let _ = match region.base.checked_sub(PORTS) {
+                None => writeln!(text, "{:010x}-{last:010x}  {name}{line}", region.base),
+                Some(first) => writeln!(text, "port  {first:04x}-{:04x}       {name}{line}", last - PORTS),
+            };
         }
         text
     }

@@ -18,20 +18,21 @@ pub static VIRT: Board = Board {
     name: "virt",
     compatible: "linux,dummy-virt",
     ram: GIB,
+    ram_end: None,
     memory: MIB..=255 * GIB,
     controllers: &[
         Controller {
-            gic: Gic::V2,
+            gic: Some(Gic::V2),
             max_cpus: gicv2::MAX_CPUS as u32,
             devices: GIC_V2,
         },
         Controller {
-            gic: Gic::V3,
+            gic: Some(Gic::V3),
             max_cpus: REDISTRIBUTORS,
             devices: GIC_V3,
         },
     ],
-    gic: Gic::V2,
+    gic: Some(Gic::V2),
     others: DEVICES,
     devices: Cow::Borrowed(&joined::<{ GIC_V2.len() + DEVICES.len() }>(GIC_V2, DEVICES)),
     // From the last one on, as QEMU fills them.

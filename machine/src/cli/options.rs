@@ -65,13 +65,13 @@ Files:
     override_usage = "emu [OPTIONS]\n       emu [--firmware FILE] [--kernel FILE [--initrd FILE] [--append WORDS]] [OPTIONS]"
 )]
 pub struct Cli {
-    /// The guest's instruction set: arm, aarch64 (not yet: i386, x86_64)
+    /// The guest's instruction set: arm, aarch64, i386, x86_64
     #[arg(long, value_name = "NAME", default_value = "arm", help_heading = "Machine")]
     pub arch: Arch,
 
-    /// The board: virt, with the addresses and interrupts of QEMU's board of that name
-    #[arg(long, value_name = "NAME", default_value = "virt", help_heading = "Machine")]
-    pub board: BoardName,
+    /// The board, with the addresses and interrupts of QEMU's board of that name: virt for ARM, microvm for x86
+    #[arg(long, value_name = "NAME", help_heading = "Machine")]
+    pub board: Option<BoardName>,
 
     /// Make the machine without a device of the board, or without several with commas between; `help` lists them
     ///
@@ -128,26 +128,32 @@ pub struct Cli {
     )]
     code_cache: ByteSize,
 
-    /// What runs: a Linux kernel (zImage or Image, vmlinux, uImage), another ELF file, or raw code
+    /// What runs: a Linux kernel (zImage, Image or bzImage, vmlinux, uImage), another ELF file, a multiboot kernel, or raw code
     ///
-    /// Linux starts by its boot protocol: r2 says where the device tree is, x0 on aarch64, whose Image may be packed by gzip
+    /// On ARM Linux starts by its boot protocol: r2 says where the device tree is, x0 on aarch64, whose Image may be packed by gzip
     /// or zstd, or in an EFI program (zboot). Another ELF file is loaded where it is linked (its physical addresses), into
     /// RAM or flash, and entered at its entry point; the device tree is at the start of RAM, or behind a program that lies
     /// there itself, and r2 or x0 says where. Raw code is loaded 64 KiB into RAM (0x40010000), on aarch64 512 KiB
     /// (0x40080000), and entered there with Linux's registers.
     ///
+    /// On x86 it is a bzImage, which starts by its own protocol in 32 or 64 bits, an ELF file with a PVH note (vmlinux), or a
+    /// kernel for multiboot 1 or 2.
+    ///
     /// With neither a kernel nor firmware, emu boots Debian 12's own kernel, from the package
-    /// debian-installer-12-netboot-armhf or -arm64: fetched once through the system's apt (without root), then kept.
+    /// debian-installer-12-netboot-armhf, -arm64, -i386 or -amd64: fetched once through the system's apt (without root), then kept.
     #[arg(long, value_name = "FILE", help_heading = "What runs")]
     kernel: Option<PathBuf>,
 
     /// Initial RAM file system: cpio archives, compressed or not
+    ///
+    /// For a multiboot kernel they are its modules: files with commas between them, each followed by its words, if it has some
+    /// (`--initrd "first,second with words"`). A comma in a name is written twice.
     #[arg(long, value_name = "FILE", help_heading = "What runs")]
     initrd: Option<PathBuf>,
 
     /// The kernel's command line
     ///
-    /// For Debian's kernel these words are added to `console=ttyAMA0`.
+    /// For Debian's kernel these words are added to `console=ttyAMA0`, on x86 `console=ttyS0`.
     #[arg(long, value_name = "WORDS", allow_hyphen_values = true, help_heading = "What runs")]
     append: Option<String>,
 
@@ -205,7 +211,7 @@ pub struct Cli {
     )]
     escape: EscapeKey,
 
-    /// Where the serial port (ttyAMA0) is: stdio, pty, unix:PATH, file:PATH or null
+    /// Where the serial port (ttyAMA0, on x86 ttyS0) is: stdio, pty, unix:PATH, file:PATH or null
     ///
     /// pty makes a pseudo-terminal and says which; unix listens on a socket, for one program after the other (such as
     /// `socat -,raw,echo=0 unix:PATH`); file takes the output only; null is nowhere. It is stdio if not given, and null
@@ -282,7 +288,7 @@ impl Cli {
         };
         let mut config = Config {
             arch: self.arch,
-            board: self.board,
+            board: self.board.unwrap_or_else(|| self.arch.default_board()),
             left_out: self.no_device,
             cpu: self.cpu.unwrap_or_else(|| self.arch.default_cpu().to_owned()),
             memory: self.memory.0,

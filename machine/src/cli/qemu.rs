@@ -165,6 +165,15 @@ fn rewritten(
 fn machine(value: &str) -> Result<Vec<String>, String> {
     const ALREADY: &[&str] = &[
         "accel=tcg",
+        "acpi=on",
+        "graphics=off",
+        "ioapic2=on",
+        "isa-serial=on",
+        "pcie=off",
+        "pic=on",
+        "pit=on",
+        "rtc=on",
+        "x-option-roms=off",
         "highmem=off",
         "its=on",
         "secure=off",

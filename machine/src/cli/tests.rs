@@ -152,10 +152,33 @@ fn complaints_name_the_option_and_the_reason_in_one_line() {
     let cases = [
         (
             "--arch mips",
-            "--arch mips: unknown architecture; emu has: arm, aarch64 (not yet: i386, x86_64)",
+            "--arch mips: unknown architecture; emu has: arm, aarch64, i386, x86_64",
         ),
-        ("--arch i386", "--arch i386: not yet there; emu has: arm, aarch64"),
-        ("--board pc", "--board pc: unknown board; emu has: virt"),
+        (
+            "--arch i386 --board virt",
+            "--board virt: --arch i386 has no such board; it has: microvm",
+        ),
+        (
+            "--arch x86_64 --dump-dtb d",
+            "--dump-dtb: --arch x86_64, --board microvm: kernels are told of the board by ACPI's tables, not by a device tree",
+        ),
+        (
+            "--arch x86_64 --firmware f",
+            "--firmware: --arch x86_64, --board microvm: it has no flash for firmware; --kernel takes kernels for it",
+        ),
+        (
+            "--arch i386 --gic 2",
+            "--gic: --arch i386, --board microvm: its interrupt controllers are APICs",
+        ),
+        (
+            "--arch i386 --semihosting",
+            "--semihosting: --arch i386, --board microvm: no program for it knows semihosting; isa-debug-exit at port 0xf4 ends emu with a status",
+        ),
+        ("--arch i386 --smp 256", "--smp 256: board microvm has at most 255 CPUs"),
+        (
+            "--board pc",
+            "--board pc: unknown board; emu has: virt (ARM), microvm (x86)",
+        ),
         (
             "--cpu z80",
             "--cpu z80: unknown CPU model; --arch arm has: cortex-a15, cortex-a7",
@@ -255,7 +278,10 @@ fn complaints_name_the_option_and_the_reason_in_one_line() {
             "-M virt,secure=on",
             "-M virt,secure=on: secure=on: a property of QEMU's that emu's boards have not",
         ),
-        ("-machine pc", "--board pc: unknown board; emu has: virt"),
+        (
+            "-machine pc",
+            "--board pc: unknown board; emu has: virt (ARM), microvm (x86)",
+        ),
         (
             "-smp 2,cores=2",
             "-smp 2,cores=2: emu's --smp is the number of CPUs alone",

@@ -14,6 +14,7 @@ impl Config {
         let size = |option, bytes, checked: Result<(), String>| {
             checked.map_err(|reason| Error::input(option, ByteSize(bytes).option(), reason))
         };
+        self.check_board()?;
         size("--memory", self.memory, check_memory(self.board, self.memory))?;
         self.check_left_out()?;
         self.arch.check_cpu(&self.cpu)?;
@@ -38,6 +39,42 @@ impl Config {
         Ok(())
     }
 
+    /// The board is one of the architecture's, and what only other architectures have is not asked for.
+    fn check_board(&self) -> Result<(), Error> {
+        let (arch, boards) = (self.arch.architecture(), self.arch.architecture().boards());
+        if !boards.contains(&self.board.board().name) {
+            let reason = format!("--arch {} has no such board; it has: {}", self.arch, boards.join(", "));
+            return Err(Error::input("--board", self.board, reason));
+        }
+        let tells = "kernels are told of the board by ACPI's tables, not by a device tree";
+        let asked = [
+            (self.dtb.is_some() && !arch.has_device_tree(), "--dtb", tells),
+            (self.dump_dtb.is_some() && !arch.has_device_tree(), "--dump-dtb", tells),
+            (
+                self.semihosting.is_some() && !arch.has_semihosting(),
+                "--semihosting",
+                "no program for it knows semihosting; isa-debug-exit at port 0xf4 ends emu with a status",
+            ),
+            (
+                self.gic.is_some() && self.board.board().gic.is_none(),
+                "--gic",
+                "its interrupt controllers are APICs",
+            ),
+            (
+                matches!(self.boot, Boot::Firmware { .. }) && self.board.flash_bank() == 0,
+                "--firmware",
+                "it has no flash for firmware; --kernel takes kernels for it",
+            ),
+        ];
+        match asked.into_iter().find(|(is_asked, ..)| *is_asked) {
+            Some((_, option, why)) => Err(Error::Input {
+                option: option.to_owned(),
+                reason: format!("--arch {}, --board {}: {why}", self.arch, self.board),
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The interrupt controller that is asked for serves all CPUs.
     fn check_gic(&self) -> Result<(), Error> {
         let board = self.board.board();
@@ -46,10 +83,8 @@ impl Config {
             None => Ok(()),
             Some(gic) => {
                 let (most, other) = (board.served(gic), board.gic_for(self.cpus));
-                let reason = format!(
-                    "serves at most {most} CPUs, not the {} of --smp; --gic {other} does",
-                    self.cpus
-                );
+                let other = other.map_or_else(String::new, |other| format!("; --gic {other} does"));
+                let reason = format!("serves at most {most} CPUs, not the {} of --smp{other}", self.cpus);
                 Err(Error::input("--gic", gic, reason))
             }
         }
@@ -66,7 +101,8 @@ impl Config {
             Boot::Firmware { handed, .. } => Some(handed),
             _ => None,
         };
-        let serial = (!self.has_serial() && self.serial != ConsoleHost::Null).then(|| Chip::Pl011.name());
+        let console = self.board.board().console().map(|fitted| fitted.chip.name());
+        let serial = console.filter(|_| !self.has_serial() && self.serial != ConsoleHost::Null);
         let virtio = !board.has_virtio(Virtio::Console) && self.virtio_console != ConsoleHost::Null;
         let needs = [
             (firmware.and_then(|_| missing(Chip::Flash)), "--firmware runs from it"),

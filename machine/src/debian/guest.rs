@@ -38,8 +38,8 @@ pub fn archive() -> Vec<u8> {
 
 /// The kernel's command line: the console, the user's terminal (Linux hands `NAME=value` to its first process), and
 /// the user's words.
-pub fn command_line(append: &str) -> String {
-    let mut words = vec!["console=ttyAMA0".to_owned()];
+pub fn command_line(console: &str, append: &str) -> String {
+    let mut words = vec![format!("console={console}")];
     if std::io::stdin().is_terminal() {
         let term = std::env::var("TERM").unwrap_or_default();
         let size = rustix::termios::tcgetwinsize(std::io::stdin()).ok();
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn the_users_words_come_last() {
-        let line = command_line("quiet loglevel=3");
+        let line = command_line("ttyAMA0", "quiet loglevel=3");
 
         assert!(line.starts_with("console=ttyAMA0"), "{line}");
         assert!(line.ends_with(" quiet loglevel=3"), "{line}");

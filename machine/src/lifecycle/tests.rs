@@ -1,5 +1,6 @@
 mod cpus;
 mod gic;
+mod x86;
 
 use super::*;
 use crate::cli::{self, Request};
@@ -61,7 +62,11 @@ fn no_machine_comes_of_a_configuration_that_is_refused() {
 
 /// What an operator does with a machine that runs `words` as firmware; it is ended then.
 fn operated<R: Send>(words: &[u32], more: &[&str], operator: impl FnOnce(&Handle) -> R + Send) -> R {
-    let (config, images) = (config(more), firmware(words));
+    operated_on((config(more), firmware(words)), operator)
+}
+
+/// The same of a machine that is described so.
+fn operated_on<R: Send>((config, images): (Config, Images), operator: impl FnOnce(&Handle) -> R + Send) -> R {
     let plan = Plan::new(&config, &images).unwrap();
     let logs = Logs::create(&[]).unwrap();
     let (sender, events) = unbounded();
@@ -133,7 +138,7 @@ fn panic_after(disturb: impl FnOnce(&mut Machine<'_>, Sender<Event>)) -> Box<dyn
     let (sender, events) = unbounded();
     let helpers = helpers(sender.clone());
     let consoles = Arc::new(Consoles::open(&config, &helpers, || {}, || {}).unwrap());
-    let mut machine = plan.machine(&consoles, helpers, events).unwrap();
+    let mut machine = plan.machine(&consoles, helpers, (sender.clone(), events)).unwrap();
     disturb(&mut machine, sender);
 
     let ended = catch_unwind(AssertUnwindSafe(|| machine.watch()));
@@ -175,7 +180,7 @@ fn stopped(meanwhile: Vec<Event>) -> (bool, Vec<String>) {
     let (sender, events) = unbounded();
     let helpers = helpers(sender.clone());
     let consoles = Arc::new(Consoles::open(&config, &helpers, || {}, || {}).unwrap());
-    let mut machine = plan.machine(&consoles, helpers, events).unwrap();
+    let mut machine = plan.machine(&consoles, helpers, (sender.clone(), events)).unwrap();
     let cpus = machine.cpus.clone();
     machine.threads.push(Some(thread::spawn(move || {
         let port = cpus.get(0).unwrap();
@@ -463,7 +468,7 @@ fn a_state_of_the_first_version_is_taken_over() {
             machine.hold(Holder::Snapshot);
             let (new, memory) = (machine.save().unwrap(), ram(machine));
             let mut old = text(&new).replacen(
-                "\"model\":\"machine\",\"version\":4",
+                "\"model\":\"machine\",\"version\":5",
                 "\"model\":\"machine\",\"version\":1",
                 1,
             );
@@ -478,6 +483,8 @@ fn a_state_of_the_first_version_is_taken_over() {
                 .unwrap()
                 .remove("gicv2m@8020000");
             assert!(frame.is_some());
+            let edges = old["state"]["cpus"][0].as_object_mut().unwrap().remove("edges");
+            assert!(edges.is_some());
             let old = serde_json::from_value(old).unwrap();
             machine.load(&old, &mut memory.as_slice()).unwrap();
             (new, machine.save().unwrap())

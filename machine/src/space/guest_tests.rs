@@ -107,7 +107,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
     let around = Surroundings {
         memory: 2 << 20,
         cpus: cpus.clone(),
-        interrupts: arch.interrupts(&VIRT, &wiring, &cpus),
+        interrupts: arch.interrupts(&VIRT, "", (&wiring, &clock), &cpus),
         wiring,
         threads: Threads::default(),
         clock: clock.clone(),
@@ -116,6 +116,7 @@ fn running(accel: Accel, varying: [u32; 5]) -> Option<Running> {
         vars: None,
         flash: Vec::new(),
         handed: Vec::new(),
+        events: crossbeam::channel::unbounded().0,
     };
     let devices = Devices::new(&VIRT, around).unwrap();
     devices.reset();

@@ -4,8 +4,8 @@ use elf::abi::{EM_ARM, R_ARM_CALL, R_ARM_THM_CALL};
 use elf::symbol::Symbol;
 use emu_frontend_arm::state::mode;
 
-use super::{Isa, is_function};
 use crate::arch::Kind;
+use crate::object::{Isa, is_function};
 
 /// A32 instructions.
 pub const A32: Kind = Kind::Insns(MODE as u64);

@@ -7,8 +7,8 @@ use elf::abi::{
 use elf::symbol::Symbol;
 use emu_frontend_arm::a64::state::mode;
 
-use super::Isa;
 use crate::arch::Kind;
+use crate::object::Isa;
 
 /// A64 instructions.
 pub const A64: Kind = Kind::Insns(MODE as u64);

@@ -4,9 +4,10 @@ use emu_frontend_arm::cp15::Cp15;
 use emu_frontend_arm::state::mode;
 use emu_frontend_arm::{Arm, Cpu, names};
 use emu_ir::{Context, Fault};
+use emu_jit::engine::trace::Cause;
 
-use super::{Note, Traced};
 use crate::arm::disassembly::{Disassembler, number};
+use crate::tracer::{Note, Traced};
 
 thread_local! {
     /// A disassembler stays on the thread that made it.
@@ -43,7 +44,7 @@ impl Traced for Arm {
         names::changes(before, after, note);
     }
 
-    fn exception(at_vector: &Cpu) -> &'static str {
+    fn exception(at_vector: &Cpu, _: Cause) -> &'static str {
         names::exception(at_vector)
     }
 

@@ -5,9 +5,10 @@ use emu_frontend_arm::a64::state::{Sys, mode::AARCH32};
 use emu_frontend_arm::a64::{A64, Cpu, fault, names};
 use emu_frontend_arm::names::instruction_set;
 use emu_ir::{Context, Fault};
+use emu_jit::engine::trace::Cause;
 
-use super::{Note, Traced};
 use crate::arm::disassembly::{A64Disassembler, number};
+use crate::tracer::{Note, Traced};
 
 thread_local! {
     /// A disassembler stays on the thread that made it.
@@ -52,7 +53,7 @@ impl Traced for A64 {
         names::changes(before, after, note);
     }
 
-    fn exception(at_vector: &Cpu) -> &'static str {
+    fn exception(at_vector: &Cpu, _: Cause) -> &'static str {
         names::exception(at_vector)
     }
 
