@@ -93,14 +93,14 @@ impl Core for X86 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{model, platform};
+    use super::super::platform;
     use super::*;
     use emu_firmware::x86::entry::Registers;
     use emu_frontend_x86::state::mode;
 
     fn guest() -> X86 {
         X86 {
-            model: model("max").unwrap(),
+            model: emu_frontend_x86::model::Model::ALL,
             platform: Box::new(platform::Nothing),
         }
     }

@@ -19,7 +19,8 @@ use emu_firmware::identify::Isa;
 use emu_firmware::x86::board::TooLarge;
 use emu_firmware::x86::entry::Mode;
 use emu_firmware::{kernel, x86};
-use emu_frontend_x86::model::Model;
+use emu_frontend_x86::features;
+use emu_frontend_x86::model::{self, MODELS, Model};
 use emu_frontend_x86::platform::{INIT, INTR, NMI, SMI, X86};
 use emu_jit::engine::Vcpu;
 
@@ -44,20 +45,9 @@ pub struct X86_64;
 /// Ticks of the time-stamp counters and of the local APICs' timers a second: one is a nanosecond of the machine's clock.
 const TSC_HZ: u64 = 1_000_000_000;
 
-/// The CPU model of a name with its features.
-///
-/// # Errors
-/// What is wrong with it, for the user.
-fn model(name: &str) -> Result<Model, String> {
-    match name.split_once(',') {
-        None => Ok(Model::ALL),
-        Some((name, _)) => Err(format!("the features of {name} are fixed")),
-    }
-}
-
 /// The names of the models, the default first.
 fn models() -> Vec<&'static str> {
-    vec!["max"]
+    MODELS.iter().map(|model| model.name).collect()
 }
 
 fn parsed(isa: Isa, bytes: Vec<u8>) -> Result<Kernel, kernel::Error> {
@@ -78,7 +68,7 @@ fn line_bit(line: CpuLine) -> u32 {
 /// Whether a CPU of this model can start so.
 fn check_start(name: &str, start: &Start) -> Result<(), String> {
     let long = matches!(start, Start::Entry(entry) if matches!(entry.mode, Mode::Long { .. }));
-    match long && !model(name)?.has("lm") {
+    match long && !model::find(name)?.has("lm") {
         true => Err("a 64-bit kernel, and a CPU that has no long mode".into()),
         false => Ok(()),
     }
@@ -86,7 +76,7 @@ fn check_start(name: &str, start: &Start) -> Result<(), String> {
 
 fn processor(name: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
     let unknown = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
-    let model = model(name).map_err(unknown)?;
+    let model = model::find(name).map_err(unknown)?;
     let apic = Controllers::of(&around).map(|controllers| controllers.local_apic(around.cpu));
     let platform = X86Platform::new(&around, apic.clone());
     let mut guest = X86 {
@@ -124,7 +114,7 @@ macro_rules! common {
         fn language(&self, name: &str) -> Option<Box<dyn Language>> {
             Some(Box::new(X86Language {
                 guest: X86 {
-                    model: model(name).ok()?,
+                    model: model::find(name).ok()?,
                     platform: Box::new(platform::Nothing),
                 },
                 disassembler: Disassembler::new(),
@@ -141,11 +131,11 @@ macro_rules! common {
         }
 
         fn features(&self) -> Vec<&'static str> {
-            Vec::new()
+            features::NAMES.to_vec()
         }
 
         fn check_features(&self, name: &str) -> Result<(), String> {
-            model(name).map(drop)
+            model::find(name).map(drop)
         }
 
         fn line_bit(&self, line: CpuLine) -> u32 {
@@ -166,7 +156,7 @@ macro_rules! common {
             around: (&Arc<Wiring>, &Clock),
             cpus: &Arc<Cpus>,
         ) -> Box<dyn Interrupts> {
-            Box::new(Controllers::new(&model(name).unwrap_or(Model::ALL), around, cpus))
+            Box::new(Controllers::new(&model::find(name).unwrap_or(Model::ALL), around, cpus))
         }
 
         fn processor(&self, name: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
