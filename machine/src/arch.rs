@@ -37,8 +37,8 @@ pub struct Tables {
     pub map: x86::Map,
     /// Tables in memory: each with its physical address.
     pub placed: Vec<(u64, Vec<u8>)>,
-    /// ACPI's root pointer: where it is, and its bytes.
-    pub rsdp: (u64, [u8; 36]),
+    /// ACPI's root pointer: where it is, and its bytes; none for CPUs that have no APIC, as ACPI's tables say they do.
+    pub rsdp: Option<(u64, [u8; 36])>,
     /// Words for Linux, of what the tables do not say.
     pub words: Vec<String>,
     /// Words for a Linux that is told not to look at ACPI.

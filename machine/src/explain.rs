@@ -19,17 +19,18 @@ CODE is bytes if it has nothing but hexadecimal digits, spaces and 0x: in memory
 Anything else is assembly, for an assembler on PATH: instructions between semicolons, labels, comments after // (for arm
 after @ too); no directives. For --arch arm the assembler is arm-linux-gnueabihf-as, arm-none-eabi-as or clang (ARMv7-A
 with NEON-VFPv4, virt, sec, idiv), for aarch64 it is aarch64-linux-gnu-as, aarch64-none-elf-as or clang (Armv8.6-A with
-crypto, sha3, sm4, fp16, fp16fml, rng). The first instruction is at address 0, and a number that is branched to is such an
-address. Several arguments are one text.
+crypto, sha3, sm4, fp16, fp16fml, rng), for i386 and x86_64 the host's as or clang, with operands as Intel writes them. The
+first instruction is at address 0, and a number that is branched to is such an address. Several arguments are one text.
 
 The code is translated block by block, as if each was run from its start: a block ends at a branch, a page's end or after
-64 instructions, and the next starts there. Instructions are translated for User mode (EL0) with VFP and Advanced SIMD
-enabled. An undefined instruction other than UDF is an error in CODE; in a --symbol it is listed as what it does.
+64 instructions, and the next starts there. Instructions are translated for User mode (EL0, level 3) with VFP and Advanced
+SIMD, x87, SSE and AVX enabled. An undefined instruction other than UDF and UD2 is an error in CODE; in a --symbol it is listed as what it does.
 
 Examples:
   emu explain \"add r0, r1, r2; bne 8\"
   emu explain --thumb 0844 7047
   emu explain --arch aarch64 \"ldp x0, x1, [sp], 16; ret\"
+  emu explain --arch x86_64 \"lea rax, [rdi + 8*rsi]; ret\"
   emu explain --elf vmlinux --symbol memcpy | less
 
 NO_COLOR, set to anything, keeps colours from a terminal.";

@@ -310,7 +310,7 @@ impl Images {
             map: &tables.map,
             command_line: &command_line,
             modules: &modules,
-            rsdp: Some(tables.rsdp),
+            rsdp: tables.rsdp,
             seed,
             device_tree: None,
         };

@@ -156,7 +156,11 @@ macro_rules! common {
             around: (&Arc<Wiring>, &Clock),
             cpus: &Arc<Cpus>,
         ) -> Box<dyn Interrupts> {
-            Box::new(Controllers::new(&model::find(name).unwrap_or(Model::ALL), around, cpus))
+            Box::new(Controllers::new(
+                &model::find(name).unwrap_or(Model::ALL),
+                around,
+                cpus,
+            ))
         }
 
         fn processor(&self, name: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {

@@ -4,6 +4,7 @@ use emu_devices::misc::acpi_ged;
 use emu_firmware::fdt::Region;
 use emu_firmware::x86::board::{Board as Told, IoApic, Line, Override, Ports, Power, TooLarge, VirtioMmio};
 use emu_firmware::x86::{Map, acpi, mp};
+use emu_frontend_x86::model::{self, Model};
 use emu_frontend_x86::platform::PORTS;
 
 use super::TSC_HZ;
@@ -17,6 +18,9 @@ const HOLE: Region = Region::new(0xa_0000, 0x6_0000);
 const ACPI: Region = Region::new(0xe_0000, 0x1_0000);
 /// The MP table.
 const MP: Region = Region::new(0xf_0000, 0x1_0000);
+
+/// The leaf of CPUID that says how fast the time-stamp counter is; Linux asks Intel's processors alone.
+const TSC_LEAF: u32 = 0x15;
 
 /// The line of a row's device number `n`.
 fn line(fitted: &Fitted, n: u32) -> Option<Line> {
@@ -96,15 +100,30 @@ fn told(board: &Board, cpus: u32) -> Told {
 /// # Errors
 /// It takes more room than there is for it.
 pub fn tables(board: &Board, fitting: Fitting) -> Result<Tables, TooLarge> {
+    let map = Map::new(&board.ram_pieces(fitting.memory), &[HOLE]);
+    let model = model::find(fitting.model).unwrap_or(Model::ALL);
+    if !model.has("apic") {
+        return Ok(Tables {
+            map,
+            rsdp: None,
+            placed: Vec::new(),
+            words: Vec::new(),
+            words_without_acpi: Vec::new(),
+        });
+    }
     let told = told(board, fitting.cpus);
     let acpi = acpi::tables(&told, ACPI)?;
     let mp = mp::table(&told, MP)?;
+    let known = model.level >= TSC_LEAF && !model.amd;
     Ok(Tables {
-        map: Map::new(&board.ram_pieces(fitting.memory), &[HOLE]),
-        rsdp: (acpi.address, acpi.rsdp),
+        map,
+        rsdp: Some((acpi.address, acpi.rsdp)),
         placed: vec![(acpi.address, acpi.bytes), (MP.base, mp)],
         // Where ACPI's hardware is reduced Linux looks at no timer that it could measure the time-stamp counter by.
-        words: vec![format!("tsc_early_khz={}", TSC_HZ / 1000)],
+        words: (!known)
+            .then(|| format!("tsc_early_khz={}", TSC_HZ / 1000))
+            .into_iter()
+            .collect(),
         words_without_acpi: told.virtio.iter().map(VirtioMmio::argument).collect(),
     })
 }
@@ -116,12 +135,24 @@ mod tests {
     use emu_firmware::x86::memory::Kind;
 
     fn tables_of(memory: u64) -> Tables {
-        let fitting = Fitting {
-            memory,
-            cpus: 4,
-            model: "max",
-        };
+        tables_for("max", memory)
+    }
+
+    fn tables_for(model: &str, memory: u64) -> Tables {
+        let fitting = Fitting { memory, cpus: 4, model };
         tables(&MICROVM, fitting).unwrap()
+    }
+
+    #[test]
+    fn linux_is_told_what_its_cpu_does_not_say() {
+        let words = |model| tables_for(model, 64 << 20).words;
+
+        assert_eq!(
+            (words("max"), words("EPYC")),
+            (vec![], vec!["tsc_early_khz=1000000".to_owned()])
+        );
+        let old = tables_for("486", 64 << 20);
+        assert!(old.rsdp.is_none() && old.placed.is_empty(), "it has no APIC");
     }
 
     #[test]
