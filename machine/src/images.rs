@@ -1,5 +1,7 @@
 //! The files of a run, read and checked whole before anything starts, and placed in the guest's memory.
 
+mod x86_board;
+
 use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -12,7 +14,7 @@ use emu_firmware::fdt::{Blob, Chosen, Node, Patch, ReadError, Region};
 use emu_firmware::identify::{FileKind, Isa};
 use emu_firmware::{initrd, kernel, x86};
 
-use crate::arch::{Kernel, Tables};
+use crate::arch::Kernel;
 use crate::config::{self, Arch, Boot, Config};
 use crate::debian;
 use crate::error::{Error, shown};
@@ -69,7 +71,7 @@ pub struct Start {
     /// The kernel's command line; empty for none.
     pub command_line: String,
     /// The options by which the user chose kernel and initrd, for messages.
-    options: [String; 2],
+    pub options: [String; 2],
 }
 
 impl Handed {
@@ -161,7 +163,7 @@ impl Images {
                 );
                 let (initrd, modules) = match initrd.as_deref() {
                     None => (None, Vec::new()),
-                    Some(list) if is_multiboot => (None, read_modules(list)?),
+                    Some(list) if is_multiboot => (None, x86_board::read_modules(list)?),
                     Some(path) => (Some(read_initrd(path)?), Vec::new()),
                 };
                 Start {
@@ -281,69 +283,6 @@ impl Images {
         })
     }
 
-    /// Places everything in the memory of a board of x86. `seed` is for Linux.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Input`] naming the option whose file does not fit.
-    pub fn place_x86<'a>(&'a self, tables: Tables, seed: Option<&[u8]>) -> Result<Placed<'a>, Error> {
-        let Payload::Kernel(start) = &self.payload else {
-            return Err(Error::host(
-                "cannot start",
-                std::io::Error::other("no firmware runs here"),
-            ));
-        };
-        let Some(Kernel::X86(kernel)) = &start.kernel else {
-            return Err(Error::host("cannot start", std::io::Error::other("no kernel of x86")));
-        };
-        let command_line = start.words(kernel, &tables);
-        let initrd = start.initrd.iter().map(|(bytes, _)| x86::Module {
-            bytes,
-            command_line: "",
-        });
-        let modules = start.modules.iter().map(|(bytes, words)| x86::Module {
-            bytes,
-            command_line: words,
-        });
-        let modules: Vec<x86::Module<'a>> = initrd.chain(modules).collect();
-        let given = x86::Start {
-            map: &tables.map,
-            command_line: &command_line,
-            modules: &modules,
-            rsdp: tables.rsdp,
-            seed,
-            device_tree: None,
-        };
-        let placement = x86::place(kernel, &given).map_err(|error| Error::Input {
-            option: match error.part() {
-                x86::Part::Kernel => start.options[0].clone(),
-                x86::Part::Initrd | x86::Part::Module(_) => start.options[1].clone(),
-                x86::Part::CommandLine => "--append".to_owned(),
-                x86::Part::Tables => "--memory".to_owned(),
-            },
-            reason: error.to_string(),
-        })?;
-        let owned = |(address, bytes): (u64, Vec<u8>)| Lying {
-            address,
-            size: bytes.len() as u64,
-            bytes: bytes.into(),
-        };
-        let entry = placement.entry;
-        let mut pieces: Vec<Lying<'_>> = tables.placed.into_iter().map(owned).collect();
-        pieces.extend(
-            placement
-                .into_pieces()
-                .map(|(address, bytes, size)| Lying { address, bytes, size }),
-        );
-        Ok(Placed {
-            pieces,
-            flash: Vec::new(),
-            dtb_address: 0,
-            dtb: Vec::new(),
-            start: processor::Start::Entry(entry),
-        })
-    }
-
     /// Firmware and its variables, each in its bank.
     fn firmware(&self, memory: Memory<'_>) -> Vec<Piece<'_>> {
         let Payload::Firmware(code, _) = &self.payload else {
@@ -381,24 +320,6 @@ impl Images {
                 .to_blob()
                 .map_err(|e| bad(format!("the board's own device tree: {e}"))),
         }
-    }
-}
-
-impl Start {
-    /// The kernel's command line: the user's words, and before them for Linux what tells it of the board.
-    fn words(&self, kernel: &x86::Kernel, tables: &Tables) -> String {
-        let own = self.command_line.as_str();
-        if !matches!(kernel, x86::Kernel::Linux(_) | x86::Kernel::Pvh(_)) {
-            return own.to_owned();
-        }
-        let without_acpi = own.split_whitespace().any(|word| word == "acpi=off");
-        let more = tables.words_without_acpi.iter().filter(|_| without_acpi);
-        let words = tables.words.iter().chain(more).map(String::as_str);
-        words
-            .chain([own])
-            .filter(|word| !word.is_empty())
-            .collect::<Vec<_>>()
-            .join(" ")
     }
 }
 
@@ -497,19 +418,6 @@ fn read_kernel(arch: Arch, path: &Path) -> Result<Kernel, Error> {
 /// The architecture that runs such kernels.
 fn runs(isa: Isa) -> Option<Arch> {
     Arch::ALL.iter().copied().find(|arch| arch.architecture().isa() == isa)
-}
-
-/// Files for a multiboot kernel, as QEMU names them: commas between them, and words behind a file's name. A comma in a name or
-/// word is written twice.
-fn read_modules(list: &Path) -> Result<Vec<(Vec<u8>, String)>, Error> {
-    const COMMA: &str = "\0";
-    let list = list.to_string_lossy().replace(",,", COMMA);
-    let module = |text: &str| {
-        let text = text.replace(COMMA, ",");
-        let (path, words) = text.split_once(' ').unwrap_or((&text, ""));
-        Ok((read("--initrd", Path::new(path), MAX_INITRD)?, words.to_owned()))
-    };
-    list.split(',').map(module).collect()
 }
 
 fn read_initrd(path: &Path) -> Result<(Vec<u8>, u64), Error> {

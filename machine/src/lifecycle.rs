@@ -442,8 +442,10 @@ impl Machine<'_> {
         if placed.start != Start::Vector {
             self.devices.controller().set_up();
         }
+        // The first one last: it may start the others at once.
         let orders = std::iter::once(Order::Start(placed.start)).chain(std::iter::repeat(Order::Reset));
-        self.cpus.iter().zip(orders).for_each(|(port, order)| port.order(order));
+        let all: Vec<_> = self.cpus.iter().zip(orders).collect();
+        all.into_iter().rev().for_each(|(port, order)| port.order(order));
         Ok(())
     }
 

@@ -304,7 +304,11 @@ impl Assembly<'_> {
 
     /// Notes a device under its own name: what it is, and where.
     fn list(&mut self, fitted: &Fitted, n: u32, device: Shared<dyn Device>) {
-        let name = format!("{}@{:x}", device.model(), fitted.region(n).base);
+        let base = fitted.region(n).base;
+        let name = match base.checked_sub(PORTS) {
+            None => format!("{}@{base:x}", device.model()),
+            Some(first) => format!("{}@port{first:x}", device.model()),
+        };
         self.all.push((name, device));
     }
 

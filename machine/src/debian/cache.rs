@@ -234,6 +234,7 @@ mod tests {
     const ARMHF: Port = Port {
         name: "armhf",
         kernel: "vmlinuz",
+        console: "ttyAMA0",
     };
 
     /// A cache in a folder of its own.

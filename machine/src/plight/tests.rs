@@ -139,7 +139,7 @@ impl Interrupts for Silent {
     fn device(&self) -> Shared<dyn Device> {
         panic!("it has no registers")
     }
-    fn controller(&self) -> Weak<Mutex<dyn Controller>> {
+    fn controllers(&self) -> Vec<Weak<Mutex<dyn Controller>>> {
         panic!("it takes in no lines")
     }
     fn shared(&self, _: u32) -> Irq {
