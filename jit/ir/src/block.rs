@@ -285,6 +285,15 @@ impl Builder {
         let (ty, pool) = (self.block.ty(a), self.pool(u128::from_le_bytes(pattern)));
         self.push(ty, Op::VPerm { a, b, pool })
     }
+    /// Bytes of the table `a` picked by those of `idx` (see [`Op::VShuffle`]).
+    pub fn vshuffle(&mut self, a: Val, idx: Val) -> Val {
+        let ty = self.block.ty(idx);
+        self.push(ty, Op::VShuffle { a, idx })
+    }
+    /// The sign bits of lanes.
+    pub fn vsigns(&mut self, e: Lane, a: Val) -> Val {
+        self.push(Ty::I32, Op::VSigns { a, e })
+    }
     /// Two V64 as a V128.
     pub fn vconcat(&mut self, lo: Val, hi: Val) -> Val {
         self.push(Ty::V128, Op::VConcat { lo, hi })

@@ -185,6 +185,8 @@ macro_rules! for_each_op {
                 Trunc { a: Val } -> same;
                 /// `a` with its bits from `at` on replaced by a narrower int.
                 Insert { a: Val, b: Val, at: u8 } -> same, insert;
+                /// The sign bits of the lanes `e` (I8 I32 I64) of a vec, the first lane's lowest (I32).
+                VSigns { a: Val, e: Lane } -> same;
             }
             // ---- Bits, of an int or a vec
             Pure any_ops {
@@ -221,6 +223,24 @@ macro_rules! for_each_op {
                 VMulWideS { a: Val, b: Val, e: Lane } -> same;
                 /// V64 x V64 -> V128: unsigned products of lanes `e` (I8 I16 I32) at twice the width.
                 VMulWideU { a: Val, b: Val, e: Lane } -> same;
+                /// High halves of the signed products of lanes of 16 bits.
+                VMulHiS { a: Val, b: Val } -> same, vmul_hi_s;
+                /// High halves of the unsigned products of lanes of 16 bits.
+                VMulHiU { a: Val, b: Val } -> same, vmul_hi_u;
+                /// Signed products of lanes of 16 bits, rounded to the nearest multiple of 2^15, halves up: bits 30 to 15.
+                VMulRound { a: Val, b: Val } -> same, vmul_round;
+                /// Signed products of the even lanes of 32 bits, at 64 bits.
+                VMulEvenS { a: Val, b: Val } -> same, vmul_even_s;
+                /// Unsigned products of the even lanes of 32 bits, at 64 bits.
+                VMulEvenU { a: Val, b: Val } -> same, vmul_even_u;
+                /// Signed products of lanes of 16 bits, neighbours added at 32 bits, wrapping.
+                VMulAdd { a: Val, b: Val } -> same, vmul_add;
+                /// Products of the unsigned bytes of `a` and the signed ones of `b`, neighbours added at 16 bits, saturating.
+                VMulAddUS { a: Val, b: Val } -> same, vmul_add_us;
+                /// Absolute differences of unsigned bytes, each eight of them added at 64 bits.
+                VSumAbsDiff { a: Val, b: Val } -> same, vsum_abs_diff;
+                /// Lanewise unsigned mean, halves up (I8 I16).
+                VAvgU { a: Val, b: Val, e: Lane } -> same, vavg_u;
                 /// Lanewise absolute value, wrapping (I8 I16 I32).
                 VAbs { a: Val, e: Lane } -> same;
                 /// Lanewise signed minimum (I8 I16 I32).
@@ -269,6 +289,10 @@ macro_rules! for_each_op {
                 VNarrowSU { a: Val, e: Lane } -> same;
                 /// V128 -> V64: unsigned wide lanes to unsigned narrow lanes `e`, saturating.
                 VNarrowUU { a: Val, e: Lane } -> same;
+                /// Lanes of `a`, then of `b`, to lanes `e` (I8 I16) of half the width: signed to signed, saturating.
+                VPackS { a: Val, b: Val, e: Lane } -> same, vpack_s;
+                /// The same of signed lanes to unsigned ones.
+                VPackU { a: Val, b: Val, e: Lane } -> same, vpack_u;
                 /// Set bits of each byte.
                 VPopcnt { a: Val } -> same, vpopcnt;
                 /// Leading zeros of each lane (I8 I16 I32); the width for 0.
@@ -288,6 +312,8 @@ macro_rules! for_each_op {
                 VPerm { a: Val, b: Val, pool: u16 } -> same;
                 /// Byte k of the result is byte `idx[k]` of the 16-byte table `a` (V128), 0 where `idx[k]` > 15.
                 VLookup { a: Val, idx: Val } -> same;
+                /// Byte k of the result is byte `idx[k] & 15` of the 16-byte table `a` (V128), 0 where bit 7 of `idx[k]` is set.
+                VShuffle { a: Val, idx: Val } -> same;
                 /// V64, V64 -> V128: low half, high half.
                 VConcat { lo: Val, hi: Val } -> same;
                 /// V128 -> V64: the low half, or with `hi` the high half.

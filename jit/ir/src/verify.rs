@@ -4,7 +4,7 @@
     reason = "lists are as long as the block and its labels, and labels are looked at first"
 )]
 
-use crate::{Block, Op, Ty, Val};
+use crate::{Block, Lane, Op, Ty, Val};
 
 /// Check a block: operands defined before use on every path and of the right type, labels placed once and branched to
 /// forward only, every path ended, pool indices in range.
@@ -223,6 +223,14 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         | Op::VShlV { a, b: c, .. }
         | Op::VShrUV { a, b: c, .. }
         | Op::VShrSV { a, b: c, .. }
+        | Op::VMulHiS { a, b: c }
+        | Op::VMulHiU { a, b: c }
+        | Op::VMulRound { a, b: c }
+        | Op::VMulEvenS { a, b: c }
+        | Op::VMulEvenU { a, b: c }
+        | Op::VMulAdd { a, b: c }
+        | Op::VMulAddUS { a, b: c }
+        | Op::VSumAbsDiff { a, b: c }
         | Op::VFAdd { a, b: c, .. }
         | Op::VFSub { a, b: c, .. }
         | Op::VFMul { a, b: c, .. }
@@ -236,6 +244,15 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         Op::VMulWideS { a, b: c, .. } | Op::VMulWideU { a, b: c, .. } | Op::VMulPoly { a, b: c } => {
             want(ty == Ty::V128, "is V128").and(same(b, Ty::V64, &[a, c]))
         }
+        Op::VAvgU { a, b: c, e } | Op::VPackS { a, b: c, e } | Op::VPackU { a, b: c, e } => want(
+            ty.is_vec() && matches!(e, Lane::I8 | Lane::I16),
+            "is vec, of bytes or words",
+        )
+        .and(same(b, ty, &[a, c])),
+        Op::VSigns { a, e } => want(
+            ty == Ty::I32 && of(a).is_vec() && matches!(e, Lane::I8 | Lane::I32 | Lane::I64),
+            "is I32, of a vec's lanes",
+        ),
         Op::VAes { a, .. } => want(ty == Ty::V128, "is V128").and(same(b, ty, &[a])),
         Op::VAbs { a, .. } | Op::VClz { a, .. } | Op::VPopcnt { a } | Op::VFSqrt { a, .. } | Op::VFRound { a, .. } => {
             want(ty.is_vec(), "is vec").and(same(b, ty, &[a]))
@@ -261,7 +278,9 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
             "lane in range",
         ),
         Op::VPerm { a, b: x, pool: p } => want(ty.is_vec(), "is vec").and(same(b, ty, &[a, x])).and(pool(p)),
-        Op::VLookup { a, idx } => want(ty.is_vec() && of(a) == Ty::V128 && of(idx) == ty, "V128 table"),
+        Op::VLookup { a, idx } | Op::VShuffle { a, idx } => {
+            want(ty.is_vec() && of(a) == Ty::V128 && of(idx) == ty, "V128 table")
+        }
         Op::VConcat { lo, hi } => want(ty == Ty::V128, "is V128").and(same(b, Ty::V64, &[lo, hi])),
         Op::VHalf { a, .. } => want(ty == Ty::V64 && of(a) == Ty::V128, "V128 to V64"),
         Op::VFToS { a, .. } | Op::VFToU { a, .. } | Op::VSToF { a, .. } | Op::VUToF { a, .. } => {

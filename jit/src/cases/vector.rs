@@ -26,6 +26,16 @@ pub(super) fn cases() -> Vec<Case> {
             all.extend(one.map(|op| Case::op(op, ty, &[Kind::Vec(ty, e)])));
         }
         all.push(Case::op(Op::VPopcnt { a: A }, ty, &[Kind::Vec(ty, Lane::I8)]));
+        all.extend(products(ty));
+        for e in [Lane::I8, Lane::I16] {
+            let (a, b, wide) = (A, B, Kind::Vec(ty, e.wider()));
+            all.push(Case::op(Op::VAvgU { a, b, e }, ty, &[Kind::Vec(ty, e); 2]));
+            all.push(Case::op(Op::VPackS { a, b, e }, ty, &[wide; 2]));
+            all.push(Case::op(Op::VPackU { a, b, e }, ty, &[wide; 2]));
+        }
+        for e in [Lane::I8, Lane::I32, Lane::I64] {
+            all.push(Case::op(Op::VSigns { a: A, e }, Ty::I32, &[Kind::Vec(ty, e)]));
+        }
         all.extend(moves(ty));
         for e in FLOATS {
             all.extend(floats(ty, e));
@@ -63,6 +73,23 @@ fn narrow_lane(e: Lane) -> [Op; 5] {
         Op::VMaxS { a, b, e },
         Op::VMaxU { a, b, e },
     ]
+}
+
+/// Products whose lanes the operation knows.
+fn products(ty: Ty) -> impl Iterator<Item = Case> {
+    let (a, b) = (A, B);
+    let all = [
+        (Op::VMulHiS { a, b }, Lane::I16),
+        (Op::VMulHiU { a, b }, Lane::I16),
+        (Op::VMulRound { a, b }, Lane::I16),
+        (Op::VMulEvenS { a, b }, Lane::I32),
+        (Op::VMulEvenU { a, b }, Lane::I32),
+        (Op::VMulAdd { a, b }, Lane::I16),
+        (Op::VMulAddUS { a, b }, Lane::I8),
+        (Op::VSumAbsDiff { a, b }, Lane::I8),
+    ];
+    all.into_iter()
+        .map(move |(op, e)| Case::op(op, ty, &[Kind::Vec(ty, e); 2]))
 }
 
 fn shifts(ty: Ty, e: Lane) -> Vec<Case> {
@@ -119,11 +146,9 @@ fn moves(ty: Ty) -> Vec<Case> {
             u128::from_le_bytes(pattern),
         ));
     }
-    all.push(Case::op(
-        Op::VLookup { a, idx: b },
-        ty,
-        &[Kind::Vec(Ty::V128, Lane::I32), bytes],
-    ));
+    for op in [Op::VLookup { a, idx: b }, Op::VShuffle { a, idx: b }] {
+        all.push(Case::op(op, ty, &[Kind::Vec(Ty::V128, Lane::I32), bytes]));
+    }
     if ty == Ty::V128 {
         let half = Kind::Vec(Ty::V64, Lane::I32);
         all.push(Case::op(Op::VConcat { lo: a, hi: b }, ty, &[half; 2]));

@@ -151,6 +151,12 @@ fn bitwise(inst: Inst, row: &Row) -> Option<u128> {
             picked(&table, row.case.pool(), ty)
         }
         Op::VLookup { a, idx } => picked(&row.u(a).to_le_bytes(), row.u(idx), ty),
+        Op::VShuffle { a, idx } => {
+            let table = row.u(a).to_le_bytes();
+            let of = |k: i128| if k < 128 { table[k as usize % 16] } else { 0 };
+            join(row.lanes(idx, 8).into_iter().map(|k| of(k).into()), 8)
+        }
+        Op::VSigns { a, e } => join(row.signed_lanes(a, e.bits()).iter().map(|x| (*x < 0).into()), 1),
         _ => return None,
     })
 }
@@ -168,6 +174,14 @@ fn saturated(v: i128, bits: u32, signed: bool) -> i128 {
         true => v.clamp(-(1 << (bits - 1)), (1 << (bits - 1)) - 1),
         false => v.clamp(0, (1 << bits) - 1),
     }
+}
+
+fn products(a: Vec<i128>, b: Vec<i128>) -> Vec<i128> {
+    a.into_iter().zip(b).map(|(x, y)| x * y).collect()
+}
+
+fn even(lanes: &[i128]) -> Vec<i128> {
+    lanes.iter().copied().step_by(2).collect()
 }
 
 /// Vectors of integers, lane by lane in 128 bits.
@@ -224,6 +238,32 @@ fn integers(inst: Inst, row: &Row) -> Option<u128> {
         Op::VMulWideU { a, b, e } => {
             let pairs = row.lanes(a, e.bits()).into_iter().zip(row.lanes(b, e.bits()));
             join(pairs.map(|(x, y)| x * y), 2 * e.bits())
+        }
+        Op::VMulHiS { a, b } => s(a, b, Lane::I16, |x, y| x * y >> 16),
+        Op::VMulHiU { a, b } => u(a, b, Lane::I16, |x, y| x * y >> 16),
+        Op::VMulRound { a, b } => s(a, b, Lane::I16, |x, y| x * y + (1 << 14) >> 15),
+        Op::VMulEvenS { a, b } => join(even(&products(row.signed_lanes(a, 32), row.signed_lanes(b, 32))), 64),
+        Op::VMulEvenU { a, b } => join(even(&products(row.lanes(a, 32), row.lanes(b, 32))), 64),
+        Op::VMulAdd { a, b } => {
+            let all = products(row.signed_lanes(a, 16), row.signed_lanes(b, 16));
+            join(all.chunks(2).map(|pair| pair.iter().sum()), 32)
+        }
+        Op::VMulAddUS { a, b } => {
+            let all = products(row.lanes(a, 8), row.signed_lanes(b, 8));
+            join(all.chunks(2).map(|pair| saturated(pair.iter().sum(), 16, true)), 16)
+        }
+        Op::VSumAbsDiff { a, b } => {
+            let pairs: Vec<_> = row.lanes(a, 8).into_iter().zip(row.lanes(b, 8)).collect();
+            let sums = pairs
+                .chunks(8)
+                .map(|some| some.iter().map(|(x, y)| (x - y).abs()).sum());
+            join(sums, 64)
+        }
+        Op::VAvgU { a, b, e } => u(a, b, e, |x, y| (x + y + 1) / 2),
+        Op::VPackS { a, b, e } | Op::VPackU { a, b, e } => {
+            let signed = matches!(inst.op, Op::VPackS { .. });
+            let wide = [a, b].map(|v| row.signed_lanes(v, 2 * e.bits())).concat();
+            join(wide.into_iter().map(|x| saturated(x, e.bits(), signed)), e.bits())
         }
         Op::VMulPoly { a, b } => (0..64)
             .filter(|k| row.u(a) >> k & 1 != 0)

@@ -116,6 +116,23 @@ pub(super) fn pure_or(block: &Block, inst: &Inst, vals: &[u128], page_base: u64,
         Op::VShlV { a, b, e } => return vec::zip(ty, e, w(a), w(b), |x, n| vec::shl(e.bits(), x, n)),
         Op::VShrUV { a, b, e } => return vec::zip(ty, e, w(a), w(b), |x, n| vec::shr_u(e.bits(), x, n)),
         Op::VShrSV { a, b, e } => return vec::zip(ty, e, w(a), w(b), |x, n| vec::shr_s(e.bits(), x, n)),
+        Op::VMulHiS { a, b } => return vec::zip_s(ty, Lane::I16, w(a), w(b), |x, y| x * y >> 16),
+        Op::VMulHiU { a, b } => return vec::zip(ty, Lane::I16, w(a), w(b), |x, y| x * y >> 16),
+        Op::VMulRound { a, b } => return vec::zip_s(ty, Lane::I16, w(a), w(b), |x, y| (x * y >> 14) + 1 >> 1),
+        Op::VMulEvenS { a, b } => {
+            let s = |x| vec::signed(32, x & 0xffff_ffff);
+            return vec::zip(ty, Lane::I64, w(a), w(b), |x, y| (s(x) * s(y)) as u64);
+        }
+        Op::VMulEvenU { a, b } => {
+            return vec::zip(ty, Lane::I64, w(a), w(b), |x, y| (x & 0xffff_ffff) * (y & 0xffff_ffff));
+        }
+        Op::VMulAdd { a, b } => return vec::mul_add(ty, w(a), w(b)),
+        Op::VMulAddUS { a, b } => return vec::mul_add_us(ty, w(a), w(b)),
+        Op::VSumAbsDiff { a, b } => return vec::sum_abs_diff(ty, w(a), w(b)),
+        Op::VAvgU { a, b, e } => return vec::zip(ty, e, w(a), w(b), |x, y| x + y + 1 >> 1),
+        Op::VPackS { a, b, e } => return vec::pack(ty, w(a), w(b), |half| vec::narrow_ss(e, half)),
+        Op::VPackU { a, b, e } => return vec::pack(ty, w(a), w(b), |half| vec::narrow_su(e, half)),
+        Op::VSigns { a, e } => vec::signs(block.ty(a), e, w(a)),
         Op::VMulPoly { a, b } => return vec::mul_poly(v(a), v(b)),
         Op::VAes { a, part } => return aes::part(part, w(a)),
         Op::VWidenS { a, e } => return vec::widen(e, w(a), 0, |x, _| vec::signed(e.bits(), x) as u64),
@@ -131,6 +148,7 @@ pub(super) fn pure_or(block: &Block, inst: &Inst, vals: &[u128], page_base: u64,
         Op::VSetLane { a, b, i } => return vec::set_lane(w(a), block.ty(b).bits(), i as u32, w(b)),
         Op::VPerm { a, b, pool } => return vec::perm(ty, w(a), w(b), block.pool[pool as usize]),
         Op::VLookup { a, idx } => return vec::lookup(ty, w(a), w(idx)),
+        Op::VShuffle { a, idx } => return vec::shuffle(ty, w(a), w(idx)),
         Op::VConcat { lo, hi } => return w(lo) | w(hi) << 64,
         Op::VHalf { a, hi } => return if hi { w(a) >> 64 } else { w(a) & Ty::V64.mask() },
 

@@ -146,6 +146,49 @@ pub(super) fn lookup(ty: Ty, a: u128, idx: u128) -> u128 {
     perm(ty, a, 0, idx)
 }
 
+/// Bytes of the table `a` picked by the low four bits of those of `idx`; 0 where bit 7 is set.
+pub(super) fn shuffle(ty: Ty, a: u128, idx: u128) -> u128 {
+    perm(ty, a, 0, idx & u128::from_le_bytes([0x8f; 16]))
+}
+
+/// Sums of neighbouring products of 16 bits.
+pub(super) fn mul_add(ty: Ty, a: u128, b: u128) -> u128 {
+    zip(ty, Lane::I32, a, b, |x, y| {
+        let product = |shift: u32| signed(16, x >> shift & 0xffff) * signed(16, y >> shift & 0xffff);
+        (product(0) + product(16)) as u64
+    })
+}
+
+/// Sums of neighbouring products of unsigned and signed bytes.
+pub(super) fn mul_add_us(ty: Ty, a: u128, b: u128) -> u128 {
+    zip(ty, Lane::I16, a, b, |x, y| {
+        let product = |shift: u32| (x >> shift & 0xff) as i64 * signed(8, y >> shift & 0xff);
+        clamp_s(16, i128::from(product(0) + product(8)))
+    })
+}
+
+/// Sums of eight differences of bytes.
+pub(super) fn sum_abs_diff(ty: Ty, a: u128, b: u128) -> u128 {
+    zip(ty, Lane::I64, a, b, |x, y| {
+        let pairs = x.to_le_bytes().into_iter().zip(y.to_le_bytes());
+        pairs.map(|(x, y)| u64::from(x.abs_diff(y))).sum()
+    })
+}
+
+/// Lanes of two vectors narrowed by `f`, which is given a V128.
+pub(super) fn pack(ty: Ty, a: u128, b: u128, f: impl Fn(u128) -> u128) -> u128 {
+    match ty {
+        Ty::V64 => f(a | b << 64),
+        _ => f(a) | f(b) << 64,
+    }
+}
+
+/// The sign bits of lanes.
+pub(super) fn signs(ty: Ty, e: Lane, a: u128) -> u64 {
+    let bits = e.bits();
+    (0..ty.bits() / bits).fold(0, |all, i| all | (lane(a, bits, i) >> (bits - 1)) << i)
+}
+
 /// The product of polynomials over {0, 1}, by four bits at once.
 #[expect(clippy::indexing_slicing, reason = "four bits are within 16")]
 pub(super) fn mul_poly(a: u64, b: u64) -> u128 {

@@ -332,8 +332,9 @@ fn lanes(f: &Values, inst: &Inst) -> Rewrite {
             (Op::VHalf { a, hi: false }, Op::VHalf { a: b, hi: true }) if a == b => Value(a),
             _ => Keep,
         },
-        Op::VGetLane { a, .. } => match f.def(a).op {
+        Op::VGetLane { a, i } => match f.def(a).op {
             Op::VDup { a: x, .. } if f.ty(x) == inst.ty => Value(x),
+            Op::VSetLane { b: x, i: at, .. } if at == i && f.ty(x) == inst.ty => Value(x),
             _ => Keep,
         },
         _ => Keep,

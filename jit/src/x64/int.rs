@@ -138,6 +138,16 @@ impl Emit<'_> {
             }
             Op::Bitcast { a } => self.get_lane(v, ty, a, 0),
             Op::VGetLane { a, i } => self.get_lane(v, ty, a, i),
+            Op::VSigns { a, e } => {
+                let x = self.xreg(a);
+                let d = self.dst(v, None);
+                // Without VEX, with which the assembler (dynasm 5.1) has none of them.
+                match e.bits() {
+                    8 => dynasm!(self.a ; .arch x64 ; pmovmskb Rd(d), Rx(x)),
+                    32 => dynasm!(self.a ; .arch x64 ; movmskps Rd(d), Rx(x)),
+                    _ => dynasm!(self.a ; .arch x64 ; movmskpd Rd(d), Rx(x)),
+                }
+            }
             // Of narrow types.
             Op::MulHiU { .. }
             | Op::MulHiS { .. }

@@ -85,6 +85,13 @@ impl Emit<'_> {
             Op::VSetLane { a, b, i } => self.set_lane(v, ty, a, b, i),
             Op::VPerm { a, b, pool } => self.perm(v, ty, a, b, self.b.pool[pool as usize]),
             Op::VLookup { a, idx } => self.lookup(v, ty, a, idx),
+            Op::VShuffle { a, idx } => self.pair(v, a, idx, |s, d, x, y| {
+                xop!(s, vpshufb, d, x, y);
+                s.clear_high(ty, d);
+            }),
+            Op::VConcat { lo, hi } if self.b.constant(hi) == Some(0) => {
+                self.single(v, lo, |e, d, x| xop!(e, vmovdqa, d, x))
+            }
             Op::VConcat { lo, hi } => self.pair(v, lo, hi, |e, d, x, y| xop!(e, vpunpcklqdq, d, x, y)),
             Op::VHalf { a, hi: false } => self.single(v, a, |e, d, x| xop!(e, vmovq, d, x)),
             Op::VHalf { a, hi: true } => self.single(v, a, |e, d, x| xop!(e, vpsrldq, d, x; 8)),
@@ -128,6 +135,26 @@ impl Emit<'_> {
             }),
             Op::VMulWideS { a, b, e } => self.mul_wide(v, a, b, e, true),
             Op::VMulWideU { a, b, e } => self.mul_wide(v, a, b, e, false),
+            Op::VMulHiS { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpmulhw, d, x, y)),
+            Op::VMulHiU { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpmulhuw, d, x, y)),
+            Op::VMulRound { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpmulhrsw, d, x, y)),
+            Op::VMulEvenS { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpmuldq, d, x, y)),
+            Op::VMulEvenU { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpmuludq, d, x, y)),
+            Op::VMulAdd { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpmaddwd, d, x, y)),
+            Op::VMulAddUS { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpmaddubsw, d, x, y)),
+            Op::VSumAbsDiff { a, b } => self.pair(v, a, b, |s, d, x, y| xop!(s, vpsadbw, d, x, y)),
+            Op::VAvgU { a, b, e } => self.pair(v, a, b, |s, d, x, y| match e {
+                Lane::I8 => xop!(s, vpavgb, d, x, y),
+                _ => xop!(s, vpavgw, d, x, y),
+            }),
+            Op::VPackS { a, b, e } => self.pack(v, ty, a, b, |s, d, x, y| match e {
+                Lane::I8 => xop!(s, vpacksswb, d, x, y),
+                _ => xop!(s, vpackssdw, d, x, y),
+            }),
+            Op::VPackU { a, b, e } => self.pack(v, ty, a, b, |s, d, x, y| match e {
+                Lane::I8 => xop!(s, vpackuswb, d, x, y),
+                _ => xop!(s, vpackusdw, d, x, y),
+            }),
             Op::VMulPoly { a, b } if self.info.extensions.pclmulqdq => {
                 self.pair(v, a, b, |e, d, x, y| xop!(e, vpclmulqdq, d, x, y; 0))
             }

@@ -377,6 +377,19 @@ impl Emit<'_> {
         });
     }
 
+    /// Lanes of two vectors, narrowed by an instruction of V128s.
+    pub fn pack(&mut self, v: Val, ty: Ty, a: Val, b: Val, f: impl FnOnce(&mut Self, u8, u8, u8)) {
+        self.pair(v, a, b, |s, d, x, y| match ty {
+            Ty::V64 => {
+                let t = s.xtemp();
+                xop!(s, vpunpcklqdq, d, x, y);
+                xop!(s, vpxor, t, t, t);
+                f(s, d, d, t);
+            }
+            _ => f(s, d, x, y),
+        });
+    }
+
     // ---- counting
 
     pub fn popcnt(&mut self, v: Val, a: Val) {

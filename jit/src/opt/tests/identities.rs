@@ -47,6 +47,7 @@ methods! {
     zext(ty: Ty, a: Val); sext(ty: Ty, a: Val); trunc(ty: Ty, a: Val); bitcast(ty: Ty, a: Val);
     vshl(n: Lane, a: Val, by: u8); vshr_u(n: Lane, a: Val, by: u8); vshr_s(n: Lane, a: Val, by: u8);
     vconcat(lo: Val, hi: Val); vhalf(a: Val, hi: bool); vget_lane(ty: Ty, a: Val, i: u8); vdup(ty: Ty, e: Lane, a: Val);
+    vset_lane(a: Val, b: Val, i: u8);
     push(ty: Ty, op: Op);
 }
 
@@ -230,6 +231,7 @@ same! {
         m.vhalf(m.vconcat(m.d, m.e), true) => m.e;
         m.vconcat(m.vhalf(m.q, false), m.vhalf(m.q, true)) => m.q;
         m.vget_lane(Ty::I32, m.vdup(Ty::V128, Lane::I32, m.x), 2) => m.x;
+        m.vget_lane(Ty::I32, m.vset_lane(m.q, m.x, 2), 2) => m.x;
     }
     rounds |m| {
         m.aes(Aes::Mix, m.aes(Aes::Sub, m.q)) => m.aes(Aes::SubMix, m.q);
@@ -247,6 +249,7 @@ fn what_looks_like_an_identity_is_none() {
         ("halves the wrong way round", |m| {
             m.vconcat(m.vhalf(m.q, true), m.vhalf(m.q, false))
         }),
+        ("another lane", |m| m.vget_lane(Ty::I32, m.vset_lane(m.q, m.x, 1), 2)),
         ("one half twice", |m| {
             m.vconcat(m.vhalf(m.q, false), m.vhalf(m.q, false))
         }),
