@@ -9,7 +9,7 @@ use crate::pmu;
 use crate::state::{self, Cpu, mode};
 use crate::translate::{Around, translate_hosted};
 use emu_ir::{
-    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Slot, Traps,
+    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Rules, Slot, Traps,
 };
 
 /// The whole table, in the order of the parts' bases.
@@ -59,6 +59,7 @@ pub static LAYOUT: Layout = Layout {
     mode: state::MODE,
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
+    rules: Rules::Arm,
     insn_shift: 1,
     coherent: false,
     pins: &PINS,

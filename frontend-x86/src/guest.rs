@@ -17,6 +17,7 @@ pub static LAYOUT: Layout = Layout {
     mode: state::MODE,
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
+    rules: state::RULES,
     insn_shift: 0,
     coherent: true,
     pins: &PINS,

@@ -17,7 +17,7 @@ pub use segment::{Attributes, Bounds, Descriptor, Segment, Table, number};
 pub use x87::X87;
 
 use bytemuck::{Pod, Zeroable};
-use emu_ir::{Slot, Ty};
+use emu_ir::{Rules, Slot, Ty};
 use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
@@ -234,6 +234,8 @@ pub const FP_FLAGS: Slot = word(offset_of!(Cpu, fp_flags));
 pub const FP_ROUND: Slot = word(offset_of!(Cpu, fp_round));
 /// MXCSR's masks, DAZ and FTZ.
 pub const MXCSR: Slot = word(offset_of!(Cpu, mxcsr));
+/// Floating point is x86's, with that MXCSR.
+pub const RULES: Rules = Rules::X86 { mxcsr: MXCSR };
 /// The low bits of vector register `n` as a type: XMM`n` as V128.
 pub const fn xmm(n: u8, ty: Ty) -> Slot {
     Slot::new(offset_of!(Cpu, ymm) + 32 * (n as usize & 15), ty)

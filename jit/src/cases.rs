@@ -27,7 +27,7 @@ pub use guest::*;
 pub use operands::{Kind, hard_float};
 
 use emu_ir::block::Inst;
-use emu_ir::{Block, Builder, Leave, Op, Slot, Ty, Val};
+use emu_ir::{Block, Builder, Lane, Leave, Op, Slot, Ty, Val};
 
 /// Builds what a case is about from its operands; the value to look at, if there is one.
 pub type Build = fn(&mut Builder, &[Val]) -> Option<Val>;
@@ -94,7 +94,18 @@ pub fn result(ty: Ty) -> Slot {
 
 /// Every case of every operation.
 pub fn all() -> Vec<Case> {
-    [integer::cases(), float::cases(), vector::cases(), flow::cases()].concat()
+    let float = float::cases(&float::environments());
+    [integer::cases(), float, vector::cases(), flow::cases()].concat()
+}
+
+/// The cases of floating point for a guest whose rules are x86's.
+pub fn of_x86() -> Vec<Case> {
+    let environments = float::of_x86();
+    let mut all = float::cases(&environments);
+    for (ty, e) in [(Ty::V128, Lane::F32), (Ty::V128, Lane::F64), (Ty::V64, Lane::F32), (Ty::V64, Lane::F64)] {
+        all.extend(vector::floats(ty, e, &environments));
+    }
+    all
 }
 
 impl Case {

@@ -2,15 +2,17 @@
 //!
 //! Semantics are those of the Arm architecture (ARM DDI 0406C, A2.7 "Floating-point data types and arithmetic", the
 //! pseudocode `FPUnpack`, `FPRound`, `FPProcessNaN(s)` and the operations built on them): tininess is detected before
-//! rounding, denormal inputs and results flush on demand, NaNs propagate by operand order with signalling ones first.
+//! rounding, denormal inputs and results flush on demand, NaNs propagate by operand order with signalling ones first. With
+//! [`Env::x86`] they are SSE's (SDM 1, 4.8.3.4 "Operating on SNaNs and QNaNs", 4.9.1 and 11.5.2): tininess is detected after
+//! rounding, the first operand that is a NaN propagates, the default NaN is negative, denormal operands are told of.
 //!
 //! Why own code: the crates that could do the core each miss something that is part of the result here. rustc_apfloat
 //! has no square root and cannot tell underflow before rounding from after; the Berkeley SoftFloat bindings fix NaN
 //! rules and tininess when the C library is built, keep rounding mode and flags in C globals, and need a C compiler
 //! and libclang. The core is small: unpack to a normalised significand, compute in 128 bits, [`round`] once.
 //!
-//! Every function takes bit patterns (zero-extended to 64 bits) and a [`Fenv`] whose rounding mode is resolved (not
-//! [`Round::Current`], see [`resolve`]), and returns bits and the flags it raised ([`FP_INVALID`] …).
+//! Every function takes bit patterns (zero-extended to 64 bits) and an [`Env`], and returns bits and the flags it raised
+//! ([`FP_INVALID`] …).
 
 mod arith;
 mod compare;
@@ -22,11 +24,81 @@ mod oracle;
 mod tests;
 
 pub use arith::{add, div, mul, sqrt, sub};
-pub use compare::{compare, eq, ge, gt, le, lt, max, min, unordered};
+pub use compare::{compare, eq, ge, gt, le, lt, max, min, relation, unordered};
 pub use convert::{convert, from_half, from_signed, from_unsigned, round_to_integral, to_half, to_signed, to_unsigned};
 pub use fused::mul_add;
 
 use emu_ir::{FP_DENORMAL, FP_INEXACT, FP_INVALID, FP_OVERFLOW, FP_UNDERFLOW, Fenv, Round, Ty};
+
+/// A [`Fenv`] with what else operations depend on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Env {
+    /// The rounding mode, which is not the current one.
+    pub round: Round,
+    /// [`Fenv::flush`].
+    pub flush: bool,
+    /// [`Fenv::default_nan`].
+    pub default_nan: bool,
+    /// [`Fenv::flag`].
+    pub flag: bool,
+    /// The rules are x86's.
+    pub x86: Option<X86>,
+}
+
+/// What x86's operations depend on besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct X86 {
+    /// Denormal operands are zeros.
+    pub daz: bool,
+    /// Tiny results become zeros: nothing where underflow is not masked.
+    pub ftz: bool,
+    /// The flags whose exceptions are not masked, as far as results are to tell: see [`Round::Unmasked`].
+    pub unmasked: u32,
+}
+
+impl X86 {
+    const DAZ: u32 = 1 << 6;
+    const FTZ: u32 = 1 << 15;
+
+    /// Of MXCSR, for an operation that tells of exceptions that are not masked, or one that does not.
+    pub const fn of(mxcsr: u32, traps: bool) -> X86 {
+        let unmasked = !(mxcsr >> 7) & 0x3f;
+        X86 {
+            daz: mxcsr & X86::DAZ != 0,
+            ftz: mxcsr & X86::FTZ != 0 && unmasked & FP_UNDERFLOW == 0,
+            unmasked: if traps { unmasked } else { 0 },
+        }
+    }
+    /// They at their places in MXCSR, of which the flags and masks are not told.
+    pub const fn to_mxcsr(self) -> u32 {
+        (if self.daz { X86::DAZ } else { 0 }) | if self.ftz { X86::FTZ } else { 0 }
+    }
+}
+
+impl Env {
+    /// Denormal operands of a format are zeros.
+    fn zeroes(self, f: Format) -> bool {
+        match self.x86 {
+            Some(x86) => x86.daz && f != Format::Half,
+            None => self.flush,
+        }
+    }
+    /// The default NaN, which is negative of x86.
+    fn default_nan_of(self, f: Format) -> u64 {
+        f.default_nan() | f.zero(self.x86.is_some())
+    }
+    fn is_unmasked(self, flag: u32) -> bool {
+        self.x86.is_some_and(|x86| x86.unmasked & flag != 0)
+    }
+    /// It leaves half precision's denormals as they are.
+    fn of_half(self) -> Env {
+        Env {
+            flush: false,
+            x86: self.x86.map(|x86| X86 { ftz: false, ..x86 }),
+            ..self
+        }
+    }
+}
 
 /// An interchange format of IEEE 754.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +171,12 @@ impl Format {
     }
 }
 
-/// The rounding mode for `env` when the guest's current one (0 to 3, as in [`Layout::fp_round`](emu_ir::Layout)) is
-/// `current`.
+/// An environment when the guest's current rounding mode (0 to 3, as in [`Layout::fp_round`](emu_ir::Layout)) is `current`, and
+/// if the rules are x86's, its MXCSR that.
 #[inline]
-pub const fn resolve(env: Fenv, current: u32) -> Fenv {
+pub fn resolve(env: Fenv, current: u32, mxcsr: Option<u32>) -> Env {
     let round = match env.round {
-        Round::Current => match current & 3 {
+        Round::Current | Round::Unmasked => match current & 3 {
             0 => Round::Nearest,
             1 => Round::Down,
             2 => Round::Up,
@@ -112,7 +184,13 @@ pub const fn resolve(env: Fenv, current: u32) -> Fenv {
         },
         Round::Nearest | Round::Down | Round::Up | Round::Zero | Round::Away => env.round,
     };
-    Fenv { round, ..env }
+    Env {
+        round,
+        flush: env.flush,
+        default_nan: env.default_nan,
+        flag: env.flag,
+        x86: mxcsr.map(|mxcsr| X86::of(mxcsr, env.round == Round::Unmasked)),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +209,8 @@ struct Number {
     class: Class,
     exp: i32,
     sig: u64,
+    /// It is denormal, and not flushed.
+    denormal: bool,
 }
 
 impl Number {
@@ -148,10 +228,11 @@ impl Number {
 /// `FPUnpack`: raises [`FP_DENORMAL`] for an input it flushes, but not of half precision, which is unpacked as the IEEE
 /// format.
 #[inline]
-fn unpack(f: Format, bits: u64, env: Fenv, flags: &mut u32) -> Number {
+fn unpack(f: Format, bits: u64, env: Env, flags: &mut u32) -> Number {
     let sign = bits & f.sign_bit() != 0;
     let exp = (bits >> f.frac()) as u32 & f.top();
     let frac = bits & ((1 << f.frac()) - 1);
+    let denormal = exp == 0 && frac != 0 && !env.zeroes(f);
     let (class, exp, sig) = if exp == f.top() {
         match frac {
             0 => (Class::Infinity, 0, 0),
@@ -163,8 +244,8 @@ fn unpack(f: Format, bits: u64, env: Fenv, flags: &mut u32) -> Number {
         (Class::Finite, exp as i32 - 1 + f.min_exp(), sig)
     } else if frac == 0 {
         (Class::Zero, 0, 0)
-    } else if env.flush {
-        if f != Format::Half {
+    } else if !denormal {
+        if f != Format::Half && env.x86.is_none() {
             *flags |= FP_DENORMAL;
         }
         (Class::Zero, 0, 0)
@@ -176,35 +257,50 @@ fn unpack(f: Format, bits: u64, env: Fenv, flags: &mut u32) -> Number {
             frac << lead,
         )
     };
-    Number { sign, class, exp, sig }
+    Number {
+        sign,
+        class,
+        exp,
+        sig,
+        denormal,
+    }
+}
+
+/// Of x86, that there are denormal operands: told of where an operation is neither invalid nor has a NaN.
+#[inline]
+fn denormals(operands: &[Number], env: Env, flags: &mut u32) {
+    if env.x86.is_some() && operands.iter().any(|n| n.denormal) {
+        *flags |= FP_DENORMAL;
+    }
 }
 
 /// `FPProcessNaN`: a NaN operand as a result.
-fn quieted(f: Format, n: Number, env: Fenv, flags: &mut u32) -> u64 {
+fn quieted(f: Format, n: Number, env: Env, flags: &mut u32) -> u64 {
     if n.class == Class::Signalling {
         *flags |= FP_INVALID;
     }
     if env.default_nan {
-        f.default_nan()
+        env.default_nan_of(f)
     } else {
         n.sig | f.quiet_bit()
     }
 }
 
-/// `FPProcessNaNs` and `FPProcessNaNs3`: the first signalling, else the first quiet operand.
+/// `FPProcessNaNs` and `FPProcessNaNs3`: the first signalling, else the first quiet operand; of x86 the first of either kind.
 #[inline]
-fn propagate(f: Format, operands: &[Number], env: Fenv, flags: &mut u32) -> Option<u64> {
-    if !operands.iter().any(|n| n.is_nan()) {
-        return None;
+fn propagate(f: Format, operands: &[Number], env: Env, flags: &mut u32) -> Option<u64> {
+    let first = operands.iter().find(|n| n.is_nan())?;
+    let signalling = operands.iter().find(|n| n.class == Class::Signalling);
+    if env.x86.is_some() {
+        *flags |= if signalling.is_some() { FP_INVALID } else { 0 };
+        return Some(quieted(f, *first, env, flags));
     }
-    let of = |class| operands.iter().find(|n| n.class == class);
-    let nan = of(Class::Signalling).or_else(|| of(Class::Quiet))?;
-    Some(quieted(f, *nan, env, flags))
+    Some(quieted(f, *signalling.unwrap_or(first), env, flags))
 }
 
-fn invalid(f: Format, flags: &mut u32) -> u64 {
+fn invalid(f: Format, env: Env, flags: &mut u32) -> u64 {
     *flags |= FP_INVALID;
-    f.default_nan()
+    env.default_nan_of(f)
 }
 
 /// Whether the magnitude `int + rem / 2^128` rounds away from zero.
@@ -212,7 +308,7 @@ fn invalid(f: Format, flags: &mut u32) -> u64 {
 fn rounds_up(round: Round, sign: bool, odd: bool, rem: u128) -> bool {
     const HALF: u128 = 1 << 127;
     match round {
-        Round::Nearest | Round::Current => rem > HALF || (rem == HALF && odd),
+        Round::Nearest | Round::Current | Round::Unmasked => rem > HALF || (rem == HALF && odd),
         Round::Away => rem >= HALF,
         Round::Down => sign && rem != 0,
         Round::Up => !sign && rem != 0,
@@ -232,18 +328,50 @@ fn split(sig: u128, drop: i32) -> (u128, u128) {
     }
 }
 
+/// What rounding would be if numbers had no least exponent: of x86, which judges tininess after it.
+struct Unbounded {
+    tiny: bool,
+    /// The flag, if it is.
+    inexact: u32,
+}
+
+impl Unbounded {
+    fn of(f: Format, sign: bool, (e, exp): (i32, i32), sig: u128, env: Env) -> Unbounded {
+        let (int, rem) = split(sig, e - f.frac() as i32 - exp);
+        let up = rounds_up(env.round, sign, int & 1 != 0, rem);
+        let carries = (int as u64 + u64::from(up)) >> (f.frac() + 1) != 0;
+        Unbounded {
+            tiny: e + i32::from(carries) < f.min_exp(),
+            inexact: if rem != 0 { FP_INEXACT } else { 0 },
+        }
+    }
+}
+
 /// `FPRound` of `sig * 2^exp`, `sig` not 0. The lowest bit of `sig` may be sticky if at least two bits below the
 /// format's precision are kept.
 #[inline]
-fn round(f: Format, sign: bool, exp: i32, sig: u128, env: Fenv, flags: &mut u32) -> u64 {
+fn round(f: Format, sign: bool, exp: i32, sig: u128, env: Env, flags: &mut u32) -> u64 {
     let e = exp + 127 - sig.leading_zeros() as i32;
-    if env.flush && e < f.min_exp() {
+    if env.flush && e < f.min_exp() && env.x86.is_none() {
         *flags |= FP_UNDERFLOW;
         return f.zero(sign);
     }
     let field = (e - f.min_exp() + 1).max(0);
     let (int, rem) = split(sig, e.max(f.min_exp()) - f.frac() as i32 - exp);
-    if field == 0 && rem != 0 {
+    if let Some(x86) = env.x86 {
+        let free = Unbounded::of(f, sign, (e, exp), sig, env);
+        if free.tiny && x86.ftz {
+            *flags |= FP_UNDERFLOW | FP_INEXACT;
+            return f.zero(sign);
+        }
+        if free.tiny && env.is_unmasked(FP_UNDERFLOW) {
+            *flags |= FP_UNDERFLOW | free.inexact;
+            return f.zero(sign);
+        }
+        if free.tiny && rem != 0 {
+            *flags |= FP_UNDERFLOW;
+        }
+    } else if field == 0 && rem != 0 {
         *flags |= FP_UNDERFLOW;
     }
     let int = int as u64 + rounds_up(env.round, sign, int & 1 != 0, rem) as u64;
@@ -255,9 +383,10 @@ fn round(f: Format, sign: bool, exp: i32, sig: u128, env: Fenv, flags: &mut u32)
             return f.zero(sign) | (f.sign_bit() - 1);
         }
     } else if bits >> f.frac() >= f.top() as u64 {
-        *flags |= FP_OVERFLOW | FP_INEXACT;
+        let exact = env.is_unmasked(FP_OVERFLOW) && rem == 0;
+        *flags |= FP_OVERFLOW | if exact { 0 } else { FP_INEXACT };
         let to_infinity = match env.round {
-            Round::Nearest | Round::Away | Round::Current => true,
+            Round::Nearest | Round::Away | Round::Current | Round::Unmasked => true,
             Round::Up => !sign,
             Round::Down => sign,
             Round::Zero => false,
@@ -283,7 +412,7 @@ fn shift_sticky(sig: u128, by: u32) -> u128 {
 /// The sum of two magnitudes with signs, `sig * 2^exp` each with bit 125 of `sig` set, rounded once. An exact zero is
 /// negative only when rounding down.
 #[inline]
-fn sum(f: Format, a: (bool, i32, u128), b: (bool, i32, u128), env: Fenv, flags: &mut u32) -> u64 {
+fn sum(f: Format, a: (bool, i32, u128), b: (bool, i32, u128), env: Env, flags: &mut u32) -> u64 {
     let (big, small) = if (a.1, a.2) >= (b.1, b.2) { (a, b) } else { (b, a) };
     let low = shift_sticky(small.2, (big.1 - small.1) as u32);
     let sig = if big.0 == small.0 { big.2 + low } else { big.2 - low };

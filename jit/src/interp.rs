@@ -21,7 +21,7 @@ mod vec;
 use crate::classes::{fp_ops, pure_ops};
 use crate::fp;
 use emu_ir::block::Inst;
-use emu_ir::{Block, Effect, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Ty, Val};
+use emu_ir::{Block, Effect, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Rules, Slot, Ty, Val};
 use int::mask;
 pub(crate) use int::{modify, signed};
 pub(crate) use pure::pure;
@@ -411,8 +411,13 @@ fn barrier(kind: Fence) {
     });
 }
 
-fn current(state: &[u8], layout: &Layout, env: Fenv) -> Fenv {
-    fp::resolve(env, peek_bytes(state, layout.fp_round.off, Ty::I32) as u32)
+fn current(state: &[u8], layout: &Layout, env: Fenv) -> fp::Env {
+    let word = |slot: Slot| peek_bytes(state, slot.off, Ty::I32) as u32;
+    let mxcsr = match layout.rules {
+        Rules::Arm => None,
+        Rules::X86 { mxcsr } => Some(word(mxcsr)),
+    };
+    fp::resolve(env, word(layout.fp_round), mxcsr)
 }
 
 /// Cumulative floating-point flags are raised.

@@ -12,7 +12,7 @@ use crate::pmu;
 use crate::state::mode as a32;
 use crate::translate::Around;
 use emu_ir::{
-    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Page, Slot, Traps, Ty,
+    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, Layout, Page, Rules, Slot, Traps, Ty,
 };
 
 /// Where things are in [`Cpu`].
@@ -21,6 +21,7 @@ pub static LAYOUT: Layout = Layout {
     mode: state::MODE,
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
+    rules: Rules::Arm,
     // Of Thumb code: AArch32 is at EL0.
     insn_shift: 1,
     coherent: false,

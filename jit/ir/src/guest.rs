@@ -317,7 +317,7 @@ pub struct Helper<G: Guest> {
 
 /// Cumulative floating-point flag: invalid operation. The bits are those of x86's MXCSR.
 pub const FP_INVALID: u32 = 1 << 0;
-/// Cumulative flag: a denormal input was flushed to zero.
+/// Cumulative flag: a denormal input was flushed to zero; of x86, was there and was not.
 pub const FP_DENORMAL: u32 = 1 << 1;
 /// Cumulative flag: division by zero.
 pub const FP_DIVZERO: u32 = 1 << 2;
@@ -327,6 +327,19 @@ pub const FP_OVERFLOW: u32 = 1 << 3;
 pub const FP_UNDERFLOW: u32 = 1 << 4;
 /// Cumulative flag: inexact.
 pub const FP_INEXACT: u32 = 1 << 5;
+
+/// Whose floating point operations compute, where architectures differ: which NaN results, whether a result is tiny before
+/// or after it is rounded, what is flushed to zero, what conversions and comparisons give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// Arm's (ARM DDI 0406C, A2.7).
+    Arm,
+    /// SSE's and AVX's (SDM 1, 4.8, 4.9 and 10.2.3).
+    X86 {
+        /// MXCSR, of which DAZ, FTZ and the exceptions' masks count here (I32).
+        mxcsr: Slot,
+    },
+}
 
 /// Where an accelerator finds what it needs in a guest's state struct, and what things are called.
 pub struct Layout {
@@ -338,6 +351,8 @@ pub struct Layout {
     pub fp_flags: Slot,
     /// Current rounding mode, a [`Round`](crate::Round) from 0 to 3 (I32).
     pub fp_round: Slot,
+    /// Whose floating point it is.
+    pub rules: Rules,
     /// log2 of the bytes that instructions are aligned to: 0 (x86), 1 (Thumb), 2.
     pub insn_shift: u8,
     /// What a vCPU stores to code counts from its next instruction on (x86). Else the guest says when it has changed code.
@@ -356,6 +371,9 @@ impl Layout {
     pub const fn fits(&self, size: usize) -> bool {
         let own = [self.pc, self.mode, self.fp_flags, self.fp_round];
         let mut inside = self.insn_shift <= 2;
+        if let Rules::X86 { mxcsr } = self.rules {
+            inside &= mxcsr.end() <= size && mxcsr.ty.bytes() == 4 && mxcsr.ty.is_int();
+        }
         let mut i = 0;
         while i < own.len() {
             inside &= own[i].end() <= size && own[i].ty.is_int();

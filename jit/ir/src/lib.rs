@@ -2,7 +2,8 @@
 //!
 //! One table of operations ([`ops`]), typed values ([`Ty`], [`Val`]), blocks and their builder ([`Block`], [`Builder`]),
 //! a printer, a verifier, and the traits between guest architecture, accelerator and machine ([`Guest`], [`Bus`],
-//! [`Env`]). Depends on nothing of ours and names no guest architecture.
+//! [`Env`]). Depends on nothing of ours and names no guest architecture, but for
+//! the rules of arithmetic where those differ.
 #![forbid(unsafe_code)]
 
 pub mod block;

@@ -69,7 +69,7 @@ macro_rules! plain {
         }
     )* }
 }
-plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw Aes Arith }
+plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw Aes Arith Relation }
 impl Operand for Val {
     #[inline]
     fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
@@ -335,7 +335,7 @@ macro_rules! for_each_op {
                 /// inexact.
                 FRound { a: Val, env: Fenv } -> same, fround;
                 /// Fused `c + a * b`, rounded once (operand order for NaNs as Arm's FPMulAdd: c, a, b; 0 * inf with a quiet
-                /// NaN c is invalid and gives the default NaN).
+                /// NaN c is invalid and gives the default NaN; of x86: a, b, c, and it is that NaN).
                 FMulAdd { c: Val, a: Val, b: Val, env: Fenv } -> same, fmul_add;
                 /// `a == b`; false when unordered. The instruction's type is that of the operands.
                 FEq { a: Val, b: Val, env: Fenv } -> bool, feq;
@@ -345,13 +345,17 @@ macro_rules! for_each_op {
                 FLe { a: Val, b: Val, env: Fenv } -> bool, fle;
                 /// Unordered: one is a NaN.
                 FUn { a: Val, b: Val, env: Fenv } -> bool, fun;
+                /// The status flags of a comparison, as x86 defines them (SDM 2, COMISS): less is carry, equal zero, unordered
+                /// carry, zero and parity; the others are 0. The instruction's type is that of the operands.
+                FStatus { a: Val, b: Val, env: Fenv } -> status, fstatus;
                 /// F32 to F64 or back.
                 FCvt { a: Val, env: Fenv } -> same;
                 /// Half precision (I16) to float; `env.flag`: alternative format.
                 FFromHalf { a: Val, env: Fenv } -> same;
                 /// Float to half precision (result I16); `env.flag`: alternative format.
                 FToHalf { a: Val, env: Fenv } -> same;
-                /// Float to signed fixed point with `frac` fraction bits (I32, I64), saturating, NaN gives 0.
+                /// Float to signed fixed point with `frac` fraction bits (I32, I64), saturating, NaN gives 0; of x86 what does not
+                /// fit and NaN give the least number.
                 FToS { a: Val, frac: u8, env: Fenv } -> same;
                 /// Float to unsigned fixed point with `frac` fraction bits (I32, I64), saturating, NaN gives 0.
                 FToU { a: Val, frac: u8, env: Fenv } -> same;
@@ -374,9 +378,9 @@ macro_rules! for_each_op {
                 VFSqrt { a: Val, e: Lane, env: Fenv } -> same, vfsqrt;
                 /// Lanewise integral number, as `FRound`.
                 VFRound { a: Val, e: Lane, env: Fenv } -> same, vfround;
-                /// Lanewise maximum as Arm's FPMax: NaNs propagate, +0 > -0.
+                /// Lanewise maximum as Arm's FPMax: NaNs propagate, +0 > -0. Of x86 as MAXPS: `a > b ? a : b`, any NaN is invalid.
                 VFMax { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfmax;
-                /// Lanewise minimum as Arm's FPMin: NaNs propagate, -0 < +0.
+                /// Lanewise minimum as Arm's FPMin: NaNs propagate, -0 < +0. Of x86 as MINPS: `a < b ? a : b`, any NaN is invalid.
                 VFMin { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfmin;
                 /// Lanewise `a == b`: all ones or zero; false when unordered.
                 VFEq { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfeq;
@@ -384,6 +388,8 @@ macro_rules! for_each_op {
                 VFGt { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfgt;
                 /// Lanewise `a >= b`.
                 VFGe { a: Val, b: Val, e: Lane, env: Fenv } -> same, vfge;
+                /// Lanewise whether `a` relates to `b` in one of the ways that `is` has.
+                VFCmp { a: Val, b: Val, is: Relation, e: Lane, env: Fenv } -> same, vfcmp;
                 /// Lanewise fused `c + a * b`.
                 VFMulAdd { c: Val, a: Val, b: Val, env: Fenv, e: Lane } -> same, vfmul_add;
                 /// Lanewise float to signed fixed point of the same width.

@@ -510,8 +510,56 @@ pub enum Round {
     Zero = 3,
     /// To nearest, ties away from zero.
     Away = 4,
+    /// As [`Round::Current`], of x86 alone, where exceptions may be unmasked: an operation raises what it reports where those that
+    /// [`Rules::X86`](crate::Rules::X86) says are not masked. Underflow then is that the result is tiny, be it exact or not, and
+    /// beside underflow and overflow inexact is as if there were numbers as small and as large.
+    Unmasked = 6,
     /// What [`Layout::fp_round`](crate::Layout) holds when the operation runs.
     Current = 7,
+}
+
+/// How two floats may relate: a set of ways.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Relation(u8);
+
+impl Relation {
+    /// In no way.
+    pub const NEVER: Relation = Relation(0);
+    /// `a < b`.
+    pub const LESS: Relation = Relation(1);
+    /// `a == b`.
+    pub const EQUAL: Relation = Relation(1 << 1);
+    /// `a > b`.
+    pub const GREATER: Relation = Relation(1 << 2);
+    /// One is a NaN.
+    pub const UNORDERED: Relation = Relation(1 << 3);
+    /// The ways of both.
+    #[inline]
+    pub const fn or(self, other: Relation) -> Relation {
+        Relation(self.0 | other.0)
+    }
+    /// The ways that are not of it.
+    #[inline]
+    pub const fn not(self) -> Relation {
+        Relation(!self.0 & 15)
+    }
+    /// Whether all ways of another are of it.
+    #[inline]
+    pub const fn has(self, other: Relation) -> bool {
+        other.0 & !self.0 == 0
+    }
+    /// Every one, for tests.
+    pub fn all() -> impl Iterator<Item = Relation> {
+        (0..16).map(Relation)
+    }
+}
+
+impl std::fmt::Debug for Relation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ways = [(Relation::LESS, '<'), (Relation::EQUAL, '='), (Relation::GREATER, '>'), (Relation::UNORDERED, '?')];
+        let names = ways.iter().filter(|(way, _)| self.has(*way));
+        write!(f, "\"{}\"", names.map(|(_, name)| name).collect::<String>())
+    }
 }
 
 /// The floating-point environment an operation runs in.
@@ -519,12 +567,12 @@ pub enum Round {
 pub struct Fenv {
     /// Rounding mode.
     pub round: Round,
-    /// Denormal inputs and results are flushed to zero (raising [`FP_DENORMAL`](crate::FP_DENORMAL) and
+    /// Arm's alone, as x86's are in [`Rules::X86`](crate::Rules::X86): denormal inputs and results are flushed to zero (raising [`FP_DENORMAL`](crate::FP_DENORMAL) and
     /// [`FP_UNDERFLOW`](crate::FP_UNDERFLOW); tininess is detected before rounding). Conversions leave half precision's; inputs
     /// of half precision are flushed without a word.
     pub flush: bool,
     /// A NaN result is the default NaN (positive, quiet, no payload); else the first signalling, then the first quiet
-    /// operand propagates, quieted (Arm ARM DDI 0406C, A2.7.6, FPProcessNaNs).
+    /// operand propagates, quieted (Arm ARM DDI 0406C, A2.7.6, FPProcessNaNs). Arm's alone.
     pub default_nan: bool,
     /// Comparisons: any NaN is invalid (else only signalling ones). Half precision: the alternative format.
     /// Conversions to integer and rounding to integral: also raise inexact.

@@ -190,7 +190,8 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         | Op::FEq { a, b: c, .. }
         | Op::FLt { a, b: c, .. }
         | Op::FLe { a, b: c, .. }
-        | Op::FUn { a, b: c, .. } => want(ty.is_float(), "is float").and(same(b, ty, &[a, c])),
+        | Op::FUn { a, b: c, .. }
+        | Op::FStatus { a, b: c, .. } => want(ty.is_float(), "is float").and(same(b, ty, &[a, c])),
         Op::FSqrt { a, .. } | Op::FRound { a, .. } | Op::FNeg { a } | Op::FAbs { a } => {
             want(ty.is_float(), "is float").and(same(b, ty, &[a]))
         }
@@ -239,7 +240,8 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
         | Op::VFMin { a, b: c, .. }
         | Op::VFEq { a, b: c, .. }
         | Op::VFGt { a, b: c, .. }
-        | Op::VFGe { a, b: c, .. } => want(ty.is_vec(), "is vec").and(same(b, ty, &[a, c])),
+        | Op::VFGe { a, b: c, .. }
+        | Op::VFCmp { a, b: c, .. } => want(ty.is_vec(), "is vec").and(same(b, ty, &[a, c])),
         Op::VFMulAdd { c, a, b: x, .. } => want(ty.is_vec(), "is vec").and(same(b, ty, &[a, x, c])),
         Op::VMulWideS { a, b: c, .. } | Op::VMulWideU { a, b: c, .. } | Op::VMulPoly { a, b: c } => {
             want(ty == Ty::V128, "is V128").and(same(b, Ty::V64, &[a, c]))

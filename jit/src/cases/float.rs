@@ -28,12 +28,25 @@ pub(super) fn environments() -> Vec<Fenv> {
     ]
 }
 
-pub(super) fn cases() -> Vec<Case> {
+/// Environments of x86: quiet and not, every rounding of its own, exceptions that are not masked.
+pub(super) fn of_x86() -> Vec<Fenv> {
+    let flag = Fenv {
+        flag: true,
+        ..Fenv::IEEE
+    };
+    let rounds = [Round::Nearest, Round::Down, Round::Up, Round::Zero, Round::Away, Round::Unmasked];
+    let mut all = vec![Fenv::IEEE, flag];
+    all.extend(rounds.map(|round| Fenv { round, ..flag }));
+    all.extend(rounds.map(|round| Fenv { round, ..Fenv::IEEE }));
+    all
+}
+
+pub(super) fn cases(environments: &[Fenv]) -> Vec<Case> {
     let mut all = Vec::new();
     for ty in [Ty::F32, Ty::F64] {
         let kind = Kind::Float(ty);
         all.extend([Op::FNeg { a: A }, Op::FAbs { a: A }].map(|op| Case::op(op, ty, &[kind])));
-        for env in environments() {
+        for &env in environments {
             all.extend(binary(env).map(|op| Case::op(op, ty, &[kind; 2])));
             all.push(Case::op(Op::FSqrt { a: A, env }, ty, &[kind]));
             all.push(Case::op(Op::FRound { a: A, env }, ty, &[kind]));
@@ -44,7 +57,7 @@ pub(super) fn cases() -> Vec<Case> {
     all
 }
 
-fn binary(env: Fenv) -> [Op; 8] {
+fn binary(env: Fenv) -> [Op; 9] {
     let (a, b) = (A, B);
     [
         Op::FAdd { a, b, env },
@@ -55,6 +68,7 @@ fn binary(env: Fenv) -> [Op; 8] {
         Op::FLt { a, b, env },
         Op::FLe { a, b, env },
         Op::FUn { a, b, env },
+        Op::FStatus { a, b, env },
     ]
 }
 

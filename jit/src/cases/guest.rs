@@ -26,6 +26,10 @@ pub struct State {
     pub r: [u32; 8],
     /// Room for 16 values of any type.
     pub v: [[u64; 2]; 16],
+    /// MXCSR, where the rules are x86's.
+    pub mxcsr: u32,
+    /// Zero: no padding.
+    pub reserved: [u32; 3],
 }
 
 /// The `i`th of eight pinned I32 slots.
@@ -45,6 +49,7 @@ pub static LAYOUT: Layout = Layout {
     mode: Slot::new(4, Ty::I32),
     fp_flags: Slot::new(8, Ty::I32),
     fp_round: Slot::new(12, Ty::I32),
+    rules: Rules::Arm,
     insn_shift: 2,
     coherent: false,
     pins: &[

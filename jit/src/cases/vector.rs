@@ -3,7 +3,7 @@
 use super::Case;
 use super::float::environments;
 use super::operands::Kind;
-use emu_ir::{Aes, Lane, Op, Ty, Val};
+use emu_ir::{Aes, Fenv, Lane, Op, Relation, Ty, Val};
 
 const A: Val = Val(0);
 const B: Val = Val(1);
@@ -38,7 +38,7 @@ pub(super) fn cases() -> Vec<Case> {
         }
         all.extend(moves(ty));
         for e in FLOATS {
-            all.extend(floats(ty, e));
+            all.extend(floats(ty, e, &environments()));
         }
     }
     all.extend(NARROW.into_iter().flat_map(widths));
@@ -190,12 +190,12 @@ const PATTERNS: [[u8; 16]; 27] = [
     [255; 16],
 ];
 
-fn floats(ty: Ty, e: Lane) -> Vec<Case> {
+pub(super) fn floats(ty: Ty, e: Lane, environments: &[Fenv]) -> Vec<Case> {
     let (a, b) = (A, B);
     let kind = Kind::Vec(ty, e);
     let int = Kind::Vec(ty, Lane::int(e.bits().ilog2() - 3));
     let mut all = Vec::new();
-    for env in environments() {
+    for &env in environments {
         let two = [
             Op::VFAdd { a, b, e, env },
             Op::VFSub { a, b, e, env },
@@ -208,6 +208,7 @@ fn floats(ty: Ty, e: Lane) -> Vec<Case> {
             Op::VFGe { a, b, e, env },
         ];
         all.extend(two.map(|op| Case::op(op, ty, &[kind; 2])));
+        all.extend(Relation::all().map(|is| Case::op(Op::VFCmp { a, b, is, e, env }, ty, &[kind; 2])));
         let one = [Op::VFSqrt { a, e, env }, Op::VFRound { a, e, env }];
         all.extend(one.map(|op| Case::op(op, ty, &[kind])));
         all.push(Case::op(

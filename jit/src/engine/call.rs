@@ -1,8 +1,8 @@
 //! The ways from translated code into Rust: memory accesses that missed the TLB, helpers, interpreted operations.
 #![allow(unsafe_code)]
 
-use super::Vcpu;
-use crate::interp::{self, Memory, Stopped, extend, modify, peek};
+use super::{Vcpu, floating};
+use crate::interp::{self, Memory, Stopped, extend, modify};
 use crate::x64::frame::{Functions, Own};
 use crate::x64::{self, Site, What, thunks::Reason};
 use emu_ir::{Fault, Guest, HelperFn, Inst, Mem, Op, Ty};
@@ -224,9 +224,9 @@ impl<G: Guest> Vcpu<G> {
     fn go_on_after(&mut self, result: u128) -> u32 {
         self.reselect();
         self.look_soon();
-        let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
+        let control = floating::control(self.state(), G::LAYOUT);
         let (_, page) = self.own.left_at();
-        self.own.prepare(page, round);
+        self.own.prepare(page, control);
         self.finish(result, 0)
     }
 }

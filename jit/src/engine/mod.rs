@@ -15,6 +15,7 @@ mod book;
 mod call;
 pub mod course;
 pub mod debug;
+mod floating;
 mod list;
 mod mailbox;
 mod mmu;
@@ -24,14 +25,14 @@ mod recent;
 mod tests;
 pub mod trace;
 
-use crate::interp::{self, Next, Prepared, Stopped, peek, poke};
+use crate::interp::{self, Next, Prepared, Stopped, poke};
 use crate::opt::{self, CallEffect};
 use crate::x64::{self, Extensions, What, frame::Own, thunks::Reason};
 use blocks::{Extent, Found, How, Ir, Refused, Source};
 pub use book::Translations;
 use book::{Kind, Mailbox, Shared};
 use debug::{Breakpoints, Hit};
-use emu_ir::{Access, BlockKey, Builder, Bus, FP_DENORMAL, Fault, Guest, Leave, Stop, Ty};
+use emu_ir::{Access, BlockKey, Builder, Bus, Fault, Guest, Leave, Stop};
 use mmu::Mmu;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Release};
@@ -604,8 +605,8 @@ impl<G: Guest> Vcpu<G> {
                 Way::Back => return Leave::Sync,
             };
             let page = self.pc() & !0xfff;
-            let round = peek(self.state(), G::LAYOUT.fp_round.off, Ty::I32) as u32;
-            self.own.prepare(page, round);
+            let control = floating::control(self.state(), G::LAYOUT);
+            self.own.prepare(page, control);
             let reason = call::enter(self, entry);
             self.collect_flags();
             next = match reason {
@@ -683,12 +684,6 @@ impl<G: Guest> Vcpu<G> {
             How::Host(entry) => Way::To(entry),
             How::Ir(_) => Way::Back,
         }
-    }
-    /// Cumulative flags from the host's control word into the state.
-    fn collect_flags(&mut self) {
-        let flags = self.own.take_flags() & !FP_DENORMAL;
-        let state = self.own.state_mut();
-        interp::raise_flags(bytemuck::bytes_of_mut(state), G::LAYOUT, flags);
     }
 }
 

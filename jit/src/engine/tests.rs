@@ -4,12 +4,13 @@ mod exceptions;
 mod memory;
 mod modes;
 mod sharing;
+mod x86;
 
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory, any};
 use crate::interp::Prepared;
 use emu_devices::bus::Ram;
-use emu_ir::{Block, Fenv, Lane, Mem, Op, Pieces, RamPage, Rmw, Slot, Val};
+use emu_ir::{Block, Fenv, Lane, Mem, Op, Pieces, RamPage, Rmw, Slot, Ty, Val};
 
 /// One page of memory at physical 0.
 struct OnePage(Arc<Ram>);
@@ -108,7 +109,7 @@ impl Bench {
     fn enter(&mut self, entry: u64, state: &State) -> Reason {
         *self.v.state_mut() = *state;
         self.v.reselect();
-        self.v.own.prepare(PAGE_BASE, state.fp_round);
+        self.v.own.prepare(PAGE_BASE, floating::control(state, TestGuest::LAYOUT));
         let reason = call::enter(&mut self.v, entry);
         self.v.collect_flags();
         reason

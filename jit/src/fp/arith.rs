@@ -1,10 +1,10 @@
 //! Addition, subtraction, multiplication, division and square root.
 
-use super::{Class, Format, Number, invalid, propagate, quieted, round, sum, unpack};
-use emu_ir::{FP_DIVZERO, Fenv};
+use super::{Class, Env, Format, Number, denormals, invalid, propagate, quieted, round, sum, unpack};
+use emu_ir::FP_DIVZERO;
 
 /// `FPAdd`: `a + b`.
-pub fn add(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+pub fn add(f: Format, a: u64, b: u64, env: Env) -> (u64, u32) {
     let mut flags = 0;
     let (a, b) = (unpack(f, a, env, &mut flags), unpack(f, b, env, &mut flags));
     let bits = sum_of(f, a, b, false, env, &mut flags);
@@ -12,7 +12,7 @@ pub fn add(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
 }
 
 /// `FPSub`: `a - b`. The sign of a NaN `b` stays.
-pub fn sub(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+pub fn sub(f: Format, a: u64, b: u64, env: Env) -> (u64, u32) {
     let mut flags = 0;
     let (a, b) = (unpack(f, a, env, &mut flags), unpack(f, b, env, &mut flags));
     let bits = sum_of(f, a, b, true, env, &mut flags);
@@ -20,14 +20,15 @@ pub fn sub(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
 }
 
 #[inline]
-fn sum_of(f: Format, a: Number, b: Number, negate: bool, env: Fenv, flags: &mut u32) -> u64 {
+fn sum_of(f: Format, a: Number, b: Number, negate: bool, env: Env, flags: &mut u32) -> u64 {
     if let Some(nan) = propagate(f, &[a, b], env, flags) {
         return nan;
     }
     let sign = b.sign ^ negate;
+    denormals(&[a, b], env, flags);
     if a.is_inf() || b.is_inf() {
         return match (a.is_inf(), b.is_inf()) {
-            (true, true) if a.sign != sign => invalid(f, flags),
+            (true, true) if a.sign != sign => invalid(f, env, flags),
             (true, _) => f.infinity(a.sign),
             (false, _) => f.infinity(sign),
         };
@@ -44,15 +45,16 @@ fn sum_of(f: Format, a: Number, b: Number, negate: bool, env: Fenv, flags: &mut 
 }
 
 /// `FPMul`: `a * b`.
-pub fn mul(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+pub fn mul(f: Format, a: u64, b: u64, env: Env) -> (u64, u32) {
     let mut flags = 0;
     let (a, b) = (unpack(f, a, env, &mut flags), unpack(f, b, env, &mut flags));
     if let Some(nan) = propagate(f, &[a, b], env, &mut flags) {
         return (nan, flags);
     }
     let sign = a.sign != b.sign;
+    denormals(&[a, b], env, &mut flags);
     let bits = match (a.class, b.class) {
-        (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity) => invalid(f, &mut flags),
+        (Class::Infinity, Class::Zero) | (Class::Zero, Class::Infinity) => invalid(f, env, &mut flags),
         (Class::Infinity, _) | (_, Class::Infinity) => f.infinity(sign),
         (Class::Zero, _) | (_, Class::Zero) => f.zero(sign),
         _ => {
@@ -64,15 +66,19 @@ pub fn mul(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
 }
 
 /// `FPDiv`: `a / b`.
-pub fn div(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+pub fn div(f: Format, a: u64, b: u64, env: Env) -> (u64, u32) {
     let mut flags = 0;
     let (a, b) = (unpack(f, a, env, &mut flags), unpack(f, b, env, &mut flags));
     if let Some(nan) = propagate(f, &[a, b], env, &mut flags) {
         return (nan, flags);
     }
     let sign = a.sign != b.sign;
+    // Dividing by zero comes before what is denormal.
+    if !b.is_zero() {
+        denormals(&[a, b], env, &mut flags);
+    }
     let bits = match (a.class, b.class) {
-        (Class::Infinity, Class::Infinity) | (Class::Zero, Class::Zero) => invalid(f, &mut flags),
+        (Class::Infinity, Class::Infinity) | (Class::Zero, Class::Zero) => invalid(f, env, &mut flags),
         (Class::Infinity, _) => f.infinity(sign),
         (_, Class::Zero) => {
             flags |= FP_DIVZERO;
@@ -90,15 +96,16 @@ pub fn div(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
 }
 
 /// `FPSqrt`: the square root of `a`.
-pub fn sqrt(f: Format, a: u64, env: Fenv) -> (u64, u32) {
+pub fn sqrt(f: Format, a: u64, env: Env) -> (u64, u32) {
     let mut flags = 0;
     let a = unpack(f, a, env, &mut flags);
     let bits = match a.class {
         Class::Quiet | Class::Signalling => quieted(f, a, env, &mut flags),
         Class::Zero => f.zero(a.sign),
-        Class::Infinity | Class::Finite if a.sign => invalid(f, &mut flags),
+        Class::Infinity | Class::Finite if a.sign => invalid(f, env, &mut flags),
         Class::Infinity => f.infinity(false),
         Class::Finite => {
+            denormals(&[a], env, &mut flags);
             // An even power of two in front: a = square * 2^(exp - 126).
             let exp = a.exp & !1;
             let square = (a.sig as u128) << (63 + (a.exp & 1));

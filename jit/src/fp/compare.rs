@@ -1,11 +1,11 @@
 //! Comparisons, maximum and minimum.
 
-use super::{Class, Format, Number, propagate, unpack};
-use emu_ir::{FP_INVALID, Fenv};
+use super::{Class, Env, Format, Number, denormals, propagate, unpack};
+use emu_ir::{FP_INVALID, Relation};
 use std::cmp::Ordering;
 
 /// `FPCompare`: how `a` relates to `b`; `None` when unordered. Any NaN is invalid with `env.flag`, else signalling ones.
-pub fn compare(f: Format, a: u64, b: u64, env: Fenv) -> (Option<Ordering>, u32) {
+pub fn compare(f: Format, a: u64, b: u64, env: Env) -> (Option<Ordering>, u32) {
     let mut flags = 0;
     let (a, b) = (unpack(f, a, env, &mut flags), unpack(f, b, env, &mut flags));
     if a.is_nan() || b.is_nan() {
@@ -15,7 +15,20 @@ pub fn compare(f: Format, a: u64, b: u64, env: Fenv) -> (Option<Ordering>, u32) 
         }
         return (None, flags);
     }
+    denormals(&[a, b], env, &mut flags);
     (Some(order(a, b)), flags)
+}
+
+/// How `a` relates to `b`; see [`compare`].
+pub fn relation(f: Format, a: u64, b: u64, env: Env) -> (Relation, u32) {
+    let (order, flags) = compare(f, a, b, env);
+    let is = match order {
+        None => Relation::UNORDERED,
+        Some(Ordering::Less) => Relation::LESS,
+        Some(Ordering::Equal) => Relation::EQUAL,
+        Some(Ordering::Greater) => Relation::GREATER,
+    };
+    (is, flags)
 }
 
 fn order(a: Number, b: Number) -> Ordering {
@@ -40,7 +53,7 @@ fn order(a: Number, b: Number) -> Ordering {
 macro_rules! relations {
     ($( $(#[$d:meta])* $name:ident $holds:expr; )*) => { $(
         $(#[$d])*
-        pub fn $name(f: Format, a: u64, b: u64, env: Fenv) -> (bool, u32) {
+        pub fn $name(f: Format, a: u64, b: u64, env: Env) -> (bool, u32) {
             let (order, flags) = compare(f, a, b, env);
             (order.is_some_and($holds), flags)
         }
@@ -60,24 +73,27 @@ relations! {
 }
 
 /// One is a NaN.
-pub fn unordered(f: Format, a: u64, b: u64, env: Fenv) -> (bool, u32) {
+pub fn unordered(f: Format, a: u64, b: u64, env: Env) -> (bool, u32) {
     let (order, flags) = compare(f, a, b, env);
     (order.is_none(), flags)
 }
 
-/// `FPMax`: NaNs propagate, +0 is above -0.
-pub fn max(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+/// `FPMax`: NaNs propagate, +0 is above -0. Of x86 it is MAXSS (SDM 2): `b` unless `a` is greater; any NaN is invalid.
+pub fn max(f: Format, a: u64, b: u64, env: Env) -> (u64, u32) {
     pick(f, a, b, Ordering::Greater, env)
 }
 
-/// `FPMin`: NaNs propagate, -0 is below +0.
-pub fn min(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+/// `FPMin`: NaNs propagate, -0 is below +0. Of x86 it is MINSS (SDM 2): `b` unless `a` is less; any NaN is invalid.
+pub fn min(f: Format, a: u64, b: u64, env: Env) -> (u64, u32) {
     pick(f, a, b, Ordering::Less, env)
 }
 
-fn pick(f: Format, a: u64, b: u64, wanted: Ordering, env: Fenv) -> (u64, u32) {
+fn pick(f: Format, a: u64, b: u64, wanted: Ordering, env: Env) -> (u64, u32) {
     let mut flags = 0;
     let (x, y) = (unpack(f, a, env, &mut flags), unpack(f, b, env, &mut flags));
+    if env.x86.is_some() {
+        return second_unless(f, (a, x), (b, y), wanted, env);
+    }
     if let Some(nan) = propagate(f, &[x, y], env, &mut flags) {
         return (nan, flags);
     }
@@ -91,4 +107,17 @@ fn pick(f: Format, a: u64, b: u64, wanted: Ordering, env: Fenv) -> (u64, u32) {
         x.sign || y.sign
     };
     (f.zero(sign), flags)
+}
+
+fn second_unless(f: Format, (a, x): (u64, Number), (b, y): (u64, Number), wanted: Ordering, env: Env) -> (u64, u32) {
+    let mut flags = 0;
+    if x.is_nan() || y.is_nan() {
+        flags |= FP_INVALID;
+    } else {
+        denormals(&[x, y], env, &mut flags);
+    }
+    let first = flags & FP_INVALID == 0 && order(x, y) == wanted;
+    let (bits, n) = if first { (a, x) } else { (b, y) };
+    // What was denormal is a zero now.
+    (if n.is_zero() { f.zero(n.sign) } else { bits }, flags)
 }

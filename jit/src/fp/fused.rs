@@ -1,11 +1,11 @@
 //! Fused multiply-add.
 
-use super::{Class, Format, Number, invalid, propagate, sum, unpack};
-use emu_ir::Fenv;
+use super::{Class, Env, Format, Number, denormals, invalid, propagate, sum, unpack};
 
 /// `FPMulAdd`: `c + a * b`, rounded once. NaN operands are looked at in the order c, a, b; a quiet NaN `c` beside
-/// zero times infinity is invalid and gives the default NaN.
-pub fn mul_add(f: Format, c: u64, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+/// zero times infinity is invalid and gives the default NaN. Of x86 the order is a, b, c, and that NaN is the result (SDM 1,
+/// 14.5.1).
+pub fn mul_add(f: Format, c: u64, a: u64, b: u64, env: Env) -> (u64, u32) {
     let mut flags = 0;
     let c = unpack(f, c, env, &mut flags);
     let (a, b) = (unpack(f, a, env, &mut flags), unpack(f, b, env, &mut flags));
@@ -13,19 +13,21 @@ pub fn mul_add(f: Format, c: u64, a: u64, b: u64, env: Fenv) -> (u64, u32) {
     (bits, flags)
 }
 
-fn fused(f: Format, c: Number, a: Number, b: Number, env: Fenv, flags: &mut u32) -> u64 {
+fn fused(f: Format, c: Number, a: Number, b: Number, env: Env, flags: &mut u32) -> u64 {
     let undefined = (a.is_inf() && b.is_zero()) || (a.is_zero() && b.is_inf());
-    if undefined && c.class == Class::Quiet {
-        return invalid(f, flags);
+    if undefined && c.class == Class::Quiet && env.x86.is_none() {
+        return invalid(f, env, flags);
     }
-    if let Some(nan) = propagate(f, &[c, a, b], env, flags) {
+    let order = if env.x86.is_some() { [a, b, c] } else { [c, a, b] };
+    if let Some(nan) = propagate(f, &order, env, flags) {
         return nan;
     }
     let sign = a.sign != b.sign;
     let infinite = a.is_inf() || b.is_inf();
     if undefined || (c.is_inf() && infinite && c.sign != sign) {
-        return invalid(f, flags);
+        return invalid(f, env, flags);
     }
+    denormals(&order, env, flags);
     if c.is_inf() || infinite {
         return f.infinity(if c.is_inf() { c.sign } else { sign });
     }

@@ -13,7 +13,7 @@ struct Instruction {
     number: u32,
     name: &'static str,
     operands: &'static [Format],
-    run: fn(u64, u64, u64, Fenv) -> (u64, u32),
+    run: fn(u64, u64, u64, Env) -> (u64, u32),
     /// Two single lanes under NEON's standard FPSCR.
     neon: bool,
 }
@@ -31,7 +31,7 @@ fn vfp(
     number: u32,
     name: &'static str,
     operands: &'static [Format],
-    run: fn(u64, u64, u64, Fenv) -> (u64, u32),
+    run: fn(u64, u64, u64, Env) -> (u64, u32),
 ) -> Instruction {
     Instruction {
         number,
@@ -46,7 +46,7 @@ fn neon(
     number: u32,
     name: &'static str,
     operands: &'static [Format],
-    run: fn(u64, u64, u64, Fenv) -> (u64, u32),
+    run: fn(u64, u64, u64, Env) -> (u64, u32),
 ) -> Instruction {
     Instruction {
         number,
@@ -58,7 +58,7 @@ fn neon(
 }
 
 /// NZCV of a comparison, in FPSCR's places; the oracle's result is 0.
-fn nzcv(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
+fn nzcv(f: Format, a: u64, b: u64, env: Env) -> (u64, u32) {
     let (order, flags) = compare(f, a, b, env);
     let bits = match order {
         Some(std::cmp::Ordering::Equal) => 0b0110u64,
@@ -70,12 +70,12 @@ fn nzcv(f: Format, a: u64, b: u64, env: Fenv) -> (u64, u32) {
 }
 
 /// Arm's conversions to integers raise inexact.
-fn exact(env: Fenv) -> Fenv {
-    Fenv { flag: true, ..env }
+fn exact(env: Env) -> Env {
+    Env { flag: true, ..env }
 }
 
-fn toward_zero(env: Fenv) -> Fenv {
-    Fenv {
+fn toward_zero(env: Env) -> Env {
+    Env {
         round: Round::Zero,
         flag: true,
         ..env
@@ -108,10 +108,10 @@ fn single() -> Vec<Instruction> {
         vfp(4, "vsqrt.f32", ONE_S, |a, _, _, e| sqrt(S, a, e)),
         vfp(5, "vfma.f32", THREE_S, |a, b, c, e| mul_add(S, c, a, b, e)),
         vfp(6, "vcmp.f32", TWO_S, |a, b, _, e| {
-            nzcv(S, a, b, Fenv { flag: false, ..e })
+            nzcv(S, a, b, Env { flag: false, ..e })
         }),
         vfp(7, "vcmpe.f32", TWO_S, |a, b, _, e| {
-            nzcv(S, a, b, Fenv { flag: true, ..e })
+            nzcv(S, a, b, Env { flag: true, ..e })
         }),
         vfp(8, "vcvt.f64.f32", ONE_S, |a, _, _, e| convert(S, D, a, e)),
         vfp(9, "vcvtb.f32.f16", ONE_S, |a, _, _, e| from_half(S, a & 0xffff, e)),
@@ -156,10 +156,10 @@ fn double() -> Vec<Instruction> {
         vfp(24, "vsqrt.f64", ONE_D, |a, _, _, e| sqrt(D, a, e)),
         vfp(25, "vfma.f64", THREE_D, |a, b, c, e| mul_add(D, c, a, b, e)),
         vfp(26, "vcmp.f64", TWO_D, |a, b, _, e| {
-            nzcv(D, a, b, Fenv { flag: false, ..e })
+            nzcv(D, a, b, Env { flag: false, ..e })
         }),
         vfp(27, "vcmpe.f64", TWO_D, |a, b, _, e| {
-            nzcv(D, a, b, Fenv { flag: true, ..e })
+            nzcv(D, a, b, Env { flag: true, ..e })
         }),
         vfp(28, "vcvt.f32.f64", ONE_D, |a, _, _, e| convert(D, S, a, e)),
         vfp(31, "vcvt.s32.f64", ONE_D, |a, _, _, e| {
@@ -227,12 +227,13 @@ struct Record {
 }
 
 /// FPSCR bits 26:22 (AHP, DN, FZ, RMode) as an environment.
-fn environment(fpscr: u32) -> Fenv {
-    Fenv {
+fn environment(fpscr: u32) -> Env {
+    Env {
         round: [Round::Nearest, Round::Up, Round::Down, Round::Zero][(fpscr >> 22 & 3) as usize],
         flush: fpscr >> 24 & 1 != 0,
         default_nan: fpscr >> 25 & 1 != 0,
         flag: fpscr >> 26 & 1 != 0,
+        x86: None,
     }
 }
 
@@ -356,7 +357,7 @@ fn agrees_with_qemu() {
     for (r, (result, fpscr)) in records.iter().zip(answers) {
         let instruction = &table[r.at];
         let env = if instruction.neon {
-            Fenv::STANDARD
+            resolve(emu_ir::Fenv::STANDARD, 0, None)
         } else {
             environment(r.fpscr)
         };

@@ -6,11 +6,12 @@ use emu_ir::FP_DIVZERO;
 
 const S: Format = Format::Single;
 const D: Format = Format::Double;
-const NEAREST: Fenv = Fenv {
+const NEAREST: Env = Env {
     round: Round::Nearest,
     flush: false,
     default_nan: true,
     flag: false,
+    x86: None,
 };
 
 fn operands(ty: Ty) -> Vec<u64> {
@@ -63,8 +64,8 @@ fn singles_agree_with_the_host() {
         assert_eq!(sqrt(S, a, NEAREST).0, single(x.sqrt()), "sqrt {a:#x}");
         assert_eq!(convert(S, D, a, NEAREST).0, double(x as f64), "to double {a:#x}");
         for (round, integral) in integrals(x.into()) {
-            let env = Fenv { round, ..NEAREST };
-            let (bits, flags) = round_to_integral(S, a, Fenv { flag: true, ..env });
+            let env = Env { round, ..NEAREST };
+            let (bits, flags) = round_to_integral(S, a, Env { flag: true, ..env });
             assert_eq!(bits, single(integral as f32), "{round:?} {a:#x}");
             assert_eq!(
                 flags & FP_INEXACT != 0,
@@ -72,7 +73,7 @@ fn singles_agree_with_the_host() {
                 "{a:#x}"
             );
         }
-        let zero = Fenv {
+        let zero = Env {
             round: Round::Zero,
             ..NEAREST
         };
@@ -99,10 +100,10 @@ fn doubles_agree_with_the_host() {
         assert_eq!(sqrt(D, a, NEAREST).0, double(x.sqrt()), "sqrt {a:#x}");
         assert_eq!(convert(D, S, a, NEAREST).0, single(x as f32), "to single {a:#x}");
         for (round, integral) in integrals(x) {
-            let (bits, flags) = round_to_integral(D, a, Fenv { round, ..NEAREST });
+            let (bits, flags) = round_to_integral(D, a, Env { round, ..NEAREST });
             assert_eq!((bits, flags & FP_INEXACT), (double(integral), 0), "{round:?} {a:#x}");
         }
-        let zero = Fenv {
+        let zero = Env {
             round: Round::Zero,
             ..NEAREST
         };
@@ -167,7 +168,7 @@ fn tiny_results_underflow_before_rounding_or_flush() {
     let (bits, flags) = mul(S, below_one, smallest, NEAREST);
     assert_eq!((bits, flags), (smallest, FP_UNDERFLOW | FP_INEXACT));
 
-    let flush = Fenv { flush: true, ..NEAREST };
+    let flush = Env { flush: true, ..NEAREST };
     assert_eq!(mul(S, below_one, smallest, flush), (0, FP_UNDERFLOW));
     assert_eq!(mul(S, 1, 0x7f7f_ffff, flush), (0, FP_DENORMAL));
     let (denormal_times_one, flags) = mul(S, 0x8000_0003, 0x3f80_0000, NEAREST);
@@ -180,7 +181,7 @@ fn tiny_results_underflow_before_rounding_or_flush() {
 
 #[test]
 fn nans_propagate_by_order_signalling_first() {
-    let keep = Fenv {
+    let keep = Env {
         default_nan: false,
         ..NEAREST
     };
@@ -204,7 +205,7 @@ fn nans_propagate_by_order_signalling_first() {
 
 #[test]
 fn half_precision_has_two_formats() {
-    let alternative = Fenv { flag: true, ..NEAREST };
+    let alternative = Env { flag: true, ..NEAREST };
     let (infinity, nan, huge) = (0x7f80_0000, 0x7fc0_0000, 0x47ff_e000);
     assert_eq!(to_half(S, infinity, NEAREST), (0x7c00, 0));
     assert_eq!(to_half(S, infinity, alternative), (0x7fff, FP_INVALID));
@@ -217,7 +218,7 @@ fn half_precision_has_two_formats() {
     assert_eq!(to_half(S, huge, NEAREST), (0x7c00, FP_OVERFLOW | FP_INEXACT));
     assert_eq!(from_half(S, 0x7fff, alternative), (huge, 0));
     assert_eq!(
-        from_half(S, 1, Fenv { flush: true, ..NEAREST }),
+        from_half(S, 1, Env { flush: true, ..NEAREST }),
         (0x3380_0000, 0),
         "half precision is not flushed"
     );
@@ -225,7 +226,7 @@ fn half_precision_has_two_formats() {
 
 #[test]
 fn conversions_saturate_and_round_by_mode() {
-    let mode = |round| Fenv {
+    let mode = |round| Env {
         round,
         flag: true,
         ..NEAREST
@@ -279,7 +280,7 @@ fn powers_of_two_are_exact() {
 
 #[test]
 fn zeros_infinities_and_division() {
-    let down = Fenv {
+    let down = Env {
         round: Round::Down,
         ..NEAREST
     };

@@ -2,13 +2,15 @@
 
 use super::vec;
 use crate::classes::{effect_ops, pure_ops};
-use crate::fp::{self, Format};
+use crate::fp::{self, Env, Format};
 use emu_ir::block::Inst;
-use emu_ir::{Block, Fenv, Lane, Op, Ty, Val};
+use emu_ir::{
+    Block, Fenv, Lane, Op, Relation, STATUS_CARRY, STATUS_FIXED, STATUS_PARITY, STATUS_ZERO, Ty, Val,
+};
 
 /// An operation's bits and the flags it raised. `resolved` puts the current rounding mode into an environment.
 #[expect(clippy::unreachable, reason = "asked for operations with this effect alone")]
-pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(Fenv) -> Fenv) -> (u128, u32) {
+pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(Fenv) -> Env) -> (u128, u32) {
     let ty = inst.ty;
     let (f, bits) = (Format::of(ty), ty.bits());
     let v = |a: Val| vals[a.index()] as u64;
@@ -17,7 +19,7 @@ pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(
     let wide = |(r, flags): (u64, u32)| (r as u128, flags);
     let truth = |(r, flags): (bool, u32)| (r as u128, flags);
     let zip = |e, a, b, env, op: Binary| lanes(ty, e, |i| op(format(e), at(w(a), e, i), at(w(b), e, i), resolved(env)));
-    let test = |e, a, b, env, op: Relation| {
+    let test = |e, a, b, env, op: Test| {
         lanes(ty, e, |i| {
             let (r, flags) = op(format(e), at(w(a), e, i), at(w(b), e, i), resolved(env));
             (if r { u64::MAX } else { 0 }, flags)
@@ -32,10 +34,14 @@ pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(
         Op::FSqrt { a, env } => wide(fp::sqrt(f, v(a), resolved(env))),
         Op::FRound { a, env } => wide(fp::round_to_integral(f, v(a), resolved(env))),
         Op::FMulAdd { c, a, b, env } => wide(fp::mul_add(f, v(c), v(a), v(b), resolved(env))),
-        Op::FEq { a, b, env } => truth(fp::eq(f, v(a), v(b), env)),
-        Op::FLt { a, b, env } => truth(fp::lt(f, v(a), v(b), env)),
-        Op::FLe { a, b, env } => truth(fp::le(f, v(a), v(b), env)),
-        Op::FUn { a, b, env } => truth(fp::unordered(f, v(a), v(b), env)),
+        Op::FEq { a, b, env } => truth(fp::eq(f, v(a), v(b), resolved(env))),
+        Op::FLt { a, b, env } => truth(fp::lt(f, v(a), v(b), resolved(env))),
+        Op::FLe { a, b, env } => truth(fp::le(f, v(a), v(b), resolved(env))),
+        Op::FUn { a, b, env } => truth(fp::unordered(f, v(a), v(b), resolved(env))),
+        Op::FStatus { a, b, env } => {
+            let (is, flags) = fp::relation(f, v(a), v(b), resolved(env));
+            (status(is).into(), flags)
+        }
         Op::FCvt { a, env } => wide(fp::convert(from(a), f, v(a), resolved(env))),
         Op::FFromHalf { a, env } => wide(fp::from_half(f, v(a), resolved(env))),
         Op::FToHalf { a, env } => wide(fp::to_half(from(a), v(a), resolved(env))),
@@ -58,6 +64,10 @@ pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(
         Op::VFEq { a, b, e, env } => test(e, a, b, env, fp::eq),
         Op::VFGt { a, b, e, env } => test(e, a, b, env, fp::gt),
         Op::VFGe { a, b, e, env } => test(e, a, b, env, fp::ge),
+        Op::VFCmp { a, b, is, e, env } => lanes(ty, e, |i| {
+            let (found, flags) = fp::relation(format(e), at(w(a), e, i), at(w(b), e, i), resolved(env));
+            (if is.has(found) { u64::MAX } else { 0 }, flags)
+        }),
         Op::VFMulAdd { c, a, b, env, e } => lanes(ty, e, |i| {
             fp::mul_add(format(e), at(w(c), e, i), at(w(a), e, i), at(w(b), e, i), resolved(env))
         }),
@@ -78,8 +88,19 @@ pub(super) fn eval(block: &Block, inst: &Inst, vals: &[u128], resolved: impl Fn(
     }
 }
 
-type Binary = fn(Format, u64, u64, Fenv) -> (u64, u32);
-type Relation = fn(Format, u64, u64, Fenv) -> (bool, u32);
+type Binary = fn(Format, u64, u64, Env) -> (u64, u32);
+type Test = fn(Format, u64, u64, Env) -> (bool, u32);
+
+/// The status flags of a comparison.
+fn status(is: Relation) -> u16 {
+    STATUS_FIXED
+        | match is {
+            Relation::LESS => STATUS_CARRY,
+            Relation::EQUAL => STATUS_ZERO,
+            Relation::UNORDERED => STATUS_CARRY | STATUS_ZERO | STATUS_PARITY,
+            _ => 0,
+        }
+}
 
 /// The format of a float lane; an integer lane counts as the float of its width.
 fn format(e: Lane) -> Format {

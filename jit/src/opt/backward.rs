@@ -7,7 +7,7 @@
 
 use super::CallEffect;
 use crate::pins::{self, PINNED, Pins};
-use emu_ir::{Block, Effect, Layout, Op, Rule, Slot, Ty, Val};
+use emu_ir::{Block, Effect, Layout, Op, Rule, Rules, Slot, Ty, Val};
 
 /// What is known of an operation and its value.
 #[derive(Clone, Copy, Debug)]
@@ -252,8 +252,11 @@ impl Backward<'_> {
             _ => o.read_all(),
         }
     }
-    /// Cumulative flags are read and written, the rounding mode is read.
+    /// Cumulative flags are read and written, the rounding mode and what else operations depend on are read.
     fn flags(&mut self) {
+        if let Rules::X86 { mxcsr } = self.layout.rules {
+            self.l.overwritten.read(mxcsr);
+        }
         self.l.overwritten.read(self.layout.fp_flags);
         self.l.overwritten.read(self.layout.fp_round);
     }

@@ -37,24 +37,27 @@ impl Emit<'_> {
     #[expect(clippy::unreachable, reason = "`Emit::op` sends scalars")]
     pub fn float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
+        if self.native() && foreign(inst.op) {
+            return self.interpret(v, inst);
+        }
         match inst.op {
-            Op::FAdd { a, b, env } if Self::roundable(env) => {
+            Op::FAdd { a, b, env } if self.roundable(env) => {
                 let g = guard(ty, env, Tiny::Exact);
                 self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vaddss vaddsd, d, s[0], s[1]))
             }
-            Op::FSub { a, b, env } if Self::roundable(env) => {
+            Op::FSub { a, b, env } if self.roundable(env) => {
                 let g = guard(ty, env, Tiny::Exact);
                 self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vsubss vsubsd, d, s[0], s[1]))
             }
-            Op::FMul { a, b, env } if Self::roundable(env) => {
+            Op::FMul { a, b, env } if self.roundable(env) => {
                 let g = guard(ty, env, Tiny::Inexact(&[0, 1]));
                 self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vmulss vmulsd, d, s[0], s[1]))
             }
-            Op::FDiv { a, b, env } if Self::roundable(env) => {
+            Op::FDiv { a, b, env } if self.roundable(env) => {
                 let g = guard(ty, env, Tiny::Inexact(&[0]));
                 self.guarded(v, inst, &[a, b], g, |e, d, s| fp!(e, ty, vdivss vdivsd, d, s[0], s[1]))
             }
-            Op::FSqrt { a, env } if Self::roundable(env) => {
+            Op::FSqrt { a, env } if self.roundable(env) => {
                 let g = guard(ty, env, Tiny::Never);
                 self.guarded(v, inst, &[a], g, |e, d, s| fp!(e, ty, vsqrtss vsqrtsd, d, s[0], s[0]))
             }
@@ -69,14 +72,14 @@ impl Emit<'_> {
                 let (g, temps) = (guard(ty, env, Tiny::Never), (self.xtemp(), self.xtemp()));
                 self.guarded(v, inst, &[a], g, |e, d, s| e.round_away(Lanes::of(ty), d, s[0], temps))
             }
-            Op::FMulAdd { c, a, b, env } if Self::roundable(env) => {
+            Op::FMulAdd { c, a, b, env } if self.roundable(env) => {
                 let g = guard(ty, env, Tiny::Inexact(&[1, 2]));
                 self.guarded(v, inst, &[c, a, b], g, |e, d, s| {
                     xop!(e, vmovdqa, d, s[0]);
                     fp!(e, ty, vfmadd231ss vfmadd231sd, d, s[1], s[2])
                 })
             }
-            Op::FCvt { a, env } if Self::roundable(env) => {
+            Op::FCvt { a, env } if self.roundable(env) => {
                 let narrows = ty == Ty::F32;
                 let tiny = if narrows { Tiny::Inexact(&[0]) } else { Tiny::Never };
                 let args = Lanes::of(self.b.ty(a));
@@ -104,16 +107,21 @@ impl Emit<'_> {
                 }
                 self.flag(v, cond::P);
             }
+            Op::FStatus { a, b, env } => {
+                self.float_compare(ty, a, b, env);
+                self.has_status_of(v);
+            }
+            Op::FToS { a, env, .. } if self.native() => self.host_integer(v, inst, a, env),
             Op::FToS { a, frac, env } if convertible(frac, env) => self.signed_integer(v, inst, a, frac, env),
             Op::FToU { a, frac, env } if convertible(frac, env) => self.unsigned_integer(v, inst, a, frac, env),
-            Op::SToF { a, frac, env } if frac <= 64 && Self::roundable(env) => {
+            Op::SToF { a, frac, env } if frac <= 64 && self.roundable(env) => {
                 self.integer_to_float(v, inst, a, frac, env, true)
             }
-            Op::UToF { a, frac, env } if frac <= 64 && Self::roundable(env) => {
+            Op::UToF { a, frac, env } if frac <= 64 && self.roundable(env) => {
                 self.integer_to_float(v, inst, a, frac, env, false)
             }
-            Op::FFromHalf { a, env } if !env.flag => self.half_to_float(v, inst, a),
-            Op::FToHalf { a, env } if !env.flag && self.b.ty(a) == Ty::F32 && Self::roundable(env) => {
+            Op::FFromHalf { a, env } if !env.flag && (ty == Ty::F32 || !self.native()) => self.half_to_float(v, inst, a),
+            Op::FToHalf { a, env } if !env.flag && self.b.ty(a) == Ty::F32 && (self.native() || self.roundable(env)) => {
                 self.float_to_half(v, inst, a, env)
             }
             // A rounding mode of its own; half precision in Arm's own format, or rounded from F64 at once.
@@ -235,6 +243,12 @@ impl Emit<'_> {
             (true, false, false) => dynasm!(self.a ; .arch x64 ; vcvtsd2si Rq(d), Rx(s)),
         }
     }
+    /// The host's conversion as it is.
+    fn host_integer(&mut self, v: Val, inst: Inst, a: Val, env: Fenv) {
+        let s = self.xreg(a);
+        let d = self.fresh(v);
+        self.convert(inst.ty == Ty::I64, self.b.ty(a), env, d, s);
+    }
     fn signed_integer(&mut self, v: Val, inst: Inst, a: Val, frac: u8, env: Fenv) {
         self.clobber();
         let (ty, wide) = (self.b.ty(a), inst.ty == Ty::I64);
@@ -301,7 +315,9 @@ impl Emit<'_> {
         let r = self.reg(a);
         let d = self.xdst(v);
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        self.rounding(env, from);
+        if !self.native() {
+            self.rounding(env, from);
+        }
         if wide && !signed {
             dynasm!(self.a ; .arch x64 ; test Rq(r), Rq(r) ; js =>from);
         }
@@ -311,6 +327,9 @@ impl Emit<'_> {
             (true, true) => dynasm!(self.a ; .arch x64 ; vcvtsi2ss Rx(d), Rx(d), Rq(r)),
             (false, false) => dynasm!(self.a ; .arch x64 ; vcvtsi2sd Rx(d), Rx(d), Rd(r)),
             (false, true) => dynasm!(self.a ; .arch x64 ; vcvtsi2sd Rx(d), Rx(d), Rq(r)),
+        }
+        if self.native() {
+            return;
         }
         if frac != 0 {
             self.scale(ty, d, d, -(frac as i32));
@@ -325,7 +344,11 @@ impl Emit<'_> {
         let r = self.reg(a);
         let d = self.xdst(v);
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        dynasm!(self.a ; .arch x64 ; vmovd Rx(d), Rd(r) ; vcvtph2ps Rx(d), Rx(d) ; vucomiss Rx(d), Rx(d) ; jp =>from);
+        dynasm!(self.a ; .arch x64 ; vmovd Rx(d), Rd(r) ; vcvtph2ps Rx(d), Rx(d));
+        if self.native() {
+            return;
+        }
+        dynasm!(self.a ; .arch x64 ; vucomiss Rx(d), Rx(d) ; jp =>from);
         if inst.ty == Ty::F64 {
             xop!(self, vcvtss2sd, d, d, d);
         }
@@ -339,21 +362,56 @@ impl Emit<'_> {
         let d = self.fresh(v);
         let (t, r) = (self.xtemp(), self.temp());
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
-        self.rounding(env, from);
+        if !self.native() {
+            self.rounding(env, from);
+        }
         if env.flush {
             self.no_denormals(Lanes::of(Ty::F32), &[s], t, t);
             self.unless_all(Lanes::of(Ty::F32), t, r, from);
         }
-        // Four lanes are converted: the others must be zero. The rounding mode is MXCSR's.
+        // Four lanes are converted: the others must be zero.
+        let round = integral(Fenv { flag: true, ..env }).unwrap_or(0);
         dynasm!(self.a ; .arch x64
             ; vmovd Rd(r), Rx(s) ; vmovd Rx(t), Rd(r)
-            ; vcvtps2ph Rx(t), Rx(t), 4
-            ; vmovd Rd(d), Rx(t)
+            ; vcvtps2ph Rx(t), Rx(t), if self.native() { round } else { BY_MXCSR }
+            ; vmovd Rd(d), Rx(t));
+        if self.native() {
+            return;
+        }
+        dynasm!(self.a ; .arch x64
             ; mov Rd(r), Rd(d) ; and Rd(r), 0x7fff
             ; cmp Rd(r), 0x7c00 ; ja =>from
             ; cmp Rd(r), 0x400 ; je =>from
             ; =>back);
         self.out_of_line(v, inst, from, back, &[s], Reg::Gpr(d), false);
+    }
+}
+
+/// How VCVTPS2PH rounds: by MXCSR.
+const BY_MXCSR: i8 = 4;
+
+/// What a guest whose floating point is the host's has no instruction for, or wants more of than the host's instruction
+/// tells: it is interpreted.
+fn foreign(op: Op) -> bool {
+    let fixed = |round| !matches!(round, Round::Away | Round::Unmasked);
+    match op {
+        Op::FAdd { env, .. }
+        | Op::FSub { env, .. }
+        | Op::FMul { env, .. }
+        | Op::FDiv { env, .. }
+        | Op::FSqrt { env, .. }
+        | Op::FMulAdd { env, .. }
+        | Op::FCvt { env, .. } => env.round != Round::Current,
+        Op::SToF { frac, env, .. } => frac != 0 || env.round != Round::Current,
+        Op::FRound { env, .. } => !fixed(env.round),
+        Op::FToS { frac, env, .. } => {
+            frac != 0 || !env.flag || !matches!(env.round, Round::Current | Round::Zero)
+        }
+        Op::FToU { .. } | Op::UToF { .. } => true,
+        Op::FFromHalf { env, .. } => env.flag,
+        Op::FToHalf { env, .. } => env.flag || !fixed(env.round),
+        Op::FEq { .. } | Op::FLt { .. } | Op::FLe { .. } | Op::FUn { .. } | Op::FStatus { .. } => false,
+        vec_float_ops!() | pure_ops!() | effect_ops!() => false,
     }
 }
 

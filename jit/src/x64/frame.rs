@@ -228,10 +228,10 @@ impl<S> Own<S> {
         // SAFETY: as in `connect`.
         unsafe { ((*self.words()).data, (*self.words()).code) = (data, code) }
     }
-    /// Before entering a block: the virtual address of its page, and the rounding mode (0 to 3).
-    pub fn prepare(&mut self, page: u64, round: u32) {
+    /// Before entering a block: the virtual address of its page, and what MXCSR says but for flags and masks.
+    pub fn prepare(&mut self, page: u64, control: u32) {
         // SAFETY: as in `connect`.
-        unsafe { ((*self.words()).page_base, (*self.words()).mxcsr) = (page, MXCSR_DEFAULT | (round & 3) << 13) }
+        unsafe { ((*self.words()).page_base, (*self.words()).mxcsr) = (page, MXCSR_DEFAULT | control) }
     }
     /// The site that left, and the virtual address of the page it left from.
     pub fn left_at(&self) -> (u32, u64) {

@@ -1,4 +1,4 @@
-//! Floating point on the host, guarded: its instruction inline where that is exact, the interpreter's exact one out of
+//! Floating point on the host, guarded (but for a guest whose floating point is the host's): its instruction inline where that is exact, the interpreter's exact one out of
 //! line for operands and results where it may not be.
 //!
 //! The host differs from the guest in NaN results (which NaN, and its sign), in results at the edge of the denormals (it
@@ -11,7 +11,7 @@ use super::frame::{ARGS, MXCSR, RET};
 use super::vec::{splat, xmem, xop};
 use super::{Cold, Emit, What, mem::Saved};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Block, Fenv, Inst, Lane, Round, Ty, Val};
+use emu_ir::{Block, Fenv, Inst, Lane, Round, Rules, Ty, Val};
 
 /// An operation done again exactly.
 pub struct Exact {
@@ -95,7 +95,7 @@ pub fn integral(env: Fenv) -> Option<i8> {
         Round::Up => 2,
         Round::Zero => 3,
         Round::Current => 4,
-        Round::Away => return None,
+        Round::Away | Round::Unmasked => return None,
     };
     Some(if env.flag { mode } else { mode | 8 })
 }
@@ -158,6 +158,9 @@ impl Emit<'_> {
         }
         let regs = &regs[..args.len()];
         let d = self.xdst(v);
+        if self.native() {
+            return op(self, d, regs);
+        }
         let (from, back) = (self.a.new_dynamic_label(), self.a.new_dynamic_label());
         if g.env.flush {
             return self.guarded_flushing(v, inst, (regs, d), g, (from, back), op);
@@ -253,9 +256,13 @@ impl Emit<'_> {
             self.unless_all(Lanes::every(Lane::F32), t, r, doubt);
         }
     }
+    /// The guest's floating point is the host's, whose MXCSR has what the guest's has: nothing is to be guarded against.
+    pub fn native(&self) -> bool {
+        matches!(self.layout.rules, Rules::X86 { .. })
+    }
     /// Whether [`Emit::guarded`] knows the rounding mode.
-    pub fn roundable(env: Fenv) -> bool {
-        matches!(env.round, Round::Current | Round::Nearest)
+    pub fn roundable(&self, env: Fenv) -> bool {
+        env.round == Round::Current || env.round == Round::Nearest && !self.native()
     }
     /// An operation that always rounds to nearest goes out of line if the guest's current mode is another.
     pub fn rounding(&mut self, env: Fenv, from: DynamicLabel) {

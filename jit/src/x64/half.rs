@@ -9,9 +9,9 @@ use super::alloc::Reg;
 use super::frame::MXCSR;
 use super::guard::Lanes;
 use super::vec::{splat, xmem, xop, xop_imm};
-use super::vec_float::Relation;
+use super::vec_float::predicate;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Fenv, Inst, Lane, Op, Ty, Val};
+use emu_ir::{Fenv, Inst, Lane, Op, Relation, Ty, Val};
 
 /// Of a double, what a single has no room for.
 const LOW: u64 = (1 << 29) - 1;
@@ -37,27 +37,28 @@ impl Emit<'_> {
     /// An operation on lanes of half precision.
     pub fn half(&mut self, v: Val, inst: Inst) {
         match inst.op {
-            Op::VFAdd { a, b, env, .. } if Self::roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
+            Op::VFAdd { a, b, env, .. } if self.roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
                 xop!(e, vaddps, w.sum, w.wide[0], w.wide[1])
             }),
-            Op::VFSub { a, b, env, .. } if Self::roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
+            Op::VFSub { a, b, env, .. } if self.roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
                 xop!(e, vsubps, w.sum, w.wide[0], w.wide[1])
             }),
-            Op::VFMul { a, b, env, .. } if Self::roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
+            Op::VFMul { a, b, env, .. } if self.roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
                 xop!(e, vmulps, w.sum, w.wide[0], w.wide[1])
             }),
-            Op::VFDiv { a, b, env, .. } if Self::roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
+            Op::VFDiv { a, b, env, .. } if self.roundable(env) => self.by_singles(v, inst, &[a, b], env, |e, w| {
                 xop!(e, vdivps, w.sum, w.wide[0], w.wide[1])
             }),
-            Op::VFSqrt { a, env, .. } if Self::roundable(env) => {
+            Op::VFSqrt { a, env, .. } if self.roundable(env) => {
                 self.by_singles(v, inst, &[a], env, |e, w| xop!(e, vsqrtps, w.sum, w.wide[0]))
             }
-            Op::VFMulAdd { c, a, b, env, .. } if Self::roundable(env) => {
+            Op::VFMulAdd { c, a, b, env, .. } if self.roundable(env) => {
                 self.by_singles(v, inst, &[c, a, b], env, Self::fused_by_doubles)
             }
-            Op::VFEq { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::Equal),
-            Op::VFGt { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::Greater),
-            Op::VFGe { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::GreaterOrEqual),
+            Op::VFEq { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::EQUAL),
+            Op::VFGt { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::GREATER),
+            Op::VFCmp { a, b, is, env, .. } => self.half_relation(v, inst, [a, b], env, is),
+            Op::VFGe { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::GREATER.or(Relation::EQUAL)),
             _ => self.interpret(v, inst),
         }
     }
@@ -157,7 +158,7 @@ impl Emit<'_> {
         for part in 0..parts(inst.ty) {
             self.singles(part, &w, &regs, env);
             let to = if part == 0 { d } else { w.sum };
-            xop_imm!(self, vcmpps, to, w.wide[0], w.wide[1]; relation.predicate(env.flag));
+            xop_imm!(self, vcmpps, to, w.wide[0], w.wide[1]; predicate(relation, env.flag));
         }
         xop!(self, vpackssdw, d, d, w.sum);
         if env.flush {

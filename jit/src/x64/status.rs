@@ -20,6 +20,10 @@ impl Emit<'_> {
                 Arith::Inc | Arith::Dec => self.status_of_step(how, ty, a, c),
             }
         }
+        self.has_status_of(v);
+    }
+    /// The host's status flags are this value.
+    pub fn has_status_of(&mut self, v: Val) {
         self.flags.status = Some(v);
         self.set_loc(v, Loc::Status);
         self.w.flags.push(v);

@@ -8,7 +8,7 @@ use super::vec::{splat, xmem, xop, xop_imm};
 use crate::classes::{effect_ops, float_ops, pure_ops};
 use crate::fp::Format;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Fenv, Inst, Lane, Op, Round, Ty, Val};
+use emu_ir::{Fenv, Inst, Lane, Op, Relation, Round, Ty, Val};
 
 /// The instruction for lanes of F32 or F64.
 macro_rules! by_float {
@@ -21,25 +21,29 @@ macro_rules! by_float {
     };
 }
 
-/// Predicates of vcmpps: quiet, and with 16 more (or less) so that any NaN is invalid.
-#[derive(Clone, Copy)]
-pub enum Relation {
-    Equal,
-    Greater,
-    GreaterOrEqual,
-}
-
-impl Relation {
-    pub fn predicate(self, signal: bool) -> i8 {
-        match (self, signal) {
-            (Relation::Equal, false) => 0x00,
-            (Relation::Equal, true) => 0x10,
-            (Relation::Greater, false) => 0x1e,
-            (Relation::Greater, true) => 0x0e,
-            (Relation::GreaterOrEqual, false) => 0x1d,
-            (Relation::GreaterOrEqual, true) => 0x0d,
-        }
-    }
+/// The predicate of vcmpps: whether one of these relations holds; with `signal` any NaN is invalid (SDM 2, CMPPS).
+pub fn predicate(is: Relation, signal: bool) -> i8 {
+    // In the order of less, equal, greater and unordered; of each what is quiet, the other is 16 more or less.
+    const QUIET: [i8; 16] = [
+        0x0b, // false
+        0x11, // less
+        0x00, // equal
+        0x12, // less or equal
+        0x1e, // greater
+        0x0c, // less or greater
+        0x1d, // greater or equal
+        0x07, // ordered
+        0x03, // unordered
+        0x19, // not greater or equal
+        0x08, // equal or unordered
+        0x1a, // not greater
+        0x16, // not less or equal
+        0x04, // not equal
+        0x15, // not less
+        0x0f, // true
+    ];
+    let quiet = QUIET[Relation::all().position(|one| one == is).unwrap_or(0)];
+    if signal { quiet ^ 0x10 } else { quiet }
 }
 
 impl Emit<'_> {
@@ -47,11 +51,14 @@ impl Emit<'_> {
     #[expect(clippy::unreachable, reason = "`Emit::op` sends vectors of floats")]
     pub fn vec_float(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
+        if self.native() && foreign(inst.op) {
+            return self.interpret(v, inst);
+        }
         if is_half(inst.op) {
             return self.half(v, inst);
         }
         match inst.op {
-            Op::VFAdd { a, b, e, env } if Self::roundable(env) => {
+            Op::VFAdd { a, b, e, env } if self.roundable(env) => {
                 let g = guard(e, env, Tiny::Exact);
                 self.guarded(
                     v,
@@ -61,7 +68,7 @@ impl Emit<'_> {
                     |s, d, x| by_float!(s, e, vaddps vaddpd, d, x[0], x[1]),
                 )
             }
-            Op::VFSub { a, b, e, env } if Self::roundable(env) => {
+            Op::VFSub { a, b, e, env } if self.roundable(env) => {
                 let g = guard(e, env, Tiny::Exact);
                 self.guarded(v, inst, &[a, b], g, |s, d, x| {
                     by_float!(s, e, vsubps vsubpd, d, x[0], x[1]);
@@ -69,7 +76,7 @@ impl Emit<'_> {
                     s.clear_high(ty, d);
                 })
             }
-            Op::VFMul { a, b, e, env } if Self::roundable(env) => {
+            Op::VFMul { a, b, e, env } if self.roundable(env) => {
                 let g = guard(e, env, Tiny::Inexact(&[0, 1]));
                 self.guarded(
                     v,
@@ -79,7 +86,7 @@ impl Emit<'_> {
                     |s, d, x| by_float!(s, e, vmulps vmulpd, d, x[0], x[1]),
                 )
             }
-            Op::VFDiv { a, b, e, env } if Self::roundable(env) => {
+            Op::VFDiv { a, b, e, env } if self.roundable(env) => {
                 let g = guard(e, env, Tiny::Inexact(&[0]));
                 self.guarded(v, inst, &[a, b], g, |s, d, x| {
                     let mut by = x[1];
@@ -92,7 +99,7 @@ impl Emit<'_> {
                     by_float!(s, e, vdivps vdivpd, d, x[0], by)
                 })
             }
-            Op::VFSqrt { a, e, env } if Self::roundable(env) => {
+            Op::VFSqrt { a, e, env } if self.roundable(env) => {
                 let g = guard(e, env, Tiny::Never);
                 self.guarded(v, inst, &[a], g, |s, d, x| by_float!(s, e, vsqrtps vsqrtpd, d, x[0]))
             }
@@ -109,7 +116,7 @@ impl Emit<'_> {
                     s.round_away(Lanes::every(e), d, x[0], temps)
                 })
             }
-            Op::VFMulAdd { c, a, b, env, e } if Self::roundable(env) => {
+            Op::VFMulAdd { c, a, b, env, e } if self.roundable(env) => {
                 let g = guard(e, env, Tiny::Inexact(&[1, 2]));
                 self.guarded(v, inst, &[c, a, b], g, |s, d, x| {
                     xop!(s, vmovdqa, d, x[0]);
@@ -118,17 +125,23 @@ impl Emit<'_> {
             }
             Op::VFMax { a, b, e, env } => self.extreme(v, inst, a, b, e, env),
             Op::VFMin { a, b, e, env } => self.extreme(v, inst, a, b, e, env),
-            Op::VFEq { a, b, e, env } => self.relation(v, inst, a, b, e, env, Relation::Equal),
-            Op::VFGt { a, b, e, env } => self.relation(v, inst, a, b, e, env, Relation::Greater),
-            Op::VFGe { a, b, e, env } => self.relation(v, inst, a, b, e, env, Relation::GreaterOrEqual),
+            Op::VFEq { a, b, e, env } => self.relation(v, inst, a, b, e, env, Relation::EQUAL),
+            Op::VFGt { a, b, e, env } => self.relation(v, inst, a, b, e, env, Relation::GREATER),
+            Op::VFGe { a, b, e, env } => self.relation(v, inst, a, b, e, env, Relation::GREATER.or(Relation::EQUAL)),
+            Op::VFCmp { a, b, is, e, env } => self.relation(v, inst, a, b, e, env, is),
+            Op::VFToS { a, env, .. } if self.native() => self.single(v, a, |s, d, x| match env.round {
+                Round::Zero => xop!(s, vcvttps2dq, d, x),
+                _ => xop!(s, vcvtps2dq, d, x),
+            }),
+            Op::VSToF { a, .. } if self.native() => self.single(v, a, |s, d, x| xop!(s, vcvtdq2ps, d, x)),
             Op::VFToS { a, frac, e, env } if convertible(e, frac, env) => self.fixed_lanes(v, inst, a, frac, env, true),
             Op::VFToU { a, frac, e, env } if convertible(e, frac, env) => {
                 self.fixed_lanes(v, inst, a, frac, env, false)
             }
-            Op::VSToF { a, frac, e, env } if e.bits() == 32 && frac <= 64 && Self::roundable(env) => {
+            Op::VSToF { a, frac, e, env } if e.bits() == 32 && frac <= 64 && self.roundable(env) => {
                 self.float_lanes(v, inst, a, frac, env, true)
             }
-            Op::VUToF { a, frac, e, env } if e.bits() == 32 && frac <= 64 && Self::roundable(env) => {
+            Op::VUToF { a, frac, e, env } if e.bits() == 32 && frac <= 64 && self.roundable(env) => {
                 self.float_lanes(v, inst, a, frac, env, false)
             }
             // A rounding mode of its own; conversions of 64-bit lanes, which AVX2 does not have.
@@ -160,6 +173,12 @@ impl Emit<'_> {
 
     /// Maximum or minimum. The host's raises invalid for any NaN, so those are sorted out before.
     fn extreme(&mut self, v: Val, inst: Inst, a: Val, b: Val, e: Lane, env: Fenv) {
+        if self.native() {
+            return self.pair(v, a, b, |s, d, x, y| match inst.op {
+                Op::VFMax { .. } => by_float!(s, e, vmaxps vmaxpd, d, x, y),
+                _ => by_float!(s, e, vminps vminpd, d, x, y),
+            });
+        }
         self.clobber();
         let (x, y) = (self.xreg(a), self.xreg(b));
         let d = self.xdst(v);
@@ -198,7 +217,7 @@ impl Emit<'_> {
         let d = self.xdst(v);
         let (ok, t) = (self.xtemp(), self.xtemp());
         let r = self.temp();
-        let predicate = relation.predicate(env.flag);
+        let predicate = predicate(relation, env.flag);
         match e.bits() {
             32 => xop_imm!(self, vcmpps, d, x, y; predicate),
             _ => xop_imm!(self, vcmppd, d, x, y; predicate),
@@ -290,6 +309,32 @@ fn guard(e: Lane, env: Fenv, tiny: Tiny) -> Guard {
     }
 }
 
+/// What a guest whose floating point is the host's has no instruction for, or wants more of than the host's instruction
+/// tells: it is interpreted.
+fn foreign(op: Op) -> bool {
+    match op {
+        Op::VFAdd { env, .. }
+        | Op::VFSub { env, .. }
+        | Op::VFMul { env, .. }
+        | Op::VFDiv { env, .. }
+        | Op::VFSqrt { env, .. }
+        | Op::VFMulAdd { env, .. } => is_half(op) || env.round != Round::Current,
+        Op::VFMax { .. }
+        | Op::VFMin { .. }
+        | Op::VFEq { .. }
+        | Op::VFGt { .. }
+        | Op::VFGe { .. }
+        | Op::VFCmp { .. } => is_half(op),
+        Op::VFRound { env, .. } => is_half(op) || matches!(env.round, Round::Away | Round::Unmasked),
+        Op::VFToS { frac, e, env, .. } => {
+            frac != 0 || e.bits() != 32 || !env.flag || !matches!(env.round, Round::Current | Round::Zero)
+        }
+        Op::VSToF { frac, e, env, .. } => frac != 0 || e.bits() != 32 || env.round != Round::Current,
+        Op::VFToU { .. } | Op::VUToF { .. } => true,
+        float_ops!() | pure_ops!() | effect_ops!() => false,
+    }
+}
+
 /// Whether the lanes are of half precision, which the host computes nothing in.
 fn is_half(op: Op) -> bool {
     match op {
@@ -304,6 +349,7 @@ fn is_half(op: Op) -> bool {
         | Op::VFEq { e, .. }
         | Op::VFGt { e, .. }
         | Op::VFGe { e, .. }
+        | Op::VFCmp { e, .. }
         | Op::VFMulAdd { e, .. }
         | Op::VFToS { e, .. }
         | Op::VFToU { e, .. }
