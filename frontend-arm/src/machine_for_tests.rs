@@ -4,7 +4,7 @@ use crate::a64::{self, A64};
 use crate::model::MODELS;
 use crate::platform::{Arm, Conduit, FirmwareResult, GicInterface, Icc, Platform, Timer, TimerOutput};
 pub use emu_ir::testing::Memory as Ram;
-use emu_ir::{Bus, Env, Flush, Stop};
+use emu_ir::{Bus, Env, Flush, Stop, X87Insn, X87Unit};
 use std::sync::{Arc, Mutex};
 
 /// An engine that notes what it is asked for.
@@ -45,6 +45,9 @@ impl Env for Engine {
     }
     fn stop(&mut self, why: Stop) {
         self.stop = Some(why);
+    }
+    fn x87(&mut self, _: X87Insn, _: &mut X87Unit, _: &mut [u8; 10], status: u16) -> u16 {
+        status
     }
 }
 

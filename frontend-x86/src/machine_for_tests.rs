@@ -7,7 +7,7 @@ use crate::state::bits::{cr0, cr4, dr6, dr7, efer};
 use crate::state::{Attributes, Cpu, Segment, number};
 use bytemuck::Zeroable;
 use emu_devices::bus;
-use emu_ir::{Bus, Env, Flush, RamPage, Stop};
+use emu_ir::{Bus, Env, Flush, RamPage, Stop, X87Insn, X87Unit};
 use emu_jit::engine::{Accel, Vcpu};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -171,6 +171,9 @@ impl Env for Engine {
     fn context_changed(&mut self) {}
     fn stop(&mut self, why: Stop) {
         self.stop = Some(why);
+    }
+    fn x87(&mut self, insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> u16 {
+        emu_jit::x64::x87::execute(insn, unit, operand, status)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The traits between a guest architecture, an accelerator and the machine.
 
-use crate::{Builder, Slot};
+use crate::{Builder, Slot, X87Insn, X87Unit};
 use memmap2::MmapRaw;
 use std::sync::Arc;
 
@@ -250,6 +250,10 @@ pub trait Env {
     fn traps_changed(&mut self);
     /// Stop running this vCPU after this instruction, for the given reason. The state must be consistent, its pc slot set.
     fn stop(&mut self, why: Stop);
+    /// Execute an instruction on the host's x87 unit, which has this state then, and these status flags
+    /// ([`STATUS_OVERFLOW`](crate::STATUS_OVERFLOW) and the others); the status flags afterwards. Its operand in memory is
+    /// what stands here. Nothing happens where an exception waits that is not masked.
+    fn x87(&mut self, insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> u16;
 }
 
 /// Why a vCPU stops running guest code, as decided by the guest.

@@ -16,9 +16,11 @@ pub mod print;
 pub mod testing;
 pub mod ty;
 pub mod verify;
+pub mod x87;
 
 pub use block::{Block, Builder, Inst};
 pub use guest::*;
 pub use inspect::{Inspect, Plight, Span};
 pub use ops::{Effect, Op, Rule};
 pub use ty::*;
+pub use x87::{X87Insn, X87Unit, x87_status};

@@ -1,6 +1,6 @@
 //! What the tests of several crates share; the feature `testing` has it.
 
-use crate::{Bus, Env, Flush, Page, RamPage, Stop};
+use crate::{Bus, Env, Flush, Page, RamPage, Stop, X87Insn, X87Unit};
 use std::io::Write;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -167,6 +167,9 @@ impl<M: Alone> Env for M {
     fn traps_changed(&mut self) {}
     fn context_changed(&mut self) {}
     fn stop(&mut self, _: Stop) {}
+    fn x87(&mut self, _: X87Insn, _: &mut X87Unit, _: &mut [u8; 10], status: u16) -> u16 {
+        status
+    }
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::interp::{self, Memory, Now, Prepared, poke};
 use crate::tlb::PAGE;
 use emu_ir::{
     Access, BlockKey, Builder, Bus, Effect, Env, Fault, Fetch, Flush, Guest, HelperFn, Mem, Op, Page, RamPage, Stop,
-    Traps,
+    Traps, X87Insn, X87Unit,
 };
 
 /// Where a vCPU is going.
@@ -272,5 +272,8 @@ impl Env for Dry<'_> {
     }
     fn stop(&mut self, _: Stop) {
         self.unknown = true;
+    }
+    fn x87(&mut self, insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> u16 {
+        self.mmu.x87(insn, unit, operand, status)
     }
 }

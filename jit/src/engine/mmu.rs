@@ -12,7 +12,8 @@ use super::recent::Recent;
 use super::trace::{MmuEvent, MmuLog};
 use crate::interp::Now;
 use crate::tlb::{CodeEntry, DEVICE, DataEntry, INVALID, PAGE, SLOW, STRICT, Tlb, host::Memory as HostMemory};
-use emu_ir::{Access, BlockKey, Bus, Env, Fault, Flush, Guest, Page, RamPage, Stop};
+use crate::x64::x87;
+use emu_ir::{Access, BlockKey, Bus, Env, Fault, Flush, Guest, Page, RamPage, Stop, X87Insn, X87Unit};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -539,6 +540,9 @@ impl Env for Mmu {
     }
     fn stop(&mut self, why: Stop) {
         self.stop = Some(why);
+    }
+    fn x87(&mut self, insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> u16 {
+        x87::execute(insn, unit, operand, status)
     }
 }
 

@@ -6,6 +6,7 @@
 //!
 //! Families: [`int`] (with [`compare`] and [`status`]), [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with
 //! [`vec_int`], [`vec_move`], [`vec_float`]), [`flow`]; [`guard`] is what keeps the host's floating point exact.
+//! [`x87`] emits nothing: the host's own unit computes there for a guest's.
 #![expect(
     clippy::indexing_slicing,
     reason = "lists are as long as the block and its labels, registers are numbers below 16, operands as many as the operation has"
@@ -34,6 +35,7 @@ mod vec_float;
 mod vec_int;
 mod vec_move;
 mod window;
+pub mod x87;
 
 use crate::cache::Offset;
 use crate::classes::{any_ops, const_ops, float_ops, int_ops, position_ops, vec_float_ops, vec_ops};
