@@ -9,7 +9,8 @@ use crate::pmu;
 use crate::state::{self, Cpu, mode};
 use crate::translate::{Around, translate_hosted};
 use emu_ir::{
-    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Rules, Slot, Traps,
+    Access, BlockKey, Builder, Bus, Context, Env, Fault, Fetch, Guest, Helper, HelperFn, Layout, Page, Rules, Slot,
+    Traps,
 };
 
 /// The whole table, in the order of the parts' bases.

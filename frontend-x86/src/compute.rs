@@ -1,5 +1,9 @@
 //! Functions of numbers that translated code calls: see [`crate::calls`]. Each takes its arguments zero-extended.
 
+pub mod crypto;
+pub mod lanes;
+pub mod text;
+
 use emu_ir::{STATUS_AUXILIARY, STATUS_CARRY};
 
 fn pair(a: &[u128; 4]) -> u128 {
@@ -111,4 +115,40 @@ pub fn pdep(a: &[u128; 4]) -> u128 {
     let [number, mask] = [a[0] as u64, a[1] as u64];
     let bits = places(mask).enumerate().map(|(k, at)| (number >> k & 1) << at);
     bits.sum::<u64>().into()
+}
+
+/// The sign of a single.
+const SIGN: u32 = 1 << 31;
+/// Infinity as a single.
+const INFINITY: u32 = 0x7f80_0000;
+/// What makes a NaN quiet.
+const QUIET: u32 = 1 << 22;
+
+/// Four singles, each something of one of four, but for NaNs, which become quiet, and zeros and denormals, which become infinite.
+fn singles(all: u128, f: impl Fn(u32) -> u32) -> u128 {
+    let one = |x: u32| match x & !SIGN {
+        nan if nan > INFINITY => x | QUIET,
+        0..0x0080_0000 => x & SIGN | INFINITY,
+        _ => f(x),
+    };
+    (0..4).fold(0, |v, i| v | u128::from(one((all >> (32 * i)) as u32)) << (32 * i))
+}
+/// The nearest number of twelve bits of fraction; tiny ones are zeros.
+fn estimate(x: f64) -> u32 {
+    let bits = (x as f32).to_bits();
+    if x.abs() < f64::from(f32::MIN_POSITIVE) {
+        return bits & SIGN;
+    }
+    (bits + 0x400) & !0x7ff
+}
+/// [`crate::calls::RCPPS`]: an estimate that is the same on every host, as near as SDM 2 says of RCPPS.
+pub fn rcpps(a: &[u128; 4]) -> u128 {
+    singles(a[0], |x| estimate(1.0 / f64::from(f32::from_bits(x))))
+}
+/// [`crate::calls::RSQRTPS`]: the same as SDM 2 says of RSQRTPS.
+pub fn rsqrtps(a: &[u128; 4]) -> u128 {
+    singles(a[0], |x| match x & SIGN {
+        0 => estimate(1.0 / f64::from(f32::from_bits(x)).sqrt()),
+        _ => SIGN | INFINITY | QUIET,
+    })
 }

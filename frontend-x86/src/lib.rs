@@ -9,7 +9,9 @@
 //! | how a row of a map reads | `decode/row.rs` |
 //! | prefixes, ModRM, SIB, VEX, immediates | `decode/` |
 //! | what an instruction does | `ops/`, a file a group; what it is written with: `tx.rs` |
-//! | what is computed by functions rather than in line | `compute.rs`, called by `calls.rs` |
+//! | vectors of integers and bits; vector operands | `ops/simd/`; `tx/vectors.rs` |
+//! | what is computed by functions rather than in line | `compute.rs` and `compute/`, called by `calls.rs` |
+//! | the x87 unit | `x87/`, executed on the host's |
 //! | where a block ends | `translate.rs` |
 //! | what a CPU may have or lack; models of CPUs; CPUID | `features.rs`; `model.rs`; `cpuid.rs` |
 //! | what a CPU asks of the machine | `platform.rs` |
@@ -52,3 +54,4 @@ pub mod state;
 pub mod system;
 pub mod translate;
 pub mod tx;
+pub mod x87;

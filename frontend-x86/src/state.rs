@@ -244,6 +244,34 @@ pub const fn xmm(n: u8, ty: Ty) -> Slot {
 pub const fn ymm_high(n: u8) -> Slot {
     Slot::new(offset_of!(Cpu, ymm) + 32 * (n as usize & 15) + 16, Ty::V128)
 }
+const fn x87(off: usize, ty: Ty) -> Slot {
+    Slot::new(offset_of!(Cpu, x87) + off, ty)
+}
+/// MMX register `n`: the significand of register `n` of the x87, by its physical number.
+pub const fn mmx(n: u8) -> Slot {
+    x87(offset_of!(X87, regs) + 16 * (n as usize & 7), Ty::V64)
+}
+/// Sign and exponent of register `n` of the x87, by its physical number.
+pub const fn exponent(n: u8) -> Slot {
+    x87(offset_of!(X87, regs) + 16 * (n as usize & 7) + 8, Ty::I16)
+}
+/// The control word of the x87.
+pub const X87_CONTROL: Slot = x87(offset_of!(X87, control), Ty::I16);
+/// The status word of the x87 but for TOP.
+pub const X87_STATUS: Slot = x87(offset_of!(X87, status), Ty::I16);
+/// TOP.
+pub const X87_TOP: Slot = x87(offset_of!(X87, top), Ty::I8);
+/// Which registers of the x87 are not empty.
+pub const X87_FULL: Slot = x87(offset_of!(X87, full), Ty::I8);
+const fn sys(off: usize, ty: Ty) -> Slot {
+    Slot::new(offset_of!(Cpu, sys) + off, ty)
+}
+/// XCR0.
+pub const XCR0: Slot = sys(offset_of!(Sys, xcr0), Ty::I64);
+/// IA32_XSS.
+pub const XSS: Slot = sys(offset_of!(Sys, xss), Ty::I64);
+/// PKRU.
+pub const PKRU: Slot = sys(offset_of!(Sys, pkru), Ty::I32);
 const fn segment(n: u8, off: usize) -> usize {
     offset_of!(Cpu, segments) + size_of::<Segment>() * (n as usize % 6) + off
 }

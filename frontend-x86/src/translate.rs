@@ -22,7 +22,7 @@ pub fn code(mode: u64, features: Features) -> Code {
             mode::CODE32 => Size::Bits32,
             _ => Size::Bits64,
         },
-        vex: mode & mode::AVX != 0 && mode & mode::PROTECTED != 0 && mode & mode::VIRTUAL == 0,
+        vex: mode & mode::PROTECTED != 0 && mode & mode::VIRTUAL == 0,
         wide_branches: true,
         features,
     }
@@ -78,9 +78,12 @@ fn instruction(t: &mut Tx, insn: Insn) {
     t.insn = insn;
     t.b.insn(t.offset as u16, t.aux());
     t.check_code();
-    match ops::find(insn.row) {
-        Some(run) => run(t),
-        None => t.undefined(),
+    let Some(run) = ops::find(insn.row) else {
+        return t.undefined();
+    };
+    if t.admits_vectors() {
+        run(t);
+        t.enter_mmx();
     }
 }
 

@@ -2,6 +2,11 @@
 //!
 //! An instruction that faults leaves no trace: what it writes to registers and flags comes after its last access to memory.
 
+mod floating;
+mod vectors;
+
+pub use vectors::Vector;
+
 use crate::calls;
 use crate::decode::insn::{Insn, Segment};
 use crate::decode::row::{Method, Operand, Width, flag};
@@ -10,6 +15,8 @@ use crate::features::Features;
 use crate::state::{self, mode, number, of};
 use emu_ir::{Arith, Builder, Hint, Leave, Mem, Rmw, Ty, Val};
 
+/// Jumps of so many bytes may go round the end of the 4 GiB that 32-bit code has.
+const FAR: u32 = 1 << 24;
 /// In these modes each instruction is a block, after which something is done.
 const LOOKED_AFTER: u64 = mode::STEP | mode::RESUME;
 
@@ -31,6 +38,8 @@ pub struct Tx<'a> {
     pub stop: bool,
     /// The instruction's memory operand, once it was asked for: its linear address.
     pub(crate) place: Option<Val>,
+    /// MXCSR.RC, where the instruction has put another in its place.
+    saved_round: Option<Val>,
 }
 
 /// The integer type of so many bytes: 1, 2, 4 or 8.
@@ -184,6 +193,11 @@ impl Tx<'_> {
         };
         self.insn.row.operands.get(n).copied().unwrap_or(none)
     }
+    /// Control and debug registers, and what is moved to and from them, have no other width than 64 bits in 64-bit mode.
+    fn moves_control(&self) -> bool {
+        let operands = self.insn.row.operands;
+        operands.iter().any(|o| matches!(o.method, Method::C | Method::D))
+    }
     /// The type of operand `n`, an integer.
     pub fn ty(&self, n: usize) -> Ty {
         let operand = self.operand(n);
@@ -195,8 +209,7 @@ impl Tx<'_> {
             Width::Q => 8,
             Width::Z => self.insn.operand_size.min(4),
             Width::Y if self.insn.operand_size == 8 => 8,
-            // Control and debug registers have no other width in 64-bit mode.
-            Width::Y if self.is_64() && matches!(operand.method, Method::C | Method::D) => 8,
+            Width::Y if self.is_64() && self.moves_control() => 8,
             Width::Y => 4,
             Width::Vw if register => self.insn.operand_size,
             Width::Vw => 2,
@@ -470,7 +483,8 @@ impl Tx<'_> {
         // Without a memory operand, what has 64 bits by default in 64-bit mode accesses the stack, if anything.
         let implied = self.insn.row.flags & (flag::D64 | flag::F64) != 0;
         let stack = self.insn.memory.map_or(implied, |m| m.segment == Segment::Ss);
-        u32::from(self.insn.length) | if stack { of::STACK } else { 0 }
+        let aligned = self.is_aligned();
+        u32::from(self.insn.length) | if stack { of::STACK } else { 0 } | if aligned { of::ALIGNED } else { 0 }
     }
     /// The linear address of the next instruction.
     pub fn next_pc(&mut self) -> Val {
@@ -538,11 +552,7 @@ impl Tx<'_> {
         self.leave_shadow();
         if self.mode & LOOKED_AFTER != 0 {
             self.b.set(state::PC, pc);
-            for (bit, helper) in [(mode::RESUME, calls::RESUMED), (mode::STEP, calls::STEPPED)] {
-                if self.mode & bit != 0 {
-                    self.b.call(Ty::I32, helper, &[]);
-                }
-            }
+            self.look_after();
             self.b.exit(Leave::Sync);
             self.ended = true;
             return;
@@ -554,6 +564,14 @@ impl Tx<'_> {
             self.b.goto_val(pc, hint);
         }
         self.ended = true;
+    }
+    /// What is done after each instruction in some modes.
+    pub(crate) fn look_after(&mut self) {
+        for (bit, helper) in [(mode::RESUME, calls::RESUMED), (mode::STEP, calls::STEPPED)] {
+            if self.mode & bit != 0 {
+                self.b.call(Ty::I32, helper, &[]);
+            }
+        }
     }
     /// The interrupt shadow ends with the instruction that is in it: the mode afterwards.
     pub(crate) fn leave_shadow(&mut self) -> u64 {
@@ -572,10 +590,11 @@ impl Tx<'_> {
             then(self);
             let to = i64::from(self.next()) + distance;
             return match i32::try_from(to) {
-                Ok(to) => self.leave_to(to, hint),
-                Err(_) => {
+                Ok(to) if self.is_64() || to.unsigned_abs() < FAR => self.leave_to(to, hint),
+                _ => {
                     let pc = self.b.pc_rel(Ty::I64, 0);
                     let pc = self.plus(pc, to);
+                    let pc = if self.is_64() { pc } else { self.mask(pc, 0xffff_ffff) };
                     self.leave_at(pc, hint);
                 }
             };
@@ -634,6 +653,7 @@ impl<'a> Tx<'a> {
             ended: false,
             stop: false,
             place: None,
+            saved_round: None,
         }
     }
 }

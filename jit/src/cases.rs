@@ -102,7 +102,12 @@ pub fn all() -> Vec<Case> {
 pub fn of_x86() -> Vec<Case> {
     let environments = float::of_x86();
     let mut all = float::cases(&environments);
-    for (ty, e) in [(Ty::V128, Lane::F32), (Ty::V128, Lane::F64), (Ty::V64, Lane::F32), (Ty::V64, Lane::F64)] {
+    for (ty, e) in [
+        (Ty::V128, Lane::F32),
+        (Ty::V128, Lane::F64),
+        (Ty::V64, Lane::F32),
+        (Ty::V64, Lane::F64),
+    ] {
         all.extend(vector::floats(ty, e, &environments));
     }
     all

@@ -21,7 +21,9 @@ mod vec;
 use crate::classes::{fp_ops, pure_ops};
 use crate::fp;
 use emu_ir::block::Inst;
-use emu_ir::{Block, Effect, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Rules, Slot, Ty, Val};
+use emu_ir::{
+    Block, Effect, Env, Fault, Fence, Fenv, Guest, HelperFn, Hint, Label, Layout, Leave, Mem, Op, Rules, Slot, Ty, Val,
+};
 use int::mask;
 pub(crate) use int::{modify, signed};
 pub(crate) use pure::pure;

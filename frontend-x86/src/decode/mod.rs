@@ -201,9 +201,7 @@ impl Prefixes {
         second: u8,
         bytes: &mut Bytes<impl FnMut(u8) -> Result<u8, E>>,
     ) -> Result<(&'static Map, u8), Failed<E>> {
-        if !code.vex || self.rex.present || self.operand || self.locked || self.repeat.is_some() {
-            return Err(Failed::Undefined);
-        }
+        let refused = !code.vex || self.rex.present || self.operand || self.locked || self.repeat.is_some();
         let (map, last) = if first == 0xc5 {
             (1, second)
         } else {
@@ -234,7 +232,13 @@ impl Prefixes {
             3 => &MAP_0F3A,
             _ => return Err(Failed::Undefined),
         };
-        Ok((map, bytes.next()?))
+        let opcode = bytes.next()?;
+        // All of the prefix is there first.
+        if refused {
+            Err(Failed::Undefined)
+        } else {
+            Ok((map, opcode))
+        }
     }
 
     fn mandatory(&self) -> Mandatory {

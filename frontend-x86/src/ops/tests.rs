@@ -1,7 +1,11 @@
 //! Instructions by hand: what processors were seen to do where manuals leave it open, and what tables get wrong.
 
+mod float;
+mod masked;
+mod simd;
 mod system;
 mod user;
+mod x87;
 
 use crate::fault::vector;
 use crate::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};

@@ -2,6 +2,7 @@
 
 use super::bits::{cr0, cr4, efer, eflags, mxcsr, xcr0};
 use super::{Attributes, Bounds, Cpu, Segment, mode, number, status};
+use emu_ir::{FP_DENORMAL, FP_DIVZERO, FP_INVALID};
 
 impl Cpu {
     /// A segment register, by its number.
@@ -38,6 +39,19 @@ impl Cpu {
         self.fp_round = (value & mxcsr::RC) >> mxcsr::RC_SHIFT;
         self.mxcsr = value & (mxcsr::MASKS | mxcsr::DAZ | mxcsr::FTZ);
         self.settle();
+    }
+    /// Whether flags that an instruction has raised are of exceptions that are not masked; they join those that there were
+    /// before. Where one is of what is found before computing (invalid, denormal, division by zero), no more is found (SDM 1,
+    /// 11.5.3).
+    pub fn simd_exception(&mut self, before: u32) -> bool {
+        const FIRST: u32 = FP_INVALID | FP_DENORMAL | FP_DIVZERO;
+        let masks = self.mxcsr >> mxcsr::MASKS_SHIFT & mxcsr::FLAGS;
+        let mut raised = self.fp_flags;
+        if raised & FIRST & !masks != 0 {
+            raised &= FIRST;
+        }
+        self.fp_flags = before | raised;
+        raised & !masks != 0
     }
     /// rIP: the offset in CS of the next instruction.
     pub fn rip(&self) -> u64 {

@@ -40,8 +40,8 @@ mod tests {
     fn a_state_of_no_cpu_becomes_one() {
         let cpu = reset(&Model::ALL);
         let mut bad = cpu;
-        (bad.fp_round, bad.x87.top, bad.mode) = (7, 9, u64::MAX & !mode::CPL & !mode::SHADOW & !mode::SMM);
-        (bad.eflags, bad.pc) = (u32::MAX & !eflags::STATUS & !eflags::ALL, 1 << 40 | cpu.pc);
+        (bad.fp_round, bad.x87.top, bad.mode) = (7, 9, !mode::CPL & !mode::SHADOW & !mode::SMM);
+        (bad.eflags, bad.pc) = (!eflags::STATUS & !eflags::ALL, 1 << 40 | cpu.pc);
 
         let sound = bad.sound();
 

@@ -4,7 +4,9 @@
     reason = "a value is an index into the operations of its own block; a call has four arguments at most"
 )]
 
-use crate::{Arith, Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Relation, Rmw, Rule, Slot, Ty, Val};
+use crate::{
+    Arith, Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Relation, Rmw, Rule, Slot, Ty, Val,
+};
 
 /// One operation with its type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -556,7 +556,12 @@ impl Relation {
 
 impl std::fmt::Debug for Relation {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let ways = [(Relation::LESS, '<'), (Relation::EQUAL, '='), (Relation::GREATER, '>'), (Relation::UNORDERED, '?')];
+        let ways = [
+            (Relation::LESS, '<'),
+            (Relation::EQUAL, '='),
+            (Relation::GREATER, '>'),
+            (Relation::UNORDERED, '?'),
+        ];
         let names = ways.iter().filter(|(way, _)| self.has(*way));
         write!(f, "\"{}\"", names.map(|(_, name)| name).collect::<String>())
     }

@@ -34,7 +34,14 @@ pub(super) fn of_x86() -> Vec<Fenv> {
         flag: true,
         ..Fenv::IEEE
     };
-    let rounds = [Round::Nearest, Round::Down, Round::Up, Round::Zero, Round::Away, Round::Unmasked];
+    let rounds = [
+        Round::Nearest,
+        Round::Down,
+        Round::Up,
+        Round::Zero,
+        Round::Away,
+        Round::Unmasked,
+    ];
     let mut all = vec![Fenv::IEEE, flag];
     all.extend(rounds.map(|round| Fenv { round, ..flag }));
     all.extend(rounds.map(|round| Fenv { round, ..Fenv::IEEE }));

@@ -109,7 +109,9 @@ impl Bench {
     fn enter(&mut self, entry: u64, state: &State) -> Reason {
         *self.v.state_mut() = *state;
         self.v.reselect();
-        self.v.own.prepare(PAGE_BASE, floating::control(state, TestGuest::LAYOUT));
+        self.v
+            .own
+            .prepare(PAGE_BASE, floating::control(state, TestGuest::LAYOUT));
         let reason = call::enter(&mut self.v, entry);
         self.v.collect_flags();
         reason

@@ -8,7 +8,7 @@ mod status;
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, TestGuest, TestMemory};
 use emu_ir::block::Inst;
-use emu_ir::{Builder, Lane, Pieces, Round};
+use emu_ir::{Builder, Lane, Pieces, Relation, Round};
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
@@ -239,9 +239,9 @@ fn integers(inst: Inst, row: &Row) -> Option<u128> {
             let pairs = row.lanes(a, e.bits()).into_iter().zip(row.lanes(b, e.bits()));
             join(pairs.map(|(x, y)| x * y), 2 * e.bits())
         }
-        Op::VMulHiS { a, b } => s(a, b, Lane::I16, |x, y| x * y >> 16),
-        Op::VMulHiU { a, b } => u(a, b, Lane::I16, |x, y| x * y >> 16),
-        Op::VMulRound { a, b } => s(a, b, Lane::I16, |x, y| x * y + (1 << 14) >> 15),
+        Op::VMulHiS { a, b } => s(a, b, Lane::I16, |x, y| (x * y) >> 16),
+        Op::VMulHiU { a, b } => u(a, b, Lane::I16, |x, y| (x * y) >> 16),
+        Op::VMulRound { a, b } => s(a, b, Lane::I16, |x, y| (x * y + 0x4000).div_euclid(0x8000)),
         Op::VMulEvenS { a, b } => join(even(&products(row.signed_lanes(a, 32), row.signed_lanes(b, 32))), 64),
         Op::VMulEvenU { a, b } => join(even(&products(row.lanes(a, 32), row.lanes(b, 32))), 64),
         Op::VMulAdd { a, b } => {
@@ -318,7 +318,12 @@ macro_rules! host_float {
                 Op::FSqrt { a, env } => bits(env, f(a).sqrt()),
                 Op::FRound { a, env } => bits(env, f(a).round_ties_even()),
                 Op::FMulAdd { c, a, b, env } => bits(env, f(a).mul_add(f(b), f(c))),
-                Op::FEq { env, .. } | Op::FLt { env, .. } | Op::FLe { env, .. } if env.flush => None,
+                Op::FEq { env, .. } | Op::FLt { env, .. } | Op::FLe { env, .. } | Op::FStatus { env, .. }
+                    if env.flush =>
+                {
+                    None
+                }
+                Op::FStatus { a, b, .. } => Some(status::of_order(f(a).partial_cmp(&f(b)))),
                 Op::FEq { a, b, .. } => truth(f(a) == f(b)),
                 Op::FLt { a, b, .. } => truth(f(a) < f(b)),
                 Op::FLe { a, b, .. } => truth(f(a) <= f(b)),
@@ -409,6 +414,9 @@ fn vector_float(inst: Inst, row: &Row) -> Option<Option<u128>> {
     if let Op::VFMin { a, b, e, env } = inst.op {
         return Some((!env.flush).then(|| extremum(row, a, b, e, false)).flatten());
     }
+    if let Op::VFCmp { a, b, is, e, env } = inst.op {
+        return Some((!env.flush).then(|| related(row, a, b, e, is)));
+    }
     let (e, op) = lanewise(inst.op)?;
     let bits = e.bits();
     let scalar = if matches!(op, Op::FToS { .. } | Op::FToU { .. }) {
@@ -438,13 +446,30 @@ fn vector_float(inst: Inst, row: &Row) -> Option<Option<u128>> {
     Some(Some(join(lanes, bits)))
 }
 
-/// The larger or smaller lanes, unless one is a NaN.
-fn extremum(row: &Row, a: Val, b: Val, e: Lane, max: bool) -> Option<u128> {
-    let float = |l: i128| match e {
+/// A lane as a double.
+fn float(e: Lane, l: i128) -> f64 {
+    match e {
         Lane::F16 => from_half(l as u16, false),
         Lane::F32 => f32::from_bits(l as u32) as f64,
         _ => f64::from_bits(l as u64),
-    };
+    }
+}
+
+/// All ones in lanes that relate so.
+fn related(row: &Row, a: Val, b: Val, e: Lane, is: Relation) -> u128 {
+    let pairs = row.lanes(a, e.bits()).into_iter().zip(row.lanes(b, e.bits()));
+    let holds = pairs.map(|(x, y)| match float(e, x).partial_cmp(&float(e, y)) {
+        Some(std::cmp::Ordering::Less) => is.has(Relation::LESS),
+        Some(std::cmp::Ordering::Equal) => is.has(Relation::EQUAL),
+        Some(std::cmp::Ordering::Greater) => is.has(Relation::GREATER),
+        None => is.has(Relation::UNORDERED),
+    });
+    join(holds.map(|holds| -i128::from(holds)), e.bits())
+}
+
+/// The larger or smaller lanes, unless one is a NaN.
+fn extremum(row: &Row, a: Val, b: Val, e: Lane, max: bool) -> Option<u128> {
+    let float = |l: i128| float(e, l);
     let pairs = row.lanes(a, e.bits()).into_iter().zip(row.lanes(b, e.bits()));
     let lanes = pairs.map(|(x, y)| match float(x).partial_cmp(&float(y))? {
         // Zeros: for the larger a negative one only if both are.

@@ -4,9 +4,7 @@ use super::vec;
 use crate::classes::{effect_ops, pure_ops};
 use crate::fp::{self, Env, Format};
 use emu_ir::block::Inst;
-use emu_ir::{
-    Block, Fenv, Lane, Op, Relation, STATUS_CARRY, STATUS_FIXED, STATUS_PARITY, STATUS_ZERO, Ty, Val,
-};
+use emu_ir::{Block, Fenv, Lane, Op, Relation, STATUS_CARRY, STATUS_FIXED, STATUS_PARITY, STATUS_ZERO, Ty, Val};
 
 /// An operation's bits and the flags it raised. `resolved` puts the current rounding mode into an environment.
 #[expect(clippy::unreachable, reason = "asked for operations with this effect alone")]

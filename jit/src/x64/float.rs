@@ -109,7 +109,9 @@ impl Emit<'_> {
             }
             Op::FStatus { a, b, env } => {
                 self.float_compare(ty, a, b, env);
-                self.has_status_of(v);
+                if self.live(v) {
+                    self.has_status_of(v);
+                }
             }
             Op::FToS { a, env, .. } if self.native() => self.host_integer(v, inst, a, env),
             Op::FToS { a, frac, env } if convertible(frac, env) => self.signed_integer(v, inst, a, frac, env),
@@ -120,8 +122,12 @@ impl Emit<'_> {
             Op::UToF { a, frac, env } if frac <= 64 && self.roundable(env) => {
                 self.integer_to_float(v, inst, a, frac, env, false)
             }
-            Op::FFromHalf { a, env } if !env.flag && (ty == Ty::F32 || !self.native()) => self.half_to_float(v, inst, a),
-            Op::FToHalf { a, env } if !env.flag && self.b.ty(a) == Ty::F32 && (self.native() || self.roundable(env)) => {
+            Op::FFromHalf { a, env } if !env.flag && (ty == Ty::F32 || !self.native()) => {
+                self.half_to_float(v, inst, a)
+            }
+            Op::FToHalf { a, env }
+                if !env.flag && self.b.ty(a) == Ty::F32 && (self.native() || self.roundable(env)) =>
+            {
                 self.float_to_half(v, inst, a, env)
             }
             // A rounding mode of its own; half precision in Arm's own format, or rounded from F64 at once.
@@ -404,9 +410,7 @@ fn foreign(op: Op) -> bool {
         | Op::FCvt { env, .. } => env.round != Round::Current,
         Op::SToF { frac, env, .. } => frac != 0 || env.round != Round::Current,
         Op::FRound { env, .. } => !fixed(env.round),
-        Op::FToS { frac, env, .. } => {
-            frac != 0 || !env.flag || !matches!(env.round, Round::Current | Round::Zero)
-        }
+        Op::FToS { frac, env, .. } => frac != 0 || !env.flag || !matches!(env.round, Round::Current | Round::Zero),
         Op::FToU { .. } | Op::UToF { .. } => true,
         Op::FFromHalf { env, .. } => env.flag,
         Op::FToHalf { env, .. } => env.flag || !fixed(env.round),

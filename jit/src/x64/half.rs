@@ -58,7 +58,9 @@ impl Emit<'_> {
             Op::VFEq { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::EQUAL),
             Op::VFGt { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::GREATER),
             Op::VFCmp { a, b, is, env, .. } => self.half_relation(v, inst, [a, b], env, is),
-            Op::VFGe { a, b, env, .. } => self.half_relation(v, inst, [a, b], env, Relation::GREATER.or(Relation::EQUAL)),
+            Op::VFGe { a, b, env, .. } => {
+                self.half_relation(v, inst, [a, b], env, Relation::GREATER.or(Relation::EQUAL))
+            }
             _ => self.interpret(v, inst),
         }
     }

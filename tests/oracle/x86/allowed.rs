@@ -7,7 +7,7 @@ use capstone::prelude::*;
 use emu_frontend_x86::decode::insn::Insn;
 use emu_frontend_x86::decode::row::{Method, flag};
 use emu_frontend_x86::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};
-use emu_frontend_x86::state::bits::mxcsr;
+use emu_frontend_x86::state::bits::{mxcsr, xcr0};
 
 /// Rows that the oracle cannot run.
 pub const NOT_RUN: &[(&str, &str)] = &[
@@ -167,8 +167,11 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
     if matches!(row.name.as_str(), "loope" | "loopne") && insn.repeat.is_some() {
         return Some(REPEATED);
     }
+    if row.name.starts_with("xsave") && before.regs[0] & xcr0::PKRU != 0 {
+        return Some(KEYS);
+    }
     if is_refused(before, want) || is_refused(before, got) {
-        return order(row, want, got);
+        return order(row, &insn, before, want, got);
     }
     let mut same = *got;
     if let Some(open) = open(&insn, before) {
@@ -186,12 +189,33 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
 }
 
 /// Of several faults, which one it is.
-fn order(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
+fn order(row: &Row, insn: &Insn, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
     let all_are = |vectors: &[u32]| [want, got].iter().all(|r| vectors.contains(&r.vector));
     let mut same = *got;
     (same.vector, same.error, same.cr2) = (want.vector, want.error, want.cr2);
+    let is_vector = matches!(row.file.as_str(), "mmx" | "simd" | "simd-fp" | "fma");
+    if is_vector && (want.vector, got.vector) == (vector::GP, vector::SS) {
+        return (same == *want).then_some(ALIGNED_OR_INSIDE);
+    }
     match row.name.as_str() {
+        name if name.starts_with("sha") && got.vector == vector::GP && insn.memory.is_some() => Some(SHA),
+        "pextrd" | "pinsrd" if insn.vex.is_some() && want.vector == vector::UD => Some(NARROW),
+        "maskmovq" | "maskmovdqu" | "vmaskmovps" | "vmaskmovpd" | "vpmaskmovd" | "vpmaskmovq" => {
+            // MMX has taken the x87's stack.
+            (same.st, same.status, same.tags) = (want.st, want.status, want.tags);
+            let implied = row.name.starts_with("maskmov") && is_refused(before, want) && !is_refused(before, got);
+            if implied {
+                return Some(UNSELECTED);
+            }
+            (same == *want && want.vector == got.vector).then_some(MASKED)
+        }
         "enter" | "pusha" | "popa" => (same == *want && all_are(&[vector::PF, vector::AC])).then_some(WORDS),
+        "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xsavec" | "xrstor" | "fnsave" | "frstor" | "fnstenv"
+        | "fldenv"
+            if all_are(&[vector::PF]) =>
+        {
+            (same == *want).then_some(AREAS)
+        }
         "cmps" | "movs" => {
             let faults = [vector::SS, vector::GP, vector::PF, vector::AC];
             (same == *want && all_are(&faults)).then_some(OPERANDS)
@@ -202,7 +226,18 @@ fn order(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
     }
 }
 
+const ALIGNED_OR_INSIDE: &str =
+    "whether an operand must be aligned or within the stack's limit first is not said: SDM 2, 2.4";
+const SHA: &str =
+    "\"Exceptions Type 4\", of operands that must be aligned, where AMD's are not: SDM 2, SHA1MSG1 and others";
+const NARROW: &str = "\"VEX.W in non-64 bit is ignored; the instruction behaves as if the W0 version is used\", of AMD's #UD: SDM 2, PEXTRD, PINSRD";
+const UNSELECTED: &str = "\"Exceptions associated with addressing memory and page faults may still be signaled (implementation \
+    dependent)\", of bytes that are not selected: SDM 2, MASKMOVDQU, MASKMOVQ";
+const MASKED: &str =
+    "of which of the bytes that a mask selects a page fault is, is not said: SDM 2, MASKMOVQ, VMASKMOV";
 const WORDS: &str = "of which of several words on the stack a fault is, is not said: SDM 2, ENTER, PUSHA, POPA";
+const KEYS: &str = "records do not hold PKRU, which only some processors have: SDM 1, 13.5.7";
+const AREAS: &str = "at which byte of an area a page fault is, is not said: SDM 2, FXSAVE, XSAVE, FSAVE, FSTENV";
 const OPERANDS: &str = "of which of two operands in memory a fault is, is not said: SDM 2, CMPS, MOVS";
 const PUSHED: &str =
     "\"IF tempRIP is non-canonical THEN #GP(0); [...] Push(RIP)\", where AMD's push first: SDM 2, CALL";

@@ -6,8 +6,8 @@ use super::super::areas::{Mapped, Ram};
 use super::super::watch::Progress;
 use super::allowed::show;
 use super::record::{
-    CODE, CODE_SIZE, CODE64, DATA, DATA_SIZE, ENDLESS, FLAGS, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, descriptor,
-    initial_code, initial_data, vector,
+    CODE, CODE_SIZE, CODE64, DATA, DATA_SIZE, ENDLESS, FLAGS, Record, WINDOW, WINDOW_SIZE, descriptor, initial_code,
+    initial_data, vector,
 };
 use super::system::{self, Frame, SYSTEM, SYSTEM_SIZE};
 use emu_devices::bus;
@@ -21,9 +21,6 @@ use std::sync::Arc;
 /// Rows that are not translated yet: files of them, or names. What is named here and works all the same is to be taken out.
 #[rustfmt::skip]
 pub const NOT_YET: &[&str] = &[
-    "x87", "mmx", "simd", "simd-fp", "fma",
-    "xsaves", "xrstors", "movnti", "fwait", "emms", "vzeroupper", "vzeroall", "fxsave", "fxrstor", "ldmxcsr", "stmxcsr", "xsave",
-    "xrstor", "xsaveopt", "xsavec",
 ];
 
 /// Whether a row is not translated yet.

@@ -287,6 +287,15 @@ fn control_registers_are_written_and_read() {
     assert_eq!(exception(&run(&bad, &code)), Some(vector::GP));
     // MOV CR1
     assert_eq!(exception(&run(long, &[0x0f, 0x22, 0xc8])), Some(vector::UD));
+    // MOV RAX, CR2; MOV CR2, RBX: all 64 bits without a prefix.
+    let wide = with(long, |cpu| {
+        (cpu.sys.cr2, cpu.regs[B]) = (0xffff_8880_0000_1000, 0xffff_8880_0000_2000)
+    });
+    let cpu = run(&wide, &[0x0f, 0x20, 0xd0, 0x0f, 0x22, 0xd3]);
+    assert_eq!(
+        (cpu.regs[A], cpu.sys.cr2),
+        (0xffff_8880_0000_1000, 0xffff_8880_0000_2000)
+    );
 }
 
 /// From real mode to protected mode to 64-bit mode, as boot code does it.

@@ -1,10 +1,11 @@
 //! A program's view of a CPU: pages of code and data at their own addresses, nothing else.
 
+use crate::fault::vector;
 use crate::machine_for_tests::x86;
 use crate::model::Model;
 use crate::platform::X86;
 use crate::state::bits::{cr0, cr4, efer};
-use crate::state::{self, Attributes, Cpu, Segment, number};
+use crate::state::{self, Attributes, Cpu, Segment, number, of};
 use crate::{calls, translate};
 use bytemuck::Zeroable;
 use emu_devices::bus;
@@ -92,6 +93,23 @@ impl User {
         let mut bytes = vec![0; 0x2000];
         self.ram[1].copy_out(0, &mut bytes).unwrap();
         bytes
+    }
+    /// Whether it is of a misaligned operand, and #GP for that.
+    pub fn misaligned(&self) -> bool {
+        let misaligned = matches!(self.fault, Some(Fault::Alignment { .. }));
+        assert!(!misaligned || self.cpu.of & of::ALIGNED != 0);
+        misaligned
+    }
+    /// The vector of it.
+    pub fn vector(&self) -> u8 {
+        match self.fault.unwrap() {
+            Fault::Alignment { .. } => vector::AC,
+            _ => self.fault().0,
+        }
+    }
+    /// Whether there was one.
+    pub fn has_faulted(&self) -> bool {
+        self.fault.is_some()
     }
     /// The exception: its vector, address, and whether it was of a write.
     pub fn fault(&self) -> (u8, u64, bool) {
@@ -191,8 +209,8 @@ impl Guest for Program {
     fn context(&self, _: &Cpu, _: u8) -> Context {
         Context::default()
     }
-    fn restore(&self, s: &mut Cpu, pc: u64, _: u32) {
-        s.pc = pc;
+    fn restore(&self, s: &mut Cpu, pc: u64, of: u32) {
+        (s.pc, s.of) = (pc, of);
     }
     fn raise(&mut self, s: &mut Cpu, _: &mut dyn Env, fault: Fault) {
         self.fault.get_or_insert(fault);

@@ -140,9 +140,21 @@ fn nans_and_zeros_are_as_the_manual_has_them() {
         (state.v[0][0] as u32, state.fp_flags)
     };
     let (one, infinity, quiet, signalling) = (0x3f80_0000, 0x7f80_0000, 0xffc0_0002, 0x7fa0_0001);
-    assert_eq!(of(|b, x, y| b.fadd(x, y, Fenv::IEEE), signalling, quiet), (0x7fe0_0001, emu_ir::FP_INVALID));
-    assert_eq!(of(|b, x, y| b.fadd(x, y, Fenv::IEEE), quiet, signalling), (quiet, emu_ir::FP_INVALID));
-    assert_eq!(of(|b, x, y| b.fsub(x, y, Fenv::IEEE), infinity, infinity), (0xffc0_0000, emu_ir::FP_INVALID));
+    assert_eq!(
+        of(|b, x, y| b.fadd(x, y, Fenv::IEEE), signalling, quiet),
+        (0x7fe0_0001, emu_ir::FP_INVALID)
+    );
+    assert_eq!(
+        of(|b, x, y| b.fadd(x, y, Fenv::IEEE), quiet, signalling),
+        (quiet, emu_ir::FP_INVALID)
+    );
+    assert_eq!(
+        of(|b, x, y| b.fsub(x, y, Fenv::IEEE), infinity, infinity),
+        (0xffc0_0000, emu_ir::FP_INVALID)
+    );
     assert_eq!(of(|b, x, y| b.fmul(x, y, Fenv::IEEE), 1, one), (1, emu_ir::FP_DENORMAL));
-    assert_eq!(of(|b, x, y| b.fdiv(x, y, Fenv::IEEE), 1, 0), (infinity, emu_ir::FP_DIVZERO));
+    assert_eq!(
+        of(|b, x, y| b.fdiv(x, y, Fenv::IEEE), 1, 0),
+        (infinity, emu_ir::FP_DIVZERO)
+    );
 }

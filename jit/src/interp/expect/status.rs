@@ -86,3 +86,13 @@ pub(super) fn holds(status: u16, cc: u8) -> bool {
     ];
     rows[cc as usize]
 }
+
+/// Those of a comparison of floats, as LAHF has them: SDM 2, COMISS.
+pub(super) fn of_order(order: Option<std::cmp::Ordering>) -> u128 {
+    match order {
+        None => 0x4700,
+        Some(std::cmp::Ordering::Less) => 0x0300,
+        Some(std::cmp::Ordering::Equal) => 0x4200,
+        Some(std::cmp::Ordering::Greater) => 0x0200,
+    }
+}
