@@ -5,7 +5,7 @@
 
 use crate::mmu::{self, Who};
 use crate::model::Model;
-use crate::state::Cpu;
+use crate::state::{Cpu, mode};
 use emu_ir::{Access, Bus, Env, Fault, Flush};
 
 /// What is to follow from what was done, outside of the CPU's state.
@@ -83,6 +83,7 @@ impl<'a> Memory<'a> {
     /// The fault of the first byte that cannot be read.
     pub fn load(&mut self, cpu: &Cpu, addr: u64, size: u8, who: Who) -> Result<u64, Fault> {
         let ones = u64::MAX >> (64 - 8 * u32::from(size));
+        check_alignment(cpu, addr, size, Access::Read, who)?;
         let first = self.at(cpu, addr, Access::Read, who)?;
         let before = in_page(addr, size);
         if before == size {
@@ -102,6 +103,7 @@ impl<'a> Memory<'a> {
     /// # Errors
     /// The fault of the first byte that cannot be written.
     pub fn store(&mut self, cpu: &Cpu, addr: u64, size: u8, value: u64, who: Who) -> Result<(), Fault> {
+        check_alignment(cpu, addr, size, Access::Write, who)?;
         let first = self.at(cpu, addr, Access::Write, who)?;
         let before = in_page(addr, size);
         if before == size {
@@ -153,6 +155,15 @@ impl<'a> Memory<'a> {
             }
         }
         Ok(old)
+    }
+}
+
+/// #AC of a program's own access: SDM 3, "Interrupt 17".
+fn check_alignment(cpu: &Cpu, addr: u64, size: u8, access: Access, who: Who) -> Result<(), Fault> {
+    let checked = cpu.mode & mode::ALIGN != 0 && who == Who::Level(3);
+    match checked && !addr.is_multiple_of(size.into()) {
+        true => Err(Fault::Alignment { addr, access }),
+        false => Ok(()),
     }
 }
 

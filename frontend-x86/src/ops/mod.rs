@@ -53,7 +53,7 @@ instructions! {
     flags: clc stc cmc cld std lahf sahf setcc salc;
     interrupts: hlt cli sti pushf popf clac stac;
     io: in_ out ins outs;
-    moves: mov movzx movsx movsxd lea xchg cmovcc cbw cwd bswap movbe xlat nop;
+    moves: mov movnti movzx movsx movsxd lea xchg cmovcc cbw cwd bswap movbe xlat nop;
     multiply: mul imul imul_wide mulx;
     rotate: rol ror rcl rcr rorx;
     segment: mov_from_segment mov_to_segment push_segment pop_segment lds les lfs lgs lss lar lsl verr verw arpl sldt str lldt ltr

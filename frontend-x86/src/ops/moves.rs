@@ -9,6 +9,10 @@ pub fn mov(t: &mut Tx) {
     let v = t.read(1);
     t.write(0, v);
 }
+/// MOVNTI: memory is in one order whatever it is cached as.
+pub fn movnti(t: &mut Tx) {
+    mov(t);
+}
 /// MOVZX.
 pub fn movzx(t: &mut Tx) {
     let v = t.read(1);

@@ -141,11 +141,18 @@ fn ask(t: &mut Tx, helper: u16) {
     }
     let selector = t.read(1);
     let found = t.b.call(Ty::I64, helper, &[selector]);
-    let (is_there, old) = (t.bit(found, 32), t.read(0));
+    let (is_there, n) = (t.bit(found, 32), t.insn.reg());
     let new = t.mask(found, 0xffff_ffff);
-    let new = t.b.trunc(t.size(), new);
-    let value = t.b.select(is_there, new, old);
-    t.write(0, value);
+    if t.size() == Ty::I16 {
+        let (new, old) = (t.b.trunc(Ty::I16, new), t.reg(n, Ty::I16));
+        let value = t.b.select(is_there, new, old);
+        t.set_reg(n, value);
+    } else {
+        // What is not there changes nothing, not even the upper half.
+        let old = t.reg(n, Ty::I64);
+        let value = t.b.select(is_there, new, old);
+        t.set_reg(n, value);
+    }
     t.set_zero(is_there);
 }
 /// LAR.
@@ -184,7 +191,13 @@ pub fn arpl(t: &mut Tx) {
     t.b.br_if(kept, done);
     let rest = t.mask(old, 0xfffc);
     let new = t.b.or(rest, level);
-    t.write(0, new);
+    if t.is_memory(0) {
+        // Where it was read it need not be writable.
+        let at = t.locate(2, true);
+        t.store(at, new);
+    } else {
+        t.write(0, new);
+    }
     t.b.place(done);
     t.position();
     t.set_zero(raised);

@@ -263,6 +263,13 @@ pub fn mfence(t: &mut Tx) {
 
 /// PAUSE: others go first.
 pub fn pause(t: &mut Tx) {
+    if t.insn.rex.b {
+        // XCHG R8, rAX, whose prefix has no meaning.
+        const R8: u8 = 8;
+        let (r8, a) = (t.reg(R8, t.size()), t.reg(A, t.size()));
+        t.set_reg(R8, a);
+        return t.set_reg(A, r8);
+    }
     t.leave_as(Leave::Yield);
 }
 /// MONITOR: stores are not looked for, as MWAIT does not wait. No hint is known, so ECX is 0.

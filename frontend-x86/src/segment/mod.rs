@@ -288,13 +288,16 @@ pub fn load(m: &mut Memory, cpu: &mut Cpu, n: u8, selector: u16) -> Result<(), F
     Ok(())
 }
 
-/// Data registers that a return to an outer level must not keep are made null (SDM 2, RET).
+/// Data registers that a return to an outer level must not keep are made null (SDM 2, RET). One that is null already keeps
+/// its base, but not the RPL of its selector.
 pub fn drop_inner(cpu: &mut Cpu, cpl: u8) {
     for n in [number::ES, number::DS, number::FS, number::GS] {
         let s = cpu.segment_mut(n);
         let conforms = s.is_code() && s.has(Attributes::CONFORMING);
         if s.has(Attributes::S) && !conforms && s.dpl() < cpl {
             *s = Segment::default();
+        } else if is_null(s.selector) {
+            s.selector = 0;
         }
     }
 }

@@ -202,6 +202,12 @@ pub fn vcvtph2ps(t: &mut Tx) {
 /// VCVTPS2PH: rounds by MXCSR or in a way of its own.
 pub fn vcvtps2ph(t: &mut Tx) {
     let a = t.vector(1);
+    if t.is_memory(0) {
+        // Exceptions of what is computed come after those of where it goes.
+        let bytes = if a.high.is_some() { 16 } else { 8 };
+        let at = t.locate(bytes, true);
+        t.probe_area(at, bytes);
+    }
     let own = match t.insn.immediate & 7 {
         0 => Some(Round::Nearest),
         1 => Some(Round::Down),

@@ -32,7 +32,7 @@ impl Tx<'_> {
         at
     }
     /// See that so many bytes, which are no more than a page, may be written, before any is.
-    pub(super) fn probe_area(&mut self, at: Val, bytes: u32) {
+    pub(in crate::ops) fn probe_area(&mut self, at: Val, bytes: u32) {
         self.load_to_write(Ty::I8, at);
         let last = self.plus(at, i64::from(bytes) - 1);
         let page = self.mask(last, !0xfff);
