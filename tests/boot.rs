@@ -28,6 +28,10 @@ pub struct Debian {
     pub arch: &'static str,
     /// Debian's name for it.
     pub port: &'static str,
+    /// The board.
+    board: &'static str,
+    /// Its serial port.
+    console: &'static str,
     /// What `uname -m` says.
     machine: &'static str,
     /// RAM in which its installer's files have room: half of it is for them.
@@ -37,10 +41,16 @@ pub struct Debian {
     first: OnceLock<FirstBoot>,
 }
 
-const fn debian([arch, port, machine, memory, compiler]: [&'static str; 5]) -> Debian {
+const VIRT: [&str; 2] = ["virt", "ttyAMA0"];
+const MICROVM: [&str; 2] = ["microvm", "ttyS0"];
+
+const fn debian([board, console]: [&'static str; 2], names: [&'static str; 5]) -> Debian {
+    let [arch, port, machine, memory, compiler] = names;
     Debian {
         arch,
         port,
+        board,
+        console,
         machine,
         memory,
         compiler,
@@ -49,9 +59,14 @@ const fn debian([arch, port, machine, memory, compiler]: [&'static str; 5]) -> D
 }
 
 /// For 32-bit ARM.
-pub static ARM: Debian = debian(["arm", "armhf", "armv7l", "256M", "arm-linux-gnueabihf-gcc"]);
+pub static ARM: Debian = debian(VIRT, ["arm", "armhf", "armv7l", "256M", "arm-linux-gnueabihf-gcc"]);
 /// For AArch64.
-pub static AARCH64: Debian = debian(["aarch64", "arm64", "aarch64", "512M", "aarch64-linux-gnu-gcc"]);
+pub static AARCH64: Debian = debian(VIRT, ["aarch64", "arm64", "aarch64", "512M", "aarch64-linux-gnu-gcc"]);
+/// For x86-64.
+static X86_64: Debian = debian(MICROVM, ["x86_64", "amd64", "x86_64", "512M", "x86_64-linux-gnu-gcc"]);
+/// For 32-bit x86.
+static I386: Debian = debian(MICROVM, ["i386", "i386", "i686", "512M", "i686-linux-gnu-gcc"]);
+const ALL: [&Debian; 4] = [&ARM, &AARCH64, &X86_64, &I386];
 
 /// What the first boot, which fetches Debian's kernel, said and how it ended.
 struct FirstBoot {
@@ -64,7 +79,7 @@ impl Debian {
     /// Boots with nothing but the defaults, once for all tests; the kernel is then in the cache.
     fn first_boot(&self) -> &FirstBoot {
         self.first.get_or_init(|| {
-            let mut emu = Emu::start(&["--arch", self.arch, "--board", "virt"]);
+            let mut emu = Emu::start(&["--arch", self.arch, "--board", self.board]);
             // The input is there before the guest reads any.
             emu.send("uname -m; mount | grep -c -E ' /(proc|sys|dev) '; poweroff\n");
             let (status, output, errors) = emu.end(BOOT * 3);
@@ -144,9 +159,10 @@ impl Debian {
     pub fn boot(&self, test: &str, init: &str, more: &[&str]) -> Option<Emu> {
         let kernel = self.kernel(test)?;
         let initrd = self.initrd(test, init.as_bytes());
-        let mut args = vec!["--arch", self.arch];
+        let append = format!("console={} quiet", self.console);
+        let mut args = vec!["--arch", self.arch, "--board", self.board];
         args.extend(["--kernel", kernel.to_str()?, "--initrd", initrd.to_str()?]);
-        args.extend(["--append", "console=ttyAMA0 quiet"]);
+        args.extend(["--append", &append]);
         args.extend(more);
         Some(Emu::start(&args))
     }
@@ -192,7 +208,7 @@ fn boot(test: &str, init: &str, more: &[&str]) -> Option<Emu> {
 
 #[test]
 fn debian_boots_to_a_root_shell_and_powers_off() {
-    for debian in [&ARM, &AARCH64] {
+    for debian in ALL {
         if debian.kernel("debian_boots_to_a_root_shell_and_powers_off").is_none() {
             continue;
         }
@@ -213,7 +229,7 @@ fn debian_boots_to_a_root_shell_and_powers_off() {
 #[test]
 fn an_own_init_runs_and_powers_off() {
     let init = "#!/bin/sh\necho BOOTED $(uname -m)\npoweroff -f\n";
-    for debian in [&ARM, &AARCH64] {
+    for debian in ALL {
         let Some(emu) = debian.boot("an_own_init_runs_and_powers_off", init, &["--memory", debian.memory]) else {
             continue;
         };
@@ -416,15 +432,37 @@ fn the_virtio_console_talks_both_ways() {
 #[test]
 fn a_reboot_boots_again() {
     let init = "#!/bin/sh\necho BOOTED\nreboot -f\n";
-    let Some(mut emu) = boot("a_reboot_boots_again", init, &[]) else {
-        return;
-    };
+    for debian in [&ARM, &X86_64] {
+        let more = ["--memory", debian.memory];
+        let Some(mut emu) = debian.boot("a_reboot_boots_again", init, &more) else {
+            continue;
+        };
 
-    emu.expect("BOOTED", BOOT);
-    emu.expect("BOOTED", BOOT);
-    emu.signal(Signal::TERM);
+        emu.expect("BOOTED", BOOT);
+        emu.expect("BOOTED", BOOT);
+        emu.signal(Signal::TERM);
 
-    assert_eq!(emu.end(SOON).0.code(), Some(143));
+        assert_eq!(emu.end(SOON).0.code(), Some(143));
+    }
+}
+
+/// Several x86 CPUs are started, by INIT and the start-up message, and take interrupts of their own timers.
+#[test]
+fn linux_starts_every_x86_cpu() {
+    let init = "#!/bin/sh\nmount -t proc none /proc\necho CPUS $(grep -c ^processor /proc/cpuinfo)\n\
+        grep LOC: /proc/interrupts | while read name a b c d rest; do\n\
+        [ $a -gt 0 -a $b -gt 0 -a $c -gt 0 -a $d -gt 0 ] && echo TIMERS RUN; done\npoweroff -f\n";
+    for debian in [&X86_64, &I386] {
+        let more = ["--memory", debian.memory, "--smp", "4"];
+        let Some(emu) = debian.boot("linux_starts_every_x86_cpu", init, &more) else {
+            continue;
+        };
+
+        let (status, output, _) = emu.end(BOOT);
+
+        assert_eq!(status.code(), Some(0), "{output}");
+        assert!(output.contains("CPUS 4") && output.contains("TIMERS RUN"), "{output}");
+    }
 }
 
 #[test]

@@ -170,6 +170,9 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
     if row.name.starts_with("xsave") && before.regs[0] & xcr0::PKRU != 0 {
         return Some(KEYS);
     }
+    if let Some(words) = of_segments(row, &insn, before, want, got) {
+        return Some(words);
+    }
     if is_refused(before, want) || is_refused(before, got) {
         return order(row, &insn, before, want, got);
     }
@@ -188,13 +191,106 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
     approximate(row, want, got)
 }
 
+/// What is otherwise where segment registers are loaded, and where control goes to another segment.
+fn of_segments(row: &Row, insn: &Insn, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
+    let name = row.name.as_str();
+    let far = matches!(name, "call_far" | "jmp_far" | "ret_far" | "iret");
+    let pointer = far && insn.memory.is_some() || matches!(name, "lss" | "lfs" | "lgs");
+    if pointer && insn.operand_size == 8 {
+        return Some(POINTERS);
+    }
+    let mut same = *got;
+    for (got, want) in [
+        (&mut same.es, want.es),
+        (&mut same.ds, want.ds),
+        (&mut same.fs, want.fs),
+        (&mut same.gs, want.gs),
+    ] {
+        if want == 0 && *got < 4 {
+            *got = 0;
+        }
+    }
+    if same == *want {
+        return Some(NULL);
+    }
+    const LDT: u16 = 4;
+    if far && want.ss & LDT != 0 {
+        let low = |rsp: u64| rsp & 0xffff_ffff;
+        if low(same.regs[4]) == low(want.regs[4]) {
+            same.regs[4] = want.regs[4];
+        }
+        if same == *want {
+            return Some(STACK16);
+        }
+    }
+    if name == "call_far" && before.cs != CODE64 && got.cs == CODE64 && is_refused(before, want) {
+        return Some(INTO_LONG);
+    }
+    let refused = [want, got].iter().all(|r| is_refused(before, r));
+    if matches!(name, "sysret" | "sysexit") && refused && want.vector != got.vector {
+        return Some(VENDORS);
+    }
+    if name == "lar" && insn.operand_size > 2 && (same.flags, same.vector) == (want.flags, want.vector) {
+        let n = usize::from(insn.reg());
+        same.regs[n] = same.regs[n] & !LIMIT | want.regs[n] & LIMIT;
+        return (same == *want).then_some(RIGHTS);
+    }
+    if name == "fxrstor" {
+        for (got, want) in same.pointers.iter_mut().zip(want.pointers) {
+            if (*got as i64) << 16 >> 16 == want as i64 {
+                *got = want;
+            }
+        }
+        return (same == *want).then_some(CANONICAL);
+    }
+    if name == "call_far" && refused && want.vector == got.vector {
+        (same.window, same.changed, same.changed_at, same.changed_by) =
+            (want.window, want.changed, want.changed_at, want.changed_by);
+        return (same == *want).then_some(PUSHED_FAR);
+    }
+    if name == "iret" && refused && [want, got].iter().all(|r| r.vector == vector::GP) {
+        same.error = want.error;
+        return (same == *want).then_some(OUTWARD);
+    }
+    let nothing =
+        insn.repeat.is_some() && !is_refused(before, got) && want.vector == vector::GP && is_refused(before, want);
+    (matches!(name, "ins" | "outs") && nothing).then_some(NO_TIMES)
+}
+
+const POINTERS: &str =
+    "far pointers with an offset of 64 bits, which AMD's do not have: APM 3, LSS and CALL (Far); SDM 2, LSS and CALL";
+/// Bits of a descriptor's limit among those that LAR gives.
+const LIMIT: u64 = 0xf_0000;
+const RIGHTS: &str = "\"00FxFF00H\", x undefined: SDM 2, LAR";
+const CANONICAL: &str = "pointers of 64 bits, of which AMD's keep 48 and extend them: SDM 2, FXRSTOR";
+const VENDORS: &str = "SYSRET outside of 64-bit mode is AMD's, SYSEXIT in long mode Intel's: APM 3, SYSRET and SYSEXIT";
+const INTO_LONG: &str =
+    "whether a CALL from compatibility mode to 64-bit code pushes in the old mode or the new is not said: SDM 2, CALL";
+const FETCHED: &str =
+    "whether all of an instruction is fetched before its prefix is found to be none is not said: SDM 3, table 6-2";
+const NULL: &str = "a null selector has lost its RPL when Linux comes back to the program: SDM 2, IRET";
+const STACK16: &str = "the upper half of RSP where Linux comes back to a stack of 16 bits: SDM 2, IRET";
+const PUSHED_FAR: &str =
+    "what a CALL that faults has pushed below the stack's top: AMD's push before they check, SDM 2, CALL";
+const OUTWARD: &str = "\"#GP(Return selector)\" of a return to an inner level, where AMD's give 0: SDM 2, IRET";
+const NO_TIMES: &str =
+    "\"REP [...] count register 0\", where AMD's check the port's permission all the same: SDM 2, REP, INS";
+
 /// Of several faults, which one it is.
 fn order(row: &Row, insn: &Insn, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
     let all_are = |vectors: &[u32]| [want, got].iter().all(|r| vectors.contains(&r.vector));
     let mut same = *got;
     (same.vector, same.error, same.cr2) = (want.vector, want.error, want.cr2);
+    let faults = [vector::SS, vector::GP, vector::PF, vector::AC];
     let is_vector = matches!(row.file.as_str(), "mmx" | "simd" | "simd-fp" | "fma");
-    if is_vector && (want.vector, got.vector) == (vector::GP, vector::SS) {
+    let is_area = matches!(row.name.as_str(), "fxsave" | "fxrstor")
+        || row.name.starts_with("xsave")
+        || row.name.starts_with("xrstor");
+    if is_vector && (want.vector, got.vector) == (vector::XM, vector::XM) {
+        (same.st, same.status, same.tags) = (want.st, want.status, want.tags);
+        return (same == *want).then_some(TRANSITION);
+    }
+    if (is_vector || is_area) && (want.vector, got.vector) == (vector::GP, vector::SS) {
         return (same == *want).then_some(ALIGNED_OR_INSIDE);
     }
     match row.name.as_str() {
@@ -207,20 +303,25 @@ fn order(row: &Row, insn: &Insn, before: &Record, want: &Record, got: &Record) -
             if implied {
                 return Some(UNSELECTED);
             }
-            (same == *want && want.vector == got.vector).then_some(MASKED)
+            (same == *want && all_are(&faults)).then_some(MASKED)
         }
-        "enter" | "pusha" | "popa" => (same == *want && all_are(&[vector::PF, vector::AC])).then_some(WORDS),
+        "enter" | "pusha" | "popa" | "iret" | "ret_far" | "call_far" => {
+            // What was pushed before the fault stays below the stack's top.
+            (same.window, same.changed, same.changed_at, same.changed_by) =
+                (want.window, want.changed, want.changed_at, want.changed_by);
+            (same == *want && all_are(&faults)).then_some(WORDS)
+        }
         "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xsavec" | "xrstor" | "fnsave" | "frstor" | "fnstenv"
         | "fldenv"
-            if all_are(&[vector::PF]) =>
+            if all_are(&faults) =>
         {
             (same == *want).then_some(AREAS)
         }
-        "cmps" | "movs" => {
-            let faults = [vector::SS, vector::GP, vector::PF, vector::AC];
-            (same == *want && all_are(&faults)).then_some(OPERANDS)
-        }
+        "cmps" | "movs" => (same == *want && all_are(&faults)).then_some(OPERANDS),
         "call" if got.vector == vector::GP && [vector::SS, vector::PF].contains(&want.vector) => Some(PUSHED),
+        _ if insn.vex.is_some() && (want.vector, got.vector) == (vector::PF, vector::UD) => {
+            (same == *want).then_some(FETCHED)
+        }
         "ud0" if want.vector == vector::UD && got.vector == vector::PF => Some(WITHOUT_MODRM),
         _ => None,
     }
@@ -228,6 +329,7 @@ fn order(row: &Row, insn: &Insn, before: &Record, want: &Record, got: &Record) -
 
 const ALIGNED_OR_INSIDE: &str =
     "whether an operand must be aligned or within the stack's limit first is not said: SDM 2, 2.4";
+const TRANSITION: &str = "\"This instruction causes a transition from x87 FPU to MMX technology operation\", before or after #XM: SDM 2, CVTPI2PS";
 const SHA: &str =
     "\"Exceptions Type 4\", of operands that must be aligned, where AMD's are not: SDM 2, SHA1MSG1 and others";
 const NARROW: &str = "\"VEX.W in non-64 bit is ignored; the instruction behaves as if the W0 version is used\", of AMD's #UD: SDM 2, PEXTRD, PINSRD";
@@ -272,7 +374,9 @@ fn approximate(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
             let (near, all) = (want.ymm.as_flattened(), same.ymm.as_flattened_mut());
             for (lane, near) in all.as_chunks_mut::<4>().0.iter_mut().zip(near.as_chunks::<4>().0) {
                 let (a, b) = (f32::from_le_bytes(*lane), f32::from_le_bytes(*near));
-                if (a - b).abs() <= b.abs() * (3.0 / 4096.0) {
+                // What is tiny is zero, and where that begins is within the same bound.
+                let tiny = b == 0.0 && a.abs() <= f32::MIN_POSITIVE;
+                if tiny || (a - b).abs() <= b.abs() * (3.0 / 4096.0) {
                     *lane = *near;
                 }
             }
@@ -290,15 +394,16 @@ fn approximate(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
             (same == *want).then_some(TRANSCENDENTALS)
         }
         "fxsave" | "xsave" | "xsaveopt" | "xsavec" => {
-            let (words, had) = (
-                bytemuck::cast_slice_mut(same.memory()),
-                bytemuck::cast_slice(want.window.as_flattened()),
-            );
-            for (got, want) in words.iter_mut().zip(had) {
-                if (*got, *want) == (mxcsr::ALL, WITH_MM) {
-                    *got = *want;
+            let masks = |got: &mut [u8], want: &[u8]| {
+                let words = bytemuck::cast_slice_mut::<_, u32>(got).iter_mut();
+                for (got, want) in words.zip(bytemuck::cast_slice::<_, u32>(want)) {
+                    if (*got, *want) == (mxcsr::ALL, WITH_MM) {
+                        *got = *want;
+                    }
                 }
-            }
+            };
+            masks(same.memory(), want.window.as_flattened());
+            masks(&mut same.changed, &want.changed);
             (same == *want).then_some(MASK)
         }
         _ => None,
