@@ -190,7 +190,7 @@ calls! {
     RSQRTPS Float compute::rsqrtps;
     /// MXCSR.
     STMXCSR State |_, s: &mut Cpu, _, _| Ok(s.mxcsr().into());
-    /// Sets MXCSR to its argument, which has no reserved bits.
+    /// Sets MXCSR to its argument, which has no reserved bits; the mode word follows.
     LDMXCSR State |_, s: &mut Cpu, _, a| { s.set_mxcsr(a[0] as u32); Ok(0) };
     /// Before what may raise exceptions of SSE that are not masked: clears MXCSR's flags; what they were.
     SIMD_BEGIN State |_, s: &mut Cpu, _, _| Ok(std::mem::take(&mut s.fp_flags).into());
@@ -223,10 +223,6 @@ calls! {
     X87_LOAD_AREA Unit |s, _, a| { x87::load_area(s, a[0], a[1]); Ok(0) };
     /// The initial state of the x87.
     X87_RESET Unit |s, _, _| { x87::reset(s); Ok(0) };
-    /// MXCSR.
-    MXCSR State |_, s: &mut Cpu, _, _| Ok(s.mxcsr().into());
-    /// Sets MXCSR, which may change the mode word: argument its value.
-    LOAD_MXCSR State |_, s: &mut Cpu, _, a| { s.set_mxcsr(a[0] as u32); Ok(0) };
     /// Which of XSAVE's components are in use: argument whether MXCSR counts.
     XSAVE_IN_USE State |_, s: &mut Cpu, _, a| Ok(x87::in_use(s, a[0] != 0).into());
     /// Sets PKRU: argument its value.

@@ -1,11 +1,12 @@
 //! A program's view of a CPU: pages of code and data at their own addresses, nothing else.
 
 use crate::fault::vector;
+use crate::guest::LAYOUT;
 use crate::machine_for_tests::x86;
 use crate::model::Model;
 use crate::platform::X86;
 use crate::state::bits::{cr0, cr4, efer};
-use crate::state::{self, Attributes, Cpu, Segment, number, of};
+use crate::state::{Attributes, Cpu, Segment, number, of};
 use crate::{calls, translate};
 use bytemuck::Zeroable;
 use emu_devices::bus;
@@ -158,25 +159,6 @@ impl AsMut<X86> for Program {
         &mut self.x86
     }
 }
-
-static LAYOUT: Layout = Layout {
-    pc: state::PC,
-    mode: state::MODE,
-    fp_flags: state::FP_FLAGS,
-    fp_round: state::FP_ROUND,
-    rules: state::RULES,
-    insn_shift: 0,
-    coherent: true,
-    pins: &[
-        state::reg(0),
-        state::reg(1),
-        state::reg(2),
-        state::reg(3),
-        state::reg(4),
-    ],
-    names: &state::NAMES,
-    helper: calls::name,
-};
 
 impl Guest for Program {
     type State = Cpu;

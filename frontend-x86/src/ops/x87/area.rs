@@ -87,7 +87,7 @@ impl Tx<'_> {
     }
     /// Store MXCSR and its mask.
     pub(super) fn store_mxcsr_area(&mut self, at: Val) {
-        let value = self.b.call(Ty::I32, calls::MXCSR, &[]);
+        let value = self.b.call(Ty::I32, calls::STMXCSR, &[]);
         let to = self.plus(at, MXCSR_AT);
         self.store(to, value);
         let (all, to) = (self.imm(Ty::I32, mxcsr::ALL.into()), self.plus(at, MXCSR_AT + 4));
@@ -198,6 +198,6 @@ pub fn fxrstor(t: &mut Tx) {
     t.check_mxcsr(value);
     t.load_xmm_area(at);
     t.set_x87_area(x87);
-    t.b.call(Ty::I32, calls::LOAD_MXCSR, &[value]);
+    t.b.call(Ty::I32, calls::LDMXCSR, &[value]);
     t.leave_if_mode_changed();
 }

@@ -228,7 +228,7 @@ impl Tx<'_> {
         let any_sse = self.any(asked, xcr0::SSE);
         let sets = self.b.select(full, sse_or_avx, any_sse);
         self.where_true(sets, |t| {
-            t.b.call(Ty::I32, calls::LOAD_MXCSR, &[mxcsr]);
+            t.b.call(Ty::I32, calls::LDMXCSR, &[mxcsr]);
         });
         self.leave_if_mode_changed();
     }
