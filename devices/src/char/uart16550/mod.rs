@@ -8,8 +8,8 @@
 //!
 //! The receiver of this chip cannot be switched off, and drivers discard what they find in it while they start. Input that
 //! waits must outlive that on any host, however slow. The receiver therefore takes characters when the guest is seen to
-//! wait for one: it enables the receive interrupt and the FIFOs, or polls the line status, or has had a second to go on
-//! since it last wrote anything.
+//! wait for one: it polls the line status, or enables the receive interrupt and either the FIFOs, too, or has had a second
+//! to go on since it last wrote anything.
 
 #[cfg(test)]
 mod tests;
@@ -240,7 +240,7 @@ impl Uart16550 {
     fn listens(&mut self) -> bool {
         let s = &mut self.state;
         let now = self.clock.now_ns();
-        let due = s.listens_from.is_some_and(|from| from <= now);
+        let due = s.settles_at().is_some_and(|at| at <= now);
         if due || s.polls >= POLLS || s.ier & ier::ERBFI != 0 && s.has_fifos() {
             s.listens_from = Some(0);
         }
@@ -404,6 +404,11 @@ impl State {
         self.fcr & fcr::ENABLE != 0
     }
 
+    /// When a guest that waits for interrupts, but may still be setting up, has had time enough for that.
+    fn settles_at(&self) -> Option<u64> {
+        self.listens_from.filter(|&at| at != 0 && self.ier & ier::ERBFI != 0)
+    }
+
     /// Characters that the receiver holds.
     fn depth(&self) -> usize {
         if self.has_fifos() { FIFO } else { 1 }
@@ -552,7 +557,7 @@ impl Registers for Uart16550 {
         self.transmit();
         self.pull();
         let s = &self.state;
-        let due = s.timeout.into_iter().chain(s.listens_from.filter(|&at| at != 0)).min();
+        let due = s.timeout.into_iter().chain(s.settles_at()).min();
         self.timer.set(due);
         self.irq.set(self.state.line());
     }
