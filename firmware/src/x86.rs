@@ -15,6 +15,7 @@ pub mod mp;
 pub mod multiboot;
 pub mod multiboot2;
 pub mod pvh;
+pub mod restart;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

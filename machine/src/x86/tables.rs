@@ -3,7 +3,7 @@
 use emu_devices::misc::acpi_ged;
 use emu_firmware::fdt::Region;
 use emu_firmware::x86::board::{Board as Told, IoApic, Line, Override, Ports, Power, TooLarge, VirtioMmio};
-use emu_firmware::x86::{Map, acpi, mp};
+use emu_firmware::x86::{Map, acpi, mp, restart};
 use emu_frontend_x86::model::{self, Model};
 use emu_frontend_x86::platform::PORTS;
 
@@ -17,7 +17,7 @@ const HOLE: Region = Region::new(0xa_0000, 0x6_0000);
 /// ACPI's tables in it, where programs look for them.
 const ACPI: Region = Region::new(0xe_0000, 0x1_0000);
 /// The MP table.
-const MP: Region = Region::new(0xf_0000, 0x1_0000);
+const MP: Region = Region::new(0xf_0000, restart::AT.base - 0xf_0000);
 
 /// The leaf of CPUID that says how fast the time-stamp counter is; Linux asks Intel's processors alone.
 const TSC_LEAF: u32 = 0x15;
@@ -102,11 +102,12 @@ fn told(board: &Board, cpus: u32) -> Told {
 pub fn tables(board: &Board, fitting: Fitting) -> Result<Tables, TooLarge> {
     let map = Map::new(&board.ram_pieces(fitting.memory), &[HOLE]);
     let model = model::find(fitting.model).unwrap_or(Model::ALL);
+    let restart = (restart::AT.base, restart::code().to_vec());
     if !model.has("apic") {
         return Ok(Tables {
             map,
             rsdp: None,
-            placed: Vec::new(),
+            placed: vec![restart],
             words: Vec::new(),
             words_without_acpi: Vec::new(),
         });
@@ -118,7 +119,7 @@ pub fn tables(board: &Board, fitting: Fitting) -> Result<Tables, TooLarge> {
     Ok(Tables {
         map,
         rsdp: Some((acpi.address, acpi.rsdp)),
-        placed: vec![(acpi.address, acpi.bytes), (MP.base, mp)],
+        placed: vec![(acpi.address, acpi.bytes), (MP.base, mp), restart],
         // Where ACPI's hardware is reduced Linux looks at no timer that it could measure the time-stamp counter by.
         words: (!known)
             .then(|| format!("tsc_early_khz={}", TSC_HZ / 1000))
@@ -152,7 +153,7 @@ mod tests {
             (vec![], vec!["tsc_early_khz=1000000".to_owned()])
         );
         let old = tables_for("486", 64 << 20);
-        assert!(old.rsdp.is_none() && old.placed.is_empty(), "it has no APIC");
+        assert!(old.rsdp.is_none() && old.placed.len() == 1, "it has no APIC");
     }
 
     #[test]
@@ -181,7 +182,8 @@ mod tests {
         let tables = tables_of(64 << 20);
 
         let starts: Vec<(u64, &[u8])> = tables.placed.iter().map(|(at, bytes)| (*at, &bytes[..4])).collect();
-        assert_eq!(starts, [(0xe_0000, b"RSD ".as_slice()), (0xf_0000, b"_MP_".as_slice())]);
+        let expected = [(0xe_0000, b"RSD ".as_slice()), (0xf_0000, b"_MP_"), (0xf_ffe0, &[0; 4])];
+        assert_eq!(starts, expected);
         assert_eq!(tables.words_without_acpi[23], "virtio_mmio.device=0x200@0xfeb02e00:47");
     }
 
