@@ -268,6 +268,29 @@ fn a64_assembly_is_what_its_bytes_are() {
     assert_eq!(lost, "CODE bl nowhere: \"nowhere\" is not defined");
 }
 
+/// As many bytes as there are, with labels or none, and blocks that begin anywhere.
+#[test]
+fn x86_assembly_is_what_its_bytes_are() {
+    if Command::new("as").arg("--version").output().is_err() {
+        return skipped("x86-assembly", "the host's as is not there");
+    }
+    let cases: [(&str, &str, &str); 5] = [
+        ("x86_64", "div ecx", "f7f1"),
+        ("x86_64", "nop; ret; inc eax; ret", "90 c3 ffc0 c3"),
+        (
+            "x86_64",
+            "l: lock add dword ptr [rax], 1; dec ecx; jne l",
+            "f0830001 ffc9 75f8",
+        ),
+        ("i386", "inc eax; jne 0 // loop", "40 75fd"),
+        ("i386", "call f; hlt; f: ret", "e801000000 f4 c3"),
+    ];
+    for (arch, text, hex) in cases {
+        let (text, hex) = (["--arch", arch, text], ["--arch", arch, hex]);
+        assert_eq!(listing(&text), listing(&hex), "{text:?}");
+    }
+}
+
 /// A function with a literal behind its instructions.
 const PROGRAM_64: &str = "
     .global first

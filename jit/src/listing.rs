@@ -47,21 +47,33 @@ struct Bytes<'a> {
     crosses: bool,
 }
 
-impl Fetch for Bytes<'_> {
-    fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
+impl Bytes<'_> {
+    /// `N` bytes from a page offset on.
+    fn get<const N: usize>(&mut self, offset: u32) -> Result<[u8; N], Fault> {
         let nothing = Fault::Bus {
             addr: offset as u64,
             access: emu_ir::Access::Execute,
         };
-        let is_past = offset + 1 >= PAGE;
+        let is_past = offset as usize + N > PAGE as usize;
         if is_past && !self.single {
             self.refused = true;
             return Err(nothing);
         }
-        let at = offset.wrapping_sub(self.start) as usize;
-        let pair = self.bytes.get(at..at + 2).ok_or(nothing)?;
+        let rest = self.bytes.get(offset.wrapping_sub(self.start) as usize..);
+        let bytes = rest.and_then(<[u8]>::first_chunk).ok_or(nothing)?;
         self.crosses |= is_past;
-        Ok(u16::from_le_bytes([pair[0], pair[1]]))
+        Ok(*bytes)
+    }
+}
+
+impl Fetch for Bytes<'_> {
+    fn u16(&mut self, offset: u32) -> Result<u16, Fault> {
+        self.get(offset).map(u16::from_le_bytes)
+    }
+
+    /// There may be an odd number.
+    fn u8(&mut self, offset: u32) -> Result<u8, Fault> {
+        self.get(offset).map(u8::from_le_bytes)
     }
 }
 

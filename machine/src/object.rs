@@ -111,11 +111,14 @@ impl<'a, I: Isa> File<'a, I> {
         let table = match kind {
             Some(SHT_SYMTAB) => elf.symbol_table(),
             Some(_) => elf.dynamic_symbol_table(),
-            None => return Err("it has no symbols (it was stripped)".into()),
+            None => Ok(None),
         };
-        let (symbols, names) = table.map_err(damaged)?.ok_or("it has no symbols (it was stripped)")?;
+        let (symbols, names) = match table.map_err(damaged)? {
+            Some((symbols, names)) => (symbols.iter().collect(), names),
+            None => (Vec::new(), StringTable::new(&[])),
+        };
         Ok(File {
-            symbols: symbols.iter().collect(),
+            symbols,
             names,
             stripped: kind != Some(SHT_SYMTAB),
             elf,
@@ -130,6 +133,9 @@ impl<'a, I: Isa> File<'a, I> {
     /// The symbol of that name that is defined here, a global one before local ones.
     fn symbol(&self, name: &str) -> Result<&Symbol, String> {
         let all: Vec<&Symbol> = self.symbols.iter().filter(|s| self.name(s) == name).collect();
+        if self.symbols.is_empty() {
+            return Err("it has no symbols (it was stripped)".into());
+        }
         if all.is_empty() {
             let rest = if self.stripped { " (it was stripped)" } else { "" };
             return Err(format!("it has no symbol of that name{}{rest}", self.near(name)));
