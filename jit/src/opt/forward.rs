@@ -2,11 +2,15 @@
 //!
 //! Rewrites the block into a new one. At a label only what was known before the earliest branch to it, and still is,
 //! stays known; values made in between are not defined behind it.
+//!
+//! What is hardly ever done, a fault that is raised under a condition, is moved behind all else: the path around it then has
+//! no label, behind which less is known and fewer values are in registers.
 
 use super::values::{Operands, Values};
 use super::{CallEffect, cse, fold, slots};
 use emu_ir::block::Inst;
-use emu_ir::{Block, Effect, Label, Layout, Op, Rule, Slot, Val};
+use emu_ir::{Block, Effect, Label, Layout, Op, Rule, Slot, Ty, Val};
+use std::ops::Range;
 
 /// Working memory.
 #[derive(Debug, Default)]
@@ -19,6 +23,18 @@ pub(super) struct Tables {
     cse: cse::Table,
     /// For each label, the position of the earliest branch to it.
     branched: Vec<Option<u16>>,
+    /// For each label, how many branches there are to it, and where it is placed.
+    labels: Vec<(u16, usize)>,
+    aside: Vec<Aside>,
+}
+
+/// Operations of the old block that are moved behind all else, to a label of their own.
+#[derive(Debug)]
+struct Aside {
+    label: Label,
+    /// The guest instruction that they belong to.
+    insn: Option<Inst>,
+    range: Range<usize>,
 }
 
 /// Rewrite `old` into `new`; `old` is left without content.
@@ -39,6 +55,8 @@ pub(super) fn run(old: &mut Block, new: &mut Block, layout: &Layout, effect: fn(
         constants: &mut t.constants,
         cse: &mut t.cse,
     };
+    count(old, &mut t.labels);
+    t.aside.clear();
     let mut pass = Forward {
         values,
         layout,
@@ -46,10 +64,54 @@ pub(super) fn run(old: &mut Block, new: &mut Block, layout: &Layout, effect: fn(
         map: &mut t.map,
         slots: &mut t.slots,
         branched: &mut t.branched,
+        labels: &t.labels,
         dead: false,
     };
-    for (i, inst) in old.insts.iter().enumerate() {
+    // Up to where a branch goes that was met already: what is made before there is not known behind.
+    let mut open = 0;
+    let (mut i, mut insn) = (0, None);
+    while let Some(inst) = old.insts.get(i) {
+        match inst.op {
+            Op::Insn { .. } => insn = Some(*inst),
+            Op::Br { label } => open = open.max(pass.labels[label.0 as usize].1),
+            Op::BrIf { cond, label } => {
+                let range = pass.rare(old, i, label).filter(|_| open < i && !pass.dead);
+                if let Some(range) = range {
+                    i = range.end + 1;
+                    pass.branch_aside(cond, label);
+                    t.aside.push(Aside { label, insn, range });
+                    continue;
+                }
+                open = open.max(pass.labels[label.0 as usize].1);
+            }
+            _ => {}
+        }
         pass.step(i, *inst);
+        i += 1;
+    }
+    for Aside { label, insn, range } in t.aside.drain(..) {
+        let place = Op::Place { label };
+        pass.place(label, &Inst { op: place, ty: Ty::I8 });
+        if let Some(insn) = insn.filter(|_| !pass.dead) {
+            pass.values.push(&insn);
+        }
+        range.for_each(|i| pass.step(i, old.insts[i]));
+    }
+}
+
+/// How many branches there are to each label, and where it is placed.
+fn count(block: &Block, labels: &mut Vec<(u16, usize)>) {
+    labels.clear();
+    labels.resize(block.labels as usize, (0, 0));
+    if block.labels == 0 {
+        return;
+    }
+    for (i, inst) in block.insts.iter().enumerate() {
+        match inst.op {
+            Op::Br { label } | Op::BrIf { label, .. } => labels[label.0 as usize].0 += 1,
+            Op::Place { label } => labels[label.0 as usize].1 = i,
+            _ => {}
+        }
     }
 }
 
@@ -61,6 +123,7 @@ struct Forward<'a> {
     map: &'a mut [Val],
     slots: &'a mut slots::Contents,
     branched: &'a mut [Option<u16>],
+    labels: &'a [(u16, usize)],
     /// Nothing reaches here.
     dead: bool,
 }
@@ -178,6 +241,30 @@ impl Forward<'_> {
         }
         self.dead = inst.op.ends();
         self.values.push(&inst)
+    }
+    /// What a branch to `label` goes around, if that is a path that calls a helper which may fault, and goes nowhere else.
+    fn rare(&self, old: &Block, branch: usize, label: Label) -> Option<Range<usize>> {
+        let (branches, place) = self.labels[label.0 as usize];
+        let range = branch + 1..place;
+        let path = old.insts.get(range.clone())?;
+        let ends = path.last().is_some_and(|inst| inst.op.ends());
+        let is_plain = |inst: &Inst| !matches!(inst.op, Op::Place { .. } | Op::Br { .. } | Op::BrIf { .. });
+        let faults = |inst: &Inst| match inst.op {
+            Op::Call { helper, .. } => (self.effect)(helper) == CallEffect::State,
+            _ => false,
+        };
+        (branches == 1 && ends && path.iter().all(is_plain) && path.iter().any(faults)).then_some(range)
+    }
+    /// A branch to `label` where a condition of the old block does not hold.
+    fn branch_aside(&mut self, cond: Val, label: Label) {
+        let cond = self.map[cond.index()];
+        let one = self.values.make(Ty::I8, 1);
+        let op = Op::Xor { a: cond, b: one };
+        let inst = Inst { op, ty: Ty::I8 };
+        let operands = self.values.operands(inst.op.operands());
+        let cond = self.pure(&inst, operands);
+        let op = Op::BrIf { cond, label };
+        self.flow(&Inst { op, ty: Ty::I8 });
     }
     fn place(&mut self, label: Label, inst: &Inst) {
         let Some(from) = self.branched[label.0 as usize] else {

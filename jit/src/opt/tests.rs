@@ -189,6 +189,38 @@ fn what_was_known_before_a_skipped_region_is_known_behind_it() {
     assert_eq!((gets("r0"), gets("r1")), (1, 1), "{lines:#?}");
 }
 
+/// `refuse` may fault.
+const REFUSE: u16 = 3;
+
+/// A path that faults under a condition, unless a label is open whose path it is on.
+#[test]
+fn faults_under_a_condition_are_moved_behind_all_else() {
+    let block = |open: bool| {
+        left(|b| {
+            let (x, c) = (b.get(pinned(0)), b.get(any(0, Ty::I8)));
+            let (go, end) = (b.label(), b.label());
+            if open {
+                b.br_if(c, end);
+            }
+            let low = b.trunc(Ty::I8, x);
+            b.br_if(low, go);
+            b.call(Ty::I32, REFUSE, &[x]);
+            b.exit(Leave::Wait);
+            b.place(go);
+            let n = b.not(x);
+            b.set(pinned(1), n);
+            b.place(end);
+            b.exit(Leave::Sync);
+        })
+    };
+    let at = |lines: &[String], what: &str| lines.iter().position(|line| line.contains(what)).unwrap();
+
+    let moved = block(false);
+    assert!(at(&moved, "why: Sync") < at(&moved, "Call"), "{moved:#?}");
+    let stays = block(true);
+    assert!(at(&stays, "Call") < at(&stays, "why: Sync"), "{stays:#?}");
+}
+
 #[test]
 fn branches_on_constants_take_their_dead_code_along() {
     let lines = left(|b| {
