@@ -1,13 +1,13 @@
 //! Rotates (SDM 2, RCL/RCR/ROL/ROR). They change CF and OF alone, by counts other than 1 OF as the last of so many rotates by
 //! one does.
 
-use super::shift::{count, set_unless_zero};
+use super::shift::{count, one_less, set_unless_zero};
 use crate::calls;
 use crate::tx::Tx;
-use emu_ir::{STATUS_CARRY, STATUS_OVERFLOW, Ty, Val};
+use emu_ir::{Arith, STATUS_CARRY, STATUS_OVERFLOW, Ty, Val};
 
-/// Operand 0 changed by a count; `f` gives the result, `flags` CF and OF by it.
-fn rotate(t: &mut Tx, f: impl Fn(&mut Tx, Ty, Val, Val) -> Val, flags: impl Fn(&mut Tx, Ty, Val) -> [Val; 2]) {
+/// Operand 0 rotated by a count, and the flags of the last of so many rotates by one.
+fn rotate(t: &mut Tx, how: Arith, f: fn(&mut Tx, Ty, Val, Val) -> Val) {
     let (ty, n) = (t.ty(0), t.read(1));
     let n = count(t, ty, n);
     let before = t.status();
@@ -15,9 +15,9 @@ fn rotate(t: &mut Tx, f: impl Fn(&mut Tx, Ty, Val, Val) -> Val, flags: impl Fn(&
     if t.b.block.constant(n) == Some(0) {
         return;
     }
-    let result = f(t, ty, a, n);
-    let [carry, overflow] = flags(t, ty, result);
-    let status = t.set_flags(before, &[(STATUS_CARRY, carry), (STATUS_OVERFLOW, overflow)]);
+    let less = one_less(t, n);
+    let last = f(t, ty, a, less);
+    let status = t.b.status(how, last, last, before);
     set_unless_zero(t, n, before, status);
 }
 /// A number rotated right by `n`, 64 bits.
@@ -40,24 +40,14 @@ fn rotated_right(t: &mut Tx, ty: Ty, a: Val, n: Val) -> Val {
 }
 /// ROL.
 pub fn rol(t: &mut Tx) {
-    rotate(
-        t,
-        |t, ty, a, n| {
-            let n = t.b.neg(n);
-            rotated_right(t, ty, a, n)
-        },
-        |t, ty, result| {
-            let (carry, sign) = (t.bit(result, 0), t.bit(result, ty.bits() - 1));
-            [carry, t.b.xor(carry, sign)]
-        },
-    );
+    rotate(t, Arith::Rol, |t, ty, a, n| {
+        let n = t.b.neg(n);
+        rotated_right(t, ty, a, n)
+    });
 }
 /// ROR.
 pub fn ror(t: &mut Tx) {
-    rotate(t, rotated_right, |t, ty, result| {
-        let (carry, next) = (t.bit(result, ty.bits() - 1), t.bit(result, ty.bits() - 2));
-        [carry, t.b.xor(carry, next)]
-    });
+    rotate(t, Arith::Ror, rotated_right);
 }
 /// RORX: no flags.
 pub fn rorx(t: &mut Tx) {

@@ -10,37 +10,25 @@ pub(super) fn count(t: &mut Tx, ty: Ty, n: Val) -> Val {
     t.mask(n, if ty == Ty::I64 { 63 } else { 31 })
 }
 
-/// A shift in 64 bits.
-struct Shifted {
-    /// The result.
-    value: Val,
-    /// The last bit that went out, in its lowest bit; above it anything.
-    out: Val,
-    /// OF.
-    overflow: Val,
-}
-
-/// Operand 0 shifted by operand `by`. A count of 0 changes nothing, though 32 bits are zero-extended.
-fn shift(t: &mut Tx, by: usize, f: impl Fn(&mut Tx, Ty, Val, Val) -> Shifted) {
+/// Operand 0 shifted by operand 1: what it becomes by a count, and the flags of the last of so many shifts by one. A count
+/// of 0 changes nothing, though 32 bits are zero-extended.
+fn shift(t: &mut Tx, how: Arith, f: fn(&mut Tx, Ty, Val, Val) -> Val) {
     let ty = t.ty(0);
-    let n = t.read(by);
+    let n = t.read(1);
     let n = count(t, ty, n);
     let before = t.status();
-    if t.b.block.constant(n) == Some(0) {
-        t.change(0, None, &|_, a| a);
-        return;
+    let a = t.change(0, None, &|t, a| f(t, ty, a, n));
+    if t.b.block.constant(n) != Some(0) {
+        let less = one_less(t, n);
+        let last = f(t, ty, a, less);
+        let status = t.b.status(how, last, last, before);
+        set_unless_zero(t, n, before, status);
     }
-    let a = t.change(0, None, &|t, a| {
-        let shifted = f(t, ty, a, n);
-        t.b.trunc(ty, shifted.value)
-    });
-    let shifted = f(t, ty, a, n);
-    let result = t.b.trunc(ty, shifted.value);
-    let plain = t.b.status(Arith::Logic, result, result, result);
-    let carry = t.low_bit(shifted.out);
-    let flags = [(STATUS_CARRY, carry), (STATUS_OVERFLOW, shifted.overflow)];
-    let status = t.set_flags(plain, &flags);
-    set_unless_zero(t, n, before, status);
+}
+/// A count less one; of 0 it is any.
+pub(super) fn one_less(t: &mut Tx, n: Val) -> Val {
+    let less = t.plus(n, -1);
+    t.mask(less, 63)
 }
 /// The status flags are these, or where a count is 0 those before.
 pub(super) fn set_unless_zero(t: &mut Tx, n: Val, before: Val, status: Val) {
@@ -56,56 +44,68 @@ pub(super) fn set_unless_zero(t: &mut Tx, n: Val, before: Val, status: Val) {
 
 /// SHL, and SAL.
 pub fn shl(t: &mut Tx) {
-    shift(t, 1, |t, ty, a, n| {
+    shift(t, Arith::Shl, |t, ty, a, n| {
         let a = t.b.zext(Ty::I64, a);
         let value = t.b.shl(a, n);
-        let out = match ty {
-            Ty::I64 => {
-                let width = t.imm(Ty::I64, 64);
-                let rest = t.b.sub(width, n);
-                t.b.shr_u(a, rest)
-            }
-            _ => t.shr(value, ty.bits()),
-        };
-        let (carry, sign) = (t.low_bit(out), t.bit(value, ty.bits() - 1));
-        let overflow = t.b.xor(carry, sign);
-        Shifted { value, out, overflow }
+        t.b.trunc(ty, value)
     });
-}
-/// What `n - 1` shifts leave, whose lowest bit goes out with the last.
-fn out_below(t: &mut Tx, wide: Val, n: Val, arithmetic: bool) -> Val {
-    let less = t.plus(n, -1);
-    let less = t.mask(less, 63);
-    if arithmetic {
-        t.b.shr_s(wide, less)
-    } else {
-        t.b.shr_u(wide, less)
-    }
 }
 /// SHR.
 pub fn shr(t: &mut Tx) {
-    shift(t, 1, |t, ty, a, n| {
-        let wide = t.b.zext(Ty::I64, a);
-        let value = t.b.shr_u(wide, n);
-        let out = out_below(t, wide, n, false);
-        let overflow = t.bit(value, ty.bits() - 2);
-        Shifted { value, out, overflow }
+    shift(t, Arith::Shr, |t, ty, a, n| {
+        let a = t.b.zext(Ty::I64, a);
+        let value = t.b.shr_u(a, n);
+        t.b.trunc(ty, value)
     });
 }
 /// SAR.
 pub fn sar(t: &mut Tx) {
-    shift(t, 1, |t, _, a, n| {
-        let wide = t.b.sext(Ty::I64, a);
-        let value = t.b.shr_s(wide, n);
-        let (out, overflow) = (out_below(t, wide, n, true), t.b.bool(false));
-        Shifted { value, out, overflow }
+    shift(t, Arith::Sar, |t, ty, a, n| {
+        let a = t.b.sext(Ty::I64, a);
+        let value = t.b.shr_s(a, n);
+        t.b.trunc(ty, value)
     });
+}
+
+/// A double shift in 64 bits.
+struct Shifted {
+    /// The result.
+    value: Val,
+    /// The last bit that went out, in its lowest bit; above it anything.
+    out: Val,
+}
+
+/// Operand 0 shifted by operand 2, with bits of operand 1. A count of 0 changes nothing, though 32 bits are zero-extended.
+fn double(t: &mut Tx, f: impl Fn(&mut Tx, Ty, Val, Val) -> Shifted) {
+    let ty = t.ty(0);
+    let n = t.read(2);
+    let n = count(t, ty, n);
+    let before = t.status();
+    if t.b.block.constant(n) == Some(0) {
+        t.change(0, None, &|_, a| a);
+        return;
+    }
+    let a = t.change(0, None, &|t, a| {
+        let shifted = f(t, ty, a, n);
+        t.b.trunc(ty, shifted.value)
+    });
+    let shifted = f(t, ty, a, n);
+    let result = t.b.trunc(ty, shifted.value);
+    let plain = t.b.status(Arith::Logic, result, result, result);
+    let (carry, overflow) = (t.low_bit(shifted.out), sign_changed(t, ty, a, shifted.value));
+    let status = t.set_flags(plain, &[(STATUS_CARRY, carry), (STATUS_OVERFLOW, overflow)]);
+    set_unless_zero(t, n, before, status);
+}
+/// What `n - 1` shifts leave, whose lowest bit goes out with the last.
+fn out_below(t: &mut Tx, wide: Val, n: Val) -> Val {
+    let less = one_less(t, n);
+    t.b.shr_u(wide, less)
 }
 
 /// SHLD. Of 16 bits and a count above that, what comes in is the second operand and then the first again.
 pub fn shld(t: &mut Tx) {
     let b = t.read(1);
-    shift(t, 2, move |t, ty, a, n| {
+    double(t, move |t, ty, a, n| {
         let (value, out) = if ty == Ty::I64 {
             let rest = t.imm(ty, 64);
             let rest = t.b.sub(rest, n);
@@ -124,14 +124,13 @@ pub fn shld(t: &mut Tx) {
             let moved = t.b.shl(wide, n);
             (value, t.shr(moved, ty.bits()))
         };
-        let overflow = sign_changed(t, ty, a, value);
-        Shifted { value, out, overflow }
+        Shifted { value, out }
     });
 }
 /// SHRD: as [`shld`].
 pub fn shrd(t: &mut Tx) {
     let b = t.read(1);
-    shift(t, 2, move |t, ty, a, n| {
+    double(t, move |t, ty, a, n| {
         let (value, from) = if ty == Ty::I64 {
             let rest = t.imm(ty, 64);
             let rest = t.b.sub(rest, n);
@@ -145,9 +144,8 @@ pub fn shrd(t: &mut Tx) {
             };
             (t.b.shr_u(joined, n), joined)
         };
-        let out = out_below(t, from, n, false);
-        let overflow = sign_changed(t, ty, a, value);
-        Shifted { value, out, overflow }
+        let out = out_below(t, from, n);
+        Shifted { value, out }
     });
 }
 /// Whether a result of a type has another sign than the first operand.

@@ -412,6 +412,16 @@ pub enum Arith {
     Inc,
     /// `a - 1`; the carry is that of `c`.
     Dec,
+    /// `a << 1`; the auxiliary carry is 0, as of the two that follow.
+    Shl,
+    /// `a >> 1`, logical.
+    Shr,
+    /// `a >> 1`, arithmetic.
+    Sar,
+    /// `a` rotated left by one: its carry and overflow, and the other flags of `c`.
+    Rol,
+    /// `a` rotated right by one: as left.
+    Ror,
 }
 
 impl Arith {
@@ -421,10 +431,11 @@ impl Arith {
     }
     /// Whether it depends on the flags before it.
     pub const fn takes_status(self) -> bool {
-        matches!(self, Arith::Adc | Arith::Sbb | Arith::Inc | Arith::Dec)
+        use Arith::*;
+        matches!(self, Adc | Sbb | Inc | Dec | Rol | Ror)
     }
     /// Every one, for tests.
-    pub const ALL: [Arith; 7] = [
+    pub const ALL: [Arith; 12] = [
         Arith::Add,
         Arith::Adc,
         Arith::Sub,
@@ -432,6 +443,11 @@ impl Arith {
         Arith::Logic,
         Arith::Inc,
         Arith::Dec,
+        Arith::Shl,
+        Arith::Shr,
+        Arith::Sar,
+        Arith::Rol,
+        Arith::Ror,
     ];
 }
 

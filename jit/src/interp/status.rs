@@ -38,11 +38,24 @@ fn of_difference(ty: Ty, a: u64, b: u64, borrow: u64) -> u16 {
     of_sum(ty, a, !b & mask(ty), 1 - borrow) ^ (STATUS_CARRY | STATUS_AUXILIARY)
 }
 
+/// Those of `a` moved to `result` by one place, with the bit that went out of it.
+fn of_shift(ty: Ty, result: u64, out: bool, overflow: bool) -> u16 {
+    word([(STATUS_CARRY, out), (STATUS_OVERFLOW, overflow), (0, false)]) | of_result(ty, result & mask(ty))
+}
+
+/// Those of a rotate, which leaves the others as they were.
+fn of_rotate(before: u16, carry: bool, overflow: bool) -> u16 {
+    let changed = word([(STATUS_CARRY, carry), (STATUS_OVERFLOW, overflow), (0, false)]);
+    before & !(STATUS_CARRY | STATUS_OVERFLOW) | changed
+}
+
 /// The status flags of arithmetic.
 #[inline(never)]
 pub(super) fn of(how: Arith, ty: Ty, a: u64, b: u64, before: u16) -> u16 {
     let carry = u64::from(before & STATUS_CARRY != 0);
     let kept = |flags: u16| flags & !STATUS_CARRY | before & STATUS_CARRY;
+    // The sign, the bit below it and the lowest.
+    let [sign, next, low] = [ty.bits() - 1, ty.bits() - 2, 0].map(|k| a >> k & 1 != 0);
     match how {
         Arith::Add => of_sum(ty, a, b, 0),
         Arith::Adc => of_sum(ty, a, b, carry),
@@ -51,6 +64,11 @@ pub(super) fn of(how: Arith, ty: Ty, a: u64, b: u64, before: u16) -> u16 {
         Arith::Logic => of_result(ty, a),
         Arith::Inc => kept(of_sum(ty, a, 1, 0)),
         Arith::Dec => kept(of_difference(ty, a, 1, 0)),
+        Arith::Shl => of_shift(ty, a << 1, sign, sign != next),
+        Arith::Shr => of_shift(ty, a >> 1, low, sign),
+        Arith::Sar => of_shift(ty, (signed(ty, a) >> 1) as u64, low, false),
+        Arith::Rol => of_rotate(before, sign, sign != next),
+        Arith::Ror => of_rotate(before, low, low != sign),
     }
 }
 

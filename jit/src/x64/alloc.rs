@@ -477,7 +477,7 @@ impl Emit<'_> {
     }
 
     /// The host's status flags become a word in a temporary.
-    fn materialize_status(&mut self, v: Val) {
+    pub fn materialize_status(&mut self, v: Val) {
         let t = if self.is_spare(0) { 0 } else { self.temp() };
         if t == 0 {
             dynasm!(self.a ; .arch x64 ; lahf ; seto al ; movzx eax, ax);

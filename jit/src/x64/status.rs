@@ -6,7 +6,9 @@ use super::alloc::{Flags, Loc, Src};
 use super::int::alu;
 use super::{Emit, cond};
 use dynasmrt::{DynasmApi, dynasm};
-use emu_ir::{Arith, Op, STATUS_CARRY, STATUS_OVERFLOW, STATUS_PARITY, STATUS_SIGN, STATUS_ZERO, Ty, Val};
+use emu_ir::{
+    Arith, Op, STATUS_AUXILIARY, STATUS_CARRY, STATUS_OVERFLOW, STATUS_PARITY, STATUS_SIGN, STATUS_ZERO, Ty, Val,
+};
 
 impl Emit<'_> {
     /// The status flags of arithmetic: often they are in the host's already, by the operation that made its result.
@@ -18,6 +20,8 @@ impl Emit<'_> {
                 Arith::Adc | Arith::Sbb => self.status_with_carry(how, ty, (a, b, c)),
                 Arith::Logic => self.status_of_logic(ty, a),
                 Arith::Inc | Arith::Dec => self.status_of_step(how, ty, a, c),
+                Arith::Rol | Arith::Ror => self.status_of_rotate(how, ty, a, c),
+                Arith::Shl | Arith::Shr | Arith::Sar => return self.status_of_shift(v, how, ty, a),
             }
         }
         self.has_status_of(v);
@@ -43,7 +47,7 @@ impl Emit<'_> {
             Arith::Adc => carry(f.adc),
             Arith::Sbb => carry(f.sbb),
             Arith::Logic => f.logic == Some(a),
-            Arith::Inc | Arith::Dec => false,
+            Arith::Inc | Arith::Dec | Arith::Shl | Arith::Shr | Arith::Sar | Arith::Rol | Arith::Ror => false,
         }
     }
     /// `a` in a register of its own.
@@ -105,6 +109,48 @@ impl Emit<'_> {
             (..) => dynasm!(self.a ; .arch x64 ; dec Rd(t)),
         }
     }
+    /// Rotates leave the flags that they do not set.
+    fn status_of_rotate(&mut self, how: Arith, ty: Ty, a: Val, c: Val) {
+        if self.loc(c) != Loc::Status && self.flags.status != Some(c) {
+            self.load_status(c);
+        }
+        let t = self.copy(a);
+        self.clobber();
+        match (how, ty) {
+            (Arith::Rol, Ty::I8) => dynasm!(self.a ; .arch x64 ; rol Rb(t), 1),
+            (Arith::Rol, Ty::I16) => dynasm!(self.a ; .arch x64 ; rol Rw(t), 1),
+            (Arith::Rol, Ty::I64) => dynasm!(self.a ; .arch x64 ; rol Rq(t), 1),
+            (Arith::Rol, _) => dynasm!(self.a ; .arch x64 ; rol Rd(t), 1),
+            (_, Ty::I8) => dynasm!(self.a ; .arch x64 ; ror Rb(t), 1),
+            (_, Ty::I16) => dynasm!(self.a ; .arch x64 ; ror Rw(t), 1),
+            (_, Ty::I64) => dynasm!(self.a ; .arch x64 ; ror Rq(t), 1),
+            (..) => dynasm!(self.a ; .arch x64 ; ror Rd(t), 1),
+        }
+    }
+    /// Shifts leave AF undefined, of which a word is made that has 0 there.
+    fn status_of_shift(&mut self, v: Val, how: Arith, ty: Ty, a: Val) {
+        self.clobber();
+        let t = self.copy(a);
+        match (how, ty) {
+            (Arith::Shl, Ty::I8) => dynasm!(self.a ; .arch x64 ; shl Rb(t), 1),
+            (Arith::Shl, Ty::I16) => dynasm!(self.a ; .arch x64 ; shl Rw(t), 1),
+            (Arith::Shl, Ty::I64) => dynasm!(self.a ; .arch x64 ; shl Rq(t), 1),
+            (Arith::Shl, _) => dynasm!(self.a ; .arch x64 ; shl Rd(t), 1),
+            (Arith::Shr, Ty::I8) => dynasm!(self.a ; .arch x64 ; shr Rb(t), 1),
+            (Arith::Shr, Ty::I16) => dynasm!(self.a ; .arch x64 ; shr Rw(t), 1),
+            (Arith::Shr, Ty::I64) => dynasm!(self.a ; .arch x64 ; shr Rq(t), 1),
+            (Arith::Shr, _) => dynasm!(self.a ; .arch x64 ; shr Rd(t), 1),
+            (_, Ty::I8) => dynasm!(self.a ; .arch x64 ; sar Rb(t), 1),
+            (_, Ty::I16) => dynasm!(self.a ; .arch x64 ; sar Rw(t), 1),
+            (_, Ty::I64) => dynasm!(self.a ; .arch x64 ; sar Rq(t), 1),
+            (..) => dynasm!(self.a ; .arch x64 ; sar Rd(t), 1),
+        }
+        self.unlock(t);
+        self.materialize_status(v);
+        let word = self.reg(v);
+        dynasm!(self.a ; .arch x64 ; and Rd(word), !i32::from(STATUS_AUXILIARY));
+        self.unlock(word);
+    }
     /// The host's carry becomes that of a word.
     fn carry_of(&mut self, c: Val) {
         let r = self.reg(c);
@@ -137,10 +183,13 @@ impl Emit<'_> {
             self.claim(0);
             self.mov(Ty::I32, 0, s);
             dynasm!(self.a ; .arch x64 ; add al, 0x7f ; sahf);
+            self.unlock(0);
         } else {
             let t = self.temp();
             dynasm!(self.a ; .arch x64 ; mov Rq(t), rax ; add al, 0x7f ; sahf ; mov rax, Rq(t));
+            self.unlock(t);
         }
+        self.unlock(s);
         self.flags.status = Some(a);
     }
     /// Store the host's status flags; they stay.

@@ -22,6 +22,7 @@ pub(super) fn expect<U>(how: Arith, row: &Row, a: Val, b: Val, c: Val) -> u128 {
     let (x, y) = (row.u(a) as i128, row.u(b) as i128);
     let (sign_x, sign_y) = (row.s(a), row.s(b));
     let one = i128::from(carried);
+    let [carry, overflow] = moved(how, row.u(a), bits);
     let mut flags = match how {
         Arith::Add => exactly(bits, x + y, sign_x + sign_y, x % 16 + y % 16),
         Arith::Adc => exactly(bits, x + y + one, sign_x + sign_y + one, x % 16 + y % 16 + one),
@@ -30,7 +31,17 @@ pub(super) fn expect<U>(how: Arith, row: &Row, a: Val, b: Val, c: Val) -> u128 {
         Arith::Logic => exactly(bits, x, sign_x, 0),
         Arith::Inc => exactly(bits, x + 1, sign_x + 1, x % 16 + 1),
         Arith::Dec => exactly(bits, x - 1, sign_x - 1, x % 16 - 1),
+        Arith::Shl => exactly(bits, x * 2, sign_x * 2, 0),
+        Arith::Shr => exactly(bits, x / 2, x / 2, 0),
+        Arith::Sar => exactly(bits, sign_x.div_euclid(2), sign_x.div_euclid(2), 0),
+        Arith::Rol | Arith::Ror => {
+            let kept = row.u(c) as u16 & !(STATUS_CARRY | STATUS_OVERFLOW);
+            return (kept | word_of(carry, overflow)).into();
+        }
     };
+    if matches!(how, Arith::Shl | Arith::Shr | Arith::Sar) {
+        (flags.c, flags.o) = (carry, overflow);
+    }
     if matches!(how, Arith::Inc | Arith::Dec) {
         flags.c = carried;
     }
@@ -48,6 +59,28 @@ fn exactly(bits: u32, unsigned: i128, signed: i128, nibble: i128) -> Flags {
         s: sign(result, bits) < 0,
         o: sign(result, bits) != signed,
     }
+}
+
+/// SDM 2, "SAL/SAR/SHL/SHR" and "RCL/RCR/ROL/ROR": CF and OF of a move by one place.
+fn moved(how: Arith, a: u128, bits: u32) -> [bool; 2] {
+    let msb = |v: u128| v >> (bits - 1) & 1 != 0;
+    let carry = if matches!(how, Arith::Shl | Arith::Rol) {
+        msb(a)
+    } else {
+        a & 1 != 0
+    };
+    let overflow = match how {
+        Arith::Shl | Arith::Rol => msb(a << 1) != carry,
+        Arith::Shr => msb(a),
+        // The two highest bits of the result, of which one is what went out.
+        Arith::Ror => carry != msb(a),
+        _ => false,
+    };
+    [carry, overflow]
+}
+
+fn word_of(c: bool, o: bool) -> u16 {
+    u16::from(c) * STATUS_CARRY | u16::from(o) * STATUS_OVERFLOW
 }
 
 fn word(f: &Flags) -> u16 {
