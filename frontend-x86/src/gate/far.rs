@@ -241,7 +241,6 @@ pub fn ret_far(m: &mut Memory, cpu: &mut Cpu, operand_size: u8, bytes: u16) -> R
     stack.skip(bytes.into());
     stack.keep(cpu);
     drop_inner(cpu, cpl);
-    cpu.settle();
     Ok(())
 }
 

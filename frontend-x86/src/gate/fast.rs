@@ -159,6 +159,6 @@ pub fn swapgs(cpu: &mut Cpu) -> Result<(), Fault> {
     let gs = cpu.segment_mut(number::GS);
     let before = std::mem::replace(&mut gs.base, kernel);
     cpu.sys.kernel_gs_base = before;
-    cpu.settle();
+    cpu.settle_segment(number::GS);
     Ok(())
 }

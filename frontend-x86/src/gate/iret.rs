@@ -21,7 +21,7 @@ pub fn iret(m: &mut Memory, cpu: &mut Cpu, operand_size: u8, next: u64) -> Resul
     // It would only be seen in the image that an interrupt pushes before the next instruction, and that is then a block alone.
     if cpu.eflags & eflags::RF != 0 && !breaks(cpu) {
         cpu.eflags &= !eflags::RF;
-        cpu.settle();
+        cpu.settle_flags();
     }
     Ok(())
 }
@@ -137,7 +137,6 @@ fn protected(m: &mut Memory, cpu: &mut Cpu, operand_size: u8) -> Result<(), Faul
     }
     if outward {
         drop_inner(cpu, cpl);
-        cpu.settle();
     }
     Ok(())
 }

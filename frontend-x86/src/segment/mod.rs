@@ -284,7 +284,7 @@ pub fn load(m: &mut Memory, cpu: &mut Cpu, n: u8, selector: u16) -> Result<(), F
         data(m, cpu, selector, cpl, Report::GP)?
     };
     *cpu.segment_mut(n) = segment;
-    cpu.settle();
+    cpu.settle_segment(n);
     Ok(())
 }
 
@@ -293,11 +293,15 @@ pub fn load(m: &mut Memory, cpu: &mut Cpu, n: u8, selector: u16) -> Result<(), F
 pub fn drop_inner(cpu: &mut Cpu, cpl: u8) {
     for n in [number::ES, number::DS, number::FS, number::GS] {
         let s = cpu.segment_mut(n);
+        let before = *s;
         let conforms = s.is_code() && s.has(Attributes::CONFORMING);
         if s.has(Attributes::S) && !conforms && s.dpl() < cpl {
             *s = Segment::default();
         } else if is_null(s.selector) {
             s.selector = 0;
+        }
+        if *s != before {
+            cpu.settle_segment(n);
         }
     }
 }

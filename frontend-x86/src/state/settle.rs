@@ -27,7 +27,7 @@ impl Cpu {
     pub fn set_eflags(&mut self, value: u32) {
         self.status = status::of_eflags(value);
         self.eflags = value & eflags::ALL & !eflags::STATUS;
-        self.settle();
+        self.settle_flags();
     }
     /// MXCSR.
     pub fn mxcsr(&self) -> u32 {
@@ -80,9 +80,7 @@ impl Cpu {
         set(mode::LONG, long);
         set(mode::CODE64, code64);
         set(mode::CODE32, !code64 && cs.has(Attributes::DB));
-        set(mode::STACK32, !code64 && self.segment(number::SS).has(Attributes::DB));
         set(mode::PROTECTED, self.sys.cr0 & cr0::PE != 0);
-        set(mode::VIRTUAL, self.eflags & eflags::VM != 0);
         set(mode::TS, self.sys.cr0 & cr0::TS != 0);
         set(mode::EM, self.sys.cr0 & cr0::EM != 0);
         set(mode::MP, self.sys.cr0 & cr0::MP != 0);
@@ -92,32 +90,54 @@ impl Cpu {
         let avx = xcr0::SSE | xcr0::AVX;
         set(mode::OSXSAVE, xsave);
         set(mode::AVX, xsave && self.sys.xcr0 & avx == avx);
-        set(mode::STEP, self.eflags & eflags::TF != 0);
-        set(mode::RESUME, self.eflags & eflags::RF != 0);
-        let checks = self.sys.cr0 & cr0::AM != 0 && self.eflags & eflags::AC != 0;
-        set(mode::ALIGN, checks && cpl == 3);
         set(mode::DAZ, self.mxcsr & mxcsr::DAZ != 0);
         set(mode::FTZ, self.mxcsr & mxcsr::FTZ != 0);
         set(mode::SIMD_TRAPS, self.mxcsr & mxcsr::MASKS != mxcsr::MASKS);
         self.mode = m;
-        self.settle_segments(code64);
+        self.settle_flags();
+        (0..6).for_each(|n| self.settle_segment(n));
     }
     /// The same at the level that it is at.
     pub fn settle(&mut self) {
         self.settle_at(self.cpl());
     }
-    fn settle_segments(&mut self, code64: bool) {
-        for (n, (segment, bounds)) in self.segments.iter().zip(&mut self.bounds).enumerate() {
-            // In 64-bit mode no limit counts, and of the bases those of FS and GS alone.
-            let based = n >= usize::from(number::FS);
-            *bounds = if code64 { Bounds::ALL } else { segment.bounds() };
-            let code = n == usize::from(number::CS);
+    /// What follows from EFLAGS, where no more has changed.
+    pub fn settle_flags(&mut self) {
+        const OF_FLAGS: u64 = mode::VIRTUAL | mode::STEP | mode::RESUME | mode::ALIGN;
+        let checks = self.sys.cr0 & cr0::AM != 0 && self.cpl() == 3;
+        let mut m = self.mode & !OF_FLAGS;
+        for (bit, flag, counts) in [
+            (mode::VIRTUAL, eflags::VM, true),
+            (mode::STEP, eflags::TF, true),
+            (mode::RESUME, eflags::RF, true),
+            (mode::ALIGN, eflags::AC, checks),
+        ] {
+            m |= if counts && self.eflags & flag != 0 { bit } else { 0 };
+        }
+        self.mode = m;
+    }
+    /// What follows from segment register `n`, where no more has changed.
+    pub fn settle_segment(&mut self, n: u8) {
+        let code64 = self.mode & mode::CODE64 != 0;
+        let segment = *self.segment(n);
+        // In 64-bit mode no limit counts, and of the bases those of FS and GS alone.
+        let (bounds, flat) = if code64 {
+            (Bounds::ALL, n < number::FS)
+        } else {
+            let (bounds, code) = (segment.bounds(), n == number::CS);
             let open = bounds.read == Bounds::ALL.read && (code || bounds.write == Bounds::ALL.write)
                 || code && segment.is_code() && segment.limit == u32::MAX;
-            let flat = if code64 { !based } else { open && segment.base == 0 };
-            if flat {
-                self.mode |= 1 << (mode::FLAT_SHIFT + n as u32);
-            }
+            (bounds, open && segment.base == 0)
+        };
+        let stack32 = !code64 && segment.has(Attributes::DB);
+        let mut set = |bit: u64, on: bool| self.mode = self.mode & !bit | if on { bit } else { 0 };
+        set(1 << (mode::FLAT_SHIFT + u32::from(n)), flat);
+        if n == number::SS {
+            set(mode::STACK32, stack32);
+        }
+        #[allow(clippy::indexing_slicing, reason = "there are six")]
+        {
+            self.bounds[n as usize % 6] = bounds;
         }
     }
 }

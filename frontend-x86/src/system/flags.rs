@@ -90,7 +90,7 @@ pub fn popf(_: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer
 pub fn set_ac(_: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
     let set = if a[0] != 0 { eflags::AC } else { 0 };
     s.eflags = s.eflags & !eflags::AC | set;
-    s.settle();
+    s.settle_flags();
     env.context_changed();
     Ok(0)
 }
