@@ -104,7 +104,9 @@ fn found(cpu: &mut Cpu, event: Event) {
 /// What registers say of an event that is delivered. Whether it is one to be delivered: a machine check that is not asked
 /// for, or comes during another, shuts the processor down (SDM 3, "Interrupt 18").
 fn prepare(cpu: &mut Cpu, env: &mut dyn Env, event: Event) -> bool {
-    if event.kind != fault::Kind::Exception {
+    // INT1 is a debug exception too, which what waits comes with. An interrupt of vector 1 is none.
+    let is_int1 = event.kind == fault::Kind::Int1;
+    if event.kind != fault::Kind::Exception && !is_int1 {
         return true;
     }
     let s = &mut cpu.sys;
@@ -112,7 +114,9 @@ fn prepare(cpu: &mut Cpu, env: &mut dyn Env, event: Event) -> bool {
         vector::DB => {
             s.dr6 |= u64::from(event.code | s.pending >> pending::DEBUG_SHIFT);
             s.pending &= !pending::DEBUG;
-            s.dr7 &= !dr7::GD;
+            if !is_int1 {
+                s.dr7 &= !dr7::GD;
+            }
             let traps = Effects {
                 flush: None,
                 traps: true,

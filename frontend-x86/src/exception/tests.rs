@@ -158,6 +158,26 @@ fn debug_exceptions_say_why_in_dr6() {
     }
 }
 
+/// Of a load of SS with a breakpoint: Linux's handlers would come over one another on their one stack.
+#[test]
+fn int1_comes_with_the_debug_exceptions_that_wait_and_others_before_them() {
+    for (fault, number, dr6, waits) in [
+        (INT1, 1, 0xffff_0ff1_u64, false),
+        (debug(4), 1, 0xffff_0ff5, false),
+        (int(1), 1, 0xffff_0ff0, true),
+        (INT3, 3, 0xffff_0ff0, true),
+    ] {
+        let mut b = Bench::protected(0);
+        b.handle(number);
+        b.cpu.sys.pending |= 1 << pending::DEBUG_SHIFT;
+
+        b.raise(fault);
+
+        assert_eq!((b.handled(), b.cpu.sys.dr6), (Some(number), dr6), "{fault:?}");
+        assert_eq!(b.cpu.sys.pending & pending::DEBUG != 0, waits, "{fault:?}");
+    }
+}
+
 #[test]
 fn int3_goes_on_after_it() {
     let mut b = Bench::protected(0);
