@@ -31,7 +31,7 @@ pub struct Debian {
     /// The board.
     board: &'static str,
     /// Its serial port.
-    console: &'static str,
+    pub console: &'static str,
     /// What `uname -m` says.
     machine: &'static str,
     /// RAM in which its installer's files have room: half of it is for them.
@@ -63,9 +63,9 @@ pub static ARM: Debian = debian(VIRT, ["arm", "armhf", "armv7l", "256M", "arm-li
 /// For AArch64.
 pub static AARCH64: Debian = debian(VIRT, ["aarch64", "arm64", "aarch64", "512M", "aarch64-linux-gnu-gcc"]);
 /// For x86-64.
-static X86_64: Debian = debian(MICROVM, ["x86_64", "amd64", "x86_64", "512M", "x86_64-linux-gnu-gcc"]);
+pub static X86_64: Debian = debian(MICROVM, ["x86_64", "amd64", "x86_64", "512M", "x86_64-linux-gnu-gcc"]);
 /// For 32-bit x86.
-static I386: Debian = debian(MICROVM, ["i386", "i386", "i686", "512M", "i686-linux-gnu-gcc"]);
+pub static I386: Debian = debian(MICROVM, ["i386", "i386", "i686", "512M", "i686-linux-gnu-gcc"]);
 const ALL: [&Debian; 4] = [&ARM, &AARCH64, &X86_64, &I386];
 
 /// What the first boot, which fetches Debian's kernel, said and how it ended.

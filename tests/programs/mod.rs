@@ -1,6 +1,6 @@
-//! Programs that nobody here wrote, in a booted guest: GCC's torture suite and tests of Advanced SIMD intrinsics, which
-//! check themselves, and Valgrind's tests of instructions with their expected output; and binutils' listings as a
-//! second oracle of the decoders. And our own, for what those do not do.
+//! Programs that nobody here wrote, in a booted guest: GCC's torture suite and tests of intrinsics, which check
+//! themselves, Valgrind's tests of instructions with their expected output, and Linux's of what it has of x86; and
+//! binutils' listings as a second oracle of the decoders. And our own, for what those do not do.
 //!
 //! A sample of the programs runs by default. All of them, under QEMU too where it is installed, and the sample
 //! interpreted:
@@ -8,10 +8,12 @@
 //!     EMU_PROGRAMS=all cargo test --release --test emu programs
 
 mod build;
+mod dejagnu;
 mod gas;
 mod gas86;
 mod machines;
 mod runs;
+mod selftests;
 mod suites;
 mod valgrind;
 
@@ -21,31 +23,32 @@ use std::time::{Duration, Instant};
 
 use crate::guest::{kept, skipped};
 use build::{Program, build, libraries};
-use machines::{AARCH32, ARMV7, ARMV8, Machine};
+use machines::{AARCH32, ARMV7, ARMV8, COMPATIBILITY, IA32, INTEL64, Machine};
 use runs::{Guest, Outcomes, initrd};
 
 /// One program in so many is in the sample.
 const SAMPLE: usize = 49;
 
-/// How a program ends on a kernel's architecture: under ARMv7 the first instruction of ARMv8 is Undefined.
-fn expected(arch: &str, name: &str) -> &'static str {
-    if arch == "arm" && name.starts_with("valgrind-v8") {
-        "signal 4"
-    } else {
-        "passed"
-    }
+/// How a program should end on a machine.
+fn expected(machine: &Machine, name: &str) -> &'static str {
+    let mut otherwise = machine.otherwise.iter().filter(|(start, ..)| name.starts_with(start));
+    otherwise.next().map_or("passed", |(_, outcome, _)| outcome)
 }
 
 /// Says how many passed.
 fn say(machine: &str, outcomes: &Outcomes, since: Instant) {
-    let count = |valgrind: bool| {
-        let suite = outcomes.iter().filter(|(n, _)| n.starts_with("valgrind") == valgrind);
-        let (passed, all) = suite.fold((0, 0), |(p, a), (_, o)| (p + usize::from(o == "passed"), a + 1));
-        format!("{passed} of {all}")
+    const SUITES: [(&str, &str); 3] = [("", "GCC"), ("valgrind-", "Valgrind"), ("selftest-", "Linux")];
+    let suite = |name: &str| SUITES.iter().rposition(|(start, _)| name.starts_with(start));
+    let count = |(n, (_, whose)): (usize, &(&str, &str))| {
+        let of_suite = outcomes.iter().filter(|(name, _)| suite(name) == Some(n));
+        let (passed, all) = of_suite.fold((0, 0), |(p, a), (_, o)| (p + usize::from(o == "passed"), a + 1));
+        (all > 0).then(|| format!("{passed} of {all} programs of {whose}"))
     };
-    let (gcc, valgrind, took) = (count(false), count(true), since.elapsed().as_secs());
+    let counts: Vec<_> = SUITES.iter().enumerate().filter_map(count).collect();
     print(&format!(
-        "{machine} passes {gcc} programs of GCC, {valgrind} of Valgrind, in {took} s"
+        "{machine} passes {} in {} s",
+        counts.join(", "),
+        since.elapsed().as_secs()
     ));
 }
 
@@ -92,7 +95,7 @@ impl Prepared {
         let line = |(program, _): &(Program, PathBuf)| {
             let name = &program.name;
             let outcome = outcomes.get(name).map_or("did not run", String::as_str);
-            let wanted = expected(self.machine.kernel.arch, name);
+            let wanted = expected(self.machine, name);
             (outcome != wanted).then(|| format!("{accel}: {name}: {outcome}, not {wanted}"))
         };
         let wrong = self.programs.iter().filter_map(line).collect();
@@ -131,24 +134,22 @@ impl Drop for Prepared {
     }
 }
 
-/// One in so many of GCC's programs, all instruction sets by turns, and Valgrind's but for the slow ones.
-fn sample(machine: &Machine, gcc: &[Program], valgrind: &[Program]) -> Vec<Program> {
-    let slow = |name: &str| {
-        name.strip_prefix("valgrind-")
-            .is_some_and(|n| machine.valgrind.slow.contains(&n))
-    };
-    let valgrind = valgrind.iter().filter(|p| !slow(&p.name));
-    gcc.iter().step_by(SAMPLE).chain(valgrind).cloned().collect()
+/// One in so many of GCC's programs, all instruction sets by turns, and the others but for the slow ones.
+fn sample(machine: &Machine, gcc: &[Program], others: &[Program]) -> Vec<Program> {
+    let slow = |program: &Program| machine.valgrind.slow.iter().any(|name| program.name.ends_with(name));
+    let others = others.iter().filter(|program| !slow(program));
+    gcc.iter().step_by(SAMPLE).chain(others).cloned().collect()
 }
 
 /// The sample and, if all are to run, all of a machine's programs.
 fn prepared(machine: &'static Machine) -> Result<(Prepared, Option<Prepared>), String> {
     // Without a compiler there is no need to fetch anything.
     libraries(machine.programs.compiler)?;
-    let (gcc, valgrind) = (suites::gcc(machine)?, valgrind::programs(machine)?);
-    let sample = Prepared::new(machine, &sample(machine, &gcc, &valgrind))?;
+    let gcc = suites::gcc(machine)?;
+    let others = [valgrind::programs(machine)?, selftests::programs(machine)?].concat();
+    let sample = Prepared::new(machine, &sample(machine, &gcc, &others))?;
     let all = std::env::var("EMU_PROGRAMS").is_ok_and(|v| v == "all");
-    let rest = all.then(|| Prepared::new(machine, &[gcc, valgrind].concat()));
+    let rest = all.then(|| Prepared::new(machine, &[gcc, others].concat()));
     Ok((sample, rest.transpose()?))
 }
 
@@ -204,6 +205,22 @@ fn programs_of_32_bits_that_nobody_here_wrote_pass_under_a_64_bit_kernel() {
 #[test]
 fn a64_programs_that_nobody_here_wrote_pass() {
     pass("a64_programs_that_nobody_here_wrote_pass", &ARMV8);
+}
+
+#[test]
+fn x86_programs_that_nobody_here_wrote_pass() {
+    pass("x86_programs_that_nobody_here_wrote_pass", &IA32);
+}
+
+#[test]
+fn x86_programs_of_32_bits_that_nobody_here_wrote_pass_under_a_64_bit_kernel() {
+    let test = "x86_programs_of_32_bits_that_nobody_here_wrote_pass_under_a_64_bit_kernel";
+    pass(test, &COMPATIBILITY);
+}
+
+#[test]
+fn x86_64_programs_that_nobody_here_wrote_pass() {
+    pass("x86_64_programs_that_nobody_here_wrote_pass", &INTEL64);
 }
 
 #[test]

@@ -26,7 +26,7 @@ pub fn initrd(programs: &[(Program, PathBuf)], debian: &Debian, folder: &Path) -
         .flatten()
     {
         let name = library.file_name().to_string_lossy().into_owned();
-        if name.starts_with("ld-linux-") || ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(&&*name) {
+        if name.starts_with("ld-linux") || ["libc.so.6", "libm.so.6", "libgcc_s.so.1"].contains(&&*name) {
             files.push((format!("lib/{name}"), read(&library.path())?));
         }
     }
@@ -50,6 +50,8 @@ pub fn initrd(programs: &[(Program, PathBuf)], debian: &Debian, folder: &Path) -
             .iter()
             .map(|(path, bytes)| (path.as_str(), File::Regular { bytes, mode: 0o755 })),
     );
+    // Where programs for x86-64 have their loader.
+    entries.push(("lib64", File::Link { to: "lib" }));
     // Of one process, the tests for several machines have as many programs.
     static MADE: AtomicUsize = AtomicUsize::new(0);
     let made = MADE.fetch_add(1, Ordering::Relaxed);
@@ -71,19 +73,22 @@ pub struct Guest<'a> {
     pub limit: Duration,
 }
 
-const COMMAND_LINE: &str = "console=ttyAMA0 quiet";
-
 impl Guest<'_> {
+    fn command_line(&self) -> String {
+        format!("console={} quiet", self.machine.kernel.console)
+    }
+
     /// Runs it under emu.
     pub fn under_emu(&self, accel: &str) -> Outcomes {
         let (kernel, initrd) = (self.kernel.to_string_lossy(), self.initrd.to_string_lossy());
+        let command_line = self.command_line();
         let mut args = vec![
             "--arch",
             self.machine.kernel.arch,
             "--accel",
             accel,
             "--append",
-            COMMAND_LINE,
+            &command_line,
         ];
         args.extend(["--kernel", &*kernel, "--initrd", &*initrd]);
         let (status, output, errors) = Emu::start(&args).end(self.limit);
@@ -93,11 +98,12 @@ impl Guest<'_> {
 
     /// Runs it under QEMU, on the same machine; `None` if QEMU is not installed.
     pub fn under_qemu(&self) -> Option<Outcomes> {
-        let [program, cpu] = self.machine.qemu;
+        let [program, board, cpu] = self.machine.qemu;
         let output = Command::new("timeout")
             .arg(self.limit.as_secs().to_string())
-            .args([program, "-M", "virt", "-cpu", cpu, "-m", "1024M"])
-            .args(["-nographic", "-nic", "none", "-no-reboot", "-append", COMMAND_LINE])
+            .args([program, "-M", board, "-cpu", cpu, "-m", "1024M"])
+            .args(["-nographic", "-nic", "none", "-no-reboot", "-append"])
+            .arg(self.command_line())
             .arg("-kernel")
             .arg(self.kernel)
             .arg("-initrd")

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::build::{Program, ours};
+use super::dejagnu::{Said, Target, said};
 use super::machines::{Machine, Set};
 use crate::debian::{Archive, sources};
 
@@ -39,13 +40,14 @@ struct Suite {
 }
 
 #[rustfmt::skip]
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     Suite { name: "torture", folder: "gcc.c-torture/execute", options: &[], says: false },
     Suite { name: "ieee", folder: "gcc.c-torture/execute/ieee", options: &["-fno-inline"], says: false },
     Suite { name: "builtins", folder: "gcc.c-torture/execute/builtins", options: BUILTINS, says: false },
     Suite { name: "simd", folder: "gcc.target/aarch64/advsimd-intrinsics", options: &[], says: false },
     Suite { name: "aarch64", folder: "gcc.target/aarch64", options: &[], says: true },
     Suite { name: "aarch64-simd", folder: "gcc.target/aarch64/simd", options: &[], says: true },
+    Suite { name: "x86", folder: "gcc.target/i386", options: &[], says: true },
 ];
 
 /// GCC's programs that check themselves, for each instruction set of a machine.
@@ -55,6 +57,7 @@ pub fn gcc(machine: &Machine) -> Result<Vec<Program>, String> {
         &[
             "*/gcc/testsuite/gcc.c-torture/execute/*",
             "*/gcc/testsuite/gcc.target/aarch64/*",
+            "*/gcc/testsuite/gcc.target/i386/*",
         ],
     )?;
     let mut programs = Vec::new();
@@ -73,18 +76,21 @@ fn program(suite: &Suite, source: &Path, machine: &Machine, set: &Set) -> Option
     if stem.ends_with("-lib") {
         return None;
     }
+    let own = own_options(suite, source, machine, set)?;
+    let beside = |name: &String| source.with_file_name(name);
     let mut sources = vec![source.to_path_buf()];
+    sources.extend(own.sources.iter().map(beside));
     if suite.name == "builtins" {
-        sources.push(source.with_file_name(format!("{stem}-lib.c")));
-        sources.push(source.with_file_name("lib/main.c"));
+        sources.extend([beside(&format!("{stem}-lib.c")), beside(&"lib/main.c".to_owned())]);
     }
-    let simd = if suite.name == "simd" { set.simd } else { &[] };
-    let own = own_options(suite, source, machine.programs.arch, set)?;
+    let more = set.more.iter().filter(|(name, _)| *name == suite.name);
+    let more = more.flat_map(|(_, options)| options.iter().copied());
+    let options: Vec<_> = [ALL, set.options].concat().into_iter().chain(more).collect();
     Some(Program {
         name: format!("{}-{stem}-{}", suite.name, set.name),
         compiler: machine.programs.compiler,
         sources,
-        options: [owned(&[ALL, set.options, simd, suite.options].concat()), own].concat(),
+        options: [owned(&options), owned(suite.options), own.options].concat(),
         output: None,
     })
 }
@@ -109,25 +115,22 @@ fn c_files(folder: &Path) -> Result<Vec<PathBuf>, String> {
     Ok(files)
 }
 
-/// A source's options from its directives for DejaGnu, and from the script beside it; `None` if it is not to be run on
-/// this architecture, or asks for an extension that the instruction set has not.
-fn own_options(suite: &Suite, source: &Path, arch: &str, set: &Set) -> Option<Vec<String>> {
-    static OPTIONS: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r#"dg-(?:additional-)?options +\{? *"([^"]*)"(.*)"#).expect("a regex"));
+/// What a source says of itself, in its directives and in the script beside it; `None` if it is not to be run, or asks
+/// for an extension that the instruction set has not.
+fn own_options(suite: &Suite, source: &Path, machine: &Machine, set: &Set) -> Option<Said> {
     static EXTENSION: LazyLock<Regex> = LazyLock::new(|| Regex::new(r"arm_(?:v8_|crypto)\w*").expect("a regex"));
     let text = String::from_utf8_lossy(&fs::read(source).ok()?).into_owned();
-    if !is_run(&text, arch) || suite.says && !text.contains("dg-do run") {
-        return None;
-    }
+    let target = Target {
+        triplet: machine.triplet,
+        has: &|name| set.has(name),
+    };
+    let mut said = said(&text, &target, !suite.says)?;
     let mut options = Vec::new();
     for found in EXTENSION.find_iter(&text) {
         let known = |(name, _): &&(&str, &str)| found.as_str().starts_with(name);
         options.push(set.extensions.iter().find(known)?.1.to_owned());
     }
-    let here = |rest: &str| !rest.contains("target") || rest.contains(&format!("target {{ {arch}*"));
-    for found in OPTIONS.captures_iter(&text).filter(|c| here(&c[2])) {
-        options.extend(found[1].split_whitespace().map(str::to_owned));
-    }
+    options.append(&mut said.options);
     let script = fs::read_to_string(source.with_extension("x")).unwrap_or_default();
     for line in script.lines() {
         let words = line
@@ -138,20 +141,5 @@ fn own_options(suite: &Suite, source: &Path, arch: &str, set: &Set) -> Option<Ve
         }
     }
     options.retain(|o| !o.ends_with("-save-temps"));
-    Some(options)
-}
-
-/// Whether a source is to be run on this architecture, by its directives.
-fn is_run(text: &str, arch: &str) -> bool {
-    static ELSEWHERE: LazyLock<Regex> = LazyLock::new(|| {
-        let only_compiled = r"dg-do (?:compile|assemble)|effective-target aarch64_big_endian";
-        let targets = r#"dg-do run \{ target (?:\{ )?(?<only>\w+)|dg-skip-if "[^"]*" \{ (?:(?<not>\w+)\*|! \{ i\?86)"#;
-        Regex::new(&format!("{only_compiled}|{targets}")).expect("a regex")
-    });
-    let mut found = ELSEWHERE.captures_iter(text);
-    found.all(|found| match (found.name("only"), found.name("not")) {
-        (Some(only), _) => only.as_str() == arch,
-        (_, Some(not)) => not.as_str() != arch,
-        _ => false,
-    })
+    Some(Said { options, ..said })
 }

@@ -1,12 +1,13 @@
 //! Programs of Valgrind's test suite, which have an expected output, as Debian's sources have them.
 
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use super::build::Program;
 use super::machines::Machine;
 use super::suites::{ALL, owned};
-use crate::debian::{Archive, sources};
+use crate::debian::{Archive, once, sources};
 use crate::guest::kept;
 
 /// The programs of one of Valgrind's folders.
@@ -15,6 +16,8 @@ pub struct Suite {
     folder: &'static str,
     /// Their names and the options that its Makefile.am gives them.
     programs: &'static [(&'static str, &'static [&'static str])],
+    /// The names of those whose sources a script there makes of descriptions.
+    described: &'static [&'static str],
     /// Those that take the compiler, or the interpreter, half a minute.
     pub slow: &'static [&'static str],
 }
@@ -43,6 +46,7 @@ pub static ARM: Suite = Suite {
         ("vfp", &["-O0", "-mcpu=cortex-a8", "-mfpu=neon", "-mthumb"]),
         ("vfpv4_fma", &["-O0", "-mcpu=cortex-a15", "-mfpu=vfpv4", "-marm"]),
     ],
+    described: &[],
     slow: &["v6media", "v6intThumb"],
 };
 
@@ -62,8 +66,55 @@ pub static ARM64: Suite = Suite {
         ("memory", &["-O0"]),
         ("simd_v81", &["-O0", "-march=armv8.1-a+crypto"]),
     ],
+    described: &[],
     slow: &["atomics_v81", "fp_and_simd", "fp_and_simd_v82", "memory"],
 };
+
+/// For 32-bit x86. Without what only a debugger or a person can judge (`int`, `yield`), and CPUID, which is the model's.
+pub static X86: Suite = Suite {
+    folder: "x86",
+    #[rustfmt::skip]
+    programs: &[
+        ("aad_aam", SSE), ("badseg", SSE), ("bswapw", SSE), ("bt_everything", SSE), ("bt_literal", SSE), ("bug125959-x86", SSE),
+        ("bug126147-x86", SSE), ("bug132813-x86", SSE), ("bug135421-x86", SSE), ("bug137714-x86", SSE), ("bug152818-x86", SSE),
+        ("cet_nops", SSE), ("cmpxchg8b", SSE), ("crc32", SSE), ("cse_fail", SSE), ("faultstatus", SSE), ("fb_test_i386", SSE),
+        ("fcmovnu", SSE), ("fpu_lazy_eflags", &["-O2", "-march=pentiumpro"]), ("fxtract", SSE), ("getseg", SSE),
+        ("gnu_binutils_nop", SSE), ("incdec_alt", SSE), ("jcxz", SSE), ("lahf", SSE), ("looper", SSE), ("lzcnt32", SSE),
+        ("movbe", SSE), ("movx", SSE), ("pcmpistri32", SSE), ("pcmpxstrx32", SSE), ("pushpopseg", SSE), ("sbbmisc", SSE),
+        ("shift_ndep", SSE), ("smc1", SSE), ("sse4-x86", SSE), ("ssse3_misaligned", SSE),
+        ("x86locked", &["-O", "-mmmx", "-msse"]), ("xadd", SSE),
+    ],
+    #[rustfmt::skip]
+    described: &[
+        "insn_basic", "insn_cmov", "insn_fpu", "insn_mmx", "insn_mmxext", "insn_sse", "insn_sse2", "insn_sse3", "insn_ssse3",
+    ],
+    slow: &[],
+};
+const SSE: &[&str] = &["-O0", "-mmmx", "-msse"];
+
+/// For x86-64. Without what processors had for a time: FMA4, MPX, TSX.
+pub static AMD64: Suite = Suite {
+    folder: "amd64",
+    #[rustfmt::skip]
+    programs: &[
+        ("aes", PLAIN), ("amd64locked", &["-O"]), ("asorep", PLAIN), ("avx-1", PLAIN), ("avx-vmovq", PLAIN), ("avx2-1", PLAIN),
+        ("bmi", PLAIN), ("bt_flags", PLAIN), ("bug127521-64", PLAIN), ("bug132813-amd64", PLAIN), ("bug132918", PLAIN),
+        ("bug137714-amd64", PLAIN), ("bug156404-amd64", PLAIN), ("cet_nops", PLAIN), ("clc", PLAIN), ("cmpxchg", PLAIN),
+        ("crc32", PLAIN), ("f16c", PLAIN), ("faultstatus", PLAIN), ("fb_test_amd64", &["-O", "-fno-strict-aliasing"]),
+        ("fcmovnu", PLAIN), ("fma", PLAIN), ("fxtract", PLAIN), ("getseg", PLAIN), ("jrcxz", PLAIN), ("looper", PLAIN),
+        ("loopnel", PLAIN), ("lzcnt64", PLAIN), ("movbe", PLAIN), ("nan80and64", PLAIN), ("nibz_bennee_mmap", PLAIN),
+        ("pcmpistri", PLAIN), ("pcmpstr64", PLAIN), ("pcmpstr64w", PLAIN), ("pcmpxstrx64", PLAIN), ("pcmpxstrx64w", PLAIN),
+        ("rcl-amd64", PLAIN), ("rdrand", PLAIN), ("rdseed", PLAIN), ("redundantRexW", PLAIN), ("sbbmisc", PLAIN),
+        ("shrld", PLAIN), ("slahf-amd64", PLAIN), ("smc1", PLAIN), ("sse4-64", PLAIN), ("ssse3_misaligned", PLAIN),
+        ("xacq_xrel", PLAIN), ("xadd", PLAIN),
+    ],
+    #[rustfmt::skip]
+    described: &[
+        "insn_basic", "insn_fpu", "insn_mmx", "insn_pclmulqdq", "insn_sse", "insn_sse2", "insn_sse3", "insn_ssse3",
+    ],
+    slow: &[],
+};
+const PLAIN: &[&str] = &["-O0"];
 
 /// Where Valgrind's expectations are its own, and not a CPU's: of which programs, what they say in one place, what a CPU
 /// does there (Arm ARM DDI 0487, shared pseudocode), and why.
@@ -90,33 +141,66 @@ const CORRECTED: &[(&[&str], &str, &str, &str)] = &[
 pub fn programs(machine: &Machine) -> Result<Vec<Program>, String> {
     let root = sources(
         &Archive::Source("valgrind"),
-        &["*/none/tests/arm*/*", "*/tests/malloc.h"],
+        &[
+            "*/none/tests/arm*/*",
+            "*/none/tests/x86/*",
+            "*/none/tests/amd64/*",
+            "*/tests/*.h",
+        ],
     )?;
-    let folder = root.join("none/tests").join(machine.valgrind.folder);
-    // What its configure script would write.
+    let suite = machine.valgrind;
+    let folder = root.join("none/tests").join(suite.folder);
+    // What its configure script would write, and make.
     let configured = kept().join("valgrind-config");
     fs::create_dir_all(&configured).map_err(|e| e.to_string())?;
     fs::write(configured.join("config.h"), "").map_err(|e| e.to_string())?;
-    let program = |&(name, options): &(&str, &[&str])| {
+    let program = |name: &str, source: PathBuf, options: &[&str]| {
         let mut all = owned(&[ALL, &["-no-pie"], options].concat());
-        all.extend([format!("-I{}", root.display()), format!("-I{}", configured.display())]);
+        all.extend([&root, &configured, &folder].map(|folder| format!("-I{}", folder.display())));
+        let output = expected(&folder, name).map(|output| corrected(name, &output));
         Ok(Program {
-            name: format!("valgrind-{name}"),
+            name: format!("valgrind-{}-{name}", suite.folder),
             compiler: machine.programs.compiler,
-            sources: vec![folder.join(format!("{name}.c"))],
+            sources: vec![source],
             options: all,
-            output: Some(corrected(name, &expected(&folder, name)?)?),
+            output: output.transpose()?,
         })
     };
-    machine.valgrind.programs.iter().map(program).collect()
+    let written = suite.programs.iter().map(|&(name, options)| {
+        let source = folder.join(format!("{name}.c"));
+        program(name, source, options)
+    });
+    let made = described(suite, &folder)?;
+    let described = suite.described.iter().map(|&name| {
+        let source = made.join(format!("{name}.c"));
+        program(name, source, &["-O0"])
+    });
+    written.chain(described).collect()
 }
 
-/// What Valgrind expects of a program; of one that it runs in two ways the same of both.
-fn expected(folder: &Path, name: &str) -> Result<String, String> {
-    let file = |stem: String| fs::read_to_string(folder.join(format!("{stem}.stdout.exp")));
-    file(name.to_owned())
-        .or_else(|_| file(format!("{name}_basisimpl")))
-        .map_err(|e| format!("{name}.stdout.exp: {e}"))
+/// The folder with the sources that a script of Valgrind's makes of descriptions.
+fn described(suite: &Suite, folder: &Path) -> Result<PathBuf, String> {
+    once(&format!("valgrind-{}-described", suite.folder), |made| {
+        for name in suite.described {
+            let description = folder.join(format!("{name}.def"));
+            let input = File::open(&description).map_err(|e| format!("{}: {e}", description.display()))?;
+            let mut perl = Command::new("perl");
+            let output = perl.arg(folder.join("gen_insn_test.pl")).stdin(input).output();
+            let output = output.map_err(|e| format!("perl: {e}"))?;
+            if !output.status.success() {
+                return Err(format!("{name}.def: {}", String::from_utf8_lossy(&output.stderr)));
+            }
+            fs::write(made.join(format!("{name}.c")), output.stdout).map_err(|e| e.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+/// What Valgrind expects of a program, if anything; of one that it runs in two ways the same of both.
+fn expected(folder: &Path, name: &str) -> Option<String> {
+    let file = |stem: &str| fs::read(folder.join(format!("{stem}.stdout.exp"))).ok();
+    let output = file(name).or_else(|| file(&format!("{name}_basisimpl")))?;
+    Some(String::from_utf8_lossy(&output).into_owned())
 }
 
 /// The same of a CPU.
