@@ -135,6 +135,13 @@ pub trait Architecture: Sync {
     /// # Errors
     /// What is wrong with it, for the user.
     fn check_features(&self, model: &str) -> Result<(), String>;
+    /// Whether a machine may have so many CPUs of a model.
+    ///
+    /// # Errors
+    /// Why not, for the user.
+    fn check_cpus(&self, _model: &str, _count: u32) -> Result<(), String> {
+        Ok(())
+    }
     /// The bit that an interrupt input has in a CPU's word of pending lines; 0 for one that its CPUs have not.
     fn line_bit(&self, line: CpuLine) -> u32;
     /// Which of these bits are of inputs that take edges.

@@ -18,7 +18,9 @@ impl Config {
         size("--memory", self.memory, check_memory(self.board, self.memory))?;
         self.check_left_out()?;
         self.arch.check_cpu(&self.cpu)?;
-        check_cpus(self.board, self.cpus).map_err(|reason| Error::input("--smp", self.cpus, reason))?;
+        check_cpus(self.board, self.cpus)
+            .and_then(|()| self.arch.architecture().check_cpus(&self.cpu, self.cpus))
+            .map_err(|reason| Error::input("--smp", self.cpus, reason))?;
         self.check_gic()?;
         size("--code-cache", self.code_cache, check_code_cache(self.code_cache))?;
         if (&self.serial, &self.virtio_console) == (&ConsoleHost::Stdio, &ConsoleHost::Stdio) {
@@ -216,6 +218,24 @@ mod tests {
             let option = format!("--smp {count}: ");
             assert!(refusal.is_some_and(|text| text.starts_with(&option)), "{count}");
         }
+    }
+
+    #[test]
+    fn several_cpus_without_anything_to_find_each_other_by() {
+        let refusal = |cpu: &str, cpus: u32| {
+            let (smp, words) = (cpus.to_string(), ["emu", "--arch", "i386", "--cpu", cpu, "--smp"]);
+            let all = words.into_iter().chain([smp.as_str()]).map(Into::into);
+            let config = crate::configure(all.collect::<Vec<_>>()).unwrap().unwrap();
+            config.check().err().map(|error| error.to_string())
+        };
+
+        for cpu in ["486", "max,apic=off"] {
+            let expected =
+                format!("--smp 2: --cpu {cpu} has no local APIC to start and interrupt others by; it is alone");
+            assert_eq!(refusal(cpu, 2), Some(expected));
+            assert_eq!(refusal(cpu, 1), None);
+        }
+        assert_eq!(refusal("pentium", 2), None);
     }
 
     #[test]

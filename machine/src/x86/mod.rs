@@ -65,6 +65,16 @@ fn line_bit(line: CpuLine) -> u32 {
     }
 }
 
+/// Whether so many CPUs of this model find each other: by their local APICs (SDM 3, 8.4).
+fn check_cpus(name: &str, count: u32) -> Result<(), String> {
+    match count > 1 && !model::find(name)?.has("apic") {
+        true => Err(format!(
+            "--cpu {name} has no local APIC to start and interrupt others by; it is alone"
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Whether a CPU of this model can start so.
 fn check_start(name: &str, start: &Start) -> Result<(), String> {
     let long = matches!(start, Start::Entry(entry) if matches!(entry.mode, Mode::Long { .. }));
@@ -136,6 +146,10 @@ macro_rules! common {
 
         fn check_features(&self, name: &str) -> Result<(), String> {
             model::find(name).map(drop)
+        }
+
+        fn check_cpus(&self, name: &str, count: u32) -> Result<(), String> {
+            check_cpus(name, count)
         }
 
         fn line_bit(&self, line: CpuLine) -> u32 {
