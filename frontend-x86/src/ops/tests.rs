@@ -1,8 +1,11 @@
 //! Instructions by hand: what processors were seen to do where manuals leave it open, and what tables get wrong.
 
+mod code;
 mod float;
 mod masked;
+mod modes;
 mod simd;
+mod steps;
 mod system;
 mod user;
 mod x87;

@@ -9,21 +9,21 @@ use crate::state::{Cpu, mode, number, pending};
 use emu_ir::Stop;
 use emu_jit::engine::{Accel, Exit};
 
-const HLT: u8 = 0xf4;
-const A: usize = 0;
-const C: usize = 1;
-const D: usize = 2;
-const B: usize = 3;
-const SP: usize = 4;
+pub(super) const HLT: u8 = 0xf4;
+pub(super) const A: usize = 0;
+pub(super) const C: usize = 1;
+pub(super) const D: usize = 2;
+pub(super) const B: usize = 3;
+pub(super) const SP: usize = 4;
 /// Where handlers of exceptions are, 16 bytes each.
-const HANDLERS: u64 = 0x4000;
+pub(super) const HANDLERS: u64 = 0x4000;
 /// Where code is.
-const CODE: u64 = 0x5000;
+pub(super) const CODE: u64 = 0x5000;
 /// Free memory.
-const DATA: u64 = 0x6000;
+pub(super) const DATA: u64 = 0x6000;
 
 /// A bench whose exceptions up to 31 each have a handler that halts: gates of protected mode, of long mode where it is on.
-fn handled(mut b: Bench) -> Bench {
+pub(super) fn handled(mut b: Bench) -> Bench {
     let long = b.cpu.sys.efer & efer::LMA != 0;
     let code = if long { sel::CODE64 } else { sel::CODE0 };
     for n in 0..32u64 {
@@ -40,10 +40,10 @@ fn handled(mut b: Bench) -> Bench {
 }
 
 /// Both accelerators run code to the first HLT of level 0; the state there, which is the same.
-fn run(make: impl Fn() -> Bench, code: &[u8]) -> Cpu {
+pub(super) fn run(make: impl Fn() -> Bench, code: &[u8]) -> Cpu {
     run_with(&Around::default(), make, code)
 }
-fn run_with(around: &Around, make: impl Fn() -> Bench, code: &[u8]) -> Cpu {
+pub(super) fn run_with(around: &Around, make: impl Fn() -> Bench, code: &[u8]) -> Cpu {
     let code = [code, &[HLT]].concat();
     let [a, b] = [Accel::Interp, Accel::Jit].map(|accel| {
         let mut v = handled(make()).engine(accel, &code, around);
@@ -54,7 +54,7 @@ fn run_with(around: &Around, make: impl Fn() -> Bench, code: &[u8]) -> Cpu {
     a
 }
 /// The vector of the exception whose handler a state is in.
-fn exception(cpu: &Cpu) -> Option<u8> {
+pub(super) fn exception(cpu: &Cpu) -> Option<u8> {
     let n = cpu.pc.checked_sub(HANDLERS + 1)? / 16;
     (n < 32).then_some(n as u8)
 }
@@ -68,16 +68,16 @@ fn fault(make: impl Fn() -> Bench, code: &[u8]) -> (u8, u64) {
     let above = if found == vector::GP { 8 } else { 0 };
     (found, ram.get(v.state().regs[SP] + above, 8) - CODE)
 }
-fn long() -> Bench {
+pub(super) fn long() -> Bench {
     Bench::long(0)
 }
-fn user() -> Bench {
+pub(super) fn user() -> Bench {
     Bench::long(3)
 }
-fn flat() -> Bench {
+pub(super) fn flat() -> Bench {
     Bench::protected(0)
 }
-fn with(bench: impl Fn() -> Bench, change: impl Fn(&mut Cpu)) -> impl Fn() -> Bench {
+pub(super) fn with(bench: impl Fn() -> Bench, change: impl Fn(&mut Cpu)) -> impl Fn() -> Bench {
     move || {
         let mut b = bench();
         change(&mut b.cpu);
