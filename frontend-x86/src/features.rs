@@ -10,14 +10,14 @@ pub struct Features(u128);
 
 /// Every feature's name. A feature's number is its place.
 #[rustfmt::skip]
-pub const NAMES: [&str; 80] = [
+pub const NAMES: [&str; 82] = [
     "fpu", "tsc", "msr", "cx8", "sep", "cmov", "clflush", "mmx", "fxsr", "sse", "sse2", "pni", "pclmulqdq", "monitor",
     "ssse3", "fma", "cx16", "sse4.1", "sse4.2", "movbe", "popcnt", "aes", "xsave", "avx", "f16c", "rdrand", "fsgsbase",
     "bmi1", "avx2", "bmi2", "invpcid", "rdseed", "adx", "smap", "clflushopt", "clwb", "sha-ni", "pku", "rdpid", "gfni",
     "vaes", "vpclmulqdq", "syscall", "rdtscp", "lm", "lahf-lm", "abm", "xsaveopt", "xsavec", "xsaves", "3dnowprefetch",
     "vme", "de", "pse", "pae", "mce", "mtrr", "pge", "mca", "pat", "pse36", "pcid", "smep", "umip", "la57", "nx", "pdpe1gb",
     "fxsr-opt", "tsc-adjust", "apic", "x2apic", "tsc-deadline", "hypervisor", "arat", "invtsc", "arch-capabilities", "ss",
-    "cmp-legacy", "topoext", "mmxext",
+    "cmp-legacy", "topoext", "mmxext", "xgetbv1", "zero-fcs-fds",
 ];
 const _: () = assert!(NAMES.len() < 128);
 
@@ -80,13 +80,14 @@ const NEEDS: &[(&str, &[&str])] = &[
     ("pclmulqdq", &["sse2"]), ("ssse3", &["pni"]), ("sse4.1", &["ssse3"]), ("sse4.2", &["sse4.1"]), ("aes", &["sse2"]),
     ("sha-ni", &["ssse3"]), ("gfni", &["sse2"]), ("xsave", &["fxsr"]), ("avx", &["xsave", "sse4.2"]), ("avx2", &["avx"]),
     ("fma", &["avx"]), ("f16c", &["avx"]), ("vaes", &["avx", "aes"]), ("vpclmulqdq", &["avx", "pclmulqdq"]),
-    ("xsaveopt", &["xsave"]), ("xsavec", &["xsave"]), ("xsaves", &["xsavec"]), ("pku", &["lm", "xsave"]),
+    ("xsaveopt", &["xsave"]), ("xgetbv1", &["xsave"]), ("xsavec", &["xsave"]), ("xsaves", &["xsavec"]), ("pku", &["lm", "xsave"]),
     ("lm", &["pae", "pge", "cx8", "cmov", "msr", "sse2", "syscall", "nx"]), ("lahf-lm", &["lm"]), ("cx16", &["lm", "cx8"]),
     ("fsgsbase", &["lm"]), ("pcid", &["lm", "pge"]), ("la57", &["lm"]), ("pdpe1gb", &["lm"]), ("nx", &["pae", "msr", "syscall"]),
     ("syscall", &["msr"]), ("sep", &["msr"]), ("mtrr", &["msr"]), ("pat", &["msr"]), ("mca", &["mce", "msr"]),
     ("tsc-adjust", &["tsc", "msr"]), ("rdtscp", &["tsc", "msr"]), ("rdpid", &["rdtscp"]), ("invtsc", &["tsc"]),
     ("apic", &["msr"]), ("x2apic", &["apic"]), ("tsc-deadline", &["apic", "tsc"]), ("arat", &["apic"]),
     ("arch-capabilities", &["msr"]), ("fxsr-opt", &["fxsr", "lm"]), ("mmxext", &["mmx"]), ("pse36", &["pse"]),
+    ("zero-fcs-fds", &["fpu"]),
 ];
 
 impl Features {

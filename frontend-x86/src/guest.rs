@@ -52,7 +52,7 @@ impl Guest for X86 {
         fetch: &mut dyn Fetch,
         b: &mut Builder,
     ) -> Result<(), Fault> {
-        translate::translate(self.model.features, key, offset, limit, fetch, b)
+        translate::translate(&self.model, key, offset, limit, fetch, b)
     }
 
     fn walk(&self, s: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, idx: u8) -> Result<Page, Fault> {

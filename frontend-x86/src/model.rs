@@ -44,13 +44,13 @@ const HASWELL: Features = NEHALEM.with(Features::of(&[
 ]));
 #[rustfmt::skip]
 const SKYLAKE_SERVER: Features = HASWELL.with(Features::of(&[
-    "rdseed", "adx", "smap", "clflushopt", "clwb", "pku", "xsavec", "pdpe1gb", "3dnowprefetch",
+    "rdseed", "adx", "smap", "clflushopt", "clwb", "pku", "xsavec", "xgetbv1", "pdpe1gb", "3dnowprefetch",
 ]));
 #[rustfmt::skip]
 const EPYC: Features = NEHALEM.with(Features::of(&[
     "rdrand", "f16c", "avx", "xsave", "aes", "movbe", "fma", "monitor", "pclmulqdq", "rdtscp", "pdpe1gb", "fxsr-opt",
     "mmxext", "3dnowprefetch", "abm", "topoext", "cmp-legacy", "fsgsbase", "bmi1", "avx2", "smep", "bmi2", "rdseed",
-    "adx", "smap", "clflushopt", "sha-ni", "xsaveopt", "xsavec", "arat",
+    "adx", "smap", "clflushopt", "sha-ni", "xsaveopt", "xsavec", "xgetbv1", "arat",
 ]));
 /// What no model has unless told so. MWAIT does not wait: a system that has MONITOR would idle by it and never rest. The others say
 /// that it is AMD's, or that there is a hypervisor.

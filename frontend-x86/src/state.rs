@@ -288,6 +288,8 @@ const fn system(off: usize) -> Slot {
 }
 /// CR0.
 pub const CR0: Slot = system(offset_of!(Sys, cr0));
+/// IA32_EFER.
+pub const EFER: Slot = system(offset_of!(Sys, efer));
 /// CR4.
 pub const CR4: Slot = system(offset_of!(Sys, cr4));
 /// IA32_KERNEL_GS_BASE.

@@ -3,7 +3,7 @@
 use crate::decode::insn::Insn;
 use crate::decode::{Code, Failed, LONGEST, Size, decode};
 use crate::fault::vector;
-use crate::features::Features;
+use crate::model::Model;
 use crate::ops;
 use crate::state::{mode, number};
 use crate::tx::Tx;
@@ -14,8 +14,8 @@ const MAX_OPS: usize = 4000;
 /// Bytes in a page of guest memory.
 const PAGE: u32 = 4096;
 
-/// What code is to the decoder in a mode.
-pub fn code(mode: u64, features: Features) -> Code {
+/// What code is to the decoder of a CPU in a mode.
+pub fn code(mode: u64, model: &Model) -> Code {
     Code {
         size: match mode & (mode::CODE64 | mode::CODE32) {
             0 => Size::Bits16,
@@ -23,8 +23,8 @@ pub fn code(mode: u64, features: Features) -> Code {
             _ => Size::Bits64,
         },
         vex: mode & mode::PROTECTED != 0 && mode & mode::VIRTUAL == 0,
-        wide_branches: true,
-        features,
+        wide_branches: !model.amd,
+        features: model.features,
     }
 }
 
@@ -33,14 +33,14 @@ pub fn code(mode: u64, features: Features) -> Code {
 /// # Errors
 /// If the first instruction cannot be fetched.
 pub fn translate(
-    features: Features,
+    model: &Model,
     key: BlockKey,
     offset: u32,
     limit: u32,
     fetch: &mut dyn Fetch,
     b: &mut Builder,
 ) -> Result<(), Fault> {
-    let code = code(key.mode, features);
+    let code = code(key.mode, model);
     let alone = key.mode & (mode::STEP | mode::SHADOW | mode::RESUME) != 0;
     let limit = if alone { 1 } else { limit };
     let mut at = offset;
@@ -56,7 +56,7 @@ pub fn translate(
             Err(Failed::TooLong) => Err((vector::GP, LONGEST)),
             Err(Failed::Undefined) => Err((vector::UD, 1)),
         };
-        let mut t = Tx::new(b, features, key.mode, at);
+        let mut t = Tx::new(b, model.features, key.mode, at);
         match insn {
             Ok(insn) => instruction(&mut t, insn),
             Err((vector, length)) => t.no_instruction(vector, length),

@@ -104,7 +104,7 @@ fn areas_are_as_large_as_what_is_enabled() {
     cpu.sys.xcr0 = 7;
     assert_eq!(cpuid(&max, &cpu, 0xd, 0)[EBX], 832);
     cpu.sys.xcr0 = 0x207;
-    assert_eq!(cpuid(&max, &cpu, 0xd, 1), [0xb, 840, 0, 0]);
+    assert_eq!(cpuid(&max, &cpu, 0xd, 1), [0xf, 840, 0, 0]);
     let less = x86(find("max,avx=off,pku=off").unwrap());
     assert_eq!(cpuid(&less, &cpu, 0xd, 0), [3, 576, 576, 0]);
 }

@@ -291,16 +291,15 @@ impl Pick<'_> {
         // All of its bits count where it is no register, 32-bit code's too.
         let register = vex.vvvv == 0 || uses(Method::H) || uses(Method::B);
         let long = vex.l && row.flags & flag::LIG == 0;
+        // Those of BMI work on general registers, and are there without AVX.
         let features = match row.encoding {
             Encoding::Legacy => return false,
-            Encoding::Both(for_long) if long => for_long,
-            Encoding::Both(_) => Features::NONE,
-            Encoding::Vex => Features::NONE,
+            Encoding::Both(for_long) if long => AVX.with(for_long),
+            Encoding::Both(_) => AVX,
+            Encoding::Vex if BMI.has(row.needs) => Features::NONE,
+            Encoding::Vex => AVX,
         };
-        w && register
-            && row.l.is_none_or(|l| l == vex.l)
-            && self.code.features.has(features)
-            && self.code.features.has(AVX)
+        w && register && row.l.is_none_or(|l| l == vex.l) && self.code.features.has(features)
     }
 
     fn insn(&self, row: &'static Row) -> Insn {
@@ -354,7 +353,8 @@ impl Pick<'_> {
     }
 }
 
-const AVX: Features = Features::named(b"avx").expect("it is there");
+const AVX: Features = Features::of(&["avx"]);
+const BMI: Features = Features::of(&["bmi1", "bmi2"]);
 
 impl Insn {
     /// Reads what is behind the opcode and ModRM.

@@ -3,6 +3,7 @@
 mod code;
 mod float;
 mod masked;
+mod models;
 mod modes;
 mod simd;
 mod steps;

@@ -280,6 +280,13 @@ pub fn load(m: &mut Memory, cpu: &mut Cpu, n: u8, selector: u16) -> Result<(), F
         null_stack(selector, cpl)
     } else if n == number::SS {
         stack(m, cpu, selector, cpl, Report::GP)?
+    } else if is_null(selector) && m.model.amd {
+        // AMD's leave the base, which 64-bit code sees of FS and GS, until those that CPUID 80000021H says it of (APM 2, 4.5.3).
+        Segment {
+            base: cpu.segment(n).base,
+            selector,
+            ..Segment::default()
+        }
     } else {
         data(m, cpu, selector, cpl, Report::GP)?
     };

@@ -7,7 +7,7 @@ use crate::fault::{UD, gp};
 use crate::platform::{Refused, X86};
 use crate::state::Cpu;
 use crate::state::bits::cr4;
-use crate::{mmu, msr};
+use crate::{mmu, msr, x87};
 use emu_ir::{Env, Fault};
 
 /// CR8's number.
@@ -92,14 +92,16 @@ pub fn wrmsr(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answe
 }
 
 /// [`crate::calls::XGETBV`].
-pub fn xgetbv(_: &mut X86, s: &mut Cpu, _: &mut dyn Env, a: Arguments) -> Answer {
+pub fn xgetbv(x: &mut X86, s: &mut Cpu, _: &mut dyn Env, a: Arguments) -> Answer {
     if s.sys.cr4 & cr4::OSXSAVE == 0 {
         return Err(UD);
     }
-    if a[0] != 0 {
-        return Err(gp(0));
+    match a[0] {
+        0 => Ok(s.sys.xcr0.into()),
+        // XINUSE: SDM 1, 13.2. MXCSR is no part of SSE's state there.
+        1 if x.model.has("xgetbv1") => Ok((s.sys.xcr0 & x87::in_use(s, false)).into()),
+        _ => Err(gp(0)),
     }
-    Ok(s.sys.xcr0.into())
 }
 /// [`crate::calls::XSETBV`].
 pub fn xsetbv(x: &mut X86, s: &mut Cpu, _: &mut dyn Env, a: Arguments) -> Answer {

@@ -14,32 +14,51 @@ pub enum Piece {
 }
 
 impl Piece {
-    /// In a word, with whether pointers are offsets of 64 bits (REX.W), else of 32 bits with selectors.
-    pub fn pack(self, wide: bool) -> u64 {
-        self as u64 | u64::from(wide) << 1
+    /// In a word, with what its pointer is.
+    pub fn pack(self, pointer: Pointer) -> u64 {
+        self as u64 | (pointer as u64) << 1
     }
-    fn unpack(word: u128) -> (Piece, bool) {
+    fn unpack(word: u128) -> (Piece, Pointer) {
         let piece = if word & 1 == 0 { Piece::Control } else { Piece::Operand };
-        (piece, word >> 1 & 1 != 0)
+        let pointer = match word >> 1 & 3 {
+            0 => Pointer::Far,
+            1 => Pointer::Near,
+            _ => Pointer::Offset,
+        };
+        (piece, pointer)
     }
 }
 
-fn pointer(wide: bool, selector: u16, offset: u64) -> u64 {
-    if wide {
-        return offset;
-    }
-    offset & 0xffff_ffff | u64::from(selector) << 32
+/// What a pointer is in the area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pointer {
+    /// An offset of 32 bits, a selector.
+    Far,
+    /// An offset of 32 bits, 0 where the selector was (SDM 1, 8.1.8: what deprecates FCS and FDS).
+    Near,
+    /// An offset of 64 bits (REX.W).
+    Offset,
 }
-fn pointed(wide: bool, pointer: u64) -> (u16, u64) {
-    if wide {
-        return (0, pointer);
+
+impl Pointer {
+    fn pack(self, selector: u16, offset: u64) -> u64 {
+        match self {
+            Pointer::Far => offset & 0xffff_ffff | u64::from(selector) << 32,
+            Pointer::Near => offset & 0xffff_ffff,
+            Pointer::Offset => offset,
+        }
     }
-    ((pointer >> 32) as u16, pointer & 0xffff_ffff)
+    fn unpack(self, pointer: u64) -> (u16, u64) {
+        match self {
+            Pointer::Far | Pointer::Near => ((pointer >> 32) as u16, pointer & 0xffff_ffff),
+            Pointer::Offset => (0, pointer),
+        }
+    }
 }
 
 /// [`crate::calls::X87_AREA`]: a piece of it.
 pub fn area(s: &Cpu, which: u128) -> u128 {
-    let (piece, wide) = Piece::unpack(which);
+    let (piece, pointer) = Piece::unpack(which);
     let x87 = &s.x87;
     match piece {
         Piece::Control => {
@@ -47,14 +66,14 @@ pub fn area(s: &Cpu, which: u128) -> u128 {
                 | u64::from(x87.status_word()) << 16
                 | u64::from(x87.full) << 32
                 | u64::from(x87.opcode) << 48;
-            u128::from(low) | u128::from(pointer(wide, x87.code, x87.instruction)) << 64
+            u128::from(low) | u128::from(pointer.pack(x87.code, x87.instruction)) << 64
         }
-        Piece::Operand => pointer(wide, x87.data, x87.operand).into(),
+        Piece::Operand => pointer.pack(x87.data, x87.operand).into(),
     }
 }
 /// [`crate::calls::X87_LOAD_AREA`].
 pub fn load_area(s: &mut Cpu, which: u128, value: u128) {
-    let (piece, wide) = Piece::unpack(which);
+    let (piece, pointer) = Piece::unpack(which);
     let x87 = &mut s.x87;
     match piece {
         Piece::Control => {
@@ -62,9 +81,9 @@ pub fn load_area(s: &mut Cpu, which: u128, value: u128) {
             x87.set_status_word((value >> 16) as u16);
             x87.full = (value >> 32) as u8;
             x87.opcode = (value >> 48) as u16 & 0x7ff;
-            (x87.code, x87.instruction) = pointed(wide, (value >> 64) as u64);
+            (x87.code, x87.instruction) = pointer.unpack((value >> 64) as u64);
         }
-        Piece::Operand => (x87.data, x87.operand) = pointed(wide, value as u64),
+        Piece::Operand => (x87.data, x87.operand) = pointer.unpack(value as u64),
     }
     s.settle_x87();
 }

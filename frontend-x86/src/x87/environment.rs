@@ -10,23 +10,27 @@ pub struct Format {
     pub wide: bool,
     /// Pointers are selectors and offsets, as in protected mode; else linear addresses.
     pub protected: bool,
+    /// The selectors of such pointers are stored, else 0 (SDM 1, 8.1.8: what deprecates FCS and FDS).
+    pub selectors: bool,
 }
 
 impl Format {
     /// In a word, with a number of a word of the environment: 0 to 6.
     pub fn pack(self, n: u8) -> u64 {
-        u64::from(self.wide) | u64::from(self.protected) << 1 | u64::from(n) << 2
+        u64::from(self.wide) | u64::from(self.protected) << 1 | u64::from(self.selectors) << 2 | u64::from(n) << 3
     }
     fn unpack(word: u64) -> (Format, u8) {
         let format = Format {
             wide: word & 1 != 0,
             protected: word >> 1 & 1 != 0,
+            selectors: word >> 2 & 1 != 0,
         };
-        (format, (word >> 2) as u8)
+        (format, (word >> 3) as u8)
     }
     /// A pointer's two words.
     fn pointer(self, selector: u16, offset: u64) -> [u32; 2] {
         if self.protected {
+            let selector = if self.selectors { selector } else { 0 };
             return [offset as u32, selector.into()];
         }
         let linear = (u32::from(selector) << 4).wrapping_add(offset as u32);

@@ -6,7 +6,7 @@ mod environment;
 #[cfg(test)]
 mod tests;
 
-pub use area::{MXCSR, Piece, area, in_use, load_area, reset};
+pub use area::{MXCSR, Piece, Pointer, area, in_use, load_area, reset};
 pub use environment::{Format, environment, load_environment};
 
 use crate::fault;

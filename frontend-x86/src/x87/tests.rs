@@ -28,7 +28,11 @@ fn cpu() -> Cpu {
     cpu
 }
 fn words(cpu: &Cpu, wide: bool, protected: bool) -> [u32; 7] {
-    let format = Format { wide, protected };
+    let format = Format {
+        wide,
+        protected,
+        selectors: true,
+    };
     std::array::from_fn(|n| {
         let word = environment(cpu, format.pack(n as u8).into()) as u32;
         if wide { word } else { word & 0xffff }
@@ -67,7 +71,12 @@ fn an_environment_that_is_loaded_is_the_one_that_was_stored() {
         after.x87.regs = before.x87.regs;
 
         for (n, &word) in words(&before, wide, protected).iter().enumerate() {
-            let which = Format { wide, protected }.pack(n as u8);
+            let format = Format {
+                wide,
+                protected,
+                selectors: true,
+            };
+            let which = format.pack(n as u8);
             load_environment(&mut after, which.into(), word.into());
         }
 
@@ -83,6 +92,7 @@ fn what_is_reserved_in_an_environment_is_not_loaded() {
     let format = Format {
         wide: false,
         protected: true,
+        selectors: true,
     };
 
     for (n, word) in [0xfffe, 0x8080].into_iter().enumerate() {

@@ -31,6 +31,7 @@ const UD2: [u8; 2] = [0x0f, 0x0b];
 /// A state and memory, before a program or after it.
 pub struct User {
     pub cpu: Cpu,
+    pub model: Model,
     ram: Arc<[bus::Ram; 2]>,
     fault: Option<Fault>,
 }
@@ -41,7 +42,7 @@ pub fn both(make: impl Fn() -> User) -> [User; 2] {
         let mut user = make();
         let bus = Box::new(Memory(user.ram.clone()));
         let program = Program {
-            x86: x86(Model::ALL),
+            x86: x86(user.model),
             fault: None,
         };
         let mut vcpu = Vcpu::new(program, user.cpu, bus, accel, true).unwrap();
@@ -72,6 +73,7 @@ impl User {
         cpu.settle_at(3);
         User {
             cpu,
+            model: Model::ALL,
             ram: Arc::new(ram),
             fault: None,
         }
@@ -178,7 +180,7 @@ impl Guest for Program {
             (b.block.guest_insns, b.block.guest_bytes) = (1, 1);
             return Ok(());
         }
-        translate::translate(self.x86.model.features, key, offset, limit, fetch, b)
+        translate::translate(&self.x86.model, key, offset, limit, fetch, b)
     }
     fn walk(&self, _: &Cpu, bus: &mut dyn Bus, va: u64, access: Access, _: u8) -> Result<Page, Fault> {
         let there = bus.ram(va & !0xfff).is_some();

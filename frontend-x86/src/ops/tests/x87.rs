@@ -3,6 +3,7 @@
 use super::run;
 use super::user::{self, CODE, DATA, END, NOWHERE, User};
 use crate::fault::vector;
+use crate::model::find;
 use crate::state::bits::{cr0, cr4, eflags, xcr0};
 use crate::state::{X87, mode, pending};
 
@@ -236,6 +237,7 @@ fn a_stored_environment_has_an_error_that_waits() {
 fn an_area_has_pointers_of_two_kinds() {
     let before = |user: &mut User| {
         masked(user);
+        user.model = find("max,zero-fcs-fds=off").unwrap();
         user.cpu.set_mxcsr(0x1fa0);
         let x87 = &mut user.cpu.x87;
         (x87.code, x87.data, x87.opcode) = (0x33, 0x2b, 0x7ff);

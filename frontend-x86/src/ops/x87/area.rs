@@ -2,11 +2,12 @@
 
 use crate::calls;
 use crate::fault::vector;
-use crate::state::bits::mxcsr;
+use crate::features::Features;
+use crate::state::bits::{efer, mxcsr};
 use crate::state::{self, mode};
 use crate::tx::Tx;
-use crate::x87::Piece;
-use emu_ir::{Leave, Ty, Val};
+use crate::x87::{Piece, Pointer};
+use emu_ir::{Ty, Val};
 
 /// Bytes of FXSAVE's area.
 const AREA: u32 = 512;
@@ -14,6 +15,8 @@ const AREA: u32 = 512;
 const MXCSR_AT: i64 = 24;
 const ST_AT: i64 = 32;
 const XMM_AT: i64 = 160;
+/// What EFER.FFXSR is there with.
+const FAST: Features = Features::of(&["fxsr-opt"]);
 
 /// What an area has of the x87.
 pub(super) struct X87Area {
@@ -45,8 +48,12 @@ impl Tx<'_> {
         if self.is_64() { 16 } else { 8 }
     }
     fn pointers(&mut self, piece: Piece) -> Val {
-        let wide = self.insn.rex.w;
-        self.imm(Ty::I32, piece.pack(wide))
+        let pointer = match self.has_selectors() {
+            _ if self.insn.rex.w => Pointer::Offset,
+            true => Pointer::Far,
+            false => Pointer::Near,
+        };
+        self.imm(Ty::I32, piece.pack(pointer))
     }
     /// Store what is the x87's.
     pub(super) fn store_x87_area(&mut self, at: Val) {
@@ -126,6 +133,17 @@ impl Tx<'_> {
             self.b.set(state::xmm(n as u8, Ty::V128), v);
         }
     }
+    /// Do it with XMM registers, unless EFER.FFXSR keeps FXSAVE and FXRSTOR of level 0 from them (APM 2, 3.1.7).
+    fn unless_fast(&mut self, f: impl FnOnce(&mut Self)) {
+        let may_be = self.features.has(FAST) && self.is_64() && mode::cpl(self.mode) == 0;
+        if !may_be {
+            return f(self);
+        }
+        let efer = self.b.get(state::EFER);
+        let fast = self.bit(efer, efer::FFXSR.trailing_zeros());
+        let slow = self.not(fast);
+        self.where_true(slow, f);
+    }
     /// XMM registers become 0.
     pub(super) fn clear_xmm(&mut self) {
         let zero = self.b.vec(Ty::V128, 0);
@@ -155,20 +173,6 @@ impl Tx<'_> {
             self.b.set(state::ymm_high(n), zero);
         }
     }
-    /// After MXCSR was loaded: code goes on in another block where it means something else now.
-    pub(super) fn leave_if_mode_changed(&mut self) {
-        let (mode, now, same) = (self.imm(Ty::I64, self.mode), self.b.get(state::MODE), self.b.label());
-        let is_same = self.b.eq(mode, now);
-        self.b.br_if(is_same, same);
-        let mode = self.mask(now, !mode::SHADOW);
-        self.b.set(state::MODE, mode);
-        let next = self.next_pc();
-        self.b.set(state::PC, next);
-        self.look_after();
-        self.b.exit(Leave::Sync);
-        self.b.place(same);
-        self.position();
-    }
 }
 
 /// FXSAVE.
@@ -181,7 +185,7 @@ pub fn fxsave(t: &mut Tx) {
     t.store_x87_area(at);
     if t.mode & mode::OSFXSR != 0 {
         t.store_mxcsr_area(at);
-        t.store_xmm_area(at);
+        t.unless_fast(|t| t.store_xmm_area(at));
     }
 }
 /// FXRSTOR.
@@ -196,8 +200,7 @@ pub fn fxrstor(t: &mut Tx) {
     }
     let value = t.mxcsr_of_area(at);
     t.check_mxcsr(value);
-    t.load_xmm_area(at);
+    t.unless_fast(|t| t.load_xmm_area(at));
     t.set_x87_area(x87);
-    t.b.call(Ty::I32, calls::LDMXCSR, &[value]);
-    t.leave_if_mode_changed();
+    t.leave_by(calls::LDMXCSR, &[value]);
 }

@@ -78,6 +78,7 @@ impl Tx<'_> {
         Format {
             wide: self.insn.operand_size != 2,
             protected: self.mode & mode::PROTECTED != 0 && self.mode & mode::VIRTUAL == 0,
+            selectors: self.has_selectors(),
         }
     }
     fn word(&self) -> Ty {

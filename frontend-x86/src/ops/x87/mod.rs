@@ -13,6 +13,7 @@ pub use xsave::*;
 use crate::calls;
 use crate::decode::row::Width;
 use crate::fault::vector;
+use crate::features::Features;
 use crate::state::{self, mode};
 use crate::tx::Tx;
 use crate::x87::Executed;
@@ -45,6 +46,11 @@ impl Tx<'_> {
             self.fault(vector::NM, 0);
         }
         there
+    }
+    /// Whether the selectors of its pointers are stored.
+    fn has_selectors(&self) -> bool {
+        const NONE: Features = Features::of(&["zero-fcs-fds"]);
+        !self.features.has(NONE)
     }
     /// An exception of the unit that is not masked and was not reported yet is reported now. Where it goes out by FERR#, the
     /// instruction is not begun before an interrupt has come.

@@ -97,7 +97,7 @@ impl Tx<'_> {
         let any = self.any(components, of);
         self.where_true(any, f);
     }
-    fn where_true(&mut self, condition: Val, f: impl FnOnce(&mut Self)) {
+    pub(super) fn where_true(&mut self, condition: Val, f: impl FnOnce(&mut Self)) {
         let (none, done) = (self.not(condition), self.b.label());
         self.b.br_if(none, done);
         f(self);
@@ -227,10 +227,11 @@ impl Tx<'_> {
         });
         let any_sse = self.any(asked, xcr0::SSE);
         let sets = self.b.select(full, sse_or_avx, any_sse);
+        self.begin_leaving();
         self.where_true(sets, |t| {
             t.b.call(Ty::I32, calls::LDMXCSR, &[mxcsr]);
         });
-        self.leave_if_mode_changed();
+        self.finish_leaving();
     }
 
     /// A header that is not as it must be is #GP (SDM 1, 13.8, 13.12).
