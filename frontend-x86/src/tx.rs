@@ -36,10 +36,21 @@ pub struct Tx<'a> {
     pub ended: bool,
     /// No instruction shall follow the current one in the block, though a path may lead there.
     pub stop: bool,
-    /// The instruction's memory operand, once it was asked for: its linear address.
-    pub(crate) place: Option<Val>,
+    /// The instruction's memory operand, once it was asked for.
+    pub(crate) place: Option<Place>,
     /// MXCSR.RC, where the instruction has put another in its place.
     saved_round: Option<Val>,
+}
+
+/// A memory operand.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    /// Its offset in the segment.
+    pub offset: Val,
+    /// Its linear address.
+    pub at: Val,
+    /// The segment lets it be written.
+    pub written: bool,
 }
 
 /// The integer type of so many bytes: 1, 2, 4 or 8.
@@ -351,19 +362,31 @@ impl Tx<'_> {
     }
     /// The linear address of operand `n`, which is in memory and is to be written or read.
     pub fn place(&mut self, n: usize, write: bool) -> Val {
-        if let Some(at) = self.place {
-            return at;
-        }
-        let bytes = self.ty(n).bytes();
-        let at = self.locate(bytes, write);
-        self.place = Some(at);
+        self.place_bytes(self.ty(n).bytes(), write)
+    }
+    /// The same of so many bytes. Where it was read it need not be writable: it is looked at again then, at the same offset.
+    pub(crate) fn place_bytes(&mut self, bytes: u32, write: bool) -> Val {
+        let offset = match self.place {
+            Some(place) if place.written || !write => return place.at,
+            Some(place) => place.offset,
+            None => self.effective_address(),
+        };
+        self.place_at(offset, bytes, write)
+    }
+    /// The memory operand is at this offset.
+    pub(crate) fn place_at(&mut self, offset: Val, bytes: u32, written: bool) -> Val {
+        let at = self.linear(self.segment_of_memory(), offset, bytes, written);
+        self.place = Some(Place { offset, at, written });
         at
+    }
+    /// The segment that the memory operand is in.
+    fn segment_of_memory(&self) -> u8 {
+        self.insn.memory.map_or(Segment::Ds, |m| m.segment) as u8
     }
     /// The linear address of the memory operand, of so many bytes.
     pub fn locate(&mut self, bytes: u32, write: bool) -> Val {
-        let segment = self.insn.memory.map_or(Segment::Ds, |m| m.segment);
         let offset = self.effective_address();
-        self.linear(segment as u8, offset, bytes, write)
+        self.linear(self.segment_of_memory(), offset, bytes, write)
     }
     /// The effective address of the memory operand: its offset in the segment, of the address size.
     pub fn effective_address(&mut self) -> Val {

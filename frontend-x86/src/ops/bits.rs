@@ -23,8 +23,7 @@ fn bit_number(t: &mut Tx, write: bool) -> Val {
         let bytes = t.shl(units, log2 - 3);
         let bytes = t.b.trunc(address, bytes);
         let offset = t.b.add(offset, bytes);
-        let segment = t.insn.memory.map_or(3, |m| m.segment as u8);
-        t.place = Some(t.linear(segment, offset, ty.bytes(), write));
+        t.place_at(offset, ty.bytes(), write);
     }
     t.mask(n, u64::from(ty.bits()) - 1)
 }

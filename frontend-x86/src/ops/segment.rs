@@ -191,13 +191,7 @@ pub fn arpl(t: &mut Tx) {
     t.b.br_if(kept, done);
     let rest = t.mask(old, 0xfffc);
     let new = t.b.or(rest, level);
-    if t.is_memory(0) {
-        // Where it was read it need not be writable.
-        let at = t.locate(2, true);
-        t.store(at, new);
-    } else {
-        t.write(0, new);
-    }
+    t.write(0, new);
     t.b.place(done);
     t.position();
     t.set_zero(raised);

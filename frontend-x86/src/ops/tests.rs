@@ -5,6 +5,7 @@ mod float;
 mod masked;
 mod models;
 mod modes;
+mod segments;
 mod simd;
 mod steps;
 mod system;

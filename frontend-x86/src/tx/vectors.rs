@@ -284,14 +284,7 @@ impl Tx<'_> {
     /// The linear address of operand `n`, which is so many bytes in memory that are to be written or read.
     pub fn place_of(&mut self, n: usize, bytes: u32, write: bool) -> Val {
         debug_assert!(self.is_memory(n), "operand {n} is a register");
-        match self.place {
-            Some(at) => at,
-            None => {
-                let at = self.locate(bytes, write);
-                self.place = Some(at);
-                at
-            }
-        }
+        self.place_bytes(bytes, write)
     }
     /// How an access of a vector goes that has so many bytes in all.
     fn vector_mem(&self, ty: Ty, bytes: u32) -> Mem {
