@@ -15,8 +15,8 @@ use crate::features::Features;
 use crate::state::{self, mode, number, of};
 use emu_ir::{Arith, Builder, Hint, Leave, Mem, Rmw, Ty, Val};
 
-/// Jumps of so many bytes may go round the end of the 4 GiB that 32-bit code has.
-const FAR: u32 = 1 << 24;
+/// Bytes in a page of code.
+const PAGE: i32 = 0x1000;
 /// In these modes each instruction is a block, after which something is done.
 const LOOKED_AFTER: u64 = mode::STEP | mode::RESUME;
 
@@ -511,7 +511,27 @@ impl Tx<'_> {
     }
     /// The linear address of the next instruction.
     pub fn next_pc(&mut self) -> Val {
-        self.b.pc_rel(Ty::I64, self.next() as i32)
+        self.pc_at(self.next().into())
+    }
+    /// Whether an offset from the start of the page may be that of an address that 32-bit code does not have: it goes on at the
+    /// other end of its 4 GiB.
+    pub(crate) fn may_wrap(&self, to: i64) -> bool {
+        !self.is_64() && !(0..i64::from(PAGE)).contains(&to)
+    }
+    /// The linear address at an offset from the start of the page.
+    fn pc_at(&mut self, to: i64) -> Val {
+        let pc = match i32::try_from(to) {
+            Ok(to) => self.b.pc_rel(Ty::I64, to),
+            Err(_) => {
+                let page = self.b.pc_rel(Ty::I64, 0);
+                self.plus(page, to)
+            }
+        };
+        if self.may_wrap(to) {
+            self.mask(pc, 0xffff_ffff)
+        } else {
+            pc
+        }
     }
     /// rIP of the next instruction, 64 bits.
     pub fn next_ip(&mut self) -> Val {
@@ -557,18 +577,21 @@ impl Tx<'_> {
     }
     /// Go on at the next instruction in a new block.
     pub fn goto_next(&mut self) {
-        let next = self.next() as i32;
-        self.leave_to(next, Hint::Jump);
+        self.leave_to(self.next().into(), Hint::Jump);
     }
     /// Go on at an offset from the start of the page.
-    pub(crate) fn leave_to(&mut self, to: i32, hint: Hint) {
-        if self.mode & LOOKED_AFTER != 0 {
-            let pc = self.b.pc_rel(Ty::I64, to);
-            return self.leave_at(pc, hint);
+    pub(crate) fn leave_to(&mut self, to: i64, hint: Hint) {
+        match i32::try_from(to) {
+            Ok(to) if self.mode & LOOKED_AFTER == 0 && !self.may_wrap(to.into()) => {
+                let mode = self.leave_shadow();
+                self.b.goto(to, mode, hint, mode != self.mode);
+                self.ended = true;
+            }
+            _ => {
+                let pc = self.pc_at(to);
+                self.leave_at(pc, hint);
+            }
         }
-        let mode = self.leave_shadow();
-        self.b.goto(to, mode, hint, mode != self.mode);
-        self.ended = true;
     }
     /// Go on at a linear address.
     fn leave_at(&mut self, pc: Val, hint: Hint) {
@@ -611,16 +634,7 @@ impl Tx<'_> {
         let wide = self.insn.operand_size == 8 || self.insn.operand_size == 4 && self.is_flat(number::CS);
         if wide {
             then(self);
-            let to = i64::from(self.next()) + distance;
-            return match i32::try_from(to) {
-                Ok(to) if self.is_64() || to.unsigned_abs() < FAR => self.leave_to(to, hint),
-                _ => {
-                    let pc = self.b.pc_rel(Ty::I64, 0);
-                    let pc = self.plus(pc, to);
-                    let pc = if self.is_64() { pc } else { self.mask(pc, 0xffff_ffff) };
-                    self.leave_at(pc, hint);
-                }
-            };
+            return self.leave_to(i64::from(self.next()) + distance, hint);
         }
         let ip = self.next_ip();
         let ip = self.plus(ip, distance);

@@ -88,8 +88,12 @@ impl Tx<'_> {
         let mode = self.mode | mode::SHADOW;
         let word = self.imm(Ty::I64, mode);
         self.b.set(state::MODE, word);
-        let next = self.next() as i32;
-        self.b.goto(next, mode, Hint::Jump, false);
+        if self.may_wrap(self.next().into()) {
+            self.b.exit(Leave::Resume);
+        } else {
+            let next = self.next() as i32;
+            self.b.goto(next, mode, Hint::Jump, false);
+        }
         self.ended = true;
     }
 }

@@ -75,8 +75,7 @@ pub(super) fn repeat(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) {
 impl Tx<'_> {
     /// Go on at this instruction.
     fn same_again(&mut self) {
-        let here = self.offset as i32;
-        self.leave_to(here, Hint::Jump);
+        self.leave_to(self.offset.into(), Hint::Jump);
     }
 }
 /// Whether comparisons go on while elements are equal.

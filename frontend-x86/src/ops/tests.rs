@@ -1,5 +1,6 @@
 //! Instructions by hand: what processors were seen to do where manuals leave it open, and what tables get wrong.
 
+mod branches;
 mod code;
 mod float;
 mod masked;
