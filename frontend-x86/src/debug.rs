@@ -1,7 +1,7 @@
 //! The debug registers: what they ask for (SDM 3, 18.2 and 18.3).
 
-use crate::fault::debug;
-use crate::state::bits::eflags;
+use crate::fault::{debug, gp};
+use crate::state::bits::{cr4, eflags};
 use crate::state::{Cpu, mode, pending};
 use emu_ir::{Access, Fault, Traps, Watch};
 
@@ -23,9 +23,16 @@ struct Breakpoint {
     len: u64,
 }
 
-/// Those that are enabled.
+impl Breakpoint {
+    /// Whether it is of one of these bytes.
+    fn meets(&self, addr: u64, len: u32) -> bool {
+        addr.wrapping_sub(self.start) < self.len || self.start.wrapping_sub(addr) < len.into()
+    }
+}
+
+/// Those that are enabled. Without CR4.DE there are none of ports: what asks for them then is undefined (SDM 3, 18.2.4).
 fn enabled(cpu: &Cpu) -> impl Iterator<Item = Breakpoint> {
-    let dr7 = cpu.sys.dr7;
+    let (dr7, extended) = (cpu.sys.dr7, cpu.sys.cr4 & cr4::DE != 0);
     let all = (0..).zip(cpu.sys.dr);
     all.filter(move |&(n, _)| dr7 >> (2 * n) & 3 != 0)
         .map(move |(number, address)| {
@@ -48,6 +55,7 @@ fn enabled(cpu: &Cpu) -> impl Iterator<Item = Breakpoint> {
                 len,
             }
         })
+        .filter(move |b| extended || b.of != Of::Io)
 }
 
 /// Whether any instruction's address may be a breakpoint: else EFLAGS.RF has nothing to do.
@@ -58,7 +66,7 @@ pub fn breaks(cpu: &Cpu) -> bool {
 /// [`emu_ir::Guest::traps`].
 pub fn traps(cpu: &Cpu) -> Traps {
     let mut traps = Traps {
-        every: cpu.sys.pending & pending::DEBUG != 0,
+        every: cpu.sys.pending & pending::DEBUG != 0 || owes_virtual_interrupt(cpu),
         ..Traps::default()
     };
     for b in enabled(cpu) {
@@ -76,14 +84,30 @@ pub fn traps(cpu: &Cpu) -> Traps {
     traps
 }
 
-/// [`emu_ir::Guest::trap`]: what the last instruction left to be taken before this one, or a breakpoint at this one. Nothing
-/// in the shadow of a load of SS.
+/// A program whose interrupts are virtual has them on while one waits for it: #GP(0) before its next instruction, for its
+/// monitor to see to it (SDM 3, 21.3.2 and 21.4). POPF and STI do not let it come to that; IRET, task switches and CR4 may.
+pub fn owes_virtual_interrupt(cpu: &Cpu) -> bool {
+    const BOTH: u32 = eflags::VIF | eflags::VIP;
+    let extension = if cpu.mode & mode::VIRTUAL != 0 {
+        cr4::VME
+    } else {
+        cr4::PVI
+    };
+    let is_virtual = cpu.cpl() == 3 && cpu.sys.cr4 & extension != 0 && cpu.eflags & eflags::IOPL != eflags::IOPL;
+    is_virtual && cpu.eflags & BOTH == BOTH
+}
+
+/// [`emu_ir::Guest::trap`]: what the last instruction left to be taken before this one, a virtual interrupt that waits, or a
+/// breakpoint at this one. Nothing in the shadow of a load of SS.
 pub fn trap(cpu: &Cpu) -> Option<Fault> {
     if cpu.mode & mode::SHADOW != 0 {
         return None;
     }
     if cpu.sys.pending & pending::DEBUG != 0 {
         return Some(debug(0));
+    }
+    if owes_virtual_interrupt(cpu) {
+        return Some(gp(0));
     }
     if cpu.eflags & eflags::RF != 0 {
         return None;
@@ -98,8 +122,12 @@ pub fn data_trap(cpu: &Cpu, addr: u64, len: u32, access: Access) -> Option<Fault
         Of::Write => access == Access::Write,
         Of::Execute | Of::Io => false,
     };
-    let meets = |b: &Breakpoint| addr.wrapping_sub(b.start) < b.len || b.start.wrapping_sub(addr) < len.into();
-    reasons(enabled(cpu).filter(|b| meant(b) && meets(b)))
+    reasons(enabled(cpu).filter(|b| meant(b) && b.meets(addr, len)))
+}
+
+/// The debug exception of an access to ports, to be taken when the instruction is done (SDM 3, 18.2.5 and 18.3.1.2).
+pub fn port_trap(cpu: &Cpu, port: u16, size: u8) -> Option<Fault> {
+    reasons(enabled(cpu).filter(|b| b.of == Of::Io && b.meets(port.into(), size.into())))
 }
 
 /// The debug exception of some breakpoints, if there are any.

@@ -1,6 +1,7 @@
 //! Exceptions and interrupts as they are taken, up to the double fault and the shutdown (SDM 3, chapter 6); reset, INIT and
 //! the start-up of application processors (SDM 3, 9.1 and 9.4).
 
+use crate::debug::owes_virtual_interrupt;
 use crate::fault::{self, Event, Then, exception, vector};
 use crate::gate::deliver;
 use crate::memory::{Effects, Memory};
@@ -40,10 +41,18 @@ pub fn run<R>(
     }
     let (effects, late) = (m.effects, m.late);
     effects.apply(env);
+    look_for_virtual_interrupt(cpu, env);
     if let Some(fault) = late {
         raise(cpu, model, env, fault);
     }
     done
+}
+
+/// After what may have loaded EFLAGS, CR4 or the privilege level.
+pub fn look_for_virtual_interrupt(cpu: &Cpu, env: &mut dyn Env) {
+    if owes_virtual_interrupt(cpu) {
+        env.traps_changed();
+    }
 }
 
 /// Takes an interrupt of a vector, for [`emu_ir::Guest::interrupt`]: whoever asks has looked whether it is masked.
@@ -63,6 +72,8 @@ pub fn nmi(cpu: &mut Cpu, model: &Model, env: &mut dyn Env) -> bool {
 
 fn take(cpu: &mut Cpu, model: &Model, env: &mut dyn Env, first: Event) {
     cpu.sys.pending &= !pending::HALTED;
+    // It is not owed within the handler.
+    look_for_virtual_interrupt(cpu, env);
     found(cpu, first);
     let mut event = first;
     while prepare(cpu, env, event) {
@@ -73,6 +84,7 @@ fn take(cpu: &mut Cpu, model: &Model, env: &mut dyn Env, first: Event) {
         }
         let (effects, late) = (m.effects, m.late);
         effects.apply(env);
+        look_for_virtual_interrupt(cpu, env);
         let Some(second) = done.err().or(late) else { return };
         // What the instruction was has no part in it.
         cpu.of = 0;

@@ -1,6 +1,6 @@
 //! Input and output (SDM 1, 5.1.10).
 
-use super::string::{advance, destination, repeat, source};
+use super::string::{advance, destination, iterate, source};
 use crate::calls;
 use crate::decode::row::{Method, Operand};
 use crate::tx::Tx;
@@ -45,32 +45,43 @@ fn check(t: &mut Tx, ty: Ty, port: Val) {
     t.b.call(Ty::I32, calls::MAY_ACCESS_PORT, &[port, size]);
 }
 
+/// After an access: the debug registers may mean it, a device may ask for an interrupt, or for other memory, before the next
+/// instruction.
+fn leave(t: &mut Tx) {
+    t.begin_leaving();
+    t.finish_leaving();
+}
+
 /// IN.
 pub fn in_(t: &mut Tx) {
     let (ty, port) = (element(t), port(t));
     let value = read(t, ty, port);
     t.set_low(A, value);
+    leave(t);
 }
-/// OUT: a device may ask for an interrupt, or for other memory, before the next instruction.
+/// OUT.
 pub fn out(t: &mut Tx) {
     let (ty, port) = (element(t), port(t));
     let value = t.low(A, ty);
-    let size = size(t, ty);
-    t.leave_by(calls::OUT, &[port, size, value]);
+    write(t, ty, port, value);
+    leave(t);
 }
-/// INS: nothing is read from the port before memory is known to take it.
+/// INS: nothing is read from the port before memory is known to take it. What is there is stored first, as a store to code, or to
+/// bytes that somebody watches, may have the instruction begin again.
 pub fn ins(t: &mut Tx) {
     let ty = element(t);
     let once = |t: &mut Tx| {
         let port = t.low(D, Ty::I16);
         check(t, ty, port);
         let to = destination(t, ty, true);
-        t.load_to_write(ty, to);
+        let old = t.load_to_write(ty, to);
+        t.store(to, old);
         let value = read(t, ty, port);
         t.store(to, value);
         advance(t, ty, &[DI]);
     };
-    repeat(t, once, None);
+    iterate(t, once, None);
+    leave(t);
 }
 /// OUTS.
 pub fn outs(t: &mut Tx) {
@@ -83,5 +94,6 @@ pub fn outs(t: &mut Tx) {
         write(t, ty, port, value);
         advance(t, ty, &[SI]);
     };
-    repeat(t, once, None);
+    iterate(t, once, None);
+    leave(t);
 }

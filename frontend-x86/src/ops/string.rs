@@ -46,9 +46,16 @@ pub(super) fn advance(t: &mut Tx, ty: Ty, registers: &[u8]) {
     }
 }
 /// Do it once, or as often as rCX says; `again`: whether it goes on after an element, if not always.
-pub(super) fn repeat(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) {
+fn repeat(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) {
+    if iterate(t, once, again) {
+        t.goto_next();
+    }
+}
+/// The same, but for what follows the last element. Whether it may be more than one.
+pub(super) fn iterate(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) -> bool {
     if t.insn.repeat.is_none() {
-        return once(t);
+        once(t);
+        return false;
     }
     let ty = t.address_size();
     let count = index(t, C);
@@ -67,9 +74,10 @@ pub(super) fn repeat(t: &mut Tx, once: impl Fn(&mut Tx), again: Option<u8>) {
     let last = t.not(more);
     t.b.br_if(last, done);
     t.same_again();
+    t.ended = false;
     t.b.place(done);
     t.position();
-    t.goto_next();
+    true
 }
 
 impl Tx<'_> {

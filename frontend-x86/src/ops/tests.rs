@@ -6,11 +6,13 @@ mod float;
 mod masked;
 mod models;
 mod modes;
+mod ports;
 mod segments;
 mod simd;
 mod steps;
 mod system;
 mod user;
+mod virtual_flags;
 mod x87;
 
 use crate::fault::vector;

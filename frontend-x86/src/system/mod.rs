@@ -26,6 +26,7 @@ fn done(result: Result<(), Fault>) -> Answer {
 fn changed(s: &mut Cpu, env: &mut dyn Env, f: impl FnOnce(&mut Cpu) -> Result<(), Fault>) -> Answer {
     f(s)?;
     env.context_changed();
+    crate::exception::look_for_virtual_interrupt(s, env);
     Ok(0)
 }
 

@@ -1,6 +1,7 @@
 //! I/O ports (SDM 1, chapter 19 "Input/Output"; SDM 2, IN, OUT).
 
 use super::{Answer, Arguments, run};
+use crate::debug;
 use crate::fault::gp;
 use crate::memory::Memory;
 use crate::mmu::Who;
@@ -41,6 +42,14 @@ fn is_in_map(m: &mut Memory, cpu: &Cpu, port: u16, size: u8) -> Result<bool, Fau
     Ok(bits & meant == 0)
 }
 
+/// What the debug registers ask for of ports that were accessed.
+fn trap(s: &mut Cpu, env: &mut dyn Env, port: u16, size: u8) {
+    if let Some(fault) = debug::port_trap(s, port, size) {
+        debug::note(s, fault);
+        env.traps_changed();
+    }
+}
+
 /// [`crate::calls::MAY_ACCESS_PORT`].
 pub fn may_access(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
     check(x, s, env, a[0] as u16, a[1] as u8)?;
@@ -51,6 +60,7 @@ pub fn in_(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer 
     let (port, size) = (a[0] as u16, a[1] as u8);
     check(x, s, env, port, size)?;
     let value = env.bus().load(PORTS + u64::from(port), size);
+    trap(s, env, port, size);
     Ok(value.unwrap_or(u64::MAX).into())
 }
 /// [`crate::calls::OUT`].
@@ -58,5 +68,6 @@ pub fn out(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer 
     let (port, size) = (a[0] as u16, a[1] as u8);
     check(x, s, env, port, size)?;
     let _ = env.bus().store(PORTS + u64::from(port), size, a[2] as u64);
+    trap(s, env, port, size);
     Ok(0)
 }
