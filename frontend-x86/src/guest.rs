@@ -141,6 +141,10 @@ impl Guest for X86 {
 
 impl X86 {
     /// INIT: the bootstrap processor starts again, another waits for its start-up message, switched off. Whether it was taken.
+    ///
+    /// The bootstrap processor goes on at its reset vector, where firmware would begin anew, as it does after RESET. On a board
+    /// without any, no memory is there: what is fetched is a machine check, which is not asked for then (CR4.MCE is 0), so that the
+    /// processor shuts down, and the board is reset. Kernels that are started directly begin anew by that.
     fn init(&mut self, s: &mut Cpu, env: &mut dyn Env) -> bool {
         let waits = self.platform.cpu_index() != 0;
         if !exception::init(s, &self.model, waits) {

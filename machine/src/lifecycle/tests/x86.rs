@@ -184,6 +184,28 @@ fn a_triple_fault_ends_the_run_without_reboots() {
     assert_eq!(run(&TOUR, &more), (Outcome::Rebooted, "APTISR".to_owned()));
 }
 
+/// By port 92h, and by the local APIC's message to itself: on a board without firmware the bootstrap processor's INIT is where
+/// the machine begins anew.
+#[test]
+fn init_of_the_bootstrap_processor_is_a_reset() {
+    let fast = [0xb0, 1, 0xe6, 0x92, 0xeb, 0xfe]; // MOV AL, 1; OUT 92h, AL; JMP $
+    #[rustfmt::skip]
+    let message = [
+        0xbb, 0x00, 0x00, 0xe0, 0xfe, // mov ebx,0xfee00000
+        0xc7, 0x83, 0xf0, 0x00, 0x00, 0x00, 0xff, 0x01, 0x00, 0x00, // mov DWORD PTR [ebx+0xf0],0x1ff
+        0xc7, 0x83, 0x10, 0x03, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, // mov DWORD PTR [ebx+0x310],0x0
+        0xc7, 0x83, 0x00, 0x03, 0x00, 0x00, 0x00, 0x45, 0x00, 0x00, // mov DWORD PTR [ebx+0x300],0x4500
+        0xeb, 0xfe, // jmp back to it
+    ];
+    for code in [&fast[..], &message] {
+        for accel in ["interp", "jit"] {
+            let more = ["--arch", "i386", "--smp", "2", "--no-reboot", "--accel", accel];
+
+            assert_eq!(run(code, &more).0, Outcome::Rebooted, "{code:02x?} {accel}");
+        }
+    }
+}
+
 /// MOV AL, 5; OUT 0xf4, AL; JMP $.
 const EXIT: [u8; 6] = [0xb0, 5, 0xe6, 0xf4, 0xeb, 0xfe];
 
