@@ -45,13 +45,12 @@ impl Tx<'_> {
         }
         (v, self.plus(sp, ty.bytes().into()))
     }
-    /// See that so many bytes below the stack pointer may be written, before any is.
-    fn probe(&mut self, sp: Val, bytes: u32) {
-        let lowest = self.plus(sp, -i64::from(bytes));
-        for offset in [0, i64::from(bytes) - 1] {
-            let sp = self.plus(lowest, offset);
-            let at = self.linear(number::SS, sp, 1, true);
-            self.load_to_write(Ty::I8, at);
+    /// See that so many values can be pushed, before any is: each at its place, which CR2 has if it cannot.
+    fn probe(&mut self, mut sp: Val, ty: Ty, count: u32) {
+        for _ in 0..count {
+            sp = self.plus(sp, -i64::from(ty.bytes()));
+            let at = self.linear(number::SS, sp, ty.bytes(), true);
+            self.load_to_write(ty, at);
         }
     }
 }
@@ -83,7 +82,7 @@ pub fn pop(t: &mut Tx) {
 pub fn pusha(t: &mut Tx) {
     let ty = t.size();
     let mut sp = t.sp();
-    t.probe(sp, 8 * ty.bytes());
+    t.probe(sp, ty, 8);
     for n in 0..8 {
         let v = t.low(n, ty);
         sp = t.store_below(sp, v);
@@ -110,7 +109,7 @@ pub fn enter(t: &mut Tx) {
     let (ty, stack) = (t.size(), t.stack());
     let (room, level) = (t.insn.immediate as i64 & 0xffff, u32::from(t.insn.second) & 31);
     let before = t.sp();
-    t.probe(before, (level + 1) * ty.bytes());
+    t.probe(before, ty, level + 1);
     let bp = t.low(BP, ty);
     let mut sp = t.store_below(before, bp);
     let frame = sp;

@@ -145,6 +145,9 @@ const CASES: &[Case] = &[
     ("push rax", &[0x50], &[R(RSP, READ_ONLY + 8)], &[write_fault(READ_ONLY), After(0)]),
     ("66 leave", &[0x66, 0xc9], &[R(RBP, WINDOW + 600), M(600, &[0x34, 0x12])],
         &[R(RSP, WINDOW + 602), R(RBP, 0x1000_1234)]),
+    // What pushes several faults where the first that cannot be pushed would be, and has pushed none. SDM 2, PUSHA, ENTER.
+    ("pushad", &[0x60], &[R(RSP, READ_ONLY + 0x10), Cs(CODE32)], &[write_fault(READ_ONLY + 0xc), After(0)]),
+    ("enter 0, 1", &[0xc8, 0, 0, 1], &[R(RSP, READ_ONLY + 8), R(RBP, WINDOW + 512)], &[write_fault(READ_ONLY), After(0)]),
     // Strings: at a fault the elements that are done are; none touches nothing; an overlap repeats. SDM 2, REP.
     ("rep movsb", &[0xf3, 0xa4], &[R(RCX, 10), R(RSI, WINDOW), R(RDI, READ_ONLY - 3), M(0, &[1, 2, 3, 4])],
         &[R(RCX, 7), R(RSI, WINDOW + 3), R(RDI, READ_ONLY), Change(READ_ONLY - 3, &[1, 2, 3]), write_fault(READ_ONLY), After(0)]),
