@@ -1,11 +1,9 @@
 //! Several vCPUs that share what they translate: by a guest whose code lies in memory, and changes.
 
 use crate::cases::{LAYOUT, Random, State, pinned};
-use crate::engine::book::{Asked, Kind};
-use crate::engine::mailbox::Ask;
+use crate::engine::book::Kind;
 use crate::engine::trace::{Entered, Tracer, Wants};
 use crate::engine::*;
-use crate::interp::Memory;
 use bytemuck::Zeroable;
 use emu_devices::bus::Ram;
 use emu_ir::testing::until;
@@ -15,17 +13,17 @@ use std::thread::scope;
 use std::time::{Duration, Instant};
 
 /// Pages of memory.
-const PAGES: usize = 256;
+pub(super) const PAGES: usize = 256;
 /// Where a page starts.
-const fn page(n: usize) -> u32 {
+pub(super) const fn page(n: usize) -> u32 {
     (n as u32) << 12
 }
 
 // The instructions: a word each, with a number in its low half.
 /// r0 is the number.
-const SET: u32 = 1 << 16;
+pub(super) const SET: u32 = 1 << 16;
 /// r2 goes where r1 says.
-const STORE: u32 = 2 << 16;
+pub(super) const STORE: u32 = 2 << 16;
 /// r0 goes to the address that is the number.
 const OUT: u32 = 3 << 16;
 /// r3 goes to the address that is the number.
@@ -35,16 +33,16 @@ const GET: u32 = 5 << 16;
 /// r7 has all bits that r3 has.
 const OR: u32 = 6 << 16;
 /// So many bytes from the start of the page, signed.
-const GOTO: u32 = 7 << 16;
+pub(super) const GOTO: u32 = 7 << 16;
 /// To where r4 says.
 const JUMP: u32 = 8 << 16;
 /// Wait for an interrupt.
-const WAIT: u32 = 9 << 16;
+pub(super) const WAIT: u32 = 9 << 16;
 /// All vCPUs forget translations of addresses.
 const FLUSH: u32 = 10 << 16;
 
 /// A guest that runs such instructions.
-struct Words {
+pub(super) struct Words {
     /// The physical page of each virtual one.
     map: Arc<Vec<AtomicU64>>,
     /// How many blocks were translated.
@@ -150,7 +148,7 @@ impl Guest for Words {
 }
 
 /// All of the memory.
-struct Whole(Arc<Ram>);
+pub(super) struct Whole(pub Arc<Ram>);
 
 impl Bus for Whole {
     fn load(&mut self, _: u64, _: u8) -> Option<u64> {
@@ -165,16 +163,16 @@ impl Bus for Whole {
 }
 
 /// Memory with vCPUs to come.
-struct Machine {
-    ram: Arc<Ram>,
-    map: Arc<Vec<AtomicU64>>,
+pub(super) struct Machine {
+    pub ram: Arc<Ram>,
+    pub map: Arc<Vec<AtomicU64>>,
     translated: Arc<AtomicUsize>,
-    translations: Translations<Words>,
+    pub translations: Translations<Words>,
 }
 
 impl Machine {
     /// `None`: not on this host.
-    fn new(accel: Accel) -> Option<Machine> {
+    pub fn new(accel: Accel) -> Option<Machine> {
         let translations = Translations::new(accel, false, LEAST_CODE_CACHE);
         if let Err(why) = &translations {
             emu_ir::testing::skipped("vCPUs that share what they translate", &why.to_string());
@@ -190,15 +188,18 @@ impl Machine {
     fn anew(&mut self, accel: Accel) {
         self.translations = Translations::new(accel, false, LEAST_CODE_CACHE).expect("memory");
     }
-    fn vcpu(&self) -> Vcpu<Words> {
+    pub fn vcpu(&self) -> Vcpu<Words> {
+        self.vcpu_on(Box::new(Whole(self.ram.clone())))
+    }
+    /// One with another way to memory.
+    pub fn vcpu_on(&self, bus: Box<dyn Bus + Send>) -> Vcpu<Words> {
         let guest = Words {
             map: self.map.clone(),
             translated: self.translated.clone(),
         };
-        let bus = Box::new(Whole(self.ram.clone()));
         Vcpu::sharing(&self.translations, guest, State::zeroed(), bus)
     }
-    fn put(&self, at: u32, words: &[u32]) {
+    pub fn put(&self, at: u32, words: &[u32]) {
         for (n, &word) in words.iter().enumerate() {
             self.ram.store(u64::from(at) + 4 * n as u64, word).expect("inside");
         }
@@ -217,12 +218,12 @@ impl Machine {
 }
 
 /// Run a vCPU from there until it waits.
-fn run(v: &mut Vcpu<Words>, pc: u32) {
+pub(super) fn run(v: &mut Vcpu<Words>, pc: u32) {
     v.state_mut().pc = pc;
     assert_eq!(v.run(), Exit::Wait);
 }
 /// Have it store.
-fn store(v: &mut Vcpu<Words>, at: u32, value: u32) {
+pub(super) fn store(v: &mut Vcpu<Words>, at: u32, value: u32) {
     (v.state_mut().r[1], v.state_mut().r[2]) = (at, value);
     run(v, STORES);
 }
@@ -250,7 +251,7 @@ fn beside(mut v: Vcpu<Words>, pc: u32, f: impl FnOnce()) -> Vcpu<Words> {
 }
 
 /// Where the program is that stores: the last page.
-const STORES: u32 = page(PAGES - 1);
+pub(super) const STORES: u32 = page(PAGES - 1);
 /// Where the results go.
 const RESULT: u32 = 0x100;
 const FLAG: u32 = 0x104;
@@ -451,111 +452,6 @@ fn vcpus_that_wait_for_each_other_go_on() {
             }
         });
     }
-}
-
-/// Let a running vCPU wait for one that does not look before something has been done.
-fn while_it_waits(v: &mut Vcpu<Words>, f: impl FnOnce()) {
-    let late: Arc<Mailbox> = Arc::new(Mailbox::new(Own::new(State::zeroed()).frame()));
-    late.wake();
-    let asked = [Asked::of(&late, Ask::Flush(Flush::ALL))];
-    let mailbox = v.mmu.mailbox.clone();
-    /// It looks, even if there is a panic.
-    struct Looks(Arc<Mailbox>);
-    impl Drop for Looks {
-        fn drop(&mut self) {
-            let (_, count) = self.0.take();
-            self.0.finish(count);
-        }
-    }
-    scope(|s| {
-        let looks = Looks(late);
-        let waits = s.spawn(|| v.mmu.wait(&asked));
-        let nothing = Ask::Protect(page(PAGES).into());
-        until("it waits", || Asked::of(&mailbox, nothing).is_done());
-        f();
-        assert!(!waits.is_finished(), "it waits for who has not looked");
-        drop(looks);
-    });
-}
-/// Whether it stores to a page without being looked at.
-fn may_store(v: &mut Vcpu<Words>, at: u32) -> bool {
-    let space = v.mmu.tlb.select(Context::default());
-    v.mmu.tlb.data(space, at.into()).write == u64::from(at)
-}
-
-#[test]
-fn who_waits_for_others_is_not_waited_for() {
-    let Some(machine) = Machine::new(Accel::Interp) else {
-        return;
-    };
-    let mut v = machine.vcpu();
-    let mailbox = v.mmu.mailbox.clone();
-    let flush = || Asked::of(&mailbox, Ask::Flush(Flush::ALL));
-    v.wake();
-
-    while_it_waits(&mut v, || {
-        for n in 0..2_000 {
-            assert!(flush().is_done(), "request {n} needs the host to let it run");
-        }
-    });
-
-    assert!(!flush().is_done(), "it runs again");
-    v.mmu.poll();
-}
-
-#[test]
-fn what_is_asked_of_one_who_waits_is_done_before_it_goes_on() {
-    for ask in [Ask::Flush(Flush::ALL), Ask::Protect(page(5).into())] {
-        for early in [false, true] {
-            let Some(machine) = Machine::new(Accel::Interp) else {
-                return;
-            };
-            machine.put(STORES, &[STORE, WAIT]);
-            let mut v = machine.vcpu();
-            store(&mut v, page(5), 1);
-            store(&mut v, page(6), 1);
-            assert!(may_store(&mut v, page(5)) && may_store(&mut v, page(6)));
-            let mailbox = v.mmu.mailbox.clone();
-            v.wake();
-
-            // It does not look any more before it waits.
-            let before = early.then(|| Asked::of(&mailbox, ask));
-            while_it_waits(&mut v, || {
-                if let Some(before) = &before {
-                    assert!(before.is_done());
-                } else {
-                    Asked::of(&mailbox, ask);
-                }
-            });
-
-            assert!(!may_store(&mut v, page(5)), "{ask:?}, before it waited: {early}");
-            let all = ask == Ask::Flush(Flush::ALL);
-            assert_eq!(may_store(&mut v, page(6)), !all, "{ask:?}");
-        }
-    }
-}
-
-/// Who asks has a book that is new.
-#[test]
-fn who_has_waited_knows_the_books_of_those_who_asked() {
-    let Some(machine) = Machine::new(Accel::Interp) else {
-        return;
-    };
-    machine.put(STORES, &[STORE, WAIT]);
-    machine.put(page(1), &[SET | 1, WAIT]);
-    let (mut debugged, mut writer) = (machine.vcpu(), machine.vcpu());
-    store(&mut writer, page(1) + 0x800, 1);
-    debugged.set_breakpoints([u64::from(page(9))]);
-    writer.wake();
-
-    while_it_waits(&mut writer, || run(&mut debugged, page(1)));
-    let at = (&writer.guest, writer.own.state());
-    let (mem, code) = (Mem::new(2, 0), (SET | 2).into());
-    let stored = Memory::<Words>::store(&mut writer.mmu, at, page(1).into(), mem, code);
-
-    assert_eq!((stored, debugged.state().r[0]), (Ok(()), 1));
-    run(&mut debugged, page(1));
-    assert_eq!(debugged.state().r[0], 2);
 }
 
 #[test]
