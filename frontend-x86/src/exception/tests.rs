@@ -173,7 +173,7 @@ fn int1_comes_with_the_debug_exceptions_that_wait_and_others_before_them() {
 
         b.raise(fault);
 
-        assert_eq!((b.handled(), b.cpu.sys.dr6), (Some(number), dr6), "{fault:?}");
+        assert_eq!((b.handled(), b.cpu.sys.dr6), (Some(number.into()), dr6), "{fault:?}");
         assert_eq!(b.cpu.sys.pending & pending::DEBUG != 0, waits, "{fault:?}");
     }
 }
