@@ -187,6 +187,7 @@ mod tests {
         cpu.finish(count);
         assert!(first.is_done() && second.is_done() && !third.is_done());
         assert!(cpu.has_asks());
+        assert_eq!(cpu.take(), (vec![Ask::Protect(0x3000)], 3), "each once");
     }
 
     #[test]

@@ -301,7 +301,8 @@ impl Mmu {
             }
             return Ok(swapped(held, mem));
         }
-        let held = <Self as Memory<G>>::load(self, at, addr, plain)?;
+        // It is a store in its second page too, even where nothing is stored.
+        let held = <Self as Memory<G>>::load(self, at, addr, plain.to_write())?;
         if let Some(new) = device(held) {
             <Self as Memory<G>>::store(self, at, addr, plain, new)?;
         }

@@ -127,14 +127,16 @@ fn nobody_waits_for_who_has_come_back() {
 #[test]
 fn nobody_waits_for_who_is_gone() {
     let Some(machine) = machine() else { return };
-    let (mut gone, other) = (machine.vcpu(), machine.vcpu());
+    let (mut gone, other, third) = (machine.vcpu(), machine.vcpu(), machine.vcpu());
     gone.wake();
     let asked = flush(&gone.mmu.mailbox);
 
     drop(gone);
 
     assert!(asked.is_done());
-    assert_eq!(other.mmu.shared.ask_others(&other.mmu.mailbox, ASKS[0]).len(), 0);
+    let others = other.mmu.shared.ask_others(&other.mmu.mailbox, ASKS[0]);
+    assert_eq!(others.len(), 1, "the third is still there");
+    assert_ne!(third.mmu.cpu, other.mmu.cpu);
 }
 
 #[test]
@@ -226,12 +228,13 @@ fn who_has_waited_looks_anew_where_the_code_is() {
 #[test]
 fn a_broadcast_is_complete_when_all_others_have_followed_it() {
     let Some(machine) = machine() else { return };
-    let (mut flusher, mut other) = (machine.vcpu(), writer(&machine));
+    let (mut flusher, mut other) = (writer(&machine), writer(&machine));
     flusher.wake();
     other.wake();
     let (mailbox, others) = (flusher.mmu.mailbox.clone(), other.mmu.mailbox.clone());
     flusher.mmu.flush(Flush::ALL, false);
     assert!(!others.has_asks(), "that was its own affair");
+    assert_followed(&mut flusher, ASKS[0]);
     flusher.mmu.complete();
 
     flusher.mmu.flush(Flush::ALL, true);
@@ -336,16 +339,21 @@ fn where_memory_was_is_forgotten_when_it_has_moved() {
         moved: moved.clone(),
         kick: Arc::default(),
     }));
-    for (moves, knows) in [(false, true), (true, false)] {
+    for (moves, steps) in [(false, false), (true, false), (false, true), (true, true)] {
         store(&mut v, page(5), 1);
-        v.wake();
         moved.store(moves, Release);
         v.kick().remapped();
 
-        v.attend();
+        if steps {
+            v.state_mut().pc = page(1);
+            assert_eq!(v.step(false), Exit::Stepped);
+        } else {
+            v.wake();
+            v.attend();
+            v.mmu.rest();
+        }
 
-        assert_eq!(may_store(&mut v, page(5)), knows);
-        v.mmu.rest();
+        assert_eq!(may_store(&mut v, page(5)), !moves, "it steps: {steps}");
     }
 }
 

@@ -1,7 +1,9 @@
 //! Memory of kinds: with strict alignment, and with a device that stores to it.
 
+use super::sharing::{Machine, PAGES, page};
 use super::*;
-use emu_ir::{Flush, Mem};
+use crate::interp::Memory;
+use emu_ir::{Access, Fault, Flush, Mem};
 
 /// Loads and stores at distances from an address, each with what it is of.
 fn accesses_at(distances: &[u32], ty: Ty, mem: Mem) -> Block {
@@ -89,4 +91,23 @@ fn a_compare_and_swap_that_fails_leaves_what_a_device_stores_meanwhile() {
     }
 
     assert_eq!(device.join().expect("ends"), STORES, "a store was undone");
+}
+
+/// Also where the comparison fails.
+#[test]
+fn an_atomic_access_is_a_store_in_its_second_page_too() {
+    let machine = Machine::new(Accel::Interp).expect("any host interprets");
+    let mut v = machine.vcpu();
+    let end = u64::from(page(PAGES));
+    let fault = Fault::Bus {
+        addr: end,
+        access: Access::Write,
+    };
+    let (at, mem) = ((&v.guest, v.own.state()), Mem::new(3, 0));
+
+    let same = v.mmu.cas(at, end - 4, mem, 0, 1);
+    let other = v.mmu.cas(at, end - 4, mem, 5, 1);
+    let updated = v.mmu.update(at, end - 4, mem, &|held| held + 1);
+
+    assert_eq!([same, other, updated], [Err(fault); 3]);
 }
