@@ -50,8 +50,6 @@ pub trait Isa: Sync {
     const CODE_WORDS: usize;
     /// Something that runs records.
     type Machine;
-    /// The number of the first fresh state, if it is always the same: what differs then differs for everybody.
-    const FRESH: Option<u32> = None;
     /// Names of rows that the oracle cannot run, and why.
     const NOT_RUN: &'static [(&'static str, &'static str)];
     /// Names of rows of which the oracle can only say that they are refused, and why.

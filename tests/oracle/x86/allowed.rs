@@ -2,12 +2,13 @@
 
 use super::super::Row;
 use super::record::{CODE16, CODE64, Record, vector};
+use super::rules;
 use super::words::{insn, place};
 use capstone::prelude::*;
 use emu_frontend_x86::decode::insn::Insn;
-use emu_frontend_x86::decode::row::{Method, flag};
+use emu_frontend_x86::decode::row::Method;
 use emu_frontend_x86::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};
-use emu_frontend_x86::state::bits::{mxcsr, xcr0};
+use emu_frontend_x86::state::bits::mxcsr;
 
 /// Rows that the oracle cannot run.
 pub const NOT_RUN: &[(&str, &str)] = &[
@@ -155,26 +156,19 @@ fn open(insn: &Insn, before: &Record) -> Option<Open> {
 
 /// Where the record by the oracle and the record by us may differ, given the one before.
 pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
-    let insn = insn(before)
-        .ok()
-        .filter(|insn| std::ptr::eq(insn.row, place(row).row))?;
+    let insn = match insn(before) {
+        Ok(insn) if !std::ptr::eq(insn.row, place(row).row) => return None,
+        Ok(insn) => insn,
+        Err(_) => Insn::nothing(before.length as u8),
+    };
     if want == got {
         return None;
     }
-    if insn.row.flags & flag::F64 != 0 && before.cs == CODE64 && insn.operand_size == 2 {
-        return Some(NEAR);
-    }
-    if matches!(row.name.as_str(), "loope" | "loopne") && insn.repeat.is_some() {
-        return Some(REPEATED);
-    }
-    if row.name.starts_with("xsave") && before.regs[0] & xcr0::PKRU != 0 {
-        return Some(KEYS);
-    }
-    if let Some(words) = of_segments(row, &insn, before, want, got) {
+    if let Some(words) = rules::find(row, &insn, before, want, got) {
         return Some(words);
     }
     if is_refused(before, want) || is_refused(before, got) {
-        return order(row, &insn, before, want, got);
+        return None;
     }
     let mut same = *got;
     if let Some(open) = open(&insn, before) {
@@ -191,162 +185,6 @@ pub fn allowed(row: &Row, before: &Record, want: &Record, got: &Record) -> Optio
     approximate(row, want, got)
 }
 
-/// What is otherwise where segment registers are loaded, and where control goes to another segment.
-fn of_segments(row: &Row, insn: &Insn, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
-    let name = row.name.as_str();
-    let far = matches!(name, "call_far" | "jmp_far" | "ret_far" | "iret");
-    let pointer = far && insn.memory.is_some() || matches!(name, "lss" | "lfs" | "lgs");
-    if pointer && insn.operand_size == 8 {
-        return Some(POINTERS);
-    }
-    let mut same = *got;
-    for (got, want) in [
-        (&mut same.es, want.es),
-        (&mut same.ds, want.ds),
-        (&mut same.fs, want.fs),
-        (&mut same.gs, want.gs),
-    ] {
-        if want == 0 && *got < 4 {
-            *got = 0;
-        }
-    }
-    if same == *want {
-        return Some(NULL);
-    }
-    const LDT: u16 = 4;
-    if far && want.ss & LDT != 0 {
-        let low = |rsp: u64| rsp & 0xffff_ffff;
-        if low(same.regs[4]) == low(want.regs[4]) {
-            same.regs[4] = want.regs[4];
-        }
-        if same == *want {
-            return Some(STACK16);
-        }
-    }
-    if name == "call_far" && before.cs != CODE64 && got.cs == CODE64 && is_refused(before, want) {
-        return Some(INTO_LONG);
-    }
-    let refused = [want, got].iter().all(|r| is_refused(before, r));
-    if matches!(name, "sysret" | "sysexit") && refused && want.vector != got.vector {
-        return Some(VENDORS);
-    }
-    if name == "lar" && insn.operand_size > 2 && (same.flags, same.vector) == (want.flags, want.vector) {
-        let n = usize::from(insn.reg());
-        same.regs[n] = same.regs[n] & !LIMIT | want.regs[n] & LIMIT;
-        return (same == *want).then_some(RIGHTS);
-    }
-    if name == "fxrstor" {
-        for (got, want) in same.pointers.iter_mut().zip(want.pointers) {
-            if (*got as i64) << 16 >> 16 == want as i64 {
-                *got = want;
-            }
-        }
-        return (same == *want).then_some(CANONICAL);
-    }
-    if name == "call_far" && refused && want.vector == got.vector {
-        (same.window, same.changed, same.changed_at, same.changed_by) =
-            (want.window, want.changed, want.changed_at, want.changed_by);
-        return (same == *want).then_some(PUSHED_FAR);
-    }
-    if name == "iret" && refused && [want, got].iter().all(|r| r.vector == vector::GP) {
-        same.error = want.error;
-        return (same == *want).then_some(OUTWARD);
-    }
-    let nothing =
-        insn.repeat.is_some() && !is_refused(before, got) && want.vector == vector::GP && is_refused(before, want);
-    (matches!(name, "ins" | "outs") && nothing).then_some(NO_TIMES)
-}
-
-const POINTERS: &str =
-    "far pointers with an offset of 64 bits, which AMD's do not have: APM 3, LSS and CALL (Far); SDM 2, LSS and CALL";
-/// Bits of a descriptor's limit among those that LAR gives.
-const LIMIT: u64 = 0xf_0000;
-const RIGHTS: &str = "\"00FxFF00H\", x undefined: SDM 2, LAR";
-const CANONICAL: &str = "pointers of 64 bits, of which AMD's keep 48 and extend them: SDM 2, FXRSTOR";
-const VENDORS: &str = "SYSRET outside of 64-bit mode is AMD's, SYSEXIT in long mode Intel's: APM 3, SYSRET and SYSEXIT";
-const INTO_LONG: &str =
-    "whether a CALL from compatibility mode to 64-bit code pushes in the old mode or the new is not said: SDM 2, CALL";
-const FETCHED: &str =
-    "whether all of an instruction is fetched before its prefix is found to be none is not said: SDM 3, table 6-2";
-const NULL: &str = "a null selector has lost its RPL when Linux comes back to the program: SDM 2, IRET";
-const STACK16: &str = "the upper half of RSP where Linux comes back to a stack of 16 bits: SDM 2, IRET";
-const PUSHED_FAR: &str =
-    "what a CALL that faults has pushed below the stack's top: AMD's push before they check, SDM 2, CALL";
-const OUTWARD: &str = "\"#GP(Return selector)\" of a return to an inner level, where AMD's give 0: SDM 2, IRET";
-const NO_TIMES: &str =
-    "\"REP [...] count register 0\", where AMD's check the port's permission all the same: SDM 2, REP, INS";
-
-/// Of several faults, which one it is.
-fn order(row: &Row, insn: &Insn, before: &Record, want: &Record, got: &Record) -> Option<&'static str> {
-    let all_are = |vectors: &[u32]| [want, got].iter().all(|r| vectors.contains(&r.vector));
-    let mut same = *got;
-    (same.vector, same.error, same.cr2) = (want.vector, want.error, want.cr2);
-    let faults = [vector::SS, vector::GP, vector::PF, vector::AC];
-    let is_vector = matches!(row.file.as_str(), "mmx" | "simd" | "simd-fp" | "fma");
-    let is_area = matches!(row.name.as_str(), "fxsave" | "fxrstor")
-        || row.name.starts_with("xsave")
-        || row.name.starts_with("xrstor");
-    if is_vector && (want.vector, got.vector) == (vector::XM, vector::XM) {
-        (same.st, same.status, same.tags) = (want.st, want.status, want.tags);
-        return (same == *want).then_some(TRANSITION);
-    }
-    if (is_vector || is_area) && (want.vector, got.vector) == (vector::GP, vector::SS) {
-        return (same == *want).then_some(ALIGNED_OR_INSIDE);
-    }
-    match row.name.as_str() {
-        name if name.starts_with("sha") && got.vector == vector::GP && insn.memory.is_some() => Some(SHA),
-        "pextrd" | "pinsrd" if insn.vex.is_some() && want.vector == vector::UD => Some(NARROW),
-        "maskmovq" | "maskmovdqu" | "vmaskmovps" | "vmaskmovpd" | "vpmaskmovd" | "vpmaskmovq" => {
-            // MMX has taken the x87's stack.
-            (same.st, same.status, same.tags) = (want.st, want.status, want.tags);
-            let implied = row.name.starts_with("maskmov") && is_refused(before, want) && !is_refused(before, got);
-            if implied {
-                return Some(UNSELECTED);
-            }
-            (same == *want && all_are(&faults)).then_some(MASKED)
-        }
-        "enter" | "pusha" | "popa" | "iret" | "ret_far" | "call_far" => {
-            // What was pushed before the fault stays below the stack's top.
-            (same.window, same.changed, same.changed_at, same.changed_by) =
-                (want.window, want.changed, want.changed_at, want.changed_by);
-            (same == *want && all_are(&faults)).then_some(WORDS)
-        }
-        "fxsave" | "fxrstor" | "xsave" | "xsaveopt" | "xsavec" | "xrstor" | "fnsave" | "frstor" | "fnstenv"
-        | "fldenv"
-            if all_are(&faults) =>
-        {
-            (same == *want).then_some(AREAS)
-        }
-        "cmps" | "movs" => (same == *want && all_are(&faults)).then_some(OPERANDS),
-        "call" if got.vector == vector::GP && [vector::SS, vector::PF].contains(&want.vector) => Some(PUSHED),
-        _ if insn.vex.is_some() && (want.vector, got.vector) == (vector::PF, vector::UD) => {
-            (same == *want).then_some(FETCHED)
-        }
-        "ud0" if want.vector == vector::UD && got.vector == vector::PF => Some(WITHOUT_MODRM),
-        _ => None,
-    }
-}
-
-const ALIGNED_OR_INSIDE: &str =
-    "whether an operand must be aligned or within the stack's limit first is not said: SDM 2, 2.4";
-const TRANSITION: &str = "\"This instruction causes a transition from x87 FPU to MMX technology operation\", before or after #XM: SDM 2, CVTPI2PS";
-const SHA: &str =
-    "\"Exceptions Type 4\", of operands that must be aligned, where AMD's are not: SDM 2, SHA1MSG1 and others";
-const NARROW: &str = "\"VEX.W in non-64 bit is ignored; the instruction behaves as if the W0 version is used\", of AMD's #UD: SDM 2, PEXTRD, PINSRD";
-const UNSELECTED: &str = "\"Exceptions associated with addressing memory and page faults may still be signaled (implementation \
-    dependent)\", of bytes that are not selected: SDM 2, MASKMOVDQU, MASKMOVQ";
-const MASKED: &str =
-    "of which of the bytes that a mask selects a page fault is, is not said: SDM 2, MASKMOVQ, VMASKMOV";
-const WORDS: &str = "of which of several words on the stack a fault is, is not said: SDM 2, ENTER, PUSHA, POPA";
-const KEYS: &str = "records do not hold PKRU, which only some processors have: SDM 1, 13.5.7";
-const AREAS: &str = "at which byte of an area a page fault is, is not said: SDM 2, FXSAVE, XSAVE, FSAVE, FSTENV";
-const OPERANDS: &str = "of which of two operands in memory a fault is, is not said: SDM 2, CMPS, MOVS";
-const PUSHED: &str =
-    "\"IF tempRIP is non-canonical THEN #GP(0); [...] Push(RIP)\", where AMD's push first: SDM 2, CALL";
-const WITHOUT_MODRM: &str = "\"Some older processors decode the UD0 instruction without a ModR/M byte\": SDM 2, UD";
-const REPEATED: &str = "\"Use of repeat prefixes [...] with other Intel 64 or IA-32 instructions is reserved; such use may cause \
-    unpredictable behavior\", and AMD's take LOOPE with F2 for LOOPNE: SDM 2, 2.1.1";
-const NEAR: &str = "66 before a near branch of 64-bit code: AMD's take it, Intel's do not: APM 3, JMP; SDM 2, JMP";
 const LONG: &str = "\"If the count is greater than the operand size, the result is undefined\": SHLD, SHRD";
 
 /// Whether two records differ in nothing but what the instruction writes: a general register, or memory.

@@ -81,6 +81,10 @@ const CASES: &[Case] = &[
     ("mov [rdi], rax", &[0x48, 0x89, 0x07], &[R(RAX, !0), R(RDI, READ_ONLY - 4)], &[write_fault(READ_ONLY), After(0)]),
     ("mov [rdi], rax", &[0x48, 0x89, 0x07], &[R(RAX, !0), R(RDI, END - 4)], &[Stop(vector::PF, 6, END), After(0)]),
     ("add [rdi], rax", &[0x48, 0x01, 0x07], &[R(RAX, !0), R(RDI, READ_ONLY - 1)], &[write_fault(READ_ONLY), After(0)]),
+    // So is what compares, even if the comparison fails, and what is locked. SDM 2, CMPXCHG8B; SDM 3, "Interrupt 14".
+    ("cmpxchg8b [rdi]", &[0x0f, 0xc7, 0x0f], &[R(RAX, 5), R(RDI, READ_ONLY - 4)], &[write_fault(READ_ONLY), After(0)]),
+    ("lock cmpxchg [rdi], rcx", &[0xf0, 0x48, 0x0f, 0xb1, 0x0f], &[R(RAX, 5), R(RDI, END - 4)], &[Stop(vector::PF, 6, END), After(0)]),
+    ("lock add [rdi], rax", &[0xf0, 0x48, 0x01, 0x07], &[R(RAX, !0), R(RDI, END - 4)], &[Stop(vector::PF, 6, END), After(0)]),
     // Flags are as before an instruction that faults.
     ("cmp eax, eax; sub [rdi], eax", &[0x39, 0xc0, 0x29, 0x07], &[R(RAX, 5), R(RDI, READ_ONLY), F(FLAGS, CF)],
         &[F(FLAGS, ZF | PF), write_fault(READ_ONLY), After(2)]),

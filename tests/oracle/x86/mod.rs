@@ -7,6 +7,7 @@ mod known;
 mod machine;
 mod operands;
 mod record;
+mod rules;
 mod states;
 mod system;
 mod words;
@@ -31,8 +32,6 @@ impl Isa for X86 {
     type Record = Record;
     const CODE_WORDS: usize = EXECUTED;
     type Machine = Machine;
-    // Which of several faults comes first is not known of every processor and every state: `EMU_ORACLE_SEED` finds more.
-    const FRESH: Option<u32> = Some(0x8612_0001);
     const NOT_RUN: &'static [(&'static str, &'static str)] = allowed::NOT_RUN;
     const REFUSED: &'static [(&'static [&'static str], &'static str)] = allowed::REFUSED;
 
