@@ -77,7 +77,9 @@ pub const ENDLESS: u32 = 255;
 pub mod vector {
     pub const DE: u32 = 0;
     pub const BP: u32 = 3;
+    pub const BR: u32 = 5;
     pub const UD: u32 = 6;
+    pub const NP: u32 = 11;
     pub const SS: u32 = 12;
     pub const GP: u32 = 13;
     pub const PF: u32 = 14;

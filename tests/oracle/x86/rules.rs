@@ -6,7 +6,7 @@ use super::allowed::is_refused;
 use super::record::{CODE64, Record, vector::*};
 use super::words::place;
 use emu_frontend_x86::decode::insn::{Insn, Segment};
-use emu_frontend_x86::decode::row::{self, Encoding, Method};
+use emu_frontend_x86::decode::row::{self, Encoding, Method, Width};
 use emu_frontend_x86::state::bits::xcr0;
 
 /// What an instruction ends in if not in an exception by its vector: it has been carried out.
@@ -47,6 +47,12 @@ impl Case<'_> {
         let vectors = [Method::V, Method::W, Method::M];
         let uses = self.insn.row.operands.iter().any(|o| vectors.contains(&o.method));
         uses && (!self.has_vex() || ALIGNED.contains(&self.row.name))
+    }
+    /// Its operand in memory is a vector of 16 bytes or more, or half of one.
+    fn is_long(&self) -> bool {
+        let vectors = |w| matches!(w, Width::X | Width::Dq) || self.has_vex() && matches!(w, Width::H | Width::L);
+        let mut operands = self.insn.row.operands.iter();
+        self.has_memory() && operands.any(|o| matches!(o.method, Method::W | Method::M) && vectors(o.width))
     }
     /// Some of it is not in memory.
     fn is_cut(&self) -> bool {
@@ -100,10 +106,31 @@ fn upper_rsp(c: &Case, same: &mut Record) {
     const LOW: u64 = 0xffff_ffff;
     same.regs[4] = same.regs[4] & LOW | c.want.regs[4] & !LOW;
 }
-/// The upper 16 bits of x87's pointers, where they are those below extended.
+/// The upper halves of RCX, RSI and RDI, where they are 0 there.
+fn upper_indexes(c: &Case, same: &mut Record) {
+    const LOW: u64 = 0xffff_ffff;
+    for n in [1, 6, 7] {
+        if same.regs[n] & LOW == c.want.regs[n] {
+            same.regs[n] = c.want.regs[n];
+        }
+    }
+}
+/// All registers but RSP.
+fn popped(c: &Case, same: &mut Record) {
+    let rsp = same.regs[4];
+    same.regs = c.want.regs;
+    same.regs[4] = rsp;
+}
+/// EFLAGS, where they are those before.
+fn flags(c: &Case, same: &mut Record) {
+    if c.want.flags == c.before.flags {
+        same.flags = c.want.flags;
+    }
+}
+/// The upper bits of x87's pointers, where they are those below extended, of as many as a linear address has.
 fn upper_pointers(c: &Case, same: &mut Record) {
     for (same, want) in same.pointers.iter_mut().zip(c.want.pointers) {
-        if (*same as i64) << 16 >> 16 == want as i64 {
+        if [16, 7].iter().any(|n| (*same as i64) << n >> n == want as i64) {
             *same = want;
         }
     }
@@ -113,6 +140,48 @@ fn limit(c: &Case, same: &mut Record) {
     const LIMIT: u64 = 0xf_0000;
     let n = usize::from(c.insn.reg());
     same.regs[n] = same.regs[n] & !LIMIT | c.want.regs[n] & LIMIT;
+}
+/// The mask of a gather, of which each element's highest bit counts.
+fn mask(c: &Case, same: &mut Record) {
+    let n = usize::from(c.insn.vex.map_or(0, |vex| vex.vvvv));
+    let [index, element] = [c.row.name.contains("gatherq"), c.insn.rex.w].map(|wide| if wide { 8 } else { 4 });
+    let vector = if c.insn.vex.is_some_and(|vex| vex.l) { 32 } else { 16 };
+    let count = vector / index.max(element);
+    let highest = |ymm: &[u8; 32]| {
+        let elements = ymm.chunks(element).take(count);
+        elements.fold(0, |all, bytes| all << 1 | u32::from(bytes[element - 1] >> 7))
+    };
+    if highest(&same.ymm[n]) == highest(&c.want.ymm[n]) {
+        same.ymm[n] = c.want.ymm[n];
+    }
+}
+/// Which exceptions of floating point have been found.
+fn mxcsr(c: &Case, same: &mut Record) {
+    same.mxcsr = c.want.mxcsr;
+}
+/// Which of the numbers that are none it is.
+fn nans(c: &Case, same: &mut Record) {
+    let (same, want) = (same.ymm.as_flattened_mut(), c.want.ymm.as_flattened());
+    if c.row.name == "dppd" {
+        for (same, want) in same.as_chunks_mut::<8>().0.iter_mut().zip(want.as_chunks().0) {
+            if [*same, *want].iter().all(|&lane| f64::from_le_bytes(lane).is_nan()) {
+                *same = *want;
+            }
+        }
+        return;
+    }
+    for (same, want) in same.as_chunks_mut::<4>().0.iter_mut().zip(want.as_chunks().0) {
+        if [*same, *want].iter().all(|&lane| f32::from_le_bytes(lane).is_nan()) {
+            *same = *want;
+        }
+    }
+}
+/// What is above 128 bits of the destination, where it is 0 there.
+fn upper_half(c: &Case, same: &mut Record) {
+    let n = usize::from(c.insn.reg());
+    if c.want.ymm[n][16..] == [0; 16] {
+        same.ymm[n][16..].fill(0);
+    }
 }
 /// Anything.
 fn all(c: &Case, same: &mut Record) {
@@ -147,15 +216,22 @@ const BOTH: &[(u32, u32)] = &[(DONE, DONE)];
 /// Faults of operands in memory, in either order, and the same one of another place.
 #[rustfmt::skip]
 const OPERANDS: &[(u32, u32)] = &[
-    (PF, PF), (PF, GP), (GP, PF), (PF, SS), (SS, PF), (GP, SS), (SS, GP), (PF, AC), (AC, PF), (GP, AC), (AC, GP), (SS, AC), (AC, SS),
+    (PF, PF), (GP, GP), (SS, SS), (AC, AC), (PF, GP), (GP, PF), (PF, SS), (SS, PF), (GP, SS), (SS, GP), (PF, AC), (AC, PF), (GP, AC), (AC, GP), (SS, AC), (AC, SS),
 ];
+/// The same fault of an operand in memory.
+const OPERANDS_ALIKE: &[(u32, u32)] = &[(PF, PF), (GP, GP), (SS, SS), (AC, AC)];
 /// Rows of instructions that access an area of memory in many pieces.
 const AREAS: &[&str] = &[
     "fxsave", "fxrstor", "xsave", "xsaveopt", "xsavec", "xrstor", "fnsave", "frstor", "fnstenv", "fldenv",
 ];
 /// Rows of moves that ask for alignment with VEX too.
-const ALIGNED: &[&str] = &["movaps", "movapd", "movdqa", "movntps", "movntpd", "movntdq", "movntdqa"];
-const PKRU: u64 = xcr0::PKRU;
+const ALIGNED: &[&str] = &[
+    "movaps", "movapd", "movdqa", "movntps", "movntpd", "movntdq", "movntdqa",
+];
+/// The states of XSAVE that records hold.
+const IN_RECORDS: u64 = xcr0::X87 | xcr0::SSE | xcr0::AVX;
+/// Of the x87's status word: an exception waits that is not masked.
+const ES: u16 = 1 << 7;
 /// Of a selector: it is of the LDT.
 const LDT: u16 = 4;
 
@@ -185,12 +261,13 @@ const RULES: &[Rule] = &[
         words: "SYSRET outside of 64-bit mode is AMD's, SYSEXIT in long mode Intel's: APM 3, SYSRET and SYSEXIT",
     },
     Rule {
-        rows: &["fxrstor"], when: always, ends: BOTH, parts: &[upper_pointers],
-        words: "pointers of 64 bits, of which AMD's keep 48 and extend them: SDM 2, FXRSTOR",
+        rows: &["fxrstor", "xrstor"], when: always, ends: BOTH, parts: &[upper_pointers],
+        words: "pointers of 64 bits, of which processors keep 48 or 57 and extend them: SDM 2, FXRSTOR",
     },
     Rule {
-        rows: &["call_far"], when: |c| !c.is_64() && c.got.cs == CODE64, ends: &[(PF, DONE)], parts: &[all],
-        words: "whether a CALL from compatibility mode to 64-bit code pushes in the old mode or the new is not said: SDM 2, CALL",
+        rows: &["call_far"], when: |c| c.is_64() != ([c.got.cs, c.want.cs].contains(&CODE64)) || c.is_64() && c.want.cs != CODE64,
+        ends: &[(PF, DONE), (DONE, SS), (DONE, PF), (SS, DONE)], parts: &[all],
+        words: "whether a CALL between compatibility mode and 64-bit code pushes in the old mode or the new is not said: SDM 2, CALL",
     },
     Rule {
         rows: &["call_far"], when: always, ends: &[(GP, GP), (PF, PF), (SS, SS)], parts: &[memory],
@@ -205,8 +282,18 @@ const RULES: &[Rule] = &[
         words: "\"REP [...] count register 0\", where AMD's check the port's permission all the same: SDM 2, REP, INS",
     },
     Rule {
-        rows: &["call"], when: always, ends: &[(SS, GP), (PF, GP)], parts: &[exception],
-        words: "\"IF tempRIP is non-canonical THEN #GP(0); [...] Push(RIP)\", where AMD's push first: SDM 2, CALL",
+        rows: &["call"], when: always, ends: &[(SS, GP), (PF, GP), (AC, GP), (GP, GP)], parts: &[exception, memory],
+        words: "\"IF tempRIP is non-canonical THEN #GP(0); [...] Push(RIP)\", where processors push first: SDM 2, CALL",
+    },
+    Rule {
+        rows: &["pause"], when: |c| c.insn.rex.b, ends: BOTH, parts: &[all],
+        words: "F3 90 with REX.B: Intel's take it for PAUSE, AMD's for XCHG: SDM 2, PAUSE; APM 3, PAUSE",
+    },
+    Rule {
+        rows: &["push_segment"], when: |c| c.insn.operand_size > 2, ends: &[(DONE, DONE), (DONE, PF), (DONE, SS), (DONE, GP), (DONE, AC)],
+        parts: &[all],
+        words: "\"either a zero-extended value is pushed on the stack or the segment selector is written on the stack using a 16-bit \
+            move\": SDM 2, PUSH",
     },
     Rule {
         rows: &["sha1rnds4", "sha1nexte", "sha1msg1", "sha1msg2", "sha256rnds2", "sha256msg1", "sha256msg2"],
@@ -235,8 +322,9 @@ const RULES: &[Rule] = &[
         words: "the upper half of RSP where Linux comes back to a stack of 16 bits: SDM 2, IRET",
     },
     Rule {
-        rows: &["xsave", "xsaveopt", "xsavec"], when: |c| c.before.regs[0] & PKRU != 0, ends: BOTH, parts: &[memory],
-        words: "records do not hold PKRU, which only some processors have: SDM 1, 13.5.7",
+        rows: &["xsave", "xsaveopt", "xsavec"], when: |c| c.before.regs[0] & !IN_RECORDS != 0,
+        ends: &[(DONE, DONE), (PF, PF), (PF, DONE), (SS, DONE), (GP, DONE)], parts: &[all],
+        words: "records do not hold all states, of which some processors have more than others: SDM 1, 13.5",
     },
 
     // ---- results
@@ -260,11 +348,68 @@ const RULES: &[Rule] = &[
             that are not selected: SDM 2, MASKMOVDQU, MASKMOVQ",
     },
     Rule {
-        rows: &["maskmovdqu"], when: always, ends: &[(AC, DONE)], parts: &[all],
-        words: "\"Exceptions Type 4\", among which is no #AC, where AMD's check the alignment: SDM 2, MASKMOVDQU",
+        rows: &["maskmovdqu", "maskmovq"], when: always, ends: &[(AC, DONE)], parts: &[all],
+        words: "which of the bytes that a mask selects must be aligned, if any, is not said: SDM 2, MASKMOVDQU, MASKMOVQ",
     },
     Rule {
-        rows: &["maskmovq"], when: always, ends: &[(GP, GP), (SS, SS), (PF, PF), (AC, PF)], parts: &[exception, taken],
+        rows: &[], when: |c| c.is_long() && c.ends().1 == AC, ends: &[], parts: &[all],
+        words: "whether #AC is for operands of 16 bytes and more is the processor's own: SDM 3, Interrupt 17; SDM 2, 2.4",
+    },
+    Rule {
+        rows: &["vgatherdps", "vgatherdpd", "vgatherqps", "vgatherqpd", "vpgatherdd", "vpgatherdq", "vpgatherqd", "vpgatherqq"],
+        when: always, ends: OPERANDS, parts: &[exception, mask, upper_half],
+        words: "whether what is left of the mask has been extended before a fault, and what is above 128 bits is 0, is not said: SDM 2, VPGATHERDD",
+    },
+    Rule {
+        rows: &["pop_segment"], when: |c| c.insn.operand_size > 2 || c.ends().1 == AC,
+        ends: &[(DONE, PF), (DONE, SS), (DONE, GP), (DONE, AC), (GP, AC), (NP, AC), (SS, AC), (PF, AC), (GP, PF), (GP, SS)], parts: &[all],
+        words: "how much is read of what a segment register is popped from is not said: SDM 2, POP",
+    },
+    Rule {
+        rows: &["fst", "fstp", "fist", "fistp", "fisttp", "fbstp"], when: |c| c.has_memory() && c.want.status & ES != 0,
+        ends: &[(DONE, PF), (DONE, SS), (DONE, GP), (DONE, AC)], parts: &[all],
+        words: "whether memory is accessed that an exception of the x87 keeps from being stored to is not said: SDM 1, 8.5.1",
+    },
+    Rule {
+        rows: &["vmaskmovps", "vmaskmovpd", "vpmaskmovd", "vpmaskmovq"], when: always, ends: &[(GP, DONE), (SS, DONE)], parts: &[all],
+        words: "whether elements must be within a segment that a mask does not select is not said: SDM 2, VMASKMOV",
+    },
+    Rule {
+        rows: &["fstp", "fbstp"], when: |c| c.has_memory(), ends: OPERANDS, parts: &[exception, memory],
+        words: "what has been stored of 80 bits before a fault is not said: SDM 2, FST, FBSTP",
+    },
+    Rule {
+        rows: &["lds", "les", "lss", "lfs", "lgs", "call_far", "jmp_far"], when: always, ends: OPERANDS, parts: &[exception],
+        words: "which part of a far pointer is read first is not said: SDM 2, LDS, JMP",
+    },
+    Rule {
+        rows: &["fxrstor", "xrstor", "frstor"], when: always, ends: OPERANDS, parts: &[all],
+        words: "what has been restored before a fault is not said: SDM 2, FXRSTOR, XRSTOR",
+    },
+    Rule {
+        rows: &[], when: always, ends: &[(SS, AC), (GP, AC)], parts: &[exception],
+        words: "the order of the faults of an operand is not said: SDM 3, table 6-2",
+    },
+    Rule {
+        rows: &["vcvtps2ph"], when: |c| c.has_memory(), ends: &[(PF, PF), (GP, GP), (SS, SS), (AC, AC), (XM, PF), (XM, GP), (XM, SS), (XM, AC)],
+        parts: &[exception, mxcsr],
+        words: "whether the flags of an instruction are set whose store faults, and which exception is first, is not said: SDM 2, VCVTPS2PH",
+    },
+    Rule {
+        rows: &["dpps", "dppd"], when: always, ends: BOTH, parts: &[nans],
+        words: "which of several numbers that are none is the result is not said: SDM 2, DPPS, DPPD",
+    },
+    Rule {
+        rows: &["bound"], when: always, ends: &[(BR, PF), (BR, GP), (BR, SS), (BR, AC)], parts: &[exception],
+        words: "whether both bounds are read if the index is below the first is not said: SDM 2, BOUND",
+    },
+    Rule {
+        rows: &["movd", "movq", "movntq"], when: always, ends: OPERANDS_ALIKE, parts: &[taken],
+        words: "\"This instruction causes a transition from x87 FPU to MMX technology state\", before or after a fault of what it stores \
+            to: SDM 1, 9.5.1",
+    },
+    Rule {
+        rows: &["maskmovq"], when: always, ends: OPERANDS, parts: &[exception, taken],
         words: "\"This instruction causes a transition from x87 FPU to MMX technology state\", before or after a fault, of which of the \
             bytes is not said either: SDM 2, MASKMOVQ",
     },
@@ -277,8 +422,27 @@ const RULES: &[Rule] = &[
         words: "of which of several words on the stack a fault is, is not said: SDM 2, ENTER, PUSHA, POPA",
     },
     Rule {
-        rows: AREAS, when: always, ends: OPERANDS, parts: &[exception],
-        words: "at which byte of an area a page fault is, is not said: SDM 2, FXSAVE, XSAVE, FSAVE, FSTENV",
+        rows: AREAS, when: always, ends: OPERANDS, parts: &[exception, memory],
+        words: "at which byte of an area a page fault is, and what has been stored then, is not said: SDM 2, FXSAVE, XSAVE, FSAVE, FSTENV",
+    },
+    Rule {
+        rows: &["xsave", "xsaveopt", "xsavec", "xrstor"], when: always, ends: &[(PF, DONE), (SS, DONE), (GP, DONE), (AC, DONE)],
+        parts: &[all],
+        words: "whether those parts of an area are accessed whose state is not moved is not said: SDM 1, 13.7 to 13.10",
+    },
+    Rule {
+        rows: &["cmps", "scas"], when: |c| c.insn.repeat.is_some(), ends: OPERANDS, parts: &[exception, flags],
+        words: "\"the EFLAGS value is restored to the state prior to the execution of the instruction\", where AMD's have those of the \
+            last comparison: SDM 2, REP",
+    },
+    Rule {
+        rows: &["movs", "cmps", "stos", "lods", "scas", "ins", "outs"], when: |c| c.is_64() && c.insn.address_size == 4, ends: OPERANDS,
+        parts: &[exception, upper_indexes],
+        words: "whether the upper halves of registers become 0 where nothing was moved is not said: SDM 2, MOVS",
+    },
+    Rule {
+        rows: &["popa"], when: always, ends: OPERANDS, parts: &[exception, popped],
+        words: "which registers have been popped before a fault is not said: SDM 2, POPA",
     },
     Rule {
         rows: &["cmps", "movs"], when: always, ends: OPERANDS, parts: &[exception],

@@ -324,6 +324,9 @@ int main(void) {
             return 1;
         memcpy((void *)a->at, a->initial, a->size);
     }
+    // A page that the kernel has taken away would be one that is absent.
+    for (struct area *a = areas; a < areas + 2; a++)
+        mlock((void *)a->at, a->size);
     mprotect((void *)READ_ONLY, 4096, PROT_READ);
     const struct itimerval often = {{0, 30000}, {0, 30000}}, never = {{0, 0}, {0, 0}};
     while ((count = fread(batch, sizeof *batch, BATCH, stdin)) > 0) {
