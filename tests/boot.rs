@@ -208,7 +208,7 @@ fn boot(test: &str, init: &str, more: &[&str]) -> Option<Emu> {
 
 #[test]
 fn debian_boots_to_a_root_shell_and_powers_off() {
-    for debian in [&ARM, &AARCH64] {
+    for debian in ALL {
         if debian.kernel("debian_boots_to_a_root_shell_and_powers_off").is_none() {
             continue;
         }
@@ -432,15 +432,18 @@ fn the_virtio_console_talks_both_ways() {
 #[test]
 fn a_reboot_boots_again() {
     let init = "#!/bin/sh\necho BOOTED\nreboot -f\n";
-    let Some(mut emu) = boot("a_reboot_boots_again", init, &[]) else {
-        return;
-    };
+    for debian in ALL {
+        let more = ["--memory", debian.memory];
+        let Some(mut emu) = debian.boot("a_reboot_boots_again", init, &more) else {
+            continue;
+        };
 
-    emu.expect("BOOTED", BOOT);
-    emu.expect("BOOTED", BOOT);
-    emu.signal(Signal::TERM);
+        emu.expect("BOOTED", BOOT);
+        emu.expect("BOOTED", BOOT);
+        emu.signal(Signal::TERM);
 
-    assert_eq!(emu.end(SOON).0.code(), Some(143));
+        assert_eq!(emu.end(SOON).0.code(), Some(143));
+    }
 }
 
 /// Several x86 CPUs are started, by INIT and the start-up message, and take interrupts of their own timers.

@@ -145,6 +145,30 @@ fn what_faults_leaves_no_trace() {
     assert_eq!(pop.cpu.regs[4], DATA);
 }
 
+/// Addresses near each other, of which some wrap at 4 GiB.
+#[test]
+fn addresses_of_32_bits_are_others_than_those_of_64() {
+    // MOV ECX, [EBX+8]; MOV EDX, [EBX+16]; MOV EAX, [RBX+12]
+    let mixed = run(&[0x67, 0x8b, 0x4b, 8, 0x67, 0x8b, 0x53, 16, 0x8b, 0x43, 12], |user| {
+        user.cpu.regs[3] = 1 << 32 | DATA;
+        (user.put(DATA + 8, 0x11), user.put(DATA + 16, 0x22));
+    });
+    // MOV ECX, [EBX+20010h]; MOV EDX, [EBX+20018h]; MOV EAX, [EBX+20008h], the last below DATA
+    let wraps = [
+        0x8b, 0x8b, 0x10, 0, 2, 0, 0x8b, 0x93, 0x18, 0, 2, 0, 0x8b, 0x83, 0x08, 0, 2, 0,
+    ];
+    let wrapped = run(&wraps, |user| {
+        user.be_32_bit();
+        user.cpu.regs[3] = 0xffff_fff0;
+        (user.put(DATA, 0x33), user.put(DATA + 8, 0x44));
+    });
+
+    assert_eq!(mixed.fault(), (user::PAGE_FAULT, (1 << 32 | DATA) + 12, false));
+    assert_eq!(wrapped.fault(), (user::PAGE_FAULT, DATA - 8, false));
+    assert_eq!([mixed.cpu.regs[C], mixed.cpu.regs[D]], [0x11, 0x22]);
+    assert_eq!([wrapped.cpu.regs[C], wrapped.cpu.regs[D]], [0x33, 0x44]);
+}
+
 #[test]
 fn a_repeated_move_shows_how_far_it_came() {
     // REP MOVSB of ten bytes, three of them before a page that is not there.

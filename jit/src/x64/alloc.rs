@@ -4,7 +4,7 @@
 //! flags, a constant, or spilled. Guest registers are at home (in their host register, or in the state) at every branch,
 //! label and call.
 
-use super::{Emit, PINS, TEMPS, cond, thunks::SPILLS, window::Windows};
+use super::{Emit, PINS, cond, thunks::SPILLS, window::Windows};
 use crate::pins;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Inst, Label, Op, Slot, Ty, Val};
@@ -162,7 +162,7 @@ impl Emit<'_> {
 
     /// A temporary register that nothing is in.
     pub fn spare(&self) -> Option<u8> {
-        TEMPS.into_iter().find(|&r| self.is_spare(r))
+        self.temps.into_iter().find(|&r| self.is_spare(r))
     }
     /// Whether nothing is in a temporary register.
     pub fn is_spare(&self, r: u8) -> bool {
@@ -177,7 +177,7 @@ impl Emit<'_> {
     pub fn temp(&mut self) -> u8 {
         let free = |e: &Self, r: u8| e.locked & 1 << r == 0;
         let window = || {
-            TEMPS
+            self.temps
                 .into_iter()
                 .find(|&r| free(self, r) && self.windows.regs & 1 << r != 0)
         };
@@ -188,7 +188,7 @@ impl Emit<'_> {
             }
             None => {
                 let far = |e: &Self, r: u8| e.gpr[r as usize].map_or(0, |v| e.end(v));
-                let candidates = TEMPS.iter().copied().filter(|&r| free(self, r));
+                let candidates = self.temps.iter().copied().filter(|&r| free(self, r));
                 let r = candidates
                     .max_by_key(|&r| far(self, r))
                     .expect("an operation locks fewer than all temporaries");

@@ -44,7 +44,7 @@ use crate::pins::PINNED;
 use alloc::{Flags, Home, Loc};
 use asm::Asm;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Block, BlockKey, Inst, Layout, Op, Rule, Slot, Ty, Val};
+use emu_ir::{Block, BlockKey, Inst, Layout, Op, Rule, Rules, Slot, Ty, Val};
 use thunks::Thunks;
 use window::Windows;
 
@@ -52,8 +52,9 @@ use window::Windows;
 pub const STATE: u8 = 15;
 /// Pinned guest slots live in rbx, rbp, r8 to r14.
 pub const PINS: [u8; PINNED] = [3, 5, 8, 9, 10, 11, 12, 13, 14];
-/// Temporaries: rax, rcx, rdx, rsi, rdi.
+/// Temporaries: rax, rcx, rdx, rsi, rdi. In another order for guests of x86, whose flags go through rax.
 pub const TEMPS: [u8; 5] = [0, 1, 2, 6, 7];
+const TEMPS_OF_X86: [u8; 5] = [1, 2, 6, 7, 0];
 
 /// Whether this host has the instructions that translated code uses.
 pub fn supported() -> bool {
@@ -242,6 +243,8 @@ pub(crate) struct Emit<'a> {
     /// What is still to come of [`Lives::deaths`].
     deaths: &'a [(u16, Val)],
     layout: &'static Layout,
+    /// In the order in which they are taken.
+    temps: [u8; TEMPS.len()],
     info: &'a EmitInfo<'a>,
     key: BlockKey,
     i: usize,
@@ -280,6 +283,10 @@ pub fn emit<'s>(
         lives,
         deaths: &lives.deaths,
         layout: info.layout,
+        temps: match info.layout.rules {
+            Rules::Arm => TEMPS,
+            Rules::X86 { .. } => TEMPS_OF_X86,
+        },
         info,
         key,
         i: 0,

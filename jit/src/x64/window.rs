@@ -12,8 +12,10 @@ const REACH: i64 = 128;
 /// How many operations ahead accesses are looked for.
 const AHEAD: usize = 16;
 
-/// An address as a value and a distance from it; no value: from the start of the block's page.
-type Displaced = (Val, i64);
+/// What addresses are relative to: a value, or with none the start of the block's page; and whether in 32 bits.
+type Root = (Val, bool);
+/// An address as a distance from something.
+type Displaced = (Root, i64);
 
 /// A window.
 #[derive(Clone, Copy, Debug)]
@@ -107,7 +109,7 @@ impl Natural {
 /// The accesses of a window.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    root: Val,
+    root: Root,
     first: i64,
     /// How many bytes.
     pub bytes: i64,
@@ -139,16 +141,19 @@ pub fn plain(ty: Ty, mem: Mem) -> bool {
 }
 
 impl Emit<'_> {
-    /// What an address is relative to.
+    /// What an address is relative to. Of 32 bits in 64 it is what the 32 are relative to: a window across the end of the
+    /// 4 GiB, where the two differ, is across a page's end, too, and fails its check.
     fn place_of(&self, addr: Val) -> Displaced {
         let (mut v, mut distance) = (addr, 0i64);
-        let narrow = self.b.ty(addr) == Ty::I32;
-        for _ in 0..4 {
+        let mut narrow = self.b.ty(addr) == Ty::I32;
+        for _ in 0..6 {
             match self.b.insts[v.index()].op {
                 Op::Add { a, b } => {
                     let Some(c) = self.b.constant(b) else { break };
                     (v, distance) = (a, distance.wrapping_add(c as i64));
                 }
+                Op::Zext { a } if self.b.ty(a) == Ty::I32 => (v, narrow) = (a, true),
+                Op::Trunc { a } if narrow && self.b.ty(a) == Ty::I64 => v = a,
                 Op::PcRel { offset } => {
                     (v, distance) = (Val::NONE, distance.wrapping_add(offset.into()));
                     break;
@@ -156,7 +161,7 @@ impl Emit<'_> {
                 _ => break,
             }
         }
-        (v, if narrow { distance as i32 as i64 } else { distance })
+        ((v, narrow), if narrow { distance as i32 as i64 } else { distance })
     }
     /// The window that has this access: its register, which then stays, and the access's place in it.
     pub fn in_window(&mut self, addr: Val, mem: Mem, write: bool) -> Option<(u8, i8)> {
