@@ -13,7 +13,7 @@ pub mod status;
 mod tests;
 mod x87;
 
-pub use segment::{Attributes, Bounds, Descriptor, Segment, Table, number};
+pub use segment::{Attributes, Bounds, Descriptor, Loaded, Segment, Table, number};
 pub use x87::X87;
 
 use bytemuck::{Pod, Zeroable};
@@ -183,6 +183,8 @@ pub struct Cpu {
     pub segments: [Segment; 6],
     /// What [`Cpu::settle`] makes of the segments: which offsets may be accessed.
     pub bounds: [Bounds; 6],
+    /// And what they may be loaded with again, without a change.
+    pub loaded: [Loaded; 6],
     /// The floating-point unit.
     pub x87: X87,
     /// System registers.
@@ -194,7 +196,8 @@ pub struct Cpu {
 
 impl Cpu {
     const TAIL: usize = {
-        let before = size_of::<[Segment; 6]>() + size_of::<[Bounds; 6]>() + size_of::<X87>() + size_of::<Sys>();
+        let segments = size_of::<[Segment; 6]>() + size_of::<[Bounds; 6]>() + size_of::<[Loaded; 6]>();
+        let before = segments + size_of::<X87>() + size_of::<Sys>();
         (32 - (before + 192) % 32) % 32 / 8
     };
 }
@@ -282,6 +285,14 @@ pub const fn base(n: u8) -> Slot {
 /// The selector of segment `n`.
 pub const fn selector(n: u8) -> Slot {
     Slot::new(segment(n, offset_of!(Segment, selector)), Ty::I16)
+}
+/// [`Cpu::loaded`] of segment `n`: the selector and the descriptor.
+pub const fn loaded(n: u8) -> (Slot, Slot) {
+    let at = offset_of!(Cpu, loaded) + size_of::<Loaded>() * (n as usize % 6);
+    (
+        word(at + offset_of!(Loaded, selector)),
+        long(at + offset_of!(Loaded, descriptor)),
+    )
 }
 const fn system(off: usize) -> Slot {
     long(offset_of!(Cpu, sys) + off)

@@ -3,10 +3,11 @@
 use crate::calls;
 use crate::decode::row::Method;
 use crate::fault::vector;
+use crate::mmu::SYSTEM;
 use crate::state::bits::eflags;
 use crate::state::{self, mode, number};
 use crate::tx::Tx;
-use emu_ir::{STATUS_ZERO, Ty, Val};
+use emu_ir::{Label, Mem, STATUS_ZERO, Ty, Val};
 
 impl Tx<'_> {
     /// Whether segments are those of real or virtual 8086 mode.
@@ -43,6 +44,49 @@ impl Tx<'_> {
         self.begin_leaving();
         self.b.call(Ty::I32, calls::LOAD_SEGMENT, &[number, selector]);
     }
+    /// The same, of an instruction that does no more than `finish`; where nothing changes by it, the block goes on.
+    fn load_alone(&mut self, n: u8, selector: Val, finish: impl Fn(&mut Self)) {
+        let kept = self.if_kept(n, selector);
+        self.load_segment(n, selector);
+        finish(self);
+        self.leave_loaded(n);
+        if let Some(kept) = kept {
+            self.b.place(kept);
+            self.position();
+            self.ended = false;
+            finish(self);
+        }
+    }
+    /// Where to go on if the selector is the register's, and what it names still is what the register was loaded with: kernels
+    /// load the same segments again and again.
+    fn if_kept(&mut self, n: u8, selector: Val) -> Option<Label> {
+        let elsewhere = mode::CODE64 | mode::SHADOW | mode::RESUME | mode::STEP | mode::CPL;
+        if self.is_8086() || n == number::SS || self.mode & elsewhere != 0 {
+            return None;
+        }
+        let ((its, loaded), (limit, base)) = (state::loaded(n), state::GDTR);
+        let (kept, changes) = (self.b.label(), self.b.label());
+        let selector = self.b.zext(Ty::I32, selector);
+        let its = self.b.get(its);
+        let other = self.b.ne(its, selector);
+        self.b.br_if(other, changes);
+        let seven = self.imm(Ty::I32, 7);
+        let last = self.b.or(selector, seven);
+        let (last, limit) = (self.b.zext(Ty::I64, last), self.b.get(limit));
+        let outside = self.b.ult(limit, last);
+        self.b.br_if(outside, changes);
+        let first = self.plus(last, -7);
+        let base = self.b.get(base);
+        let at = self.b.add(base, first);
+        let at = self.mask(at, 0xffff_ffff);
+        let descriptor = self.b.load(Ty::I64, at, Mem::new(3, SYSTEM));
+        let loaded = self.b.get(loaded);
+        let same = self.b.eq(descriptor, loaded);
+        self.b.br_if(same, kept);
+        self.b.place(changes);
+        self.position();
+        Some(kept)
+    }
     /// After that.
     fn leave_loaded(&mut self, n: u8) {
         if n == number::SS {
@@ -71,8 +115,7 @@ pub fn mov_to_segment(t: &mut Tx) {
         return t.undefined();
     };
     let selector = t.read(1);
-    t.load_segment(n, selector);
-    t.leave_loaded(n);
+    t.load_alone(n, selector, |_| {});
 }
 /// PUSH of a segment register.
 pub fn push_segment(t: &mut Tx) {
@@ -86,9 +129,7 @@ pub fn pop_segment(t: &mut Tx) {
     let Some(n) = t.segment(0) else { return t.undefined() };
     let (value, sp) = t.peek(t.size());
     let selector = t.b.trunc(Ty::I16, value);
-    t.load_segment(n, selector);
-    t.set_sp(sp);
-    t.leave_loaded(n);
+    t.load_alone(n, selector, |t| t.set_sp(sp));
 }
 
 impl Tx<'_> {

@@ -382,3 +382,34 @@ fn the_local_table_is_one_or_none() {
         }
     }
 }
+
+/// What a register says of itself, that it may be loaded again, holds for every descriptor and selector; and it is said of all
+/// that it holds for.
+#[test]
+fn what_leaves_a_register_as_it_is_is_known() {
+    let mut random = emu_ir::testing::Random::new(0x5e6);
+    let mut kept = 0;
+    for _ in 0..20_000 {
+        let accessed = u64::from(random.below(4) != 0) << 40;
+        let descriptor = random.next() & !(1 << 40) | accessed | u64::from(random.below(8) != 0) * (9 << 44);
+        let selector = (random.below(8) as u16) << 3 | random.word() as u16 & 7;
+        let mut b = Bench::protected(0);
+        b.describe(selector, descriptor);
+        let was = Descriptor(descriptor).segment(selector);
+        let loaded = was.loaded();
+        *b.cpu.segment_mut(number::FS) = was;
+        b.cpu.settle_segment(number::FS);
+
+        let model = b.model;
+        let done = {
+            let mut m = Memory::new(&model, &mut b.engine.ram);
+            load(&mut m, &mut b.cpu, number::FS, selector)
+        };
+
+        let same = done.is_ok() && *b.cpu.segment(number::FS) == was && !is_null(selector) && selector & 4 == 0;
+        let says = loaded.selector == u32::from(selector) && loaded.descriptor == descriptor;
+        assert_eq!(says, same, "{descriptor:#x} by {selector:#x}: {done:?}");
+        kept += u32::from(says);
+    }
+    assert!((2000..10_000).contains(&kept), "{kept}");
+}

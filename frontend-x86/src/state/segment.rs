@@ -117,6 +117,34 @@ impl Segment {
     pub const fn is_usable(&self) -> bool {
         self.has(Attributes::P | Attributes::S)
     }
+    /// By what it may be loaded again without a change.
+    pub fn loaded(&self) -> Loaded {
+        let units = if self.has(Attributes::G) {
+            self.limit >> 12
+        } else {
+            self.limit
+        };
+        let (low, high) = (self.base & 0xff_ffff, self.base & 0xff00_0000);
+        let attributes = u64::from(self.attributes);
+        let descriptor = Descriptor(
+            u64::from(units & 0xffff)
+                | u64::from(units & 0xf_0000) << 32
+                | low << 16
+                | high << 32
+                | (attributes & 0xff) << 40
+                | (attributes & 0xf00) << 44,
+        );
+        let named = self.selector & 4 == 0 && self.selector & !3 != 0;
+        let open = self.is_code() && self.has(Attributes::CONFORMING) || u16::from(self.dpl()) >= self.selector & 3;
+        let readable =
+            self.is_usable() && self.has(Attributes::ACCESSED) && (!self.is_code() || self.has(Attributes::READABLE));
+        let again = named && open && readable && descriptor.segment(self.selector) == *self;
+        Loaded {
+            descriptor: descriptor.0,
+            selector: if again { self.selector.into() } else { Loaded::NEVER },
+            reserved: 0,
+        }
+    }
     /// Which offsets may be accessed.
     pub fn bounds(&self) -> Bounds {
         const NOTHING: [u32; 2] = [1, 0];
@@ -143,6 +171,25 @@ impl Segment {
             write: allowed(!code && self.has(Attributes::WRITABLE)),
         }
     }
+}
+
+/// A selector, and the descriptor that it names in the GDT, by which a load at level 0 outside of 64-bit mode leaves a data
+/// register as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Pod, Zeroable, Serialize, Deserialize)]
+#[repr(C)]
+pub struct Loaded {
+    /// All of it.
+    pub descriptor: u64,
+    /// Or [`Loaded::NEVER`].
+    pub selector: u32,
+    /// Zero: no padding.
+    #[serde(skip)]
+    pub reserved: u32,
+}
+
+impl Loaded {
+    /// No selector.
+    pub const NEVER: u32 = 1 << 16;
 }
 
 /// Offsets of a segment that may be accessed: the first and the last; none if the first is above the last.

@@ -138,6 +138,7 @@ impl Cpu {
         #[allow(clippy::indexing_slicing, reason = "there are six")]
         {
             self.bounds[n as usize % 6] = bounds;
+            self.loaded[n as usize % 6] = segment.loaded();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Instructions of the system, by hand: what a kernel relies on.
 
 use crate::fault::vector;
-use crate::machine_for_tests::{Around, Bench, IDT, STACK, TSS, descriptor, sel};
+use crate::machine_for_tests::{Around, Bench, GDT, IDT, STACK, TSS, descriptor, sel};
 use crate::platform::INTR;
 use crate::state::bits::eflags::{AC, CF, ID, IF, IOPL, NT, TF, VIF, VIP, ZF};
 use crate::state::bits::{cr0, cr4, dr6, dr7, efer};
@@ -102,6 +102,75 @@ fn segments_are_loaded_and_stored() {
     // A selector of nothing: #GP with it.
     let cpu = run(long, &[0x66, 0xb8, 0xf8, 0x0f, 0x8e, 0xd8]);
     assert_eq!(exception(&cpu), Some(vector::GP));
+}
+
+/// What is in the GDT counts, also for who loads the same segment again.
+#[test]
+fn a_segment_register_is_loaded_anew_once_its_descriptor_is_another() {
+    let free = u32::from(sel::FREE);
+    // MOV AX, FREE; MOV FS, AX twice; [EBX], ECX; MOV FS, AX; MOV EDX, FS:[0]
+    let mov_fs = [0x8e, 0xe0];
+    let code = [
+        &[0x66, 0xb8, free as u8, 0][..],
+        &mov_fs,
+        &mov_fs,
+        &[0x89, 0x0b],
+        &mov_fs,
+        &[0x64, 0x8b, 0x15, 0, 0, 0, 0],
+    ]
+    .concat();
+    // The base; the access rights: not present, of the system, code that cannot be read, not accessed; the limit: none.
+    for (at, to, ends) in [
+        (2, 0x9300_0000 | DATA + 8, None),
+        (4, 0x40_1300, Some(vector::NP)),
+        (4, 0x40_8200, Some(vector::GP)),
+        (4, 0x40_9900, Some(vector::GP)),
+        (4, 0x40_9200, None),
+        (4, 0x40_9f00, None),
+        (0, 0x6000_0000, Some(vector::GP)),
+    ] {
+        let make = || {
+            let mut b = flat();
+            b.describe(sel::FREE, 0x0040_9300_0000_ffff | DATA << 16);
+            b.engine.ram.put(DATA, 8, 0x1234_5678);
+            b.engine.ram.put(DATA + 8, 8, 0x9abc_def0);
+            (b.cpu.regs[B], b.cpu.regs[C]) = (GDT + u64::from(sel::FREE) + at, to);
+            b
+        };
+        let cpu = run(make, &code);
+
+        assert_eq!(exception(&cpu), ends, "{at} {to:#x}");
+        if ends.is_none() {
+            let (base, value) = if at == 2 {
+                (DATA + 8, 0x9abc_def0)
+            } else {
+                (DATA & 0xffff, 0x1234_5678)
+            };
+            assert_eq!(
+                (cpu.segment(number::FS).base, cpu.regs[D]),
+                (base, value),
+                "{at} {to:#x}"
+            );
+        }
+    }
+    // LGDT [EBX] of a table that ends before: #GP of the second load alone.
+    let make = || {
+        let mut b = flat();
+        b.describe(sel::FREE, 0x0040_9300_0000_ffff | DATA << 16);
+        b.engine.ram.put(DATA, 8, GDT << 16 | u64::from(sel::FREE) + 6);
+        b.cpu.regs[B] = DATA;
+        b
+    };
+    let code = [
+        &[0x66, 0xb8, free as u8, 0][..],
+        &mov_fs,
+        &[0x0f, 0x01, 0x13, 0x41],
+        &mov_fs,
+        &[0x41],
+    ]
+    .concat();
+    let cpu = run(make, &code);
+    assert_eq!((exception(&cpu), cpu.regs[C]), (Some(vector::GP), 1));
 }
 
 #[test]
