@@ -104,6 +104,16 @@ impl Tlb {
         self.spaces[at].used = self.clock;
         at
     }
+    /// The same where it is most likely the index of before: whether it is.
+    pub fn select_again(&mut self, before: usize, context: &Context) -> bool {
+        let space = &mut self.spaces[before];
+        let is_it = same(&space.context, context);
+        if is_it {
+            self.clock += 1;
+            space.used = self.clock;
+        }
+        is_it
+    }
     fn claim(&mut self, hash: u64, context: Context) -> usize {
         if self.spaces.len() < self.limit {
             self.spaces.push(Space {

@@ -4,7 +4,7 @@ use super::RSP;
 use crate::fault::{UD, gp};
 use crate::mmu::is_valid;
 use crate::model::Model;
-use crate::segment::{enter, is_8086, is_long};
+use crate::segment::{enter_by_code, is_8086, is_long};
 use crate::state::bits::{efer, eflags};
 use crate::state::{Attributes, Cpu, Segment, mode, number};
 use emu_ir::Fault;
@@ -53,7 +53,7 @@ pub fn sysenter(cpu: &mut Cpu, model: &Model) -> Result<(), Fault> {
     *cpu.segment_mut(number::SS) = data(selector.wrapping_add(8), 0);
     cpu.regs[RSP] = cpu.sys.sysenter_esp & mask;
     let to = cpu.sys.sysenter_eip & mask;
-    enter(cpu, code(selector, 0, long), to, 0);
+    enter_by_code(cpu, code(selector, 0, long), to, 0);
     Ok(())
 }
 
@@ -78,7 +78,7 @@ pub fn sysexit(cpu: &mut Cpu, model: &Model, operand_size: u8) -> Result<(), Fau
     let selector = selector.wrapping_add(offset);
     *cpu.segment_mut(number::SS) = data(selector.wrapping_add(8), 3);
     cpu.regs[RSP] = rsp;
-    enter(cpu, code(selector, 3, wide), rip, 3);
+    enter_by_code(cpu, code(selector, 3, wide), rip, 3);
     Ok(())
 }
 
@@ -109,7 +109,7 @@ pub fn syscall(cpu: &mut Cpu, model: &Model, next: u64) -> Result<(), Fault> {
     };
     *cpu.segment_mut(number::SS) = data(selector.wrapping_add(8), 0);
     cpu.set_eflags(flags & !cleared);
-    enter(cpu, code(selector, 0, long), to, 0);
+    enter_by_code(cpu, code(selector, 0, long), to, 0);
     Ok(())
 }
 
@@ -140,7 +140,7 @@ pub fn sysret(cpu: &mut Cpu, model: &Model, operand_size: u8) -> Result<(), Faul
     };
     *cpu.segment_mut(number::SS) = data(base.wrapping_add(8), 3);
     cpu.set_eflags(flags);
-    enter(cpu, code(selector, 3, wide), rip, 3);
+    enter_by_code(cpu, code(selector, 3, wide), rip, 3);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use super::{Gate, RSP, Stack, inner, of_task, stack_code, switch};
 use crate::fault::{Event, Kind, code, gp, np};
 use crate::memory::Memory;
 use crate::mmu::Who;
-use crate::segment::{Found, Report, check_target, enter, is_long, kind, of_8086};
+use crate::segment::{Found, Report, check_target, enter, enter_by_code, is_long, kind, of_8086};
 use crate::state::bits::{cr4, eflags};
 use crate::state::{Attributes, Cpu, Segment, mode, number, of};
 use emu_ir::Fault;
@@ -238,17 +238,19 @@ fn by_gate(m: &mut Memory, cpu: &mut Cpu, event: Event, gate: Gate, left: Left) 
         push(error.into())?;
     }
     let target = code.load(m, cpu, target.selector)?;
-    if is_virtual {
-        for n in DATA {
-            *cpu.segment_mut(n) = Segment::default();
-        }
-    }
     if let Some(segment) = segment {
         *cpu.segment_mut(number::SS) = segment;
     }
     let interrupts = if gate.kind & 1 == 0 { eflags::IF } else { 0 };
     cpu.eflags &= !(eflags::TF | eflags::NT | eflags::RF | eflags::VM | interrupts);
     stack.keep(cpu);
-    enter(cpu, target, gate.offset, cpl);
+    if is_virtual {
+        for n in DATA {
+            *cpu.segment_mut(n) = Segment::default();
+        }
+        enter(cpu, target, gate.offset, cpl);
+    } else {
+        enter_by_code(cpu, target, gate.offset, cpl);
+    }
     Ok(())
 }

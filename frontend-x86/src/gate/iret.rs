@@ -5,7 +5,7 @@ use super::{By, Left, RSP, Stack, switch, task};
 use crate::debug::breaks;
 use crate::fault::gp;
 use crate::memory::Memory;
-use crate::segment::{check_target, drop_inner, enter, is_long, rpl, virtual_8086};
+use crate::segment::{check_target, drop_inner, enter, enter_by_code, is_long, rpl, virtual_8086};
 use crate::state::bits::{cr4, eflags};
 use crate::state::{Cpu, mode, number, pending};
 use emu_ir::Fault;
@@ -127,11 +127,11 @@ fn protected(m: &mut Memory, cpu: &mut Cpu, operand_size: u8) -> Result<(), Faul
     match outer {
         Some((pointer, segment)) => {
             *cpu.segment_mut(number::SS) = segment;
-            enter(cpu, target, offset, cpl);
+            enter_by_code(cpu, target, offset, cpl);
             take_pointer(cpu, pointer);
         }
         None => {
-            enter(cpu, target, offset, cpl);
+            enter_by_code(cpu, target, offset, cpl);
             stack.keep(cpu);
         }
     }

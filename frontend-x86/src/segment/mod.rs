@@ -332,3 +332,9 @@ pub fn enter(cpu: &mut Cpu, code: Segment, offset: u64, cpl: u8) {
     cpu.settle_at(cpl);
     cpu.set_rip(offset);
 }
+/// The same where, besides CS, no more than SS and EFLAGS may have changed.
+pub fn enter_by_code(cpu: &mut Cpu, code: Segment, offset: u64, cpl: u8) {
+    *cpu.segment_mut(number::CS) = code;
+    cpu.settle_code_at(cpl);
+    cpu.set_rip(offset);
+}

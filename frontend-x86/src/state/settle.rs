@@ -101,6 +101,33 @@ impl Cpu {
     pub fn settle(&mut self) {
         self.settle_at(self.cpl());
     }
+    /// What follows from CS and SS, from EFLAGS and the privilege level, which is given, where no more has changed.
+    pub fn settle_code_at(&mut self, cpl: u8) {
+        let cs = *self.segment(number::CS);
+        let code64 = self.mode & mode::LONG != 0 && cs.has(Attributes::L);
+        if code64 != (self.mode & mode::CODE64 != 0) {
+            return self.settle_at(cpl);
+        }
+        let code32 = if !code64 && cs.has(Attributes::DB) {
+            mode::CODE32
+        } else {
+            0
+        };
+        self.mode = self.mode & !(mode::CPL | mode::CODE32) | u64::from(cpl & 3) << mode::CPL_SHIFT | code32;
+        self.settle_flags();
+        self.settle_segment(number::CS);
+        self.settle_segment(number::SS);
+        debug_assert!(self.is_settled_at(cpl), "more has changed");
+    }
+    fn is_settled_at(&self, cpl: u8) -> bool {
+        let mut whole = *self;
+        whole.settle_at(cpl);
+        // 64-bit code writes bases of its own, and reads none of this.
+        if self.mode & mode::CODE64 != 0 {
+            whole.loaded = self.loaded;
+        }
+        whole == *self
+    }
     /// What follows from EFLAGS, where no more has changed.
     pub fn settle_flags(&mut self) {
         const OF_FLAGS: u64 = mode::VIRTUAL | mode::STEP | mode::RESUME | mode::ALIGN;

@@ -81,16 +81,24 @@ pub fn popf(_: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer
         }
     }
     // RF is cleared in any case (SDM 2, POPF, table 4-21), and loaded by IRET alone.
+    let before = s.eflags;
     s.set_eflags(flags & !(bits | eflags::RF) | popped & bits);
-    env.context_changed();
+    ac_changed(s, env, before);
     Ok(0)
 }
 
 /// [`crate::calls::SET_AC`].
 pub fn set_ac(_: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
     let set = if a[0] != 0 { eflags::AC } else { 0 };
-    s.eflags = s.eflags & !eflags::AC | set;
+    let before = s.eflags;
+    s.eflags = before & !eflags::AC | set;
     s.settle_flags();
-    env.context_changed();
+    ac_changed(s, env, before);
     Ok(0)
+}
+/// Of the flags, what addresses mean depends on AC alone: see [`crate::mmu::context`].
+fn ac_changed(s: &Cpu, env: &mut dyn Env, before: u32) {
+    if (s.eflags ^ before) & eflags::AC != 0 {
+        env.context_changed();
+    }
 }

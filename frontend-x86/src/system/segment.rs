@@ -1,15 +1,25 @@
 //! Segments and descriptor tables (SDM 2, MOV, LLDT, LTR, LGDT, LIDT, LAR, LSL, VERR, VERW).
 
 use super::{Answer, Arguments, done, run};
+use crate::memory::Memory;
 use crate::platform::X86;
 use crate::segment;
 use crate::state::Cpu;
-use emu_ir::Env;
+use emu_ir::{Env, Fault};
 
+/// What reads descriptors, and after which addresses mean what they did.
+fn look<R>(
+    x: &X86,
+    s: &mut Cpu,
+    env: &mut dyn Env,
+    f: impl FnOnce(&mut Memory, &mut Cpu) -> Result<R, Fault>,
+) -> Result<R, Fault> {
+    f(&mut Memory::new(&x.model, env.bus()), s)
+}
 /// [`crate::calls::LOAD_SEGMENT`].
 pub fn load(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
     let (n, selector) = (a[0] as u8, a[1] as u16);
-    done(run(x, s, env, |m, cpu| segment::load(m, cpu, n, selector)))
+    done(look(x, s, env, |m, cpu| segment::load(m, cpu, n, selector)))
 }
 /// [`crate::calls::LLDT`].
 pub fn lldt(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
@@ -32,17 +42,17 @@ fn found(value: Option<u32>) -> u128 {
 }
 /// [`crate::calls::LAR`].
 pub fn lar(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
-    run(x, s, env, |m, cpu| segment::lar(m, cpu, a[0] as u16)).map(found)
+    look(x, s, env, |m, cpu| segment::lar(m, cpu, a[0] as u16)).map(found)
 }
 /// [`crate::calls::LSL`].
 pub fn lsl(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
-    run(x, s, env, |m, cpu| segment::lsl(m, cpu, a[0] as u16)).map(found)
+    look(x, s, env, |m, cpu| segment::lsl(m, cpu, a[0] as u16)).map(found)
 }
 /// [`crate::calls::VERR`].
 pub fn verr(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
-    run(x, s, env, |m, cpu| segment::verr(m, cpu, a[0] as u16)).map(u128::from)
+    look(x, s, env, |m, cpu| segment::verr(m, cpu, a[0] as u16)).map(u128::from)
 }
 /// [`crate::calls::VERW`].
 pub fn verw(x: &mut X86, s: &mut Cpu, env: &mut dyn Env, a: Arguments) -> Answer {
-    run(x, s, env, |m, cpu| segment::verw(m, cpu, a[0] as u16)).map(u128::from)
+    look(x, s, env, |m, cpu| segment::verw(m, cpu, a[0] as u16)).map(u128::from)
 }

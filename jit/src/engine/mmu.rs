@@ -120,7 +120,12 @@ impl Mmu {
     /// Take up the tables of the state's contexts.
     pub fn select<G: Guest>(&mut self, (guest, state): Now<G>) {
         let before = self.log.wanted().then(|| self.spaces.map(|s| self.tlb.context(s)));
-        self.spaces = [0, 1].map(|i| self.tlb.select(guest.context(state, i)));
+        for (i, space) in (0..).zip(&mut self.spaces) {
+            let context = guest.context(state, i);
+            if !self.tlb.select_again(*space, &context) {
+                *space = self.tlb.select(context);
+            }
+        }
         self.dirty = false;
         let Some(before) = before else { return };
         for (idx, before) in before.into_iter().enumerate() {
