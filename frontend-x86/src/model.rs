@@ -216,7 +216,11 @@ pub fn find(text: &str) -> Result<Model, String> {
     let found = MODELS.iter().find(|model| model.name == name);
     let mut model = *found.ok_or_else(|| format!("no CPU model {name}"))?;
     for switch in switches.iter().flat_map(|all| all.split(',')) {
-        let (name, on) = switch.split_once('=').unwrap_or((switch, "on"));
+        let (name, on) = match (switch.strip_prefix('+'), switch.strip_prefix('-')) {
+            (Some(name), _) => (name, "on"),
+            (_, Some(name)) => (name, "off"),
+            _ => switch.split_once('=').unwrap_or((switch, "on")),
+        };
         let feature = Features::named(name.replace('_', "-").as_bytes());
         let feature = feature.ok_or_else(|| format!("no CPU feature {name}"))?;
         let on = match on {
@@ -257,10 +261,13 @@ mod tests {
             assert!(!model.has(gone), "{gone}");
         }
         assert!(model.has("sha-ni") && model.has("sse4.2"));
+        assert_eq!(find("Haswell,-xsave,-lahf_lm,+sha_ni"), Ok(model));
         for (text, words) in [
             ("vax", "no CPU model vax"),
             ("max,quantum", "no CPU feature quantum"),
             ("max,avx=maybe", "avx is on or off, not maybe"),
+            ("max,+", "no CPU feature "),
+            ("max,-avx=on", "no CPU feature avx=on"),
         ] {
             assert_eq!(find(text).unwrap_err(), words);
         }

@@ -167,6 +167,10 @@ fn complaints_name_the_option_and_the_reason_in_one_line() {
             "--firmware: --arch x86_64, --board microvm: it has no flash for firmware; --kernel takes kernels for it",
         ),
         (
+            "--arch i386 --cpu max,+lm",
+            "--cpu max,+lm: lm: --arch i386 has no long mode; --arch x86_64 has",
+        ),
+        (
             "--arch i386 --gic 2",
             "--gic: --arch i386, --board microvm: its interrupt controllers are APICs",
         ),

@@ -65,6 +65,18 @@ fn line_bit(line: CpuLine) -> u32 {
     }
 }
 
+/// A model as a CPU without long mode, its 64-bit mode and what needs that.
+fn find_narrow(text: &str) -> Result<Model, String> {
+    if text
+        .split(',')
+        .skip(1)
+        .any(|switch| ["lm", "+lm", "lm=on"].contains(&switch))
+    {
+        return Err("lm: --arch i386 has no long mode; --arch x86_64 has".into());
+    }
+    model::find(&format!("{text},lm=off"))
+}
+
 /// Whether so many CPUs of this model find each other: by their local APICs (SDM 3, 8.4).
 fn check_cpus(name: &str, count: u32) -> Result<(), String> {
     match count > 1 && !model::find(name)?.has("apic") {
@@ -76,17 +88,16 @@ fn check_cpus(name: &str, count: u32) -> Result<(), String> {
 }
 
 /// Whether a CPU of this model can start so.
-fn check_start(name: &str, start: &Start) -> Result<(), String> {
+fn check_start(model: &Model, start: &Start) -> Result<(), String> {
     let long = matches!(start, Start::Entry(entry) if matches!(entry.mode, Mode::Long { .. }));
-    match long && !model::find(name)?.has("lm") {
+    match long && !model.has("lm") {
         true => Err("a 64-bit kernel, and a CPU that has no long mode".into()),
         false => Ok(()),
     }
 }
 
-fn processor(name: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
-    let unknown = |reason| io::Error::new(io::ErrorKind::InvalidInput, reason);
-    let model = model::find(name).map_err(unknown)?;
+fn processor(model: Result<Model, String>, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
+    let model = model.map_err(|reason| io::Error::new(io::ErrorKind::InvalidInput, reason))?;
     let apic = Controllers::of(&around).map(|controllers| controllers.local_apic(around.cpu));
     let platform = X86Platform::new(&around, apic.clone());
     let mut guest = X86 {
@@ -104,7 +115,7 @@ fn processor(name: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
 
 /// What both have the same.
 macro_rules! common {
-    ($isa:expr, $port:expr, $wide:expr) => {
+    ($isa:expr, $port:expr, $wide:expr, $find:expr) => {
         fn isa(&self) -> Isa {
             $isa
         }
@@ -124,7 +135,7 @@ macro_rules! common {
         fn language(&self, name: &str) -> Option<Box<dyn Language>> {
             Some(Box::new(X86Language {
                 guest: X86 {
-                    model: model::find(name).ok()?,
+                    model: $find(name).ok()?,
                     platform: Box::new(platform::Nothing),
                 },
                 disassembler: Disassembler::new(),
@@ -145,7 +156,7 @@ macro_rules! common {
         }
 
         fn check_features(&self, name: &str) -> Result<(), String> {
-            model::find(name).map(drop)
+            $find(name).map(drop)
         }
 
         fn check_cpus(&self, name: &str, count: u32) -> Result<(), String> {
@@ -170,15 +181,11 @@ macro_rules! common {
             around: (&Arc<Wiring>, &Clock),
             cpus: &Arc<Cpus>,
         ) -> Box<dyn Interrupts> {
-            Box::new(Controllers::new(
-                &model::find(name).unwrap_or(Model::ALL),
-                around,
-                cpus,
-            ))
+            Box::new(Controllers::new(&$find(name).unwrap_or(Model::ALL), around, cpus))
         }
 
         fn processor(&self, name: &str, around: CpuWiring) -> io::Result<Box<dyn Processor>> {
-            processor(name, around)
+            processor($find(name), around)
         }
 
         fn console(&self, _: &Board) -> Option<String> {
@@ -202,15 +209,15 @@ macro_rules! common {
         }
 
         fn check_start(&self, name: &str, start: &Start) -> Result<(), String> {
-            check_start(name, start)
+            check_start(&$find(name)?, start)
         }
     };
 }
 
 impl Architecture for I386 {
-    common!(Isa::I386, "i386", false);
+    common!(Isa::I386, "i386", false, find_narrow);
 }
 
 impl Architecture for X86_64 {
-    common!(Isa::X86_64, "amd64", true);
+    common!(Isa::X86_64, "amd64", true, model::find);
 }
