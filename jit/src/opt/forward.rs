@@ -89,7 +89,8 @@ pub(super) fn run(old: &mut Block, new: &mut Block, layout: &Layout, effect: fn(
         pass.step(i, *inst);
         i += 1;
     }
-    for Aside { label, insn, range } in t.aside.drain(..) {
+    // The last first: what is made behind a branch is not defined behind where that goes.
+    for Aside { label, insn, range } in t.aside.drain(..).rev() {
         let place = Op::Place { label };
         pass.place(label, &Inst { op: place, ty: Ty::I8 });
         if let Some(insn) = insn.filter(|_| !pass.dead) {

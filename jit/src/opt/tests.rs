@@ -221,6 +221,30 @@ fn faults_under_a_condition_are_moved_behind_all_else() {
     assert!(at(&stays, "Call") < at(&stays, "why: Sync"), "{stays:#?}");
 }
 
+/// Debug builds see that what each uses is defined there.
+#[test]
+fn a_path_moved_behind_all_else_uses_what_was_made_since_an_earlier_one_branched_off() {
+    let lines = left(|b| {
+        let x = b.get(pinned(0));
+        let check = |b: &mut Builder, x: Val, code: Val| {
+            let go = b.label();
+            let low = b.trunc(Ty::I8, x);
+            b.br_if(low, go);
+            b.call(Ty::I32, REFUSE, &[code]);
+            b.exit(Leave::Wait);
+            b.place(go);
+        };
+        check(b, x, x);
+        let y = b.get(pinned(1));
+        let made = b.mul(x, y);
+        check(b, y, made);
+        b.exit(Leave::Sync);
+    });
+
+    let calls = lines.iter().filter(|line| line.contains("Call"));
+    assert_eq!(calls.count(), 2, "{lines:#?}");
+}
+
 #[test]
 fn branches_on_constants_take_their_dead_code_along() {
     let lines = left(|b| {
