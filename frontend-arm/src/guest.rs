@@ -61,6 +61,7 @@ pub static LAYOUT: Layout = Layout {
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
     rules: Rules::Arm,
+    x87: None,
     insn_shift: 1,
     coherent: false,
     pins: &PINS,

@@ -20,6 +20,7 @@ mod integer;
 mod operands;
 pub mod random;
 mod vector;
+pub mod x87;
 
 pub use emu_ir::testing::Random;
 pub use flat::{Flat, Program};
@@ -95,7 +96,7 @@ pub fn result(ty: Ty) -> Slot {
 /// Every case of every operation.
 pub fn all() -> Vec<Case> {
     let float = float::cases(&float::environments());
-    [integer::cases(), float, vector::cases(), flow::cases()].concat()
+    [integer::cases(), float, vector::cases(), flow::cases(), x87::cases()].concat()
 }
 
 /// The cases of floating point for a guest whose rules are x86's.
@@ -174,6 +175,7 @@ impl Case {
         s.v.as_flattened_mut().fill_with(|| random.next());
         s.r.fill_with(|| random.next() as u32);
         (s.pc, s.fp_round) = (0x8000_0000, n % 4);
+        x87::fill(&mut s, &mut random);
         for (i, v) in row.iter().enumerate() {
             s.v[i] = [*v as u64, (*v >> 64) as u64];
             s.r[i] = *v as u32;

@@ -36,6 +36,7 @@ macro_rules! effect_ops {
             | $crate::classes::atomic_ops!()
             | $crate::classes::fence_ops!()
             | $crate::classes::call_ops!()
+            | $crate::classes::x87_ops!()
             | $crate::classes::position_ops!()
             | $crate::classes::branch_ops!()
             | $crate::classes::leave_ops!()

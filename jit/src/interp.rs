@@ -17,8 +17,9 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod vec;
+pub(crate) mod x87;
 
-use crate::classes::{fp_ops, pure_ops};
+use crate::classes::{fp_ops, pure_ops, x87_ops};
 use crate::fp;
 use emu_ir::block::Inst;
 use emu_ir::{
@@ -257,6 +258,12 @@ fn compute(
                     }
                     continue;
                 }
+                Op::X87Need { full, empty, label } => {
+                    if !x87::has(state, layout, full, empty) {
+                        i = code.target(label);
+                    }
+                    continue;
+                }
                 _ => return i - 1,
             },
             Effect::Load
@@ -264,6 +271,7 @@ fn compute(
             | Effect::Atomic
             | Effect::Fence
             | Effect::Call
+            | Effect::X87
             | Effect::Position
             | Effect::Leave => return i - 1,
         }
@@ -310,6 +318,14 @@ fn step<G: Guest, M: Memory<G> + Env>(
             let args = args.map(|a| if a.is_some() { v(a) } else { 0 });
             call(guest, state, mem, helper, &args)? & inst.ty.mask()
         }
+        x87_ops!() => {
+            let operand = if let Op::X87Operand { a, .. } = inst.op {
+                v(a)
+            } else {
+                0
+            };
+            x87::execute(bytemuck::bytes_of_mut(state), G::LAYOUT, mem, inst, operand, page_base)
+        }
         Op::Goto {
             offset,
             hint,
@@ -324,7 +340,13 @@ fn step<G: Guest, M: Memory<G> + Env>(
             return Ok(Then::Leave(Next::GotoVal { addr, hint }));
         }
         Op::Exit { why } => return Ok(Then::Leave(Next::Exit(why))),
-        Op::Get { .. } | Op::Set { .. } | Op::Br { .. } | Op::BrIf { .. } | Op::Insn { .. } | Op::Place { .. } => {
+        Op::Get { .. }
+        | Op::Set { .. }
+        | Op::Br { .. }
+        | Op::BrIf { .. }
+        | Op::X87Need { .. }
+        | Op::Insn { .. }
+        | Op::Place { .. } => {
             unreachable!("{} is done by compute, or set aside", inst.op.name())
         }
         fp_ops!() | pure_ops!() => unreachable!("{} only computes", inst.op.name()),

@@ -22,6 +22,7 @@ pub static LAYOUT: Layout = Layout {
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
     rules: Rules::Arm,
+    x87: None,
     // Of Thumb code: AArch32 is at EL0.
     insn_shift: 1,
     coherent: false,

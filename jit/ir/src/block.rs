@@ -5,7 +5,7 @@
 )]
 
 use crate::{
-    Arith, Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Relation, Rmw, Rule, Slot, Ty, Val,
+    Arith, Fence, Fenv, Hint, Imm, Label, Lane, Leave, Mem, ModeIndex, Op, Relation, Rmw, Rule, Slot, Ty, Val, X87Insn,
 };
 
 /// One operation with its type.
@@ -333,6 +333,28 @@ impl Builder {
     pub fn br_if(&mut self, cond: Val, label: Label) {
         self.push(Ty::I8, Op::BrIf { cond, label });
     }
+    /// Branch forward unless the x87 has what is needed; see [`Op::X87Need`].
+    pub fn x87_need(&mut self, full: u8, empty: u8, label: Label) {
+        self.push(Ty::I8, Op::X87Need { full, empty, label });
+    }
+    /// Execute an instruction of the x87.
+    pub fn x87(&mut self, insn: X87Insn, modrm: u8, at: u16) {
+        self.push(Ty::I8, Op::X87 { insn, modrm, at });
+    }
+    /// The same with an operand; see [`Op::X87Operand`].
+    pub fn x87_operand(&mut self, insn: X87Insn, modrm: u8, at: u16, a: Val) {
+        let ty = self.block.ty(a);
+        self.push(ty, Op::X87Operand { insn, modrm, at, a });
+    }
+    /// The status flags of one that compares.
+    pub fn x87_compare(&mut self, insn: X87Insn, modrm: u8, at: u16) -> Val {
+        self.push(Ty::I16, Op::X87Compare { insn, modrm, at })
+    }
+    /// What one would store, as a type.
+    pub fn x87_output(&mut self, ty: Ty, insn: X87Insn) -> Val {
+        self.push(ty, Op::X87Output { insn })
+    }
+
     /// Continue elsewhere; see [`Op::Goto`].
     pub fn goto(&mut self, offset: i32, mode: u64, hint: Hint, poll: bool) {
         let mode = self.mode(mode);

@@ -1,6 +1,6 @@
 //! The traits between a guest architecture, an accelerator and the machine.
 
-use crate::{Builder, Slot, X87Insn, X87Unit};
+use crate::{Builder, Slot, X87Insn, X87Slots, X87Unit};
 use memmap2::MmapRaw;
 use std::sync::Arc;
 
@@ -357,6 +357,8 @@ pub struct Layout {
     pub fp_round: Slot,
     /// Whose floating point it is.
     pub rules: Rules,
+    /// Its x87 unit, if it has one. Else there are no operations on it.
+    pub x87: Option<X87Slots>,
     /// log2 of the bytes that instructions are aligned to: 0 (x86), 1 (Thumb), 2.
     pub insn_shift: u8,
     /// What a vCPU stores to code counts from its next instruction on (x86). Else the guest says when it has changed code.
@@ -382,6 +384,9 @@ impl Layout {
         while i < own.len() {
             inside &= own[i].end() <= size && own[i].ty.is_int();
             i += 1;
+        }
+        if let Some(x87) = self.x87 {
+            inside &= x87.fits(size);
         }
         i = 0;
         while i < self.pins.len() {

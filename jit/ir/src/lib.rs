@@ -23,4 +23,4 @@ pub use guest::*;
 pub use inspect::{Inspect, Plight, Span};
 pub use ops::{Effect, Op, Rule};
 pub use ty::*;
-pub use x87::{X87Insn, X87Unit, x87_status};
+pub use x87::{X87Form, X87Insn, X87Slots, X87Unit, x87_status};

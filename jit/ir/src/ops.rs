@@ -8,6 +8,7 @@
 //! instruction's type. Each operation accepts the classes of types in its comment: int = I8..I64, float = F32 F64,
 //! vec = V64 V128.
 
+use crate::X87Insn;
 use crate::ty::*;
 
 /// What the result of an operation is.
@@ -44,6 +45,8 @@ pub enum Effect {
     Fence,
     /// A helper: effects as its table entry says.
     Call,
+    /// Reads and writes the x87 unit, whose slots [`Layout::x87`](crate::Layout) names.
+    X87,
     /// Says where in the guest's code it is.
     Position,
     /// A branch inside the block, or where one goes.
@@ -69,7 +72,7 @@ macro_rules! plain {
         }
     )* }
 }
-plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw Aes Arith Relation }
+plain! { u8 u16 u32 i32 bool Imm Label Mem Fence Fenv Hint Leave Lane ModeIndex Rmw Aes Arith Relation X87Insn }
 impl Operand for Val {
     #[inline]
     fn rewrite(&mut self, f: &mut impl FnMut(&mut Val)) {
@@ -437,6 +440,18 @@ macro_rules! for_each_op {
                 /// the instruction's type. Unused arguments are `Val::NONE`.
                 Call { helper: u16, args: [Val; 4] } -> same;
             }
+            // ---- The x87 unit: see `Env::x87`. `at` is the instruction's offset in the page, `modrm` its ModRM byte: the unit keeps
+            // both. What registers hold and whether exceptions are masked, `X87Need` sees to; where not, the operations are slow.
+            X87 x87_ops {
+                /// Execute an instruction. If it stores, that was done already: see `X87Output`.
+                X87 { insn: X87Insn, modrm: u8, at: u16 } -> none;
+                /// The same with its operand in memory (int, or 80 bits in a V128) or, of FCMOVcc, a word of status flags (I16).
+                X87Operand { insn: X87Insn, modrm: u8, at: u16, a: Val } -> none;
+                /// The same of one that compares to status flags, the others of which are 0.
+                X87Compare { insn: X87Insn, modrm: u8, at: u16 } -> status;
+                /// What an instruction would store (int, or 80 bits in a V128); the unit stays as it is.
+                X87Output { insn: X87Insn } -> same;
+            }
             // ---- Position and control flow
             Position position_ops {
                 /// A guest instruction starts: its offset in the page and what else [`Guest::restore`](crate::Guest) needs.
@@ -449,6 +464,9 @@ macro_rules! for_each_op {
                 Br { label: Label } -> none;
                 /// Branch forward if the boolean `cond` is 1.
                 BrIf { cond: Val, label: Label } -> none;
+                /// Branch forward unless the x87 unit masks all exceptions, its registers ST(i) of bits i in `full` are full, and
+                /// those in `empty` empty.
+                X87Need { full: u8, empty: u8, label: Label } -> none;
             }
             Leave leave_ops {
                 /// Continue at `offset` bytes from the start of the page (may lie outside it), in mode `mode` (the state's

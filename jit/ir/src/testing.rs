@@ -157,7 +157,12 @@ impl Random {
 }
 
 /// Memory that is all there is: what a helper asks of the engine besides is not noticed.
-pub trait Alone: Bus {}
+pub trait Alone: Bus {
+    /// As [`Env::x87`]: nothing, where there is no unit.
+    fn executes(&mut self, _: X87Insn, _: &mut X87Unit, _: &mut [u8; 10], status: u16) -> u16 {
+        status
+    }
+}
 
 impl<M: Alone> Env for M {
     fn bus(&mut self) -> &mut dyn Bus {
@@ -167,8 +172,8 @@ impl<M: Alone> Env for M {
     fn traps_changed(&mut self) {}
     fn context_changed(&mut self) {}
     fn stop(&mut self, _: Stop) {}
-    fn x87(&mut self, _: X87Insn, _: &mut X87Unit, _: &mut [u8; 10], status: u16) -> u16 {
-        status
+    fn x87(&mut self, insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> u16 {
+        self.executes(insn, unit, operand, status)
     }
 }
 

@@ -69,7 +69,7 @@ impl Regions {
             return Err(format!("%{i}: {} follows the end of a path", op.name()));
         }
         match op {
-            Op::Br { label } | Op::BrIf { label, .. } => {
+            Op::Br { label } | Op::BrIf { label, .. } | Op::X87Need { label, .. } => {
                 match placed.get(label.0 as usize).copied().flatten() {
                     Some(at) if at > i => {}
                     _ => return Err(format!("%{i}: branch to label {}, which is not ahead", label.0)),
@@ -94,6 +94,11 @@ fn want(ok: bool, what: &str) -> Result<(), String> {
 
 fn same(b: &Block, ty: Ty, vals: &[Val]) -> Result<(), String> {
     want(vals.iter().all(|&v| b.ty(v) == ty), "operands are of another type")
+}
+
+/// Whether what x87 loads or stores may be a value of a type.
+fn x87_memory(ty: Ty) -> bool {
+    ty.is_int() || ty == Ty::V128
 }
 
 fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
@@ -289,6 +294,11 @@ fn types(b: &Block, op: Op, ty: Ty) -> Result<(), String> {
             want(ty.is_vec(), "is vec").and(same(b, ty, &[a]))
         }
         Op::BrIf { cond, .. } => want(of(cond) == Ty::I8, "condition is a boolean"),
+        Op::X87Operand { insn, a, .. } if !insn.is_memory() => want(of(a) == Ty::I16, "takes status flags"),
+        Op::X87Operand { a, .. } => want(x87_memory(of(a)), "operand is int or V128"),
+        Op::X87Output { .. } => want(x87_memory(ty), "is int or V128"),
+        Op::X87Compare { .. } => want(ty == Ty::I16, "is I16"),
+        Op::X87 { .. } | Op::X87Need { .. } => Ok(()),
         Op::GotoVal { addr, .. } => want(of(addr).is_int(), "address is int"),
         Op::Goto { mode, .. } => want((mode.0 as usize) < b.modes.len(), "no such mode"),
         Op::Barrier { .. } | Op::Insn { .. } | Op::Place { .. } | Op::Br { .. } | Op::Exit { .. } => Ok(()),

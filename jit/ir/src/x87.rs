@@ -1,11 +1,23 @@
 //! The x87 unit that every host has (SDM 1, chapter 8). Helpers whose guest has such a unit, too, let it compute: what it
 //! makes of numbers, modes and exceptions is what the guest is to see. See [`Env::x87`](crate::Env::x87).
 
+use crate::{Slot, Ty};
+
 /// An instruction of it that needs nothing but its state, the status flags, and an operand in memory of ten bytes at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct X87Insn {
     opcode: u8,
     form: u8,
+}
+
+/// As the manual's tables have it: the opcode, then ModRM.reg of operands in memory, else ModRM.
+impl std::fmt::Debug for X87Insn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.form.checked_sub(8) {
+            None => write!(f, "{:02x}/{}", self.opcode, self.form),
+            Some(register) => write!(f, "{:02x} {:02x}", self.opcode, 0xc0 + register),
+        }
+    }
 }
 
 impl X87Insn {
@@ -45,6 +57,161 @@ impl X87Insn {
     /// It has an operand in memory.
     pub const fn is_memory(self) -> bool {
         self.form < 8
+    }
+    /// Where it has its operands, and how many it pops: of those whose way with the stack and with condition codes is the same
+    /// whatever they compute, while no exception is unmasked. (FPREM of what is no number leaves some of these alone.)
+    pub const fn stack(self) -> Option<(X87Form, u8)> {
+        use X87Form::*;
+        if self.is_memory() {
+            return match (self.opcode, self.form) {
+                (0xd8 | 0xda | 0xdc | 0xde, 3) => Some((Memory, 1)),
+                (0xd8 | 0xda | 0xdc | 0xde, _) => Some((Memory, 0)),
+                (0xd9 | 0xdb | 0xdd | 0xdf, 0) | (0xdb | 0xdf, 5) | (0xdf, 4) => Some((Load, 0)),
+                (0xd9 | 0xdb | 0xdd | 0xdf, 2) => Some((Store, 0)),
+                (0xd9 | 0xdb | 0xdd | 0xdf, 3) | (0xdb | 0xdd | 0xdf, 1) | (0xdb | 0xdf, 7) | (0xdf, 6) => {
+                    Some((Store, 1))
+                }
+                _ => None,
+            };
+        }
+        let (row, i) = ((self.form - 8) / 8, self.form % 8);
+        match (self.opcode, row) {
+            (0xd8, 3) | (0xdd, 5) | (0xdf, 5 | 6) => Some((Top(i), 1)),
+            (0xd8, _) | (0xda | 0xdb, 0..=3) | (0xdb, 5 | 6) | (0xdd, 4) => Some((Top(i), 0)),
+            (0xda, 5) | (0xde, 3) => Some((Top(1), 2)),
+            (0xdc, 0 | 1 | 4..) => Some((Other(i), 0)),
+            (0xde, 0 | 1 | 4..) => Some((Other(i), 1)),
+            (0xd9, 0) => Some((Copy(i), 0)),
+            (0xd9, 1) => Some((Exchange(i), 0)),
+            (0xdd, 2) => Some((Move(i), 0)),
+            (0xdd, 3) => Some((Move(i), 1)),
+            (0xd9, 5) => Some((Constant, 0)),
+            (0xd9, 4..) => match (row, i) {
+                (4, _) | (6, 0) | (7, 2 | 4 | 6 | 7) => Some((Alone, 0)),
+                (6, 1 | 3) | (7, 1) => Some((Pair, 1)),
+                (7, 5) => Some((Pair, 0)),
+                (6, 4) => Some((Extract, 0)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+    /// FCMOVcc: it reads the status flags.
+    pub const fn is_conditional(self) -> bool {
+        matches!((self.opcode, self.form), (0xda | 0xdb, 8..0x28))
+    }
+    /// FCOMI, FUCOMI and those that pop: they write the status flags.
+    pub const fn compares_to_flags(self) -> bool {
+        matches!((self.opcode, self.form), (0xdb | 0xdf, 0x30..0x40))
+    }
+    /// Its result is written to no register.
+    pub const fn only_compares(self) -> bool {
+        match (self.opcode, self.form) {
+            (0xd8 | 0xda | 0xdc | 0xde, 2 | 3) | (0xd8, 0x18..0x28) => true,
+            (0xda, 0x31) | (0xde, 0x21) | (0xdd, 0x28..0x38) | (0xd9, 0x2c | 0x2d) => true,
+            _ => self.compares_to_flags(),
+        }
+    }
+}
+
+/// Where an instruction has its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum X87Form {
+    /// In ST(0) and memory; its result, if any, in ST(0).
+    Memory,
+    /// In memory: pushed.
+    Load,
+    /// In ST(0): to memory.
+    Store,
+    /// In ST(0) alone.
+    Alone,
+    /// Nowhere: pushed.
+    Constant,
+    /// In ST(0) and ST(i): in ST(0).
+    Top(u8),
+    /// In ST(0) and ST(i): in ST(i).
+    Other(u8),
+    /// In ST(0) and ST(1): in ST(0), after what is popped.
+    Pair,
+    /// FXTRACT: in ST(0), and pushed.
+    Extract,
+    /// FLD ST(i).
+    Copy(u8),
+    /// FXCH.
+    Exchange(u8),
+    /// FST ST(i).
+    Move(u8),
+}
+
+impl X87Form {
+    /// Which registers must be full, and which empty, for it to find no fault of the stack: a bit each, ST(i).
+    pub const fn needs(self) -> (u8, u8) {
+        use X87Form::*;
+        // What is pushed is ST(7) before.
+        const PUSHED: u8 = 1 << 7;
+        match self {
+            Memory | Store | Alone | Move(_) => (1, 0),
+            Load | Constant => (0, PUSHED),
+            Top(i) | Other(i) | Exchange(i) => (1 | 1 << (i & 7), 0),
+            Pair => (3, 0),
+            Extract => (1, PUSHED),
+            Copy(i) => (1 << (i & 7), PUSHED),
+        }
+    }
+}
+
+/// Where a guest's state has a unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct X87Slots {
+    /// R0 (V128), before the others, each as [`X87Unit::regs`] has it.
+    pub regs: Slot,
+    /// The control word (I16).
+    pub control: Slot,
+    /// The status word but for TOP (I16).
+    pub status: Slot,
+    /// TOP (I8), 0 to 7.
+    pub top: Slot,
+    /// Which registers are not empty (I8).
+    pub full: Slot,
+    /// The last instruction's opcode: the three low bits of its first byte, then ModRM (I16).
+    pub opcode: Slot,
+    /// The linear address of the last instruction (I64).
+    pub instruction: Slot,
+}
+
+impl X87Slots {
+    /// All that the operations read or write.
+    pub fn all(&self) -> impl Iterator<Item = Slot> {
+        let regs = self.regs;
+        let others = [
+            self.control,
+            self.status,
+            self.top,
+            self.full,
+            self.opcode,
+            self.instruction,
+        ];
+        (0..8).map(move |n| regs.nth(n)).chain(others)
+    }
+    /// Whether they fit a state of `size` bytes.
+    #[expect(clippy::indexing_slicing, reason = "below the length: a constant function has no iterators")]
+    pub(crate) const fn fits(&self, size: usize) -> bool {
+        let words = [
+            (self.control, Ty::I16),
+            (self.status, Ty::I16),
+            (self.top, Ty::I8),
+            (self.full, Ty::I8),
+            (self.opcode, Ty::I16),
+            (self.instruction, Ty::I64),
+        ];
+        let last = self.regs.nth(7);
+        let mut inside = matches!(last.ty, Ty::V128) && last.end() <= size;
+        let mut i = 0;
+        while i < words.len() {
+            inside &= words[i].0.end() <= size && words[i].0.ty.bytes() == words[i].1.bytes() && words[i].0.ty.is_int();
+            i += 1;
+        }
+        inside
     }
 }
 

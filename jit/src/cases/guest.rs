@@ -28,9 +28,32 @@ pub struct State {
     pub v: [[u64; 2]; 16],
     /// MXCSR, where the rules are x86's.
     pub mxcsr: u32,
+    /// The control word of the x87, and its status word but for TOP.
+    pub x87_words: [u16; 2],
+    /// TOP, and which registers are full.
+    pub x87_stack: [u8; 2],
+    /// The last instruction's opcode.
+    pub x87_opcode: u16,
     /// Zero: no padding.
-    pub reserved: [u32; 3],
+    pub reserved: u32,
+    /// The last instruction's address.
+    pub x87_instruction: u64,
+    /// Zero: no padding.
+    pub reserved2: u64,
+    /// R0 to R7.
+    pub x87: [[u64; 2]; 8],
 }
+
+/// Where [`State`] has the x87 unit.
+pub const X87: X87Slots = X87Slots {
+    regs: Slot::new(std::mem::offset_of!(State, x87), Ty::V128),
+    control: Slot::new(std::mem::offset_of!(State, x87_words), Ty::I16),
+    status: Slot::new(std::mem::offset_of!(State, x87_words) + 2, Ty::I16),
+    top: Slot::new(std::mem::offset_of!(State, x87_stack), Ty::I8),
+    full: Slot::new(std::mem::offset_of!(State, x87_stack) + 1, Ty::I8),
+    opcode: Slot::new(std::mem::offset_of!(State, x87_opcode), Ty::I16),
+    instruction: Slot::new(std::mem::offset_of!(State, x87_instruction), Ty::I64),
+};
 
 /// The `i`th of eight pinned I32 slots.
 pub const fn pinned(i: u32) -> Slot {
@@ -50,6 +73,7 @@ pub static LAYOUT: Layout = Layout {
     fp_flags: Slot::new(8, Ty::I32),
     fp_round: Slot::new(12, Ty::I32),
     rules: Rules::Arm,
+    x87: Some(X87),
     insn_shift: 2,
     coherent: false,
     pins: &[
@@ -285,4 +309,8 @@ impl Bus for TestMemory {
     }
 }
 
-impl Alone for TestMemory {}
+impl Alone for TestMemory {
+    fn executes(&mut self, insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> u16 {
+        crate::x64::x87::execute(insn, unit, operand, status)
+    }
+}

@@ -507,7 +507,7 @@ impl Blocks {
                 kept,
                 ..
             } => Some((patch, mode, kept)),
-            What::Goto { patch: None, .. } | What::Mem(_) | What::Helper(..) | What::Eval(_) => None,
+            What::Goto { patch: None, .. } | What::Mem(_) | What::Helper(..) | What::X87(_) | What::Eval(_) => None,
         }
     }
     /// Bytes in one page changed: forget the blocks made from them. Whether there were any.

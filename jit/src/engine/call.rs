@@ -182,6 +182,12 @@ impl<G: Guest> Vcpu<G> {
                 let (bits, flags) = interp::eval(block, &args[..block.insts.len() - 1], state, G::LAYOUT);
                 self.finish(bits, flags)
             }
+            Some(&What::X87(inst)) => {
+                let (_, page) = self.own.left_at();
+                let state = bytemuck::bytes_of_mut(self.own.state_mut());
+                let value = interp::x87::execute(state, G::LAYOUT, &mut self.mmu, &inst, args[0], page);
+                self.finish(value, 0)
+            }
             Some(&What::Helper(i, ty, given)) => {
                 args[given as usize..].fill(0);
                 match &G::HELPERS[i as usize].f {

@@ -6,6 +6,7 @@ mod memory;
 mod modes;
 mod sharing;
 mod x86;
+mod x87;
 
 use super::*;
 use crate::cases::{self, Case, MEMORY, Operands, PAGE_BASE, Random, State, TestGuest, TestMemory, any};

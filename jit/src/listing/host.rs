@@ -149,7 +149,7 @@ impl Namer<'_> {
     fn site(&self, number: Option<u32>) -> Option<String> {
         let site = self.code.sites.get(number? as usize)?;
         let what = match &site.what {
-            What::Mem(inst) => format!("{}.{:?}", inst.op.name(), inst.ty),
+            What::Mem(inst) | What::X87(inst) => format!("{}.{:?}", inst.op.name(), inst.ty),
             What::Helper(helper, ..) => format!("helper {}", (self.layout.helper)(*helper)),
             What::Eval(block) => {
                 let inst = block.insts.last()?;

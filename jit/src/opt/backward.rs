@@ -198,6 +198,7 @@ impl Backward<'_> {
                         }
                     }
                     Effect::Fp => self.flags(),
+                    Effect::X87 => self.x87(),
                     Effect::Get | Effect::Set | Effect::Position => {}
                     Effect::Load
                     | Effect::Store
@@ -248,8 +249,18 @@ impl Backward<'_> {
                 o.add(self.layout.pc);
             }
             Op::Br { label } | Op::BrIf { label, .. } => o.meet(&self.l.marks[label.0 as usize]),
+            Op::X87Need { label, .. } => {
+                o.meet(&self.l.marks[label.0 as usize]);
+                self.x87();
+            }
             _ if effect == Effect::Fence => {}
             _ => o.read_all(),
+        }
+    }
+    /// The x87 unit is read.
+    fn x87(&mut self) {
+        for slot in self.layout.x87.iter().flat_map(emu_ir::X87Slots::all) {
+            self.l.overwritten.read(slot);
         }
     }
     /// Cumulative flags are read and written, the rounding mode and what else operations depend on are read.

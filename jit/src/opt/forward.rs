@@ -73,7 +73,7 @@ pub(super) fn run(old: &mut Block, new: &mut Block, layout: &Layout, effect: fn(
     while let Some(inst) = old.insts.get(i) {
         match inst.op {
             Op::Insn { .. } => insn = Some(*inst),
-            Op::Br { label } => open = open.max(pass.labels[label.0 as usize].1),
+            Op::Br { label } | Op::X87Need { label, .. } => open = open.max(pass.labels[label.0 as usize].1),
             Op::BrIf { cond, label } => {
                 let range = pass.rare(old, i, label).filter(|_| open < i && !pass.dead);
                 if let Some(range) = range {
@@ -109,7 +109,7 @@ fn count(block: &Block, labels: &mut Vec<(u16, usize)>) {
     }
     for (i, inst) in block.insts.iter().enumerate() {
         match inst.op {
-            Op::Br { label } | Op::BrIf { label, .. } => labels[label.0 as usize].0 += 1,
+            Op::Br { label } | Op::BrIf { label, .. } | Op::X87Need { label, .. } => labels[label.0 as usize].0 += 1,
             Op::Place { label } => labels[label.0 as usize].1 = i,
             _ => {}
         }
@@ -154,6 +154,12 @@ impl Forward<'_> {
                 self.values.push(inst)
             }
             Effect::Load | Effect::Store | Effect::Atomic | Effect::Fence | Effect::Position => self.values.push(inst),
+            Effect::X87 => {
+                for slot in self.layout.x87.iter().flat_map(emu_ir::X87Slots::all) {
+                    self.slots.forget(slot);
+                }
+                self.values.push(inst)
+            }
             Effect::Call => self.call(inst, operands),
             Effect::Branch | Effect::Leave => self.flow(inst),
         };
@@ -236,7 +242,7 @@ impl Forward<'_> {
                 None => {}
             }
         }
-        if let Op::Br { label } | Op::BrIf { label, .. } = inst.op {
+        if let Op::Br { label } | Op::BrIf { label, .. } | Op::X87Need { label, .. } = inst.op {
             let here = self.values.here();
             self.branched[label.0 as usize].get_or_insert(here);
         }
@@ -249,7 +255,7 @@ impl Forward<'_> {
         let range = branch + 1..place;
         let path = old.insts.get(range.clone())?;
         let ends = path.last().is_some_and(|inst| inst.op.ends());
-        let is_plain = |inst: &Inst| !matches!(inst.op, Op::Place { .. } | Op::Br { .. } | Op::BrIf { .. });
+        let is_plain = |inst: &Inst| inst.op.effect() != Effect::Branch;
         let faults = |inst: &Inst| match inst.op {
             Op::Call { helper, .. } => (self.effect)(helper) == CallEffect::State,
             _ => false,

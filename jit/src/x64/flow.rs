@@ -85,6 +85,7 @@ impl Emit<'_> {
     // ---- slots
 
     pub fn get(&mut self, v: Val, slot: Slot) {
+        self.x87_sees(slot, false);
         if let Some(p) = self.pin(slot) {
             self.w.pinned[p as usize].push(v);
             self.set_loc(v, Loc::Pin(p));
@@ -110,6 +111,7 @@ impl Emit<'_> {
     }
 
     pub fn set(&mut self, slot: Slot, a: Val) {
+        self.x87_sees(slot, true);
         if let Some(p) = self.pin(slot) {
             return self.set_pin(p, slot.ty, a);
         }
@@ -144,6 +146,7 @@ impl Emit<'_> {
         if slot == self.layout.fp_round {
             self.round();
         }
+        self.x87_wrote(slot);
     }
     /// The rounding mode changed: so does the host's, at once.
     fn round(&mut self) {
@@ -190,12 +193,15 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; =>l);
     }
     pub fn br(&mut self, label: Label) {
+        self.end_run();
         self.settle(label);
+        self.w.branched[label.0 as usize] = true;
         let l = self.w.labels[label.0 as usize];
         dynasm!(self.a ; .arch x64 ; jmp =>l);
     }
     pub fn br_if(&mut self, c: Val, label: Label) {
-        let l = self.w.labels[label.0 as usize];
+        self.w.branched[label.0 as usize] = true;
+        let l = self.way_out_of_run(label);
         match self.loc(c) {
             Loc::Imm => {
                 self.settle(label);

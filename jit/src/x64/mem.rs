@@ -4,6 +4,7 @@ use super::alloc::{Loc, Src};
 use super::frame::{ARGS, DATA, RET};
 use super::thunks::{SAVE_AT, SAVE_TEMPS_AT, SCRATCH_AT};
 use super::window::{Natural, Window, Windows, plain};
+use super::x87::run::Run;
 use super::{Cold, Emit, What};
 use crate::tlb::{DATA_MASK, ENTRY_SHIFT, STRICT};
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -32,6 +33,8 @@ pub struct Slow {
     ways: Ways,
     /// Registers of windows, which end here.
     closed: u16,
+    /// The run of x87 instructions that it is in.
+    run: Option<Run>,
 }
 
 /// How an access that comes to its slow path may do without Rust.
@@ -191,6 +194,7 @@ impl Emit<'_> {
             saved,
             ways,
             closed,
+            run: self.run,
         }));
     }
 
@@ -559,6 +563,9 @@ impl Emit<'_> {
             }
             dynasm!(self.a ; .arch x64 ; xor Rd(t), Rd(t) ; jmp =>back ; =>miss);
         }
+        if let Some(run) = &s.run {
+            self.x87_put_aside(run);
+        }
         self.save(&s.saved);
         for (k, (place, ty)) in s.args.into_iter().flatten().enumerate() {
             let at = ARGS + 16 * k as i32;
@@ -582,6 +589,9 @@ impl Emit<'_> {
         self.mov(if s.access.wide { Ty::I64 } else { Ty::I32 }, 6, addr);
         let thunk = self.thunk(self.info.thunks.slow);
         dynasm!(self.a ; .arch x64 ; mov edx, s.access.site as i32 ; call extern thunk);
+        if s.run.is_some() {
+            self.x87_take_back();
+        }
         self.restore(&s.saved);
         match s.result {
             Some((RegImm::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),

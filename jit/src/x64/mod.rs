@@ -6,7 +6,7 @@
 //!
 //! Families: [`int`] (with [`compare`] and [`status`]), [`mem`] (with [`atomic`] and [`window`]), [`float`], [`vec`] (with
 //! [`vec_int`], [`vec_move`], [`vec_float`]), [`flow`]; [`guard`] is what keeps the host's floating point exact.
-//! [`x87`] emits nothing: the host's own unit computes there for a guest's.
+//! [`x87`]: the host's own unit computes there for a guest's, in Rust and in runs of translated code.
 #![expect(
     clippy::indexing_slicing,
     reason = "lists are as long as the block and its labels, registers are numbers below 16, operands as many as the operation has"
@@ -38,13 +38,13 @@ mod window;
 pub mod x87;
 
 use crate::cache::Offset;
-use crate::classes::{any_ops, const_ops, float_ops, int_ops, position_ops, vec_float_ops, vec_ops};
+use crate::classes::{any_ops, const_ops, float_ops, int_ops, position_ops, vec_float_ops, vec_ops, x87_ops};
 use crate::opt::{CallEffect, Lives};
 use crate::pins::PINNED;
 use alloc::{Flags, Home, Loc};
 use asm::Asm;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
-use emu_ir::{Block, BlockKey, Inst, Layout, Op, Rule, Rules, Slot, Ty, Val};
+use emu_ir::{Block, BlockKey, Effect, Inst, Layout, Op, Rule, Rules, Slot, Ty, Val};
 use thunks::Thunks;
 use window::Windows;
 
@@ -126,6 +126,8 @@ pub enum What {
     Mem(Inst),
     /// A call of a helper that uses the guest's state: its index, the result's type, and how many arguments are given.
     Helper(u16, Ty, u8),
+    /// An operation on the x87 unit, with its type.
+    X87(Inst),
     /// An operation left to the interpreter: a block of its operands' types and itself.
     Eval(Box<Block>),
     /// The end of a block: where it goes on. `patch` is the branch displacement to fill in, if it can be linked.
@@ -146,7 +148,7 @@ impl What {
     pub fn held(&self) -> usize {
         match self {
             What::Eval(block) => size_of::<Block>() + block.insts.capacity() * size_of::<Inst>(),
-            What::Mem(_) | What::Helper(..) | What::Goto { .. } => 0,
+            What::Mem(_) | What::Helper(..) | What::X87(_) | What::Goto { .. } => 0,
         }
     }
 }
@@ -207,6 +209,8 @@ enum Cold {
     },
     /// Something is to be looked at first; the pc slot is set.
     Sync { from: DynamicLabel },
+    /// A run of x87 instructions starts, ends or is left.
+    X87(x87::run::Side),
 }
 
 /// The emitter's working memory, used again for the next block.
@@ -226,6 +230,8 @@ struct Work {
     live: Vec<Val>,
     /// For each label, the assembler's.
     labels: Vec<DynamicLabel>,
+    /// For each label, whether a branch to it was emitted.
+    branched: Vec<bool>,
     /// For each pinned register, the values it holds.
     pinned: [Vec<Val>; PINS.len()],
     /// Values that may be in the host's flags.
@@ -257,6 +263,10 @@ pub(crate) struct Emit<'a> {
     spilled: u128,
     overflow: bool,
     flags: Flags,
+    /// The run of x87 instructions at hand.
+    run: Option<x87::run::Run>,
+    /// Nothing reaches here: what follows, up to a label that is branched to, is left out.
+    dead: bool,
     entry: DynamicLabel,
     /// Where to go if the state's mode or the next page is another.
     elsewhere: DynamicLabel,
@@ -299,6 +309,8 @@ pub fn emit<'s>(
         spilled: 0,
         overflow: false,
         flags: Flags::default(),
+        run: None,
+        dead: false,
         entry,
         elsewhere,
     };
@@ -323,6 +335,16 @@ pub fn emit<'s>(
     fits.then_some(code)
 }
 
+/// Whether a run of x87 instructions ends before an operation: paths meet or end there, or it may call Rust out of line.
+fn ends_run(op: &Op) -> bool {
+    match op.effect() {
+        Effect::Pure | Effect::Get | Effect::Set | Effect::X87 | Effect::Position => false,
+        Effect::Load | Effect::Store => false,
+        Effect::Branch => !matches!(op, Op::BrIf { .. } | Op::X87Need { .. }),
+        Effect::Fp | Effect::Atomic | Effect::Fence | Effect::Call | Effect::Leave => true,
+    }
+}
+
 impl Emit<'_> {
     /// Nothing is anywhere yet.
     fn start(&mut self) {
@@ -332,18 +354,27 @@ impl Emit<'_> {
         w.live.clear();
         w.labels.clear();
         w.labels.extend((0..self.b.labels).map(|_| self.a.new_dynamic_label()));
+        w.branched.clear();
+        w.branched.resize(self.b.labels as usize, false);
         w.pinned.iter_mut().for_each(Vec::clear);
         w.flags.clear();
     }
 
     fn inst(&mut self, inst: &Inst) {
         let v = Val(self.i as u16);
+        if let Op::Place { label } = inst.op {
+            self.dead &= !self.w.branched[label.0 as usize];
+        }
+        if self.dead {
+            return self.finish();
+        }
         match inst.op {
             Op::Insn { offset, aux } => return self.insn = (offset, aux),
             Op::Const { .. } | Op::Const128 { .. } => return self.set_loc(v, Loc::Imm),
             _ => {}
         }
         self.op(v, *inst);
+        self.dead = inst.op.ends();
         if inst.op.rule() != Rule::None {
             self.w.live.push(v);
         }
@@ -352,6 +383,9 @@ impl Emit<'_> {
 
     fn op(&mut self, v: Val, inst: Inst) {
         let ty = inst.ty;
+        if ends_run(&inst.op) {
+            self.end_run();
+        }
         match inst.op {
             Op::Get { slot } => {
                 let slot = self.inside(Slot { off: slot, ty });
@@ -369,6 +403,8 @@ impl Emit<'_> {
             Op::Rmw { addr, a, how, mem } => self.rmw(v, inst, addr, a, how, mem),
             Op::Barrier { kind } => self.barrier(kind),
             Op::Call { helper, args } => self.helper(v, ty, helper, args),
+            Op::X87Need { full, empty, label } => self.x87_need(full, empty, label),
+            x87_ops!() => self.x87(v, inst),
             Op::Place { label } => self.place(label),
             Op::Br { label } => self.br(label),
             Op::BrIf { cond, label } => self.br_if(cond, label),
@@ -480,6 +516,7 @@ impl Emit<'_> {
     }
     /// Call Rust from the hot path.
     fn call(&mut self, v: Val, ty: Ty, what: What, args: &[Val], changes_state: bool) {
+        self.end_run();
         self.clobber();
         self.arguments(args);
         self.spill_live(changes_state);
@@ -502,6 +539,7 @@ impl Emit<'_> {
     }
     /// Call a helper that is a function of its arguments: no site, its result comes in registers.
     fn function(&mut self, v: Val, ty: Ty, helper: u16, args: &[Val], thunk: Offset) {
+        self.end_run();
         self.clobber();
         self.arguments(args);
         self.spill_live(false);
@@ -545,6 +583,7 @@ impl Emit<'_> {
                     let thunk = self.thunk(thunk);
                     dynasm!(self.a ; .arch x64 ; =>from ; mov ecx, site as i32 ; jmp extern thunk);
                 }
+                Cold::X87(side) => self.x87_side(side),
                 Cold::Sync { from } => {
                     dynasm!(self.a ; .arch x64 ; =>from);
                     self.exit(emu_ir::Leave::Sync);

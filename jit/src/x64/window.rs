@@ -219,9 +219,16 @@ fn access(inst: &Inst, write: bool) -> Option<(Val, Mem)> {
 /// Whether an operation ends windows: it may change what addresses mean, or is where paths meet or part.
 fn ends(op: &Op) -> bool {
     match op.effect() {
-        Effect::Pure | Effect::Fp | Effect::Get | Effect::Set | Effect::Load | Effect::Store | Effect::Position => {
-            false
-        }
+        // Its branch leaves the straight line for good.
+        _ if matches!(op, Op::X87Need { .. }) => false,
+        Effect::Pure
+        | Effect::Fp
+        | Effect::Get
+        | Effect::Set
+        | Effect::Load
+        | Effect::Store
+        | Effect::X87
+        | Effect::Position => false,
         Effect::Atomic | Effect::Fence | Effect::Call | Effect::Branch | Effect::Leave => true,
     }
 }

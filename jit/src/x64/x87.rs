@@ -1,10 +1,11 @@
 //! The host's own x87 unit, computing for a guest's (SDM 1, chapter 8).
 //!
-//! The unit is the host's only for the time of an instruction: it is found and left as FNINIT leaves it, all exceptions masked
-//! and none raised, so that nobody else's instructions meet one. What is executed while the guest's exceptions are unmasked is
+//! The unit is the host's only for the time of an instruction, or of a [`run`] of them in translated code: it is found and left
+//! as FNINIT leaves it, all exceptions masked and none raised, so that nobody else's instructions meet one. What is executed while the guest's exceptions are unmasked is
 //! followed by instructions that do not wait for them.
 
 mod direct;
+pub(super) mod run;
 
 use emu_ir::{X87Insn, X87Unit, x87_status};
 use std::arch::asm;
@@ -122,6 +123,22 @@ pub fn execute(insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status
     direct::execute(insn, unit, operand, status).unwrap_or_else(|| as_a_whole(insn, unit, operand, status))
 }
 
+/// What [`words`] are as FNINIT leaves them.
+#[cfg(test)]
+pub(crate) const CLEAN: [u16; 3] = [0x37f, 0, 0xffff];
+
+/// The host's control, status (but for condition codes and TOP) and tag words.
+#[cfg(test)]
+pub(crate) fn words() -> [u16; 3] {
+    let mut environment = [0u32; 7];
+    // SAFETY: it stores them, and loads them again.
+    unsafe {
+        asm!("fnstenv [{0}]", "fldenv [{0}]", in(reg) &mut environment, options(nostack));
+    }
+    let [control, status, tags, ..] = environment.map(|word| word as u16);
+    [control, status & !0x7f00, tags]
+}
+
 /// The same of any instruction in any state: all of it is loaded and stored.
 fn as_a_whole(insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> u16 {
     let run = RUNS[usize::from(insn.opcode() & 7)][usize::from(insn.form())];
@@ -154,16 +171,6 @@ mod tests {
     }
     fn on(unit: &mut X87Unit, opcode: u8, modrm: u8) -> u16 {
         execute(X87Insn::new(opcode, modrm).unwrap(), unit, &mut [0; 10], STATUS_FIXED)
-    }
-    const CLEAN: (u16, u16) = (0x37f, 0);
-    /// The host's control and status words, but for condition codes.
-    fn words() -> (u16, u16) {
-        let (mut control, mut status) = (0u16, 0u16);
-        // SAFETY: it stores both.
-        unsafe {
-            asm!("fnstcw [{}]", "fnstsw [{}]", in(reg) &mut control, in(reg) &mut status, options(nostack));
-        }
-        (control, status & !0x4700)
     }
 
     #[test]

@@ -41,6 +41,7 @@ static LAYOUT: Layout = Layout {
     fp_flags: Slot::new(offset_of!(State, fp_flags), Ty::I32),
     fp_round: Slot::new(offset_of!(State, fp_round), Ty::I32),
     rules: Rules::Arm,
+    x87: None,
     insn_shift: 2,
     coherent: false,
     pins: &[],

@@ -12,6 +12,7 @@ static LAYOUT: Layout = Layout {
     rules: Rules::X86 {
         mxcsr: Slot::new(std::mem::offset_of!(State, mxcsr), Ty::I32),
     },
+    x87: Some(cases::X87),
     pc: Slot::new(std::mem::offset_of!(State, pc), Ty::I32),
     mode: Slot::new(std::mem::offset_of!(State, mode), Ty::I32),
     fp_flags: Slot::new(std::mem::offset_of!(State, fp_flags), Ty::I32),

@@ -190,7 +190,24 @@ static INDEX: [[(u8, u8); X87Insn::FORMS]; 8] = {
 
 /// Condition codes, and C1 alone.
 const CONDITIONS: u16 = 0x4700;
-const C1: u16 = 0x200;
+pub(super) const C1: u16 = 0x200;
+const C2: u16 = 0x400;
+
+/// Which condition codes any instruction sets that is one of [`X87Insn::stack`].
+pub(super) fn sets_of(insn: X87Insn) -> u16 {
+    if insn.is_conditional() {
+        return 0;
+    }
+    if insn.compares_to_flags() {
+        return if *KEEPS_C1 { 0 } else { C1 };
+    }
+    match (insn.opcode(), insn.form()) {
+        // FSIN, FCOS.
+        (0xd9, 0x46 | 0x47) => C1 | C2,
+        _ if insn.only_compares() => CONDITIONS,
+        _ => C1,
+    }
+}
 
 /// Executes an instruction if it is one of these and can be executed so: the status flags afterwards.
 pub fn execute(insn: X87Insn, unit: &mut X87Unit, operand: &mut [u8; 10], status: u16) -> Option<u16> {
