@@ -18,7 +18,7 @@ pub static LAYOUT: Layout = Layout {
     fp_flags: state::FP_FLAGS,
     fp_round: state::FP_ROUND,
     rules: state::RULES,
-    x87: None,
+    x87: Some(state::X87_SLOTS),
     insn_shift: 0,
     coherent: true,
     pins: &PINS,

@@ -279,6 +279,7 @@ impl Register {
                     Field::OperandOffset => x87.operand = low,
                     Field::Opcode => x87.opcode = low as u16 & 0x7ff,
                 }
+                cpu.settle_x87_mode();
             }
             Location::Xmm(n) | Location::YmmHigh(n) => {
                 let half = if matches!(self.location, Location::Xmm(_)) {

@@ -11,7 +11,7 @@
 //! | what an instruction does | `ops/`, a file a group; what it is written with: `tx.rs` |
 //! | vectors of integers and bits; vector operands | `ops/simd/`; `tx/vectors.rs` |
 //! | what is computed by functions rather than in line | `compute.rs` and `compute/`, called by `calls.rs` |
-//! | the x87 unit | `x87/`, executed on the host's |
+//! | the x87 unit | `x87/`, executed on the host's; `ops/x87/inline.rs`, where translated code does so itself |
 //! | where a block ends | `translate.rs` |
 //! | what a CPU may have or lack; models of CPUs; CPUID | `features.rs`; `model.rs`; `cpuid.rs` |
 //! | what a CPU asks of the machine | `platform.rs` |

@@ -17,7 +17,7 @@ pub use segment::{Attributes, Bounds, Descriptor, Loaded, Segment, Table, number
 pub use x87::X87;
 
 use bytemuck::{Pod, Zeroable};
-use emu_ir::{Rules, Slot, Ty};
+use emu_ir::{Rules, Slot, Ty, X87Slots};
 use serde::{Deserialize, Serialize};
 use std::mem::offset_of;
 
@@ -73,8 +73,13 @@ pub mod mode {
     pub const LA57: u64 = 1 << 27;
     /// EFLAGS.RF, where an instruction's address may be a breakpoint: it holds for the next instruction.
     pub const RESUME: u64 = 1 << 28;
+    /// An exception of the x87 is not masked, or waits.
+    pub const X87_TRAPS: u64 = 1 << 29;
+    /// The next instruction, if it is one of the x87, finds a stack that is not as it needs, or unmasks an exception: it is
+    /// executed alone, by a call. Nothing says so but the attempt, and nothing is lost with it.
+    pub const X87_CALLS: u64 = 1 << 30;
     /// What only instructions of x87, MMX, SSE and AVX depend on.
-    pub const FLOATING: u64 = TS | EM | MP | OSFXSR | AVX | DAZ | FTZ | SIMD_TRAPS;
+    pub const FLOATING: u64 = TS | EM | MP | OSFXSR | AVX | DAZ | FTZ | SIMD_TRAPS | X87_TRAPS;
 
     /// The current privilege level of a mode word: 0 to 3.
     pub const fn cpl(mode: u64) -> u8 {
@@ -266,6 +271,26 @@ pub const X87_STATUS: Slot = x87(offset_of!(X87, status), Ty::I16);
 pub const X87_TOP: Slot = x87(offset_of!(X87, top), Ty::I8);
 /// Which registers of the x87 are not empty.
 pub const X87_FULL: Slot = x87(offset_of!(X87, full), Ty::I8);
+/// The last instruction's opcode.
+pub const X87_OPCODE: Slot = x87(offset_of!(X87, opcode), Ty::I16);
+/// The offset of the last instruction of the x87.
+pub const X87_INSTRUCTION: Slot = x87(offset_of!(X87, instruction), Ty::I64);
+/// The selector of the last instruction of the x87.
+pub const X87_CODE: Slot = x87(offset_of!(X87, code), Ty::I16);
+/// The selector of the last operand of the x87.
+pub const X87_DATA: Slot = x87(offset_of!(X87, data), Ty::I16);
+/// The offset of the last operand of the x87.
+pub const X87_OPERAND: Slot = x87(offset_of!(X87, operand), Ty::I64);
+/// Where the x87 is.
+pub const X87_SLOTS: X87Slots = X87Slots {
+    regs: x87(offset_of!(X87, regs), Ty::V128),
+    control: X87_CONTROL,
+    status: X87_STATUS,
+    top: X87_TOP,
+    full: X87_FULL,
+    opcode: X87_OPCODE,
+    instruction: X87_INSTRUCTION,
+};
 const fn sys(off: usize, ty: Ty) -> Slot {
     Slot::new(offset_of!(Cpu, sys) + off, ty)
 }

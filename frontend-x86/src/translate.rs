@@ -41,9 +41,9 @@ pub fn translate(
     b: &mut Builder,
 ) -> Result<(), Fault> {
     let code = code(key.mode, model);
-    let alone = key.mode & (mode::STEP | mode::SHADOW | mode::RESUME) != 0;
+    let alone = key.mode & (mode::STEP | mode::SHADOW | mode::RESUME | mode::X87_CALLS) != 0;
     let limit = if alone { 1 } else { limit };
-    let mut at = offset;
+    let (mut at, mut left) = (offset, Vec::new());
     for n in 0.. {
         let decoded = decode(&code, |k| fetch.u8(at + u32::from(k)));
         let insn = match decoded {
@@ -57,6 +57,7 @@ pub fn translate(
             Err(Failed::Undefined) => Err((vector::UD, 1)),
         };
         let mut t = Tx::new(b, model.features, key.mode, at);
+        t.left = left;
         match insn {
             Ok(insn) => instruction(&mut t, insn),
             Err((vector, length)) => t.no_instruction(vector, length),
@@ -66,10 +67,12 @@ pub fn translate(
         if !t.ended && (t.stop || full) {
             t.goto_next();
         }
+        left = std::mem::take(&mut t.left);
         if t.ended {
             break;
         }
     }
+    crate::ops::leave_to_calls(b, key.mode, &left);
     b.block.guest_bytes = at - offset;
     Ok(())
 }

@@ -13,7 +13,7 @@ use crate::decode::row::{Method, Operand, Width, flag};
 use crate::fault::vector;
 use crate::features::Features;
 use crate::state::{self, mode, number, of};
-use emu_ir::{Arith, Builder, Hint, Leave, Mem, Rmw, Ty, Val};
+use emu_ir::{Arith, Builder, Hint, Label, Leave, Mem, Rmw, Ty, Val};
 
 /// Bytes in a page of code.
 const PAGE: i32 = 0x1000;
@@ -38,6 +38,9 @@ pub struct Tx<'a> {
     pub stop: bool,
     /// The instruction's memory operand, once it was asked for.
     pub(crate) place: Option<Place>,
+    /// Instructions of the x87 that are executed by calls where translated code cannot go on: a label, the offset from the start
+    /// of the page, and what [`emu_ir::Guest::restore`] is told.
+    pub(crate) left: Vec<(Label, u32, u32)>,
     /// MXCSR.RC, where the instruction has put another in its place.
     saved_round: Option<Val>,
 }
@@ -619,12 +622,13 @@ impl Tx<'_> {
             }
         }
     }
-    /// The interrupt shadow ends with the instruction that is in it: the mode afterwards.
+    /// The interrupt shadow ends with the instruction that is in it, as does what else holds for one: the mode afterwards.
     pub(crate) fn leave_shadow(&mut self) -> u64 {
-        if self.mode & mode::SHADOW == 0 {
+        const ONE: u64 = mode::SHADOW | mode::X87_CALLS;
+        if self.mode & ONE == 0 {
             return self.mode;
         }
-        let mode = self.mode & !mode::SHADOW;
+        let mode = self.mode & !ONE;
         let word = self.imm(Ty::I64, mode);
         self.b.set(state::MODE, word);
         mode
@@ -690,6 +694,7 @@ impl<'a> Tx<'a> {
             ended: false,
             stop: false,
             place: None,
+            left: Vec::new(),
             saved_round: None,
         }
     }

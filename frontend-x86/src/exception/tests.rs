@@ -288,7 +288,8 @@ fn the_state_after_reset() {
         (0x1f80, 0x40, 0, 0xff)
     );
     assert_eq!((s.xcr0, s.pat, s.smbase), (1, 0x0007_0406_0007_0406, 0x3_0000));
-    assert_eq!(cpu.mode & !mode::FLAT, 0);
+    // No exception of the x87 is masked.
+    assert_eq!(cpu.mode & !mode::FLAT, mode::X87_TRAPS);
 }
 
 /// G16: INIT leaves alone what only RESET clears.

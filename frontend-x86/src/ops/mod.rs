@@ -25,6 +25,8 @@ mod system;
 mod tests;
 mod x87;
 
+pub(crate) use x87::leave_to_calls;
+
 use crate::decode::row::Row;
 use crate::tx::Tx;
 use float::{control, conversion, fused, number, relation};

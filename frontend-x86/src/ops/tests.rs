@@ -14,6 +14,7 @@ mod system;
 mod user;
 mod virtual_flags;
 mod x87;
+mod x87_runs;
 
 use crate::fault::vector;
 use crate::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};

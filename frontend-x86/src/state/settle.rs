@@ -93,6 +93,7 @@ impl Cpu {
         set(mode::DAZ, self.mxcsr & mxcsr::DAZ != 0);
         set(mode::FTZ, self.mxcsr & mxcsr::FTZ != 0);
         set(mode::SIMD_TRAPS, self.mxcsr & mxcsr::MASKS != mxcsr::MASKS);
+        set(mode::X87_TRAPS, self.x87.may_trap());
         self.mode = m;
         self.settle_flags();
         (0..6).for_each(|n| self.settle_segment(n));
@@ -113,7 +114,8 @@ impl Cpu {
         } else {
             0
         };
-        self.mode = self.mode & !(mode::CPL | mode::CODE32) | u64::from(cpl & 3) << mode::CPL_SHIFT | code32;
+        const CHANGES: u64 = mode::CPL | mode::CODE32 | mode::X87_CALLS;
+        self.mode = self.mode & !CHANGES | u64::from(cpl & 3) << mode::CPL_SHIFT | code32;
         self.settle_flags();
         self.settle_segment(number::CS);
         self.settle_segment(number::SS);

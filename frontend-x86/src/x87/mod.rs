@@ -140,9 +140,13 @@ pub fn set_register(s: &mut Cpu, i: u128, value: u128) {
 
 impl X87 {
     /// Bits of the control word that there are, and the one that is always 1.
-    const CONTROL: u16 = 0x1f3f;
-    const CONTROL_FIXED: u16 = 0x40;
+    pub(crate) const CONTROL: u16 = 0x1f3f;
+    pub(crate) const CONTROL_FIXED: u16 = 0x40;
 
+    /// Whether an instruction may find that an exception waits, or raise one that then does.
+    pub(crate) fn may_trap(&self) -> bool {
+        self.control & x87_status::EXCEPTIONS != x87_status::EXCEPTIONS || self.status & x87_status::SUMMARY != 0
+    }
     /// What the host's unit is to have.
     pub fn unit(&self) -> X87Unit {
         X87Unit {
@@ -192,11 +196,17 @@ impl Cpu {
             offset as u32 as u64
         }
     }
+    /// The bit of the mode word.
+    pub(crate) fn settle_x87_mode(&mut self) {
+        let traps = if self.x87.may_trap() { mode::X87_TRAPS } else { 0 };
+        self.mode = self.mode & !mode::X87_TRAPS | traps;
+    }
     /// What follows from the control and status words: ES and B, and FERR# where CR0.NE is 0 (SDM 1, 8.1.3.3, 8.7.2).
     pub fn settle_x87(&mut self) {
         let waits = self.x87.unit().is_waiting();
         let summary = if waits { x87_status::SUMMARY } else { 0 };
         self.x87.status = self.x87.status & !x87_status::SUMMARY | summary;
+        self.settle_x87_mode();
         self.sys.pending &= !pending::FERR;
         if waits && self.sys.cr0 & cr0::NE == 0 {
             self.sys.pending |= pending::FERR;

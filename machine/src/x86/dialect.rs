@@ -4,7 +4,7 @@ use elf::abi::{EM_386, EM_X86_64, R_X86_64_PC32, R_X86_64_PLT32};
 use elf::symbol::Symbol;
 use emu_frontend_x86::model::Model;
 use emu_frontend_x86::state::bits::{cr0, cr4, efer, xcr0};
-use emu_frontend_x86::state::{Attributes, Segment, mode, number};
+use emu_frontend_x86::state::{Attributes, Segment, X87, mode, number};
 
 use crate::arch::Kind;
 use crate::assembler::{Assembler, Dialect};
@@ -84,6 +84,7 @@ pub fn program(wide: bool) -> u64 {
     let size = if wide { Attributes::L } else { Attributes::DB };
     *cpu.segment_mut(number::CS) = flat(Attributes::CODE | Attributes::READABLE | size);
     cpu.set_mxcsr(0x1f80);
+    cpu.x87 = X87::default();
     cpu.settle_at(3);
     cpu.mode & !mode::SHADOW
 }

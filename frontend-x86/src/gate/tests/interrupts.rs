@@ -35,6 +35,18 @@ const fn code(s: u16) -> u32 {
     code_of(s)
 }
 
+#[test]
+fn what_holds_for_one_instruction_is_over_in_a_handler() {
+    const ONE: u64 = mode::SHADOW | mode::X87_CALLS;
+    let mut b = Bench::protected(0);
+    b.cpu.mode |= ONE;
+    to(&mut b, 13, kind::INT32, sel::CODE0, 0);
+
+    take(&mut b, event(gp(0x1230))).unwrap();
+
+    assert_eq!((b.cpu.mode & ONE, b.cpu.rip()), (0, HANDLER));
+}
+
 /// SDM 3, figure 6-4: a frame on the same stack.
 #[test]
 fn a_handler_of_the_same_level_finds_flags_cs_and_eip() {

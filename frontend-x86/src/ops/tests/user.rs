@@ -40,6 +40,7 @@ pub struct User {
 pub fn both(make: impl Fn() -> User) -> [User; 2] {
     [Accel::Interp, Accel::Jit].map(|accel| {
         let mut user = make();
+        user.cpu.settle_x87_mode();
         let bus = Box::new(Memory(user.ram.clone()));
         let program = Program {
             x86: x86(user.model),

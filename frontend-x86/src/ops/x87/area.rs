@@ -196,11 +196,15 @@ pub fn fxrstor(t: &mut Tx) {
     let at = t.area(AREA, 16, false);
     let x87 = t.load_x87_area(at);
     if t.mode & mode::OSFXSR == 0 {
-        return t.set_x87_area(x87);
+        t.begin_leaving();
+        t.set_x87_area(x87);
+        return t.finish_leaving();
     }
     let value = t.mxcsr_of_area(at);
     t.check_mxcsr(value);
     t.unless_fast(|t| t.load_xmm_area(at));
+    t.begin_leaving();
     t.set_x87_area(x87);
-    t.leave_by(calls::LDMXCSR, &[value]);
+    t.b.call(Ty::I32, calls::LDMXCSR, &[value]);
+    t.finish_leaving();
 }

@@ -2,10 +2,13 @@
 
 use crate::calls;
 use crate::fault::vector;
-use crate::state::{self, mode};
+use crate::state::{self, X87, mode};
 use crate::tx::Tx;
 use crate::x87::Format;
 use emu_ir::{Ty, Val, x87_status};
+
+/// What FNCLEX clears of the status word: exceptions, SF, ES and B.
+const CLEARED: u16 = x87_status::EXCEPTIONS | 1 << 6 | x87_status::SUMMARY;
 
 /// FWAIT: CR0.MP and CR0.TS decide whether there is a unit.
 pub fn fwait(t: &mut Tx) {
@@ -18,14 +21,20 @@ pub fn fwait(t: &mut Tx) {
 /// FNINIT.
 pub fn fninit(t: &mut Tx) {
     if t.has_x87() {
-        t.b.call(Ty::I32, calls::X87_INIT, &[]);
+        t.mask_by(calls::X87_INIT);
     }
 }
 /// FNCLEX.
 pub fn fnclex(t: &mut Tx) {
-    if t.has_x87() {
-        t.b.call(Ty::I32, calls::X87_CLEAR, &[]);
+    if !t.has_x87() {
+        return;
     }
+    if t.mode & mode::X87_TRAPS != 0 {
+        return t.leave_by(calls::X87_CLEAR, &[]);
+    }
+    let status = t.b.get(state::X87_STATUS);
+    let status = t.mask(status, (!CLEARED).into());
+    t.b.set(state::X87_STATUS, status);
 }
 /// FENI of the 8087: nothing (SDM 3, 22.18.9 "Obsolete Instructions").
 pub fn feni(t: &mut Tx) {
@@ -39,13 +48,28 @@ pub fn fdisi(t: &mut Tx) {
 pub fn fsetpm(t: &mut Tx) {
     t.has_x87();
 }
-/// FLDCW.
+/// FLDCW. Compiled code has it around conversions to integers: what masks all exceptions, as before, needs no call.
 pub fn fldcw(t: &mut Tx) {
-    if t.has_x87() {
-        t.wait_for_x87();
-        let word = t.read(0);
-        t.finish_x87(Some(word), true);
+    if !t.has_x87() {
+        return;
     }
+    t.wait_for_x87();
+    let word = t.read(0);
+    if !t.inlines_x87() {
+        t.begin_leaving();
+        t.finish_x87(Some(word), true);
+        return t.finish_leaving();
+    }
+    let all = u64::from(x87_status::EXCEPTIONS);
+    let (masks, wanted, otherwise) = (t.mask(word, all), t.imm(Ty::I16, all), t.otherwise_by_call());
+    let unmasks = t.b.ne(masks, wanted);
+    t.b.br_if(unmasks, otherwise);
+    let (word, fixed) = (
+        t.mask(word, X87::CONTROL.into()),
+        t.imm(Ty::I16, X87::CONTROL_FIXED.into()),
+    );
+    let word = t.b.or(word, fixed);
+    t.b.set(state::X87_CONTROL, word);
 }
 /// FNSTCW.
 pub fn fnstcw(t: &mut Tx) {
@@ -110,6 +134,14 @@ impl Tx<'_> {
             self.load(ty, from)
         })
     }
+    /// Call a helper that masks all exceptions: where one was not, code goes on in another block.
+    fn mask_by(&mut self, helper: u16) {
+        if self.mode & mode::X87_TRAPS != 0 {
+            self.leave_by(helper, &[]);
+        } else {
+            self.b.call(Ty::I32, helper, &[]);
+        }
+    }
     fn load_environment(&mut self, words: &[Val]) {
         let format = self.format();
         for (n, &word) in words.iter().enumerate() {
@@ -124,7 +156,7 @@ pub fn fnstenv(t: &mut Tx) {
     if t.has_x87() {
         let (at, _) = t.environment(false, true);
         t.store_environment(at);
-        t.b.call(Ty::I32, calls::X87_MASK, &[]);
+        t.mask_by(calls::X87_MASK);
     }
 }
 /// FLDENV.
@@ -133,7 +165,9 @@ pub fn fldenv(t: &mut Tx) {
         t.wait_for_x87();
         let (at, _) = t.environment(false, false);
         let words = t.words_of_environment(at);
+        t.begin_leaving();
         t.load_environment(&words);
+        t.finish_leaving();
     }
 }
 /// FNSAVE: then the unit is as FNINIT leaves it.
@@ -148,7 +182,7 @@ pub fn fnsave(t: &mut Tx) {
             let to = t.plus(registers, (u32::from(i) * BYTES).into());
             t.store_80(to, low, high, 0);
         }
-        t.b.call(Ty::I32, calls::X87_INIT, &[]);
+        t.mask_by(calls::X87_INIT);
     }
 }
 /// FRSTOR.
@@ -161,10 +195,12 @@ pub fn frstor(t: &mut Tx) {
             let from = t.plus(registers, i as i64 * i64::from(BYTES));
             t.load_80(from, 0)
         });
+        t.begin_leaving();
         t.load_environment(&words);
         for (i, &st) in sts.iter().enumerate() {
             let number = t.imm(Ty::I32, i as u64);
             t.b.call(Ty::I32, calls::X87_SET_REGISTER, &[number, st]);
         }
+        t.finish_leaving();
     }
 }

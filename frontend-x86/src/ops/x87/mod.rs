@@ -1,12 +1,15 @@
-//! x87 (SDM 1, chapter 8; SDM 2, the instructions' pages): most are executed by [`crate::x87`].
+//! x87 (SDM 1, chapter 8; SDM 2, the instructions' pages). While all exceptions are masked most are operations, which
+//! translated code executes in runs: see [`inline`]. Else, and what is hardly ever used, is executed by [`crate::x87`].
 
 mod area;
 mod control;
+mod inline;
 mod store;
 mod xsave;
 
 pub use area::*;
 pub use control::*;
+pub use inline::leave_to_calls;
 pub use store::*;
 pub use xsave::*;
 
@@ -56,6 +59,9 @@ impl Tx<'_> {
     /// instruction is not begun before an interrupt has come.
     pub(crate) fn wait_for_x87(&mut self) {
         const ES: u32 = 7;
+        if self.mode & mode::X87_TRAPS == 0 {
+            return;
+        }
         let status = self.b.get(state::X87_STATUS);
         let waits = self.bit(status, ES);
         let (none, go) = (self.not(waits), self.b.label());
@@ -73,6 +79,9 @@ impl Tx<'_> {
             return;
         }
         self.wait_for_x87();
+        if let Some((insn, form)) = self.inlined_x87() {
+            return self.inline_x87(insn, form);
+        }
         let operand = self.insn.memory.map(|_| self.operand_of_x87());
         self.finish_x87(operand, false);
     }

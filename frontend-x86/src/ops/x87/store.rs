@@ -40,6 +40,9 @@ impl Tx<'_> {
         self.wait_for_x87();
         let long = self.insn.row.operands.iter().any(|o| o.width == Width::T);
         let bytes = if long { 10 } else { self.ty(0).bytes() };
+        if let Some((insn, form)) = self.inlined_x87() {
+            return self.inline_x87_store(insn, form, long);
+        }
         let at = self.locate(bytes, true);
         let executed = self.executed(false);
         let output = self.b.call(Ty::V128, calls::X87_OUTPUT, &[executed]);

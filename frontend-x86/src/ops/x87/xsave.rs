@@ -200,13 +200,6 @@ impl Tx<'_> {
         let mxcsr = self.b.select(loads, found, initial);
         self.check_mxcsr(mxcsr);
 
-        self.where_any(restored, xcr0::X87, |t| {
-            let area = t.load_x87_area(at);
-            t.set_x87_area(area);
-        });
-        self.where_any(cleared, xcr0::X87, |t| {
-            t.b.call(Ty::I32, calls::X87_RESET, &[]);
-        });
         self.where_any(restored, xcr0::SSE, |t| t.load_xmm_area(at));
         self.where_any(cleared, xcr0::SSE, Self::clear_xmm);
         self.where_any(restored, xcr0::AVX, |t| {
@@ -228,6 +221,13 @@ impl Tx<'_> {
         let any_sse = self.any(asked, xcr0::SSE);
         let sets = self.b.select(full, sse_or_avx, any_sse);
         self.begin_leaving();
+        self.where_any(restored, xcr0::X87, |t| {
+            let area = t.load_x87_area(at);
+            t.set_x87_area(area);
+        });
+        self.where_any(cleared, xcr0::X87, |t| {
+            t.b.call(Ty::I32, calls::X87_RESET, &[]);
+        });
         self.where_true(sets, |t| {
             t.b.call(Ty::I32, calls::LDMXCSR, &[mxcsr]);
         });
