@@ -61,6 +61,37 @@ fn lines_are_taken_by_their_priority() {
     assert_eq!(ip(&v), HANDLERS + 0x150, "NMI is blocked");
 }
 
+/// A trap gate leaves interrupts on: one that is pending is taken before the first instruction of the handler (SDM 3, 6.12.1.3).
+#[test]
+fn an_interrupt_follows_a_debug_exception_at_once() {
+    const HLT: u64 = 0xf4;
+    for accel in ACCELERATORS {
+        let around = Around::default();
+        around.told().vector = 0x20;
+        let mut b = Bench::protected(0);
+        for (vector, kind, code) in [(1, 0x8f00, HLT << 8 | u64::from(INC)), (0x20, 0x8e00, HLT)] {
+            let handler = HANDLERS + (vector << 4);
+            b.engine.ram.put(
+                crate::machine_for_tests::IDT + 8 * vector,
+                4,
+                u64::from(sel::CODE0) << 16 | handler,
+            );
+            b.engine
+                .ram
+                .put(crate::machine_for_tests::IDT + 8 * vector + 4, 4, kind);
+            b.engine.ram.put(handler, 2, code);
+        }
+        b.cpu.set_eflags(eflags::IF);
+        b.cpu.sys.pending |= dr6::BS << pending::DEBUG_SHIFT;
+        let mut v = b.engine(accel, &[NOP], &around);
+        v.kick().set_line(INTR, true);
+
+        assert_eq!(v.run(), Exit::Wait);
+
+        assert_eq!((ip(&v), v.state().regs[0]), (HANDLERS + 0x201, 0), "{accel:?}");
+    }
+}
+
 #[test]
 fn nothing_is_taken_in_a_shadow_nor_intr_while_it_is_masked() {
     for (flags, shadow, taken) in [(eflags::IF, false, true), (eflags::IF, true, false), (0, false, false)] {

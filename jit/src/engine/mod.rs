@@ -303,6 +303,10 @@ impl<G: Guest> Vcpu<G> {
             if let Some(exit) = self.attend() {
                 return exit;
             }
+            if self.take_interrupt() && self.mmu.stop.is_none() {
+                // Another may be taken before the handler's first instruction, where the guest leaves them on.
+                continue;
+            }
             if let Some(stop) = self.mmu.stop.take() {
                 // An interrupt could not be entered.
                 return Exit::Stopped(stop);
@@ -350,7 +354,7 @@ impl<G: Guest> Vcpu<G> {
         }
     }
 
-    /// Requests of other threads, and interrupts.
+    /// Requests of other threads.
     fn attend(&mut self) -> Option<Exit> {
         let a = self.own.attention();
         if a.now.load(Acquire) != 0 {
@@ -360,7 +364,6 @@ impl<G: Guest> Vcpu<G> {
                 return Some(Exit::Requested);
             }
         }
-        self.take_interrupt();
         None
     }
     /// Follow what others have asked for.
