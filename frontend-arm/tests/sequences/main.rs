@@ -9,17 +9,23 @@
 
 mod a32;
 mod a64;
-mod census;
-mod harness;
-mod memory;
-mod pair;
-mod program;
-mod trial;
-mod watchdog;
+mod pattern;
+#[path = "../../../tests/sequences/mod.rs"]
+mod sequences;
 
-use harness::Alone;
-use pair::Together;
-use trial::all_end_in_the_same_state;
+use emu_frontend_arm::platform::IRQ;
+use sequences::{census, harness, memory, pair, program};
+use sequences::{harness::Alone, memory::Shape, pair::Together, trial::all_end_in_the_same_state};
+
+/// Pages of RAM.
+const PAGES: usize = 24;
+const MEMORY: Shape = Shape {
+    pages: PAGES,
+    ports: None,
+    line: IRQ,
+    raise: 0,
+    lower: 4,
+};
 
 #[test]
 fn a32_all_end_in_the_same_state() {

@@ -1,6 +1,7 @@
 //! Encoding of the instructions that sequences are made of.
 
-use crate::program::{self, field, put_field};
+use crate::pattern::{field, put_field};
+use crate::program;
 use emu_frontend_arm::a32::{self, Insn, Set};
 use emu_ir::pattern::Row;
 use emu_ir::testing::Random;

@@ -3,7 +3,10 @@
 mod code;
 mod program;
 
+use crate::MEMORY;
 use crate::harness::Subject;
+use crate::memory::Shape;
+use crate::pattern;
 use crate::program::Program;
 use emu_frontend_arm::{Arm, Cpu, MODELS, names};
 use emu_ir::Fault;
@@ -15,6 +18,7 @@ impl Subject for Maker {
     type State = Cpu;
     type Guest = Arm;
     const NAME: &'static str = "random programs for 32-bit ARM";
+    const MEMORY: Shape = MEMORY;
 
     fn new() -> Maker {
         Maker::new()
@@ -27,6 +31,9 @@ impl Subject for Maker {
     }
     fn reset() -> Cpu {
         Cpu::reset(&MODELS[0])
+    }
+    fn waits(_: &Cpu, insn: &Entered) -> bool {
+        pattern::waits(insn.code)
     }
     fn is_exception(_: Fault) -> bool {
         true

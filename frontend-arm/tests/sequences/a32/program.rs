@@ -10,7 +10,8 @@
 mod mapping;
 
 use super::code::{ADDRESSES, Asm, Rows, thumb_of_vector, word_by, word_of};
-use crate::memory::{DEVICE, PAGES};
+use crate::PAGES;
+use crate::memory::DEVICE;
 use crate::program::{self, Piece, Set, Task, put};
 use emu_frontend_arm::state::{Cpu, psr};
 use emu_frontend_arm::{Arm, MODELS, pmu};

@@ -1,6 +1,6 @@
 //! Encoding of the instructions that sequences are made of.
 
-use crate::program::{field, put_field};
+use crate::pattern::{field, put_field};
 use emu_frontend_arm::a64::table::{Insn, Table};
 use emu_frontend_arm::a64::{self, Row, decoder, fp, simd};
 use emu_ir::testing::Random;

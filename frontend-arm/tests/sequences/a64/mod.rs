@@ -5,8 +5,11 @@ mod handlers;
 mod program;
 mod service;
 
+use crate::MEMORY;
 use crate::harness::Subject;
+use crate::memory::Shape;
 use crate::pair::Paired;
+use crate::pattern;
 use crate::program::Program;
 use emu_frontend_arm::a64::state::mode;
 use emu_frontend_arm::a64::{A64, Cpu, fault, model, names};
@@ -20,6 +23,7 @@ impl Subject for Maker {
     type State = Cpu;
     type Guest = A64;
     const NAME: &'static str = "random programs for AArch64";
+    const MEMORY: Shape = MEMORY;
 
     fn new() -> Maker {
         Maker::new()
@@ -32,6 +36,9 @@ impl Subject for Maker {
     }
     fn reset() -> Cpu {
         Cpu::reset()
+    }
+    fn waits(_: &Cpu, insn: &Entered) -> bool {
+        pattern::waits(insn.code)
     }
     fn is_exception(fault: Fault) -> bool {
         fault::is_exception(fault)

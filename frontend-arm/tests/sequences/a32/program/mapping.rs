@@ -2,7 +2,8 @@
 
 use super::super::code::Asm;
 use super::{CODE, DATA, DATA_PAGES, FIRST, PLAY, SECTION, TABLES, Writer, forget};
-use crate::memory::{DEVICE, PAGES};
+use crate::PAGES;
+use crate::memory::DEVICE;
 use crate::program::put;
 use emu_ir::testing::Random;
 

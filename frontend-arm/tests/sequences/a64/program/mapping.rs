@@ -3,7 +3,8 @@
 use super::super::code::{Asm, CPACR, Register, SCTLR, TCR, TTBR0};
 use super::super::service::{self, BOXES, Half, SERVICE, WINDOW};
 use super::{BLOCK, CODE, DATA, DATA_PAGES, FIRST, FLAT, PLAY, PLAY_PAGES, PLAYS, UPPER, Writer};
-use crate::memory::{DEVICE, HALF, MAIL, PAGES};
+use crate::PAGES;
+use crate::memory::{DEVICE, HALF, MAIL};
 use emu_frontend_arm::a64::state::{sctlr, tcr};
 use emu_ir::testing::Random;
 

@@ -1,11 +1,11 @@
 //! Runs pairs of random programs: two vCPUs, each in its own part of memory, that share what is translated and change each
 //! other's code and tables.
 
-use crate::harness::{Core, Outcome, SOON, Subject, difference, listing};
-use crate::memory::Memory;
-use crate::program::Program;
-use crate::trial::{By, Trial};
-use crate::watchdog::Watchdog;
+use super::harness::{Core, Outcome, SOON, Subject, difference, listing};
+use super::memory::Memory;
+use super::program::Program;
+use super::trial::{By, Trial};
+use super::watchdog::Watchdog;
 use emu_jit::engine::trace::Entered;
 use emu_jit::engine::{Accel, CODE_CACHE, Exit, Translations, Vcpu};
 use std::fmt::Write;
@@ -67,7 +67,7 @@ impl<S: Paired> Duo<S> {
         each_insn: bool,
         mut vcpu: impl FnMut(S::Guest, Box<Memory>) -> io::Result<Vcpu<S::Guest>>,
     ) -> io::Result<Duo<S>> {
-        let ([one, other], [a, b]) = (S::guests(), Memory::of_pair());
+        let ([one, other], [a, b]) = (S::guests(), Memory::of_pair(S::MEMORY));
         let first = vcpu(one, Box::new(a.clone()))?;
         let second = vcpu(other, Box::new(b.clone()))?;
         let watchdog = Watchdog::new(vec![first.kick(), second.kick()]);

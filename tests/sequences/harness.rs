@@ -1,9 +1,9 @@
 //! Runs random programs on one vCPU, by every accelerator, and says how what they come to differs.
 
-use crate::memory::{Log, Memory};
-use crate::program::{Program, Set};
-use crate::trial::{By, Trial};
-use crate::watchdog::Watchdog;
+use super::memory::{Log, Memory, Shape};
+use super::program::Program;
+use super::trial::{By, Trial};
+use super::watchdog::Watchdog;
 use emu_ir::{Fault, Guest};
 use emu_jit::engine::trace::{Cause, Entered, Tracer, Wants};
 use emu_jit::engine::{Accel, Exit, Kick, Vcpu};
@@ -23,12 +23,20 @@ pub trait Subject: Sized + 'static {
     type Guest: Guest<State = Self::State>;
     /// What the programs are called.
     const NAME: &'static str;
+    /// What memory there is.
+    const MEMORY: Shape;
 
     fn new() -> Self;
     /// The program of a seed.
     fn program(&self, seed: u64) -> Program<Self::State>;
     fn guest() -> Self::Guest;
     fn reset() -> Self::State;
+    /// Whether the CPU may wait at an instruction, and its state does not say so then.
+    fn waits(state: &Self::State, insn: &Entered) -> bool;
+    /// A state without what no program can see.
+    fn seen(state: &Self::State) -> Self::State {
+        *state
+    }
     /// Whether a fault is an exception of the architecture.
     fn is_exception(fault: Fault) -> bool;
     /// What the exception is called whose vector a CPU is at.
@@ -50,6 +58,7 @@ struct Moment<S> {
 
 /// What a program left.
 pub struct Outcome<S> {
+    exit: Option<Exit>,
     cpu: S,
     memory: Vec<u8>,
     device: Log,
@@ -80,9 +89,9 @@ impl<S: Subject> Tracer<S::Guest> for Witness<S> {
             ..Wants::default()
         }
     }
-    fn enter(&mut self, _: &S::State, insn: &Entered) {
+    fn enter(&mut self, state: &S::State, insn: &Entered) {
         // A vCPU that is asked to come back does not wait.
-        if let Some(kick) = self.each_insn.as_ref().filter(|_| !Set::waits(insn.code)) {
+        if let Some(kick) = self.each_insn.as_ref().filter(|_| !S::waits(state, insn)) {
             kick.request_exit();
         }
     }
@@ -96,8 +105,8 @@ impl<S: Subject> Tracer<S::Guest> for Witness<S> {
         let count = seen.len();
         if count < EXCEPTIONS {
             seen.push(Moment {
-                before: *before,
-                after: *after,
+                before: S::seen(before),
+                after: S::seen(after),
                 memory: count.is_multiple_of(self.sums).then(|| self.memory.sum()),
             });
         }
@@ -109,6 +118,8 @@ pub struct Core<S: Subject> {
     pub vcpu: Vcpu<S::Guest>,
     memory: Memory,
     exceptions: Arc<Mutex<Vec<Moment<S::State>>>>,
+    /// How the program has come to its end.
+    exit: Option<Exit>,
 }
 
 impl<S: Subject> Core<S> {
@@ -127,6 +138,7 @@ impl<S: Subject> Core<S> {
             vcpu,
             memory,
             exceptions,
+            exit: None,
         }
     }
     /// Has it start a program anew.
@@ -136,20 +148,22 @@ impl<S: Subject> Core<S> {
         *self.vcpu.state_mut() = program.start;
         self.vcpu.reset_caches();
     }
-    /// It has come back; whether to a program's end. `fired`: it had been asked to come back.
+    /// It has come back; whether to a program's end: it waits, or has stopped. `fired`: it had been asked to come back.
     pub fn has_ended(&mut self, exit: Exit, fired: bool) -> bool {
         if exit != Exit::Requested && fired {
             // It did so for another reason.
             assert_eq!(self.vcpu.run(), Exit::Requested);
         }
-        assert!(fired || exit == Exit::Wait, "{exit:?}");
+        assert!(fired || matches!(exit, Exit::Wait | Exit::Stopped(_)), "{exit:?}");
+        self.exit = Some(exit);
         !fired
     }
     /// What the program has left.
     pub fn outcome(&self) -> Outcome<S::State> {
         let (memory, device) = self.memory.contents();
         Outcome {
-            cpu: *self.vcpu.state(),
+            exit: self.exit,
+            cpu: S::seen(self.vcpu.state()),
             memory,
             device,
             exceptions: self.exceptions.lock().unwrap().clone(),
@@ -174,7 +188,7 @@ impl<S: Subject> Runner<S> {
         Runner::with(Accel::Interp, true).expect("an interpreter")
     }
     fn with(accel: Accel, forgetful: bool) -> io::Result<Runner<S>> {
-        let memory = Memory::new();
+        let memory = Memory::new(S::MEMORY);
         let vcpu = Vcpu::new(S::guest(), S::reset(), Box::new(memory.clone()), accel, true)?;
         let watchdog = Watchdog::new(vec![vcpu.kick()]);
         Ok(Runner {
@@ -283,6 +297,9 @@ fn exceptions<S: Subject>(text: &mut String, interp: &[Moment<S::State>], other:
 pub fn difference<S: Subject>(interp: &Outcome<S::State>, other: &Outcome<S::State>, who: &str) -> Option<String> {
     let mut text = String::new();
     exceptions::<S>(&mut text, &interp.exceptions, &other.exceptions, who);
+    if interp.exit != other.exit {
+        let _ = writeln!(text, "exit: {:?}, {who} {:?}", interp.exit, other.exit);
+    }
     if interp.cpu != other.cpu {
         let _ = writeln!(text, "at the end:");
         states::<S>(&mut text, &interp.cpu, &other.cpu, who);
@@ -314,7 +331,7 @@ pub fn listing<S: Subject>(program: &Program<S::State>) -> String {
             }
             seen += known.iter().map(|i| i.len()).sum::<usize>();
             if let Some(unknown) = piece.bytes.get(seen..).filter(|rest| !rest.is_empty()) {
-                let some = &unknown[..unknown.len().min(if piece.set == Set::A64 { 4 } else { 2 })];
+                let some = &unknown[..unknown.len().min(piece.set.unit())];
                 let _ = writeln!(text, "{:6x}: {some:02x?}", piece.at as usize + seen);
                 seen += some.len();
             }

@@ -1,6 +1,6 @@
 //! What a random program is, whatever it is for.
 
-use crate::trial::Pieces;
+use super::trial::Pieces;
 use capstone::prelude::*;
 use emu_ir::testing::Random;
 
@@ -10,6 +10,10 @@ pub enum Set {
     A32,
     Thumb,
     A64,
+    /// x86's code of 16, 32 and 64 bits.
+    X16,
+    X32,
+    X64,
 }
 
 impl Set {
@@ -19,24 +23,27 @@ impl Set {
             Set::A32 => &[0x00, 0xf0, 0x20, 0xe3],
             Set::Thumb => &[0x00, 0xbf],
             Set::A64 => &[0x1f, 0x20, 0x03, 0xd5],
+            Set::X16 | Set::X32 | Set::X64 => &[0x90],
         };
         nop.iter().copied().cycle().take(bytes).collect()
     }
-    /// WFI as often as it fits.
+    /// What waits, WFI or HLT, as often as it fits.
     pub fn ends(self, bytes: usize) -> Vec<u8> {
         let wfi: &[u8] = match self {
             Set::A32 => &[0x03, 0xf0, 0x20, 0xe3],
             Set::Thumb => &[0x30, 0xbf],
             Set::A64 => &[0x7f, 0x20, 0x03, 0xd5],
+            Set::X16 | Set::X32 | Set::X64 => &[0xf4],
         };
         wfi.iter().copied().cycle().take(bytes).collect()
     }
-    /// Whether instructions wait for an interrupt.
-    pub fn waits(code: &[u8]) -> bool {
-        matches!(
-            code,
-            [0x03, 0xf0, 0x20, 0xe3] | [0x30, 0xbf] | [0xaf, 0xf3, 0x03, 0x80] | [0x7f, 0x20, 0x03, 0xd5]
-        )
+    /// The bytes that its instructions have at least.
+    pub fn unit(self) -> usize {
+        match self {
+            Set::A32 | Set::Thumb => 2,
+            Set::A64 => 4,
+            Set::X16 | Set::X32 | Set::X64 => 1,
+        }
     }
     /// Who lists its code.
     pub fn lister(self) -> Capstone {
@@ -44,6 +51,9 @@ impl Set {
             Set::A32 => Capstone::new().arm().mode(arch::arm::ArchMode::Arm).build(),
             Set::Thumb => Capstone::new().arm().mode(arch::arm::ArchMode::Thumb).build(),
             Set::A64 => Capstone::new().arm64().mode(arch::arm64::ArchMode::Arm).build(),
+            Set::X16 => Capstone::new().x86().mode(arch::x86::ArchMode::Mode16).build(),
+            Set::X32 => Capstone::new().x86().mode(arch::x86::ArchMode::Mode32).build(),
+            Set::X64 => Capstone::new().x86().mode(arch::x86::ArchMode::Mode64).build(),
         };
         made.expect("a disassembler")
     }
@@ -136,21 +146,6 @@ impl<S: Clone> Pieces for [Program<S>; 2] {
 /// Puts a word into memory.
 pub fn put(memory: &mut [u8], at: u32, word: u32) {
     memory[at as usize..at as usize + 4].copy_from_slice(&word.to_le_bytes());
-}
-
-/// The bits of a pattern's field.
-pub fn field(text: &str, name: char) -> u32 {
-    let bits = text.chars().filter(|c| *c != ' ');
-    bits.fold(0, |mask, c| mask << 1 | u32::from(c == name))
-}
-
-/// A word with a field of another value; without that field, the word.
-pub fn put_field(word: u32, mask: u32, value: u32) -> u32 {
-    if mask == 0 {
-        word
-    } else {
-        word & !mask | value << mask.trailing_zeros() & mask
-    }
 }
 
 /// Which of some places a piece stores over: one near it as often as any. `None`: there are none.

@@ -1,7 +1,7 @@
 //! Counts what programs do, so that none becomes idle unseen.
 
-use crate::harness::{Core, Runner, SOON, Subject};
-use crate::pair::{Duo, PAIR_SOON, Paired};
+use super::harness::{Core, Runner, SOON, Subject};
+use super::pair::{Duo, PAIR_SOON, Paired};
 use emu_jit::engine::Accel;
 use emu_jit::engine::trace::{Cause, Entered, MmuEvent, Tracer, Wants};
 use std::collections::BTreeMap;
