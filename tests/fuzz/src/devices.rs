@@ -24,16 +24,16 @@ const BASE: u64 = 0x4000_0000;
 const SIZE: u64 = 0x1_0000;
 
 /// The world around one device.
-struct World {
-    wiring: Arc<Wiring>,
-    clock: Clock,
-    lines: Arc<Lines>,
+pub(crate) struct World {
+    pub wiring: Arc<Wiring>,
+    pub clock: Clock,
+    pub lines: Arc<Lines>,
     memory: Arc<dyn GuestMemory>,
-    backend: MemoryChar,
+    pub backend: MemoryChar,
 }
 
 impl World {
-    fn new() -> World {
+    pub fn new() -> World {
         let wiring = Wiring::new();
         let ram = Arc::new(Ram::new(SIZE).expect("memory"));
         World {
@@ -44,18 +44,18 @@ impl World {
             backend: MemoryChar::new(),
         }
     }
-    fn irq(&self) -> Irq {
+    pub fn irq(&self) -> Irq {
         self.lines.irq(0)
     }
     /// Has the device at `span` bytes of registers undergo what the input says.
-    fn drive(&self, device: &Shared<dyn Device>, span: u64, data: &[u8]) {
+    pub fn drive(&self, device: &Shared<dyn Device>, span: u64, data: &[u8]) {
         self.drive_working(device, || {}, span, false, data);
     }
     /// The same for a device on virtio, which works when its threads would.
     fn drive_virtio<D: Device + Works>(&self, device: &Shared<D>, data: &[u8]) {
         self.drive_working(&device.erase(), || device.work(), 0x200, true, data);
     }
-    fn drive_working(&self, device: &Shared<dyn Device>, work: impl Fn(), span: u64, virtio: bool, data: &[u8]) {
+    pub fn drive_working(&self, device: &Shared<dyn Device>, work: impl Fn(), span: u64, virtio: bool, data: &[u8]) {
         let mut input = Input::new(data);
         while !input.is_empty() {
             match input.u8() % 16 {
@@ -151,7 +151,8 @@ pub fn pl011(data: &[u8]) {
     world.drive(&device.erase(), 0x1000, data);
 }
 
-struct Unconnected;
+/// Inputs of CPUs that are not there.
+pub(crate) struct Unconnected;
 
 impl CpuInputs for Unconnected {
     fn set(&self, _: usize, _: CpuLine, _: bool) {}

@@ -7,6 +7,8 @@ pub mod arm;
 pub mod devices;
 pub mod firmware;
 pub mod gdb;
+pub mod x86;
+pub mod x86_devices;
 
 /// Bytes taken from the front; zeros when there are no more.
 pub struct Input<'a>(&'a [u8]);
