@@ -346,6 +346,11 @@ impl Inspect for X86 {
         xml + "</feature>\n</target>\n"
     }
 
+    /// As the processor's own tell of it (SDM 3, 18.2.5).
+    fn watches_after(&self) -> bool {
+        true
+    }
+
     fn general_registers(&self) -> usize {
         registers(self).general
     }

@@ -81,7 +81,7 @@ pub enum Pace {
 pub enum Why {
     /// A breakpoint at this address.
     Breakpoint(u64),
-    /// It is about to access watched bytes.
+    /// It is about to access watched bytes, or has done so where debuggers expect that.
     Watchpoint(Hit),
     /// It has made its steps.
     Stepped,

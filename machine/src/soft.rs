@@ -42,6 +42,17 @@ impl Waker for Kick {
     }
 }
 
+/// A stop before an access that is watched, for debuggers that expect the access made.
+fn after_access<G: Core>(vcpu: &mut Vcpu<G>, exit: Exit) -> Exit {
+    if !matches!(exit, Exit::Watchpoint(_)) || !vcpu.guest().watches_after() {
+        return exit;
+    }
+    match vcpu.step_past_watchpoint() {
+        Exit::Stepped => exit,
+        other => other,
+    }
+}
+
 impl<G: Core> Processor for Vcpu<G> {
     fn waker(&self) -> Box<dyn Waker> {
         Box::new(self.kick())
@@ -52,10 +63,12 @@ impl<G: Core> Processor for Vcpu<G> {
         self.reset_addresses();
     }
     fn run(&mut self) -> Exit {
-        Vcpu::run(self)
+        let exit = Vcpu::run(self);
+        after_access(self, exit)
     }
     fn step(&mut self, interrupts: bool) -> Exit {
-        Vcpu::step(self, interrupts)
+        let exit = Vcpu::step(self, interrupts);
+        after_access(self, exit)
     }
     fn wakes(&self) -> bool {
         Vcpu::wakes(self)

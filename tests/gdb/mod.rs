@@ -4,6 +4,7 @@
 mod aarch64;
 pub mod client;
 mod guests;
+mod x86;
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -42,6 +42,11 @@ pub trait Inspect: Guest {
     /// The registers as a GDB target description: a whole XML document, with numbers and sizes.
     fn description(&self) -> String;
 
+    /// Whether a debugger takes it that the access that a watchpoint is told of has been made; else that it is about to be.
+    fn watches_after(&self) -> bool {
+        false
+    }
+
     /// How many registers, from number 0 on, a debugger reads at every stop.
     fn general_registers(&self) -> usize;
 

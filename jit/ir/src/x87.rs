@@ -194,7 +194,10 @@ impl X87Slots {
         (0..8).map(move |n| regs.nth(n)).chain(others)
     }
     /// Whether they fit a state of `size` bytes.
-    #[expect(clippy::indexing_slicing, reason = "below the length: a constant function has no iterators")]
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "below the length: a constant function has no iterators"
+    )]
     pub(crate) const fn fits(&self, size: usize) -> bool {
         let words = [
             (self.control, Ty::I16),

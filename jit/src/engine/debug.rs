@@ -244,6 +244,16 @@ impl<G: Guest> Vcpu<G> {
         left
     }
 
+    /// Run the instruction that a watchpoint stopped before, wherever else the debugger stops: as [`Vcpu::step`] does.
+    pub fn step_past_watchpoint(&mut self) -> Exit {
+        let watchpoints = self.mmu.watching.set.clone();
+        let breakpoints = std::mem::take(&mut self.breakpoints.wanted);
+        self.set_watchpoints(&[]);
+        let exit = self.step(false);
+        self.set_watchpoints(&watchpoints);
+        self.breakpoints.wanted = breakpoints;
+        exit
+    }
     /// Run one instruction: [`Exit::Stepped`], unless it stops the vCPU or the debugger stops before it. An instruction
     /// that faults is done with the exception entered; one that waits for something does not wait. Pending interrupts
     /// are left alone, or if `interrupts`, taking one is the step.
