@@ -2,7 +2,7 @@
 
 use crate::calls;
 use crate::tx::{Change, Tx};
-use emu_ir::{Arith, Rmw, STATUS_CARRY, STATUS_ZERO, Ty, Val};
+use emu_ir::{Arith, Rmw, STATUS_CARRY, STATUS_FIXED, STATUS_PARITY, STATUS_ZERO, Ty, Val};
 
 /// The bit's number within operand 0. Where that is in memory and the number in a register, the operand is as many of its
 /// kind further as the number says, and is located here (SDM 2, BT; 3.1.1.9 "BIT").
@@ -108,6 +108,12 @@ pub fn bsr(t: &mut Tx) {
         t.b.sub(most, zeros)
     });
 }
+/// The flags of a count or field: all others are clear, undefined ones too as on Intel's processors.
+fn set_alone(t: &mut Tx, flags: &[(u16, Val)]) {
+    let none = t.imm(Ty::I16, STATUS_FIXED.into());
+    let status = t.set_flags(none, flags);
+    t.set_status(status);
+}
 /// TZCNT and LZCNT: CF says that the source is 0, ZF that the result is.
 fn count_zeros(t: &mut Tx, f: fn(&mut Tx, Val, Ty) -> Val) {
     let (ty, source) = (t.ty(0), t.read(1));
@@ -116,9 +122,7 @@ fn count_zeros(t: &mut Tx, f: fn(&mut Tx, Val, Ty) -> Val) {
     let count = t.b.trunc(ty, count);
     t.write(0, count);
     let (none, zero) = (t.is_zero(source), t.is_zero(count));
-    let before = t.status();
-    let status = t.set_flags(before, &[(STATUS_CARRY, none), (STATUS_ZERO, zero)]);
-    t.set_status(status);
+    set_alone(t, &[(STATUS_CARRY, none), (STATUS_ZERO, zero)]);
 }
 /// TZCNT.
 pub fn tzcnt(t: &mut Tx) {
@@ -148,15 +152,14 @@ pub fn popcnt(t: &mut Tx) {
     let count = t.b.trunc(ty, count);
     t.write(0, count);
     let zero = t.is_zero(source);
-    let none = t.imm(Ty::I16, emu_ir::STATUS_FIXED.into());
-    let status = t.set_flags(none, &[(STATUS_ZERO, zero)]);
-    t.set_status(status);
+    set_alone(t, &[(STATUS_ZERO, zero)]);
 }
 
-/// The flags of a result, with a carry.
+/// The flags of a result, with a carry. That of parity is undefined, and clear on Intel's processors.
 fn set_flags_with_carry(t: &mut Tx, result: Val, carry: Val) {
     let plain = t.b.status(Arith::Logic, result, result, result);
-    let status = t.set_flags(plain, &[(STATUS_CARRY, carry)]);
+    let even = t.b.bool(false);
+    let status = t.set_flags(plain, &[(STATUS_CARRY, carry), (STATUS_PARITY, even)]);
     t.set_status(status);
 }
 /// ANDN.
@@ -164,7 +167,8 @@ pub fn andn(t: &mut Tx) {
     let (a, b) = (t.read(1), t.read(2));
     let result = t.b.and_not(b, a);
     t.write(0, result);
-    t.set_status_of(Arith::Logic, result, result);
+    let carry = t.b.bool(false);
+    set_flags_with_carry(t, result, carry);
 }
 /// Of the lowest set bit; CF says that there is none, or with `some` that there is one.
 fn lowest(t: &mut Tx, some: bool, f: fn(&mut Tx, Val, Val) -> Val) {
@@ -213,9 +217,7 @@ pub fn bextr(t: &mut Tx) {
     let result = t.b.and_not(from, above);
     t.write(0, result);
     let zero = t.is_zero(result);
-    let none = t.imm(Ty::I16, emu_ir::STATUS_FIXED.into());
-    let status = t.set_flags(none, &[(STATUS_ZERO, zero)]);
-    t.set_status(status);
+    set_alone(t, &[(STATUS_ZERO, zero)]);
 }
 fn by_mask(t: &mut Tx, helper: u16) {
     let ty = t.ty(0);

@@ -17,7 +17,7 @@ mod x87;
 mod x87_runs;
 
 use crate::fault::vector;
-use crate::state::bits::eflags::{AF, CF, OF, PF, SF, ZF};
+use crate::state::bits::eflags::{AF, CF, OF, PF, SF, STATUS, ZF};
 use user::{DATA, User};
 
 /// What 64-bit code leaves of a state.
@@ -45,6 +45,33 @@ fn the_last_rex_alone_counts() {
     let quad = run(&[0x66, 0x48, 0x89, 0xc8], before);
 
     assert_eq!([word.cpu.regs[A], quad.cpu.regs[A]], [0x4444, 0x1111_2222_3333_4444]);
+}
+
+/// Flags that the manual leaves undefined are clear, as on Intel's processors.
+#[test]
+fn counts_and_fields_clear_the_other_flags() {
+    #[rustfmt::skip]
+    let cases: [(&[u8], u32, u32); 7] = [
+        (&[0xc4, 0xe2, 0x70, 0xf2, 0xc2], 0x8000_0300, SF), // ANDN EAX, ECX, EDX
+        (&[0xc4, 0xe2, 0x78, 0xf3, 0xda], 0x100, CF), // BLSI EAX, EDX
+        (&[0xc4, 0xe2, 0x78, 0xf3, 0xd2], 0x1ff, 0), // BLSMSK EAX, EDX
+        (&[0xc4, 0xe2, 0x78, 0xf3, 0xca], 0x8000_0200, SF), // BLSR EAX, EDX
+        (&[0xc4, 0xe2, 0x70, 0xf5, 0xc2], 0x8000_0300, SF | CF), // BZHI EAX, EDX, ECX
+        (&[0xf3, 0x0f, 0xbc, 0xc2], 8, 0), // TZCNT EAX, EDX
+        (&[0xf3, 0x0f, 0xbd, 0xc2], 0, ZF), // LZCNT EAX, EDX
+    ];
+    for (code, result, flags) in cases {
+        let user = run(code, |user| {
+            user.cpu.set_eflags(STATUS);
+            (user.cpu.regs[C], user.cpu.regs[D]) = (32, 0x8000_0300);
+        });
+
+        assert_eq!(
+            (user.cpu.regs[A], user.cpu.eflags() & STATUS),
+            (result.into(), flags),
+            "{code:02x?}"
+        );
+    }
 }
 
 /// SHL EAX, CL by 0 changes no flag, and makes the upper half zero all the same.
