@@ -74,6 +74,28 @@ fn counts_and_fields_clear_the_other_flags() {
     }
 }
 
+/// As C libraries spread the byte to be stored over a vector.
+#[test]
+fn a_byte_is_spread_by_its_high_half() {
+    #[rustfmt::skip]
+    let spread = [
+        0x0f, 0xb6, 0x07, // MOVZX EAX, BYTE [RDI]
+        0x88, 0xc4, // MOV AH, AL
+        0x89, 0xc2, // MOV EDX, EAX
+        0xc1, 0xe0, 16, // SHL EAX, 16
+        0x09, 0xd0, // OR EAX, EDX
+    ];
+    let to_vector: &[u8] = &[0x66, 0x0f, 0x6e, 0xc0, 0x66, 0x0f, 0x70, 0xc0, 0]; // MOVD XMM0, EAX; PSHUFD XMM0, XMM0, 0
+    for tail in [&[][..], to_vector] {
+        let user = run(&[&spread, tail].concat(), |user| {
+            user.put(DATA, 0x1234_56cd);
+            user.cpu.regs[DI] = DATA;
+        });
+
+        assert_eq!((user.cpu.regs[A], user.cpu.regs[D]), (0xcdcd_cdcd, 0xcdcd));
+    }
+}
+
 /// SHL EAX, CL by 0 changes no flag, and makes the upper half zero all the same.
 #[test]
 fn a_shift_by_zero_changes_no_flag() {

@@ -191,8 +191,25 @@ fn insertions(ty: Ty) -> Vec<Case> {
     let fit = narrower
         .flat_map(at)
         .filter(|&(from, at)| u32::from(at) + from.bits() <= ty.bits());
-    fit.map(|(from, at)| Case::op(Op::Insert { a: A, b: B, at }, ty, &[Kind::Int(ty), Kind::Int(from)]))
-        .collect()
+    let mut all: Vec<_> = fit
+        .map(|(from, at)| Case::op(Op::Insert { a: A, b: B, at }, ty, &[Kind::Int(ty), Kind::Int(from)]))
+        .collect();
+    all.push(Case::build("Insert", &[Kind::Int(ty)], |b, v| Some(own_parts(b, v[0]))));
+    all
+}
+
+/// A value's own low parts in its other places: part and whole may be in one register.
+fn own_parts(b: &mut Builder, mut v: Val) -> Val {
+    let ty = b.ty(v);
+    for from in INTS.into_iter().filter(|from| from.bytes() < ty.bytes()) {
+        for at in [8, (ty.bits() - from.bits()) as u8, 0] {
+            if u32::from(at) + from.bits() <= ty.bits() {
+                let part = b.trunc(from, v);
+                v = b.insert(v, part, at);
+            }
+        }
+    }
+    v
 }
 
 fn extensions(ty: Ty) -> Vec<Case> {

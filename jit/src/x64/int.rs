@@ -604,7 +604,8 @@ impl Emit<'_> {
         }
         let (s, o) = (self.reg(a), self.reg(b));
         let d = self.dst(v, Some(a));
-        let t = if d == o && d != s { self.temp() } else { d };
+        // The part may be in the register of the whole, as its own low bits.
+        let t = if d == o { self.temp() } else { d };
         self.mov(ty, t, s);
         if at != 0 {
             dynasm!(self.a ; .arch x64 ; ror Rq(t), at as i8);
