@@ -84,6 +84,9 @@ pub const BITS64: &[Selftest] = &[
     test("ptrace_syscall"),
 ];
 
+/// The end of the name of the one that takes the interpreter minutes: it tries all numbers of system calls, traced too.
+pub const SLOW: &str = "syscall_numbering-amd64";
+
 /// The Makefile's, but for the warnings.
 const OPTIONS: &[&str] = &["-O2", "-std=gnu99", "-pthread", "-no-pie", "-DCAN_BUILD_32"];
 
