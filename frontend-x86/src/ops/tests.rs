@@ -201,7 +201,8 @@ fn addresses_of_32_bits_are_others_than_those_of_64() {
     // MOV ECX, [EBX+8]; MOV EDX, [EBX+16]; MOV EAX, [RBX+12]
     let mixed = run(&[0x67, 0x8b, 0x4b, 8, 0x67, 0x8b, 0x53, 16, 0x8b, 0x43, 12], |user| {
         user.cpu.regs[3] = 1 << 32 | DATA;
-        (user.put(DATA + 8, 0x11), user.put(DATA + 16, 0x22));
+        user.put(DATA + 8, 0x11);
+        user.put(DATA + 16, 0x22);
     });
     // MOV ECX, [EBX+20010h]; MOV EDX, [EBX+20018h]; MOV EAX, [EBX+20008h], the last below DATA
     let wraps = [
@@ -210,7 +211,8 @@ fn addresses_of_32_bits_are_others_than_those_of_64() {
     let wrapped = run(&wraps, |user| {
         user.be_32_bit();
         user.cpu.regs[3] = 0xffff_fff0;
-        (user.put(DATA, 0x33), user.put(DATA + 8, 0x44));
+        user.put(DATA, 0x33);
+        user.put(DATA + 8, 0x44);
     });
 
     assert_eq!(mixed.fault(), (user::PAGE_FAULT, (1 << 32 | DATA) + 12, false));

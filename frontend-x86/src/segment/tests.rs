@@ -391,7 +391,7 @@ fn what_leaves_a_register_as_it_is_is_known() {
     let mut kept = 0;
     for _ in 0..20_000 {
         let accessed = u64::from(random.below(4) != 0) << 40;
-        let descriptor = random.next() & !(1 << 40) | accessed | u64::from(random.below(8) != 0) * (9 << 44);
+        let descriptor = random.next() & !(1 << 40) | accessed | (u64::from(random.below(8) != 0) * (9 << 44));
         let selector = (random.below(8) as u16) << 3 | random.word() as u16 & 7;
         let mut b = Bench::protected(0);
         b.describe(selector, descriptor);

@@ -406,8 +406,12 @@ impl<G: Guest> Vcpu<G> {
         self.mmu.dirty = true;
         self.tell_exception(before, Cause::Fault(stopped.fault));
     }
-    /// A fault of fetching the instruction at the pc.
+    /// A fault of fetching the instruction at the pc, unless the debugger stops before it: where it lets called functions
+    /// return to, nothing need be executable.
     fn raise_fetch(&mut self, fault: Fault) {
+        if self.at_breakpoint() {
+            return;
+        }
         let state = self.own.state_mut();
         let before = self.tracing.keep(state);
         self.guest.raise(state, &mut self.mmu, fault);

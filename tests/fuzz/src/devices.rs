@@ -30,6 +30,8 @@ pub(crate) struct World {
     pub lines: Arc<Lines>,
     memory: Arc<dyn GuestMemory>,
     pub backend: MemoryChar,
+    /// By how much time goes on at most at once, in nanoseconds: a timer that is due again and again takes each of them.
+    longest: u64,
 }
 
 impl World {
@@ -42,6 +44,14 @@ impl World {
             wiring,
             memory: Arc::new(RamWindow::new(BASE, ram, None)),
             backend: MemoryChar::new(),
+            longest: u64::MAX,
+        }
+    }
+    /// For a device with a timer of such a shortest period, in nanoseconds.
+    pub fn of_period(shortest: u64) -> World {
+        World {
+            longest: 10_000 * shortest,
+            ..World::new()
         }
     }
     pub fn irq(&self) -> Irq {
@@ -67,7 +77,10 @@ impl World {
                 6..=9 => {
                     device.read(access(&mut input, span));
                 }
-                10 => self.clock.advance(u64::from(input.u32()) << (input.u8() % 20)),
+                10 => {
+                    let ns = u64::from(input.u32()) << (input.u8() % 20);
+                    self.clock.advance(ns.min(self.longest));
+                }
                 11 => {
                     let count = input.u8().into();
                     self.backend.feed(input.take(count));

@@ -40,14 +40,15 @@ pub fn uart16550(data: &[u8]) {
 
 /// Interval timer.
 pub fn i8254(data: &[u8]) {
-    let world = World::new();
+    // One pulse, half of the shortest wave.
+    let world = World::of_period(838);
     let device = I8254::new(&world.wiring, &world.clock, world.irq());
     world.drive(&device.erase(), 0x40, data);
 }
 
 /// Real-time clock, with its memory.
 pub fn mc146818(data: &[u8]) {
-    let world = World::new();
+    let world = World::of_period(122_070);
     let device = Mc146818::new(&world.wiring, &world.clock, world.irq(), world.lines.irq(1));
     world.drive(&device.erase(), 2, data);
 }

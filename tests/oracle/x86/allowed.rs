@@ -224,7 +224,7 @@ fn approximate(row: &Row, want: &Record, got: &Record) -> Option<&'static str> {
             // Without the integer bit, so that the next number after a power of 2 is one more, too.
             let place = |st: &[u8; 16]| {
                 let st = u128::from_le_bytes(*st);
-                st >> 64 << 63 | st & (1 << 63) - 1
+                (st >> 64 << 63) | (st & ((1 << 63) - 1))
             };
             for (st, near) in same.st.iter_mut().zip(&want.st) {
                 if place(st).abs_diff(place(near)) <= 1 {

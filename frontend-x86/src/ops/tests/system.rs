@@ -121,7 +121,7 @@ fn a_segment_register_is_loaded_anew_once_its_descriptor_is_another() {
     .concat();
     // The base; the access rights: not present, of the system, code that cannot be read, not accessed; the limit: none.
     for (at, to, ends) in [
-        (2, 0x9300_0000 | DATA + 8, None),
+        (2, 0x9300_0000 | (DATA + 8), None),
         (4, 0x40_1300, Some(vector::NP)),
         (4, 0x40_8200, Some(vector::GP)),
         (4, 0x40_9900, Some(vector::GP)),
@@ -157,7 +157,7 @@ fn a_segment_register_is_loaded_anew_once_its_descriptor_is_another() {
     let make = || {
         let mut b = flat();
         b.describe(sel::FREE, 0x0040_9300_0000_ffff | DATA << 16);
-        b.engine.ram.put(DATA, 8, GDT << 16 | u64::from(sel::FREE) + 6);
+        b.engine.ram.put(DATA, 8, (GDT << 16) | (u64::from(sel::FREE) + 6));
         b.cpu.regs[B] = DATA;
         b
     };

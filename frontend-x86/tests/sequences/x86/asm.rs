@@ -156,15 +156,15 @@ impl Asm {
         self.put(if self.is_64() { &[0x48, 0xcb] } else { &[0xcb] });
     }
     /// MOV to a control register from a general one, 0 to 7.
-    pub fn to_control(&mut self, control: u8, register: u8) {
+    pub fn mov_to_control(&mut self, control: u8, register: u8) {
         self.put(&[0x0f, 0x22, 0xc0 | control << 3 | register]);
     }
     /// MOV from a control register.
-    pub fn from_control(&mut self, control: u8, register: u8) {
+    pub fn mov_from_control(&mut self, control: u8, register: u8) {
         self.put(&[0x0f, 0x20, 0xc0 | control << 3 | register]);
     }
     /// MOV to a debug register from a general one, 0 to 7.
-    pub fn to_debug(&mut self, debug: u8, register: u8) {
+    pub fn mov_to_debug(&mut self, debug: u8, register: u8) {
         self.put(&[0x0f, 0x23, 0xc0 | debug << 3 | register]);
     }
     /// XOR rAX, a number of 32 bits.

@@ -84,7 +84,7 @@ pub fn put_all(memory: &mut [u8], set: Set, random: &mut Random) {
     for vector in 0..0x40 {
         // Of virtual 8086 mode, where those are its own: a chunk of 16 bits.
         let pointer = match set {
-            Set::X16 => (SYSTEM >> 4) << 16 | 16 * vector,
+            Set::X16 => ((SYSTEM >> 4) << 16) | (16 * vector),
             _ => chunk_at(WIDE_CHUNKS + vector % 4),
         };
         let at = (VECTORS + 4 * vector) as usize;

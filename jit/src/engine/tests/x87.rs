@@ -128,7 +128,7 @@ impl Runs {
         let (insn, modrm) = self.pick(m.depth);
         let Some((form, pops)) = insn.stack() else { return };
         m.insns += 1;
-        let at = m.insns * 4 & 0xffc;
+        let at = (m.insns * 4) & 0xffc;
         m.b.insn(at, at.into());
         let (full, empty) = form.needs();
         // Without it an operation is slow.

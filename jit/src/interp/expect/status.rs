@@ -80,7 +80,7 @@ fn moved(how: Arith, a: u128, bits: u32) -> [bool; 2] {
 }
 
 fn word_of(c: bool, o: bool) -> u16 {
-    u16::from(c) * STATUS_CARRY | u16::from(o) * STATUS_OVERFLOW
+    (u16::from(c) * STATUS_CARRY) | (u16::from(o) * STATUS_OVERFLOW)
 }
 
 fn word(f: &Flags) -> u16 {

@@ -76,8 +76,8 @@ impl Writer<'_> {
         match random.word_below(6) {
             0 if !self.careful => {}
             1 if !numbered || !self.careful => {
-                asm.from_control(3, A);
-                asm.to_control(3, A);
+                asm.mov_from_control(3, A);
+                asm.mov_to_control(3, A);
             }
             2..=5 if !numbered || !self.careful => {
                 asm.set(A, address);
@@ -102,7 +102,7 @@ impl Writer<'_> {
         } else {
             asm.set(A, root);
         }
-        asm.to_control(3, A);
+        asm.mov_to_control(3, A);
     }
 
     /// Paging is off for a moment.
@@ -112,9 +112,9 @@ impl Writer<'_> {
         }
         go_home(asm);
         for _ in 0..2 {
-            asm.from_control(0, A);
+            asm.mov_from_control(0, A);
             asm.flip(cr0::PG as u32);
-            asm.to_control(0, A);
+            asm.mov_to_control(0, A);
             if random.one_in(2) {
                 asm.put(&[0x90, 0xf8]);
             }
@@ -129,9 +129,9 @@ impl Writer<'_> {
                 false if random.one_in(3) => cr0::WP,
                 _ => random.pick(&always),
             };
-            asm.from_control(0, A);
+            asm.mov_from_control(0, A);
             asm.flip(bit as u32);
-            return asm.to_control(0, A);
+            return asm.mov_to_control(0, A);
         }
         let bit = random.pick(&[
             cr4::SMEP,
@@ -148,9 +148,9 @@ impl Writer<'_> {
             cr4::PVI,
             cr4::VME,
         ]);
-        asm.from_control(4, A);
+        asm.mov_from_control(4, A);
         asm.flip(bit as u32);
-        asm.to_control(4, A);
+        asm.mov_to_control(4, A);
     }
 
     /// Debug registers: breakpoints on data and on code.
@@ -159,7 +159,7 @@ impl Writer<'_> {
         for n in 0..1 + random.word_below(2) {
             let at = match random.one_in(3) {
                 true => self.place(asm.set, random) & !7,
-                false => CODE + random.word_below(DATA - CODE) & !(BUNDLE - 1),
+                false => (CODE + random.word_below(DATA - CODE)) & !(BUNDLE - 1),
             };
             let executes = (CODE..DATA).contains(&at);
             let how = if executes {
@@ -169,10 +169,10 @@ impl Writer<'_> {
             };
             control |= 1 << (2 * n) | how << (16 + 4 * n);
             asm.set(A, at);
-            asm.to_debug(n as u8, A);
+            asm.mov_to_debug(n as u8, A);
         }
         asm.set(A, control | u32::from(random.one_in(16)) << 13);
-        asm.to_debug(7, A);
+        asm.mov_to_debug(7, A);
     }
 
     /// Model-specific registers: bases of segments, EFER.NXE; and PKRU.

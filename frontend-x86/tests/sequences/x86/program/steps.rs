@@ -45,7 +45,7 @@ impl Writer<'_> {
             26 => port(asm, random),
             27 => flags(asm, random),
             28 | 29 if kernel => self.leave(asm, random),
-            28 => self.into_kernel(asm, random),
+            28 => self.enter_kernel(asm, random),
             29 => self.jump(asm, chunk, random),
             _ => self.govern(asm, random),
         }
@@ -357,7 +357,7 @@ impl Writer<'_> {
     }
 
     /// Goes to the kernel, or there and back.
-    fn into_kernel(&self, asm: &mut Asm, random: &mut Random) {
+    fn enter_kernel(&self, asm: &mut Asm, random: &mut Random) {
         if self.kind == Kind::Real {
             return asm.put(&[0xcd, 0x33]);
         }
