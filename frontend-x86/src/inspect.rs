@@ -68,6 +68,15 @@ struct Registers {
     general: usize,
 }
 
+const FLAGS: &str = r#"<flags id="i386_eflags" size="4">
+<field name="CF" start="0" end="0"/><field name="" start="1" end="1"/><field name="PF" start="2" end="2"/>
+<field name="AF" start="4" end="4"/><field name="ZF" start="6" end="6"/><field name="SF" start="7" end="7"/>
+<field name="TF" start="8" end="8"/><field name="IF" start="9" end="9"/><field name="DF" start="10" end="10"/>
+<field name="OF" start="11" end="11"/><field name="NT" start="14" end="14"/><field name="RF" start="16" end="16"/>
+<field name="VM" start="17" end="17"/><field name="AC" start="18" end="18"/><field name="VIF" start="19" end="19"/>
+<field name="VIP" start="20" end="20"/><field name="ID" start="21" end="21"/>
+</flags>
+"#;
 const VECTORS: &str = r#"<vector id="v4f" type="ieee_single" count="4"/>
 <vector id="v2d" type="ieee_double" count="2"/>
 <vector id="v16i8" type="int8" count="16"/>
@@ -84,6 +93,7 @@ const VECTORS: &str = r#"<vector id="v4f" type="ieee_single" count="4"/>
 /// Attributes in the description: calling a function of the guest's saves and restores what the program sees, not what the
 /// system is set to.
 const INT: &str = r#"type="int""#;
+const EFLAGS: &str = r#"type="i386_eflags""#;
 const INT_32: &str = r#"type="int32""#;
 const INT_64: &str = r#"type="int64""#;
 const POINTER: &str = r#"type="data_ptr""#;
@@ -129,7 +139,7 @@ impl Registers {
             register(name(n), bits, kind, Location::General(n))
         }));
         all.push(register(if wide { "rip" } else { "eip" }, bits, CODE, Location::Pc));
-        all.push(register("eflags", 32, INT, Location::Eflags));
+        all.push(register("eflags", 32, EFLAGS, Location::Eflags));
         for (name, n) in [
             ("cs", number::CS),
             ("ss", number::SS),
@@ -154,7 +164,7 @@ impl Registers {
         ] {
             all.push(register(name, 32, FLOAT, Location::X87(field)));
         }
-        let mut features: Vec<Feature> = vec![(0, "org.gnu.gdb.i386.core", "")];
+        let mut features: Vec<Feature> = vec![(0, "org.gnu.gdb.i386.core", FLAGS)];
         features.push((all.len(), "org.gnu.gdb.i386.sse", VECTORS));
         all.extend((0..vectors).map(|n| register(format!("xmm{n}"), 128, VEC128, Location::Xmm(n))));
         all.push(register("mxcsr", 32, VECTOR, Location::Mxcsr));

@@ -87,7 +87,7 @@ fn x86_programs_are_watched_and_changed() {
             ("$xmm7.v2_int64[1]", 0x1234_5678_9abc_def0),
             ("$ymm3.v4_int64[3]", 0x0fed_cba9_8765_4321),
             ("$mxcsr", 0x1f80),
-            ("$ecx", 0x89ab_cdef),
+            ("$ecx", 0x09ab_cdef),
         ] {
             let register = if pc == "$rip" && register == "$ecx" {
                 "$rcx"

@@ -7,7 +7,7 @@ use emu_ir::{Layout, Slot, Ty};
 
 /// Bytes of stack a block may use: spilled values, then what slow paths save. With what [`Thunks::enter`] pushes and its
 /// return address a multiple of 16.
-pub const FRAME: i32 = X87_AT + super::x87::run::SIZE + 8;
+pub const FRAME: i32 = X87_AT + X87_BYTES + 8;
 const _: () = assert!(FRAME % 16 == 8);
 /// Places for spilled values, 16 bytes each, from the stack pointer upward.
 pub const SPILLS: usize = 96;
@@ -20,6 +20,8 @@ pub const SCRATCH_AT: i32 = SAVE_TEMPS_AT + 8 * TEMPS.len() as i32;
 
 /// What runs of x87 instructions work on.
 pub const X87_AT: i32 = SCRATCH_AT + 8;
+/// How many bytes that is.
+pub const X87_BYTES: i32 = 48 + 112;
 
 /// Why translated code returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 
 mod insns;
 
-use super::super::thunks::X87_AT;
+use super::super::thunks::{X87_AT, X87_BYTES};
 use super::super::{Cold, Emit, frame::PAGE_BASE};
 use super::direct::C1;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -31,8 +31,7 @@ const SAVED: i32 = X87_AT + 32;
 const UNIT: i32 = X87_AT + 48;
 const UNIT_STATUS: i32 = UNIT + 4;
 const UNIT_REGS: i32 = UNIT + 28;
-/// Bytes of all these.
-pub(in crate::x64) const SIZE: i32 = 48 + 112;
+const _: () = assert!(UNIT_REGS + 80 <= X87_AT + X87_BYTES);
 
 const EXCEPTIONS: u16 = x87_status::EXCEPTIONS;
 /// As FNINIT leaves the control word.
