@@ -4,7 +4,8 @@
 use super::super::Oracle;
 use super::machine::{self, Machine};
 use super::record::{
-    CODE, CODE_BYTES, CODE_SIZE, CODE32, CODE64, FLAT, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, field, vector,
+    CODE, CODE_BYTES, CODE_SIZE, CODE32, CODE64, ENDLESS, FLAT, HLT, READ_ONLY, Record, WINDOW, WINDOW_SIZE, field,
+    vector,
 };
 use super::words::{insn, row_of};
 use super::{host, oracle};
@@ -314,9 +315,16 @@ fn this_processor_does_what_the_manuals_say() {
     let afters = oracle.run(&befores);
 
     let each = cases.iter().zip(&pairs).zip(&afters);
-    let all: Vec<_> = each
-        .filter_map(|((case, (_, want)), got)| wrong("this processor", case, want, got.as_ref().expect("it lives")))
-        .collect();
+    let mut all = Vec::new();
+    for ((case, (_, want)), got) in each {
+        let got = got.as_ref().expect("it lives");
+        // Linux makes programs wait that lock what crosses lines, where the processor tells it (split_lock_detect).
+        if got.vector == ENDLESS && case.0.starts_with("lock ") {
+            crate::guest::skipped(case.0, "the kernel is in no hurry with split locks");
+            continue;
+        }
+        all.extend(wrong("this processor", case, want, got));
+    }
     assert!(all.is_empty(), "{} of {}:\n{}", all.len(), cases.len(), all.join("\n"));
 }
 
