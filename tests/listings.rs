@@ -10,6 +10,8 @@ type Set = &'static [&'static str];
 const A32: Set = &["--arch", "arm"];
 const T32: Set = &["--arch", "arm", "--thumb"];
 const A64: Set = &["--arch", "aarch64"];
+const I386: Set = &["--arch", "i386"];
+const X86_64: Set = &["--arch", "x86_64"];
 
 /// Name, instruction set, and the bytes.
 #[rustfmt::skip]
@@ -137,6 +139,26 @@ const BLOCKS: &[(&str, Set, &str)] = &[
     ("a64_fp_convert", A64, "2000789e 6200221e a4c0221e"),
     ("a64_fp_load_store", A64, "0000c03d e827016d"),
     ("a64_wait", A64, "7f2003d5"),
+    // MOV, MOV, ADD, MOV near each other; PUSH and POP.
+    ("x86_near", X86_64, "488b4708 488b4f10 4801c8 48894718"),
+    ("x86_push_pop", X86_64, "55 53 4889e5 5b 5d"),
+    ("x86_compare_branch", X86_64, "4839d8 7405"),
+    ("x86_loop", X86_64, "83e801 75fb"),
+    ("x86_carry", X86_64, "4801d8 4811ca"),
+    ("x86_shifts", X86_64, "c1e003 d1f9 48d3e2"),
+    ("x86_call", X86_64, "e800010000"),
+    ("x86_return", X86_64, "c3"),
+    ("x86_string", X86_64, "f3a4"),
+    ("x86_atomic", X86_64, "f0480fc107 f0480fb10f"),
+    ("x86_sse", X86_64, "f20f5907 f20f5ac8 660fefc0"),
+    ("x86_avx", X86_64, "c5f458c2 c4e2f5b8c2"),
+    ("x86_divide", X86_64, "4899 48f7f9"),
+    // PUSH, MOV, SUB; MOV, ADD; LEAVE, RET.
+    ("i386_frame", I386, "55 89e5 83ec10 8b4508 0345fc c9 c3"),
+    ("i386_segment", I386, "658b0500000000"),
+    // FLD, FMUL, FLD, FADDP, FSTP; FLD, FLDCW, FISTP, FLDCW, MOV.
+    ("x87_run", I386, "dd4508 dc4d10 dd4518 dec1 dd5d20"),
+    ("x87_convert", I386, "dd4508 d96df8 db5df0 d96dfa 8b45f0"),
 ];
 
 #[test]
