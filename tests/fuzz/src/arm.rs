@@ -4,11 +4,11 @@ use emu_frontend_arm::guest::CALLS;
 use emu_frontend_arm::platform::{Arm, Conduit, FirmwareResult, Platform, Timer, TimerOutput};
 use emu_frontend_arm::state::psr;
 use emu_frontend_arm::{Cpu, MODELS, mmu, sys};
-use emu_ir::testing::Alone;
-use emu_ir::{Access, BlockKey, Bus, Guest, Op, RamPage};
+use emu_ir::{Access, BlockKey, Guest, Op};
 use emu_jit::listing;
 
 use crate::Input;
+use crate::memory::Memory;
 
 struct Nowhere(u64);
 
@@ -69,40 +69,6 @@ pub fn decode(data: &[u8]) {
     }
 }
 
-/// 64 KiB of memory, from the input as far as it goes, and nothing above.
-struct Memory(Vec<u8>);
-
-impl Memory {
-    fn at(&self, phys: u64, size: u8) -> Option<std::ops::Range<usize>> {
-        let start = usize::try_from(phys).ok()?;
-        let end = start.checked_add(usize::from(size))?;
-        (end <= self.0.len()).then_some(start..end)
-    }
-}
-
-impl Bus for Memory {
-    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let bytes = &self.0[self.at(phys, size)?];
-        Some(bytes.iter().rev().fold(0, |all, b| all << 8 | u64::from(*b)))
-    }
-    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let range = self.at(phys, size)?;
-        self.0[range].copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
-        Some(())
-    }
-    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
-        None
-    }
-}
-
-impl Alone for Memory {}
-
-fn memory(input: &mut Input) -> Memory {
-    let mut bytes = input.take(0x1_0000).to_vec();
-    bytes.resize(0x1_0000, 0);
-    Memory(bytes)
-}
-
 /// Page tables: walked with any control registers. What is found is a page in the physical address space.
 pub fn walk(data: &[u8]) {
     let mut input = Input::new(data);
@@ -115,7 +81,7 @@ pub fn walk(data: &[u8]) {
     (c.ttbr0, c.ttbr1) = (near(input.u64(), input.u8()), near(input.u64(), input.u8()));
     (c.prrr, c.nmrr) = (input.u32(), input.u32());
     let (va, kind) = (input.u32(), input.u8());
-    let mut memory = memory(&mut input);
+    let mut memory = Memory::new(&mut input);
     let access = [Access::Read, Access::Write, Access::Execute][usize::from(kind) % 3];
     for idx in [mmu::CURRENT, mmu::UNPRIVILEGED] {
         let _ = guest.context(&cpu, idx);
@@ -136,7 +102,7 @@ pub fn system(data: &[u8]) {
     let modes = [psr::SVC, psr::USR, psr::SYS];
     cpu.switch_mode(modes[usize::from(input.u8()) % 3]);
     cpu.update_mode();
-    let mut memory = Memory(vec![0; 0x1000]);
+    let mut memory = Memory::zeroed(0x1000);
     while !input.is_empty() {
         let (what, word, value) = (input.u8(), input.u32(), input.u64());
         // CP14 or CP15.

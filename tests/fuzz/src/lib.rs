@@ -7,6 +7,7 @@ pub mod arm;
 pub mod devices;
 pub mod firmware;
 pub mod gdb;
+mod memory;
 pub mod x86;
 pub mod x86_devices;
 

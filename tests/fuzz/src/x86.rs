@@ -7,11 +7,11 @@ use emu_frontend_x86::platform::{INIT, INTR, NMI, Platform, Refused, SMI, X86};
 use emu_frontend_x86::state::bits::{cr0, cr4, efer};
 use emu_frontend_x86::state::{Attributes, Cpu, Segment, Table};
 use emu_frontend_x86::{exception, fault};
-use emu_ir::testing::Alone;
-use emu_ir::{Access, BlockKey, Bus, Guest, HelperFn, Op, RamPage};
+use emu_ir::{Access, BlockKey, Guest, HelperFn, Op};
 use emu_jit::listing;
 
 use crate::Input;
+use crate::memory::Memory;
 
 struct Nowhere(u64);
 
@@ -83,39 +83,6 @@ pub fn decode(data: &[u8]) {
         }
     }
 }
-
-/// 64 KiB of memory, from the input as far as it goes, and nothing above.
-struct Memory(Vec<u8>);
-
-impl Memory {
-    fn new(input: &mut Input) -> Memory {
-        let mut bytes = input.take(0x1_0000).to_vec();
-        bytes.resize(0x1_0000, 0);
-        Memory(bytes)
-    }
-    fn at(&self, phys: u64, size: u8) -> Option<std::ops::Range<usize>> {
-        let start = usize::try_from(phys).ok()?;
-        let end = start.checked_add(usize::from(size))?;
-        (end <= self.0.len()).then_some(start..end)
-    }
-}
-
-impl Bus for Memory {
-    fn load(&mut self, phys: u64, size: u8) -> Option<u64> {
-        let bytes = &self.0[self.at(phys, size)?];
-        Some(bytes.iter().rev().fold(0, |all, b| all << 8 | u64::from(*b)))
-    }
-    fn store(&mut self, phys: u64, size: u8, value: u64) -> Option<()> {
-        let range = self.at(phys, size)?;
-        self.0[range].copy_from_slice(&value.to_le_bytes()[..usize::from(size)]);
-        Some(())
-    }
-    fn ram(&mut self, _: u64) -> Option<RamPage<'_>> {
-        None
-    }
-}
-
-impl Alone for Memory {}
 
 /// Page tables: walked with any control registers, by anybody. What is found is a page in the physical address space.
 pub fn walk(data: &[u8]) {
