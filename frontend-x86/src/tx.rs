@@ -397,13 +397,18 @@ impl Tx<'_> {
         let Some(memory) = self.insn.memory else {
             return self.imm(ty, 0);
         };
+        // Of 16 bits it is computed in more.
+        let wide = if ty == Ty::I16 { Ty::I64 } else { ty };
         let base = match memory.base {
-            Some(n) => Some(self.reg(n, Ty::I64)),
-            None if memory.relative => Some(self.b.pc_rel(Ty::I64, self.next() as i32)),
+            Some(n) => Some(self.reg(n, wide)),
+            None if memory.relative => {
+                let base = self.b.pc_rel(Ty::I64, self.next() as i32);
+                Some(self.b.trunc(wide, base))
+            }
             None => None,
         };
         let index = memory.index.map(|n| {
-            let index = self.reg(n, Ty::I64);
+            let index = self.reg(n, wide);
             match memory.scale {
                 0 => index,
                 scale => self.shl(index, scale.into()),

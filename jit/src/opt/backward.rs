@@ -7,7 +7,10 @@
 
 use super::CallEffect;
 use crate::pins::{self, PINNED, Pins};
-use emu_ir::{Block, Effect, Layout, Op, Rule, Rules, Slot, Ty, Val};
+use emu_ir::{Arith, Block, Effect, Layout, Op, Rule, Rules, Slot, Ty, Val};
+
+/// How many operations before status flags the one that leaves them may be: the emitter looks ahead further than that.
+const MAKER_WITHIN: u16 = 5;
 
 /// What is known of an operation and its value.
 #[derive(Clone, Copy, Debug)]
@@ -116,6 +119,7 @@ pub(super) fn run(block: &Block, layout: &'static Layout, effect: fn(u16) -> Cal
     }
     let mut pass = Backward {
         l,
+        block,
         layout,
         effect,
         wanted: [Val::NONE; PINNED],
@@ -129,6 +133,7 @@ pub(super) fn run(block: &Block, layout: &'static Layout, effect: fn(u16) -> Cal
 /// The pass at work on one block.
 struct Backward<'a> {
     l: &'a mut Lives,
+    block: &'a Block,
     layout: &'a Layout,
     effect: fn(u16) -> CallEffect,
     /// For each pin, the value it is set to next, if nothing forbids to make it there.
@@ -190,11 +195,17 @@ impl Backward<'_> {
                     }
                 }
                 self.made(i);
-                op.operands().iter().for_each(|v| self.uses(i, v));
+                match self.maker(i, op, ty) {
+                    Some(v) => self.uses(i, v),
+                    None => op.operands().iter().for_each(|v| self.uses(i, v)),
+                }
                 match effect {
                     Effect::Pure => {
                         if matches!(op.rule(), Rule::Bool | Rule::Status) {
                             self.comparison = 0;
+                        }
+                        if let Op::Zext { a } = *op {
+                            self.extends(i, a);
                         }
                     }
                     Effect::Fp => self.flags(),
@@ -214,6 +225,32 @@ impl Backward<'_> {
             }
         }
         self.comparison = self.comparison.saturating_add(1);
+    }
+    /// A value that is zero-extended for a pin is best made there, too.
+    fn extends(&mut self, i: u16, a: Val) {
+        let hint = self.l.vals[i as usize].hint;
+        if let Some(wanted) = self.wanted.get_mut(hint as usize) {
+            *wanted = a;
+            self.l.vals[a.index()].hint = hint;
+        }
+    }
+    /// The sum or difference whose making leaves these status flags in the host's: then it is needed, and its operands need
+    /// not be kept for them. Between the two are only operations that change no flags of the host.
+    fn maker(&self, i: u16, op: &Op, ty: Ty) -> Option<Val> {
+        let Op::Status { how, a, b, .. } = *op else { return None };
+        let from = i.saturating_sub(MAKER_WITHIN);
+        for k in (from..i).rev() {
+            let inst = &self.block.insts[k as usize];
+            match (inst.op, how) {
+                (Op::Add { a: x, b: y }, Arith::Add) | (Op::Sub { a: x, b: y }, Arith::Sub) => {
+                    return ((x, y, inst.ty) == (a, b, ty)).then_some(Val(k));
+                }
+                (Op::Const { .. } | Op::Zext { .. } | Op::Insn { .. }, _) => {}
+                (Op::Set { slot, .. }, _) if self.l.pins.pin(Slot { off: slot, ty: inst.ty }).is_some() => {}
+                _ => return None,
+            }
+        }
+        None
     }
     #[inline]
     fn uses(&mut self, i: u16, v: Val) {

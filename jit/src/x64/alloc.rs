@@ -23,6 +23,8 @@ pub enum Loc {
     Xmm(u8),
     /// Equal to the pinned slot of this index.
     Pin(u8),
+    /// The low bits of the pinned slot of this index, which is longer. See [`Emit::low`].
+    Low(u8),
     /// A constant: made where it is used.
     Imm,
     /// A condition code in the host's flags.
@@ -227,6 +229,7 @@ impl Emit<'_> {
         let r = match self.loc(v) {
             Loc::Gpr(r) => r,
             Loc::Pin(p) => PINS[p as usize],
+            Loc::Low(p) => self.part(v, p),
             Loc::Imm => {
                 let t = self.temp();
                 self.imm(t, self.b.constant(v).unwrap_or(0));
@@ -254,18 +257,38 @@ impl Emit<'_> {
         self.locked |= 1 << r;
         r
     }
+    /// The same for who reads no more of the register than the value has bits: above them it may hold anything.
+    pub fn low(&mut self, v: Val) -> u8 {
+        match self.loc(v) {
+            Loc::Low(p) => PINS[p as usize],
+            _ => self.reg(v),
+        }
+    }
+    /// The low bits of a pinned register get a temporary, and what is above them is zero there. No flags change.
+    fn part(&mut self, v: Val, p: u8) -> u8 {
+        let t = self.temp();
+        self.zero_extend(self.b.ty(v), t, PINS[p as usize]);
+        self.gpr[t as usize] = Some(v);
+        self.set_loc(v, Loc::Gpr(t));
+        t
+    }
     /// A value as the second operand of an instruction.
     pub fn src(&mut self, v: Val) -> Src {
-        if self.loc(v) == Loc::Imm {
-            let (c, ty) = (self.b.constant(v).unwrap_or(0), self.b.ty(v));
-            if ty != Ty::I64 {
-                return Src::Imm(c as u32 as i32);
-            }
-            if let Ok(i) = i32::try_from(c as i64) {
-                return Src::Imm(i);
-            }
+        self.immediate(v).unwrap_or_else(|| Src::Reg(self.reg(v)))
+    }
+    /// The same for instructions that read no more of a register than the value has bits.
+    pub fn low_src(&mut self, v: Val) -> Src {
+        self.immediate(v).unwrap_or_else(|| Src::Reg(self.low(v)))
+    }
+    fn immediate(&self, v: Val) -> Option<Src> {
+        if self.loc(v) != Loc::Imm {
+            return None;
         }
-        Src::Reg(self.reg(v))
+        let (c, ty) = (self.b.constant(v).unwrap_or(0), self.b.ty(v));
+        if ty != Ty::I64 {
+            return Some(Src::Imm(c as u32 as i32));
+        }
+        i32::try_from(c as i64).ok().map(Src::Imm)
     }
     /// Where the current operation's integer result goes: the guest register it is made for, the register of an operand
     /// that dies here, or a fresh one. Whatever was there is saved first; operands that die here can still be read.
@@ -300,7 +323,14 @@ impl Emit<'_> {
     /// Save the live values that are the content of a pinned register about to be overwritten.
     pub fn vacate(&mut self, p: u8) {
         let mut held = std::mem::take(&mut self.w.pinned[p as usize]);
-        held.retain(|&w| self.loc(w) == Loc::Pin(p) && self.live(w));
+        held.retain(|&w| match self.loc(w) {
+            Loc::Low(q) if q == p && self.live(w) => {
+                let t = self.part(w, p);
+                self.unlock(t);
+                false
+            }
+            loc => loc == Loc::Pin(p) && self.live(w),
+        });
         if let Some((&first, rest)) = held.split_first() {
             let t = self.temp();
             self.mov(Ty::I64, t, PINS[p as usize]);
@@ -338,6 +368,12 @@ impl Emit<'_> {
         let v = self.root(v);
         let known = self.w.homes[v.index()].spill != NONE;
         match self.loc(v) {
+            Loc::Low(p) if !known => {
+                let t = self.part(v, p);
+                self.unlock(t);
+                return self.spill(v);
+            }
+            Loc::Low(_) => {}
             Loc::Gpr(r) => {
                 if !known {
                     let at = self.spill_slot(v);
@@ -411,7 +447,7 @@ impl Emit<'_> {
                 self.set_loc(v, Loc::Xmm(x));
                 x
             }
-            Loc::Gpr(_) | Loc::Pin(_) | Loc::Flag(_) | Loc::Status => {
+            Loc::Gpr(_) | Loc::Pin(_) | Loc::Low(_) | Loc::Flag(_) | Loc::Status => {
                 let r = self.reg(v);
                 let x = self.xtemp();
                 dynasm!(self.a ; .arch x64 ; vmovq Rx(x), Rq(r));
@@ -502,6 +538,15 @@ impl Emit<'_> {
             dynasm!(self.a ; .arch x64 ; mov Rd(d), Rd(s));
         }
     }
+    /// The low bits of a register to a register, where zero is above them.
+    pub fn zero_extend(&mut self, from: Ty, d: u8, s: u8) {
+        match from {
+            Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rb(s)),
+            Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rw(s)),
+            Ty::I64 => self.mov(from, d, s),
+            _ => dynasm!(self.a ; .arch x64 ; mov Rd(d), Rd(s)),
+        }
+    }
     /// Constant to register.
     pub fn imm(&mut self, d: u8, c: u64) {
         if c <= u32::MAX as u64 {
@@ -529,8 +574,13 @@ impl Emit<'_> {
     /// Give a value its spill slot; flags survive.
     fn spill_keep(&mut self, v: Val) {
         let v = self.root(v);
-        if let Loc::Flag(_) | Loc::Status = self.loc(v) {
-            self.materialize(v);
+        match self.loc(v) {
+            Loc::Flag(_) | Loc::Status => self.materialize(v),
+            Loc::Low(p) => {
+                let t = self.part(v, p);
+                self.unlock(t);
+            }
+            _ => {}
         }
         if self.w.homes[v.index()].spill == NONE {
             let at = self.spill_slot(v);
@@ -538,7 +588,7 @@ impl Emit<'_> {
                 Loc::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(r)),
                 Loc::Pin(p) => dynasm!(self.a ; .arch x64 ; mov [rsp + at], Rq(PINS[p as usize])),
                 Loc::Xmm(x) => dynasm!(self.a ; .arch x64 ; vmovdqu [rsp + at], Rx(x)),
-                Loc::Nowhere | Loc::Imm | Loc::Flag(_) | Loc::Status | Loc::Spill => {}
+                Loc::Nowhere | Loc::Imm | Loc::Low(_) | Loc::Flag(_) | Loc::Status | Loc::Spill => {}
             }
         }
     }
@@ -565,7 +615,7 @@ impl Emit<'_> {
         self.bury();
         for k in 0..self.w.live.len() {
             let v = self.w.live[k];
-            if self.live(v) && (all || !matches!(self.loc(v), Loc::Pin(_))) {
+            if self.live(v) && (all || !matches!(self.loc(v), Loc::Pin(_) | Loc::Low(_))) {
                 self.spill(v);
             }
         }

@@ -49,7 +49,7 @@ impl Emit<'_> {
             return;
         }
         self.clobber();
-        let (s, o) = (self.reg(a), self.src(b));
+        let (s, o) = (self.low(a), self.low_src(b));
         match o {
             Src::Imm(0) if matches!(ty, Ty::I32 | Ty::I64) => reg_op!(self, test, ty, s, s),
             _ => self.cmp(ty, s, o),
@@ -102,7 +102,7 @@ impl Emit<'_> {
         if self.flags.add != set(a, b) && self.flags.add != set(b, a) {
             self.clobber();
             let (x, y) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
-            let (s, o) = (self.reg(x), self.src(y));
+            let (s, o) = (self.low(x), self.low_src(y));
             let t = self.temp();
             self.mov(ty, t, s);
             alu!(self, add, ty, t, o);
@@ -145,7 +145,7 @@ impl Emit<'_> {
         let have = self.flags.adc;
         if have != Some((a, b, c, ty)) && have != Some((b, a, c, ty)) {
             let (x, y) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
-            let (s, o) = (self.reg(x), self.src(y));
+            let (s, o) = (self.low(x), self.low_src(y));
             let t = self.temp();
             self.mov(ty, t, s);
             self.load_carry(c);

@@ -133,7 +133,7 @@ impl Emit<'_> {
         if self.loc(a) == Loc::Status && slot.ty == Ty::I16 {
             return self.store_status(at);
         }
-        match (slot.ty, self.src(a)) {
+        match (slot.ty, self.low_src(a)) {
             (Ty::I8, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov BYTE [r15 + at], i as i8),
             (Ty::I8, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rb(r)),
             (Ty::I16, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov WORD [r15 + at], i as i16),

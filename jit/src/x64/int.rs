@@ -69,7 +69,7 @@ impl Emit<'_> {
             Op::Xor { a, b } => self.xor(v, inst, a, b),
             Op::AndNot { a, b } => self.and_not(v, ty, a, b),
             Op::Not { a } => {
-                let s = self.reg(a);
+                let s = self.low(a);
                 let d = self.dst(v, Some(a));
                 self.mov(ty, d, s);
                 reg_op!(self, not, ty, d);
@@ -77,7 +77,7 @@ impl Emit<'_> {
             }
             Op::Neg { a } => {
                 self.clobber();
-                let s = self.reg(a);
+                let s = self.low(a);
                 let d = self.dst(v, Some(a));
                 self.mov(ty, d, s);
                 reg_op!(self, neg, ty, d);
@@ -121,15 +121,7 @@ impl Emit<'_> {
             Op::Select { c, a, b } => self.select(v, ty, c, a, b),
             Op::Zext { a } => self.zext(v, a),
             Op::Sext { a } => self.sext(v, ty, a),
-            Op::Trunc { a } => {
-                let s = self.reg(a);
-                let d = self.dst(v, Some(a));
-                match ty {
-                    Ty::I8 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rb(s)),
-                    Ty::I16 => dynasm!(self.a ; .arch x64 ; movzx Rd(d), Rw(s)),
-                    _ => dynasm!(self.a ; .arch x64 ; mov Rd(d), Rd(s)),
-                }
-            }
+            Op::Trunc { a } => self.trunc(v, ty, a),
             Op::Insert { a, b, at } => self.insert(v, ty, a, b, at),
             Op::Bitcast { a } if self.b.ty(a).is_int() => {
                 let s = self.reg(a);
@@ -173,12 +165,39 @@ impl Emit<'_> {
 
     /// Above every value a register is zero: the longer one is in the same, unless a guest register wants it.
     fn zext(&mut self, v: Val, a: Val) {
-        if self.lives.vals[v.index()].hint == pins::NONE && self.share(v, a) {
-            return;
+        let hint = self.lives.vals[v.index()].hint;
+        if hint != pins::NONE && self.loc(a) == Loc::Pin(hint) {
+            self.w.pinned[hint as usize].push(v);
+            return self.set_loc(v, Loc::Pin(hint));
         }
-        let s = self.reg(a);
+        let part = matches!(self.loc(a), Loc::Low(_));
+        if hint == pins::NONE {
+            if part {
+                self.reg(a);
+            }
+            if self.share(v, a) {
+                return;
+            }
+        }
+        let (from, s) = (self.b.ty(a), self.low(a));
         let d = self.dst(v, Some(a));
-        self.mov(self.b.ty(a), d, s);
+        if part {
+            self.zero_extend(from, d, s);
+        } else {
+            self.mov(from, d, s);
+        }
+    }
+    /// Of a guest register that is kept the low bits are where they are, until somebody needs a register with no more than them.
+    fn trunc(&mut self, v: Val, ty: Ty, a: Val) {
+        if let Loc::Pin(p) | Loc::Low(p) = self.loc(a)
+            && self.lives.vals[v.index()].hint == pins::NONE
+        {
+            self.w.pinned[p as usize].push(v);
+            return self.set_loc(v, Loc::Low(p));
+        }
+        let s = self.low(a);
+        let d = self.dst(v, Some(a));
+        self.zero_extend(ty, d, s);
     }
     /// Zero-extend the result of an operation on I8 or I16.
     fn narrow(&mut self, ty: Ty, d: u8) {
@@ -260,7 +279,7 @@ impl Emit<'_> {
     }
     /// Addition without flags.
     fn lea(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
-        let (s, o) = (self.reg(a), self.src(b));
+        let (s, o) = (self.low(a), self.low_src(b));
         let d = self.dst(v, Some(a));
         match (ty == Ty::I64, o) {
             (true, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(s) + Rq(r)]),
@@ -271,7 +290,7 @@ impl Emit<'_> {
     }
     /// Addition of a scaled value, without flags.
     fn add_shl(&mut self, v: Val, ty: Ty, a: Val, b: Val, n: u8) {
-        let (s, r) = (self.reg(a), self.reg(b));
+        let (s, r) = (self.low(a), self.low(b));
         let d = self.dst(v, Some(a));
         match (ty == Ty::I64, n) {
             (true, 1) => dynasm!(self.a ; .arch x64 ; lea Rq(d), [Rq(s) + Rq(r) * 2]),
@@ -289,7 +308,7 @@ impl Emit<'_> {
             return;
         }
         if let (Ty::I32, Loc::Imm, false) = (ty, self.loc(b), self.sub_wanted(v, a, b)) {
-            let (s, c) = (self.reg(a), self.b.constant(b).unwrap_or(0) as i32);
+            let (s, c) = (self.low(a), self.b.constant(b).unwrap_or(0) as i32);
             let d = self.dst(v, Some(a));
             dynasm!(self.a ; .arch x64 ; lea Rd(d), [Rq(s) + c.wrapping_neg()]);
             return;
@@ -329,7 +348,11 @@ impl Emit<'_> {
     pub(super) fn two(&mut self, v: Val, ty: Ty, a: Val, b: Val, commutes: bool, op: impl Fn(&mut Self, u8, Src)) {
         let swap = commutes && !self.gives_way(a) && self.gives_way(b);
         let (a, b) = if swap { (b, a) } else { (a, b) };
-        let (mut s, mut o) = (self.reg(a), self.src(b));
+        // Of shorter operands the instruction may be of 32 bits, and what it does not write of the first stays.
+        let (mut s, mut o) = match ty {
+            Ty::I32 => (self.low(a), self.low_src(b)),
+            _ => (self.reg(a), self.src(b)),
+        };
         let mut d = self.dst(v, Some(a));
         let target = d;
         if o == Src::Reg(d) && s != d {
@@ -348,7 +371,7 @@ impl Emit<'_> {
         let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
         self.clobber();
         if matches!(inst.op, Op::And { .. }) && matches!(ty, Ty::I32 | Ty::I64) && self.only_flags(v, true) {
-            let (s, o) = (self.reg(a), self.src(b));
+            let (s, o) = (self.low(a), self.low_src(b));
             match (ty == Ty::I64, o) {
                 (true, Src::Reg(r)) => dynasm!(self.a ; .arch x64 ; test Rq(s), Rq(r)),
                 (true, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; test Rq(s), i),
@@ -395,8 +418,8 @@ impl Emit<'_> {
     fn mul(&mut self, v: Val, ty: Ty, a: Val, b: Val) {
         self.clobber();
         let (a, b) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
-        if let Src::Imm(i) = self.src(b) {
-            let s = self.reg(a);
+        if let Src::Imm(i) = self.low_src(b) {
+            let s = self.low(a);
             let d = self.dst(v, Some(a));
             reg_op!(self, imul, ty, d, s; i);
             return self.narrow(ty, d);
@@ -412,7 +435,7 @@ impl Emit<'_> {
     /// High word of a 32-bit product, by one 64-bit multiplication.
     fn mul_high(&mut self, v: Val, a: Val, b: Val, signed: bool) {
         self.clobber();
-        let (x, y) = (self.reg(a), self.reg(b));
+        let (x, y) = (self.low(a), self.low(b));
         let (t, u) = (self.temp(), self.temp());
         if signed {
             dynasm!(self.a ; .arch x64 ; movsxd Rq(t), Rd(x) ; movsxd Rq(u), Rd(y) ; imul Rq(t), Rq(u));
@@ -446,7 +469,7 @@ impl Emit<'_> {
         self.clobber();
         self.claim(0);
         self.claim(2);
-        let (x, y) = (self.reg(a), self.reg(b));
+        let (x, y) = (self.low(a), self.low(b));
         let divisor = self.temp();
         self.mov(ty, divisor, y);
         self.mov(ty, 0, x);
@@ -482,13 +505,13 @@ impl Emit<'_> {
         if let Some(n) = self.b.constant(b) {
             return self.shift_imm(v, inst, a, n);
         }
-        let (s, n) = (self.reg(a), self.reg(b));
+        let (s, n) = (self.low(a), self.low(b));
         match inst.op {
             Op::Rotr { .. } => {
                 self.clobber();
                 self.locked = 0;
                 self.claim(1);
-                let (s, n) = (self.reg(a), self.reg(b));
+                let (s, n) = (self.low(a), self.low(b));
                 self.mov(Ty::I32, 1, n);
                 let t = self.temp();
                 self.mov(ty, t, s);
@@ -536,7 +559,7 @@ impl Emit<'_> {
             Op::ShrS { .. } => n.min(width - 1),
             _ => n,
         };
-        let s = self.reg(a);
+        let s = self.low(a);
         if n >= width {
             let d = self.dst(v, None);
             return self.imm(d, 0);
@@ -547,24 +570,28 @@ impl Emit<'_> {
         }
         self.clobber();
         let d = self.dst(v, Some(a));
+        if n == 0 {
+            return self.zero_extend(ty, d, s);
+        }
         self.mov(ty, d, s);
         match inst.op {
-            _ if n == 0 => {}
             Op::Shl { .. } => reg_op!(self, shl, ty, d; n as i8),
             Op::ShrU { .. } => reg_op!(self, shr, ty, d; n as i8),
             _ => reg_op!(self, sar, ty, d; n as i8),
         }
     }
     fn count(&mut self, v: Val, ty: Ty, a: Val, op: impl Fn(&mut Self, u8, u8)) {
-        let _ = ty;
         self.clobber();
-        let s = self.reg(a);
+        let s = match ty {
+            Ty::I32 => self.low(a),
+            _ => self.reg(a),
+        };
         let d = self.dst(v, Some(a));
         op(self, d, s);
     }
     fn bswap(&mut self, v: Val, ty: Ty, a: Val) {
         self.clobber();
-        let s = self.reg(a);
+        let s = self.low(a);
         let d = self.dst(v, Some(a));
         self.mov(ty, d, s);
         if ty == Ty::I16 {
@@ -602,7 +629,11 @@ impl Emit<'_> {
         if at != 0 {
             self.clobber();
         }
-        let (s, o) = (self.reg(a), self.reg(b));
+        let s = self.reg(a);
+        let o = match from {
+            Ty::I8 | Ty::I16 => self.low(b),
+            _ => self.reg(b),
+        };
         let d = self.dst(v, Some(a));
         // The part may be in the register of the whole, as its own low bits.
         let t = if d == o { self.temp() } else { d };
@@ -626,7 +657,10 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; shr Rq(d), 32 ; shl Rq(d), 32 ; or Rq(d), Rq(s));
     }
     fn select(&mut self, v: Val, ty: Ty, c: Val, a: Val, b: Val) {
-        let (x, y) = (self.reg(a), self.reg(b));
+        let (x, y) = match ty {
+            Ty::I32 => (self.low(a), self.low(b)),
+            _ => (self.reg(a), self.reg(b)),
+        };
         let cc = match self.loc(c) {
             Loc::Imm => {
                 let s = if self.b.constant(c) == Some(0) { y } else { x };
@@ -645,7 +679,7 @@ impl Emit<'_> {
         }
     }
     fn sext(&mut self, v: Val, ty: Ty, a: Val) {
-        let s = self.reg(a);
+        let s = self.low(a);
         let d = self.dst(v, Some(a));
         match (self.b.ty(a), ty) {
             (Ty::I8, Ty::I64) => dynasm!(self.a ; .arch x64 ; movsx Rq(d), Rb(s)),

@@ -93,6 +93,8 @@ macro_rules! to {
 #[derive(Clone, Copy)]
 pub(super) enum RegImm {
     Gpr(u8),
+    /// The low bits of it.
+    Low(u8),
     Xmm(u8),
     Imm(u64),
 }
@@ -137,7 +139,7 @@ impl Emit<'_> {
             match self.loc(v) {
                 Loc::Gpr(r) => s.gpr |= 1 << r,
                 Loc::Xmm(x) => s.xmm |= 1 << x,
-                Loc::Nowhere | Loc::Pin(_) | Loc::Imm | Loc::Flag(_) | Loc::Status | Loc::Spill => {}
+                Loc::Nowhere | Loc::Pin(_) | Loc::Low(_) | Loc::Imm | Loc::Flag(_) | Loc::Status | Loc::Spill => {}
             }
         }
         s
@@ -324,8 +326,9 @@ impl Emit<'_> {
         if !ty.is_int() {
             return RegImm::Xmm(self.xreg(v));
         }
-        match self.src(v) {
+        match self.low_src(v) {
             Src::Imm(_) => RegImm::Imm(self.b.constant(v).unwrap_or(0)),
+            Src::Reg(r) if matches!(self.loc(v), Loc::Low(_)) => RegImm::Low(r),
             Src::Reg(r) => RegImm::Gpr(r),
         }
     }
@@ -368,7 +371,7 @@ impl Emit<'_> {
             (RegImm::Xmm(x), 3) => from!(self, at, vmovq Rx(x), QWORD),
             (RegImm::Xmm(x), _) => from!(self, at, vmovdqu Rx(x),),
             (RegImm::Gpr(d), _) => self.load_int(at, d, ty, mem),
-            (RegImm::Imm(_), _) => {}
+            (RegImm::Low(_) | RegImm::Imm(_), _) => {}
         }
     }
     pub(super) fn load_int(&mut self, at: At, d: u8, ty: Ty, mem: Mem) {
@@ -424,10 +427,10 @@ impl Emit<'_> {
     }
     fn store_to(&mut self, at: At, value: RegImm, mem: Mem) {
         match (value, mem.size) {
-            (RegImm::Gpr(s), 0) => to!(self, at, (mov), Rb(s)),
-            (RegImm::Gpr(s), 1) => to!(self, at, (mov), Rw(s)),
-            (RegImm::Gpr(s), 2) => to!(self, at, (mov), Rd(s)),
-            (RegImm::Gpr(s), _) => to!(self, at, (mov), Rq(s)),
+            (RegImm::Gpr(s) | RegImm::Low(s), 0) => to!(self, at, (mov), Rb(s)),
+            (RegImm::Gpr(s) | RegImm::Low(s), 1) => to!(self, at, (mov), Rw(s)),
+            (RegImm::Gpr(s) | RegImm::Low(s), 2) => to!(self, at, (mov), Rd(s)),
+            (RegImm::Gpr(s) | RegImm::Low(s), _) => to!(self, at, (mov), Rq(s)),
             (RegImm::Imm(c), 0) => to!(self, at, (mov BYTE), c as i8),
             (RegImm::Imm(c), 1) => to!(self, at, (mov WORD), c as i16),
             (RegImm::Imm(c), 2) => to!(self, at, (mov DWORD), c as i32),
@@ -440,7 +443,7 @@ impl Emit<'_> {
     /// Big-endian and other rare stores.
     fn store_hard(&mut self, value: RegImm, ty: Ty, access: &Check) -> Ways {
         let &Check { mem, addr: r, .. } = access;
-        let RegImm::Gpr(s) = value else {
+        let (RegImm::Gpr(s) | RegImm::Low(s)) = value else {
             return self.only_slow(access);
         };
         if mem.pieces.swap() != mem.size || !ty.is_int() || mem.size > 3 {
@@ -545,6 +548,15 @@ impl Emit<'_> {
         }
     }
 
+    /// The low bits of a register as an argument.
+    fn low_argument(&mut self, ty: Ty, r: u8, at: i32) {
+        dynasm!(self.a ; .arch x64 ; mov QWORD [r15 + at], 0);
+        match ty {
+            Ty::I8 => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rb(r)),
+            Ty::I16 => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rw(r)),
+            _ => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rd(r)),
+        }
+    }
     pub fn slow_path(&mut self, s: Slow) {
         let Check {
             mem, addr, from, back, ..
@@ -572,6 +584,7 @@ impl Emit<'_> {
             match place {
                 RegImm::Xmm(x) => self.store_argument(ty, x, at),
                 RegImm::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r)),
+                RegImm::Low(r) => self.low_argument(ty, r, at),
                 RegImm::Imm(c) => {
                     // The address may be in any register but for those the thunk takes: rdx is one it takes.
                     let t = if addr == 2 { 1 } else { 2 };
@@ -596,7 +609,7 @@ impl Emit<'_> {
         match s.result {
             Some((RegImm::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
             Some((RegImm::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + RET]),
-            Some((RegImm::Imm(_), _)) | None => {}
+            Some((RegImm::Low(_) | RegImm::Imm(_), _)) | None => {}
         }
         for w in bits(s.closed) {
             dynasm!(self.a ; .arch x64 ; xor Rd(w), Rd(w));

@@ -52,14 +52,14 @@ impl Emit<'_> {
     }
     /// `a` in a register of its own.
     fn copy(&mut self, a: Val) -> u8 {
-        let (s, t) = (self.reg(a), self.temp());
+        let (s, t) = (self.low(a), self.temp());
         self.mov(Ty::I64, t, s);
         t
     }
     fn status_of_sum(&mut self, ty: Ty, a: Val, b: Val) {
         self.clobber();
         let (x, y) = if self.loc(a) == Loc::Imm { (b, a) } else { (a, b) };
-        let o = self.src(y);
+        let o = self.low_src(y);
         let t = self.copy(x);
         alu!(self, add, ty, t, o);
         self.flags = Flags {
@@ -69,7 +69,7 @@ impl Emit<'_> {
     }
     fn status_with_carry(&mut self, how: Arith, ty: Ty, (a, b, c): (Val, Val, Val)) {
         self.clobber();
-        let o = self.src(b);
+        let o = self.low_src(b);
         let t = self.copy(a);
         self.carry_of(c);
         match how {
@@ -79,7 +79,7 @@ impl Emit<'_> {
     }
     fn status_of_logic(&mut self, ty: Ty, a: Val) {
         self.clobber();
-        let s = self.reg(a);
+        let s = self.low(a);
         match ty {
             Ty::I8 => dynasm!(self.a ; .arch x64 ; test Rb(s), Rb(s)),
             Ty::I16 => dynasm!(self.a ; .arch x64 ; test Rw(s), Rw(s)),
