@@ -9,13 +9,16 @@ mod backward;
 mod cse;
 mod fold;
 mod forward;
+mod recipe;
 mod slots;
 #[cfg(test)]
 mod tests;
 mod values;
 
+pub(crate) use backward::Life;
 pub use backward::Lives;
 use emu_ir::{Block, Guest, HelperFn, Layout, Val};
+pub(crate) use recipe::{Recipe, Step};
 
 /// What calling a helper does to the guest's state: its [`HelperFn`] without the function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,9 @@ use emu_ir::{Layout, Slot};
 pub const PINNED: usize = 9;
 /// No pin.
 pub const NONE: u8 = u8::MAX;
+/// No pin, and the operation is not emitted: it is a store of status flags that is put off until somebody looks, or what only
+/// such ones use.
+pub const LATER: u8 = NONE - 1;
 
 /// The first [`PINNED`] of a layout's pins, to be found by slot.
 #[derive(Default)]

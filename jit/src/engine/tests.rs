@@ -1,5 +1,6 @@
 //! Interpreter = emitter: every operation, every type, hard operands, in every allocation situation.
 
+mod again;
 mod asking;
 mod exceptions;
 mod memory;

@@ -6,11 +6,9 @@
 //! count, which are those of both ways.
 
 use super::CallEffect;
+use super::recipe::{Recipe, maker};
 use crate::pins::{self, PINNED, Pins};
-use emu_ir::{Arith, Block, Effect, Layout, Op, Rule, Rules, Slot, Ty, Val};
-
-/// How many operations before status flags the one that leaves them may be: the emitter looks ahead further than that.
-const MAKER_WITHIN: u16 = 5;
+use emu_ir::{Block, Effect, Layout, Op, Rule, Rules, Slot, Ty, Val};
 
 /// What is known of an operation and its value.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +16,7 @@ pub(crate) struct Life {
     /// One past the operation that uses its value last; past itself if it is there for its effect; 0: it is not needed.
     pub end: u16,
     /// The pin that its value is best made in: it is set to that next, and nothing between leaves the block, looks at the
-    /// slot or changes it.
+    /// slot or changes it. Or [`pins::LATER`].
     pub hint: u8,
     /// How many operations further the next comparison is, at most 255.
     pub comparison: u8,
@@ -124,6 +122,7 @@ pub(super) fn run(block: &Block, layout: &'static Layout, effect: fn(u16) -> Cal
         effect,
         wanted: [Val::NONE; PINNED],
         comparison: u8::MAX,
+        later: None,
     };
     for (i, inst) in block.insts.iter().enumerate().rev() {
         pass.step(i as u16, &inst.op, inst.ty);
@@ -139,6 +138,16 @@ struct Backward<'a> {
     /// For each pin, the value it is set to next, if nothing forbids to make it there.
     wanted: [Val; PINNED],
     comparison: u8,
+    /// Status flags are stored further on.
+    later: Option<Later>,
+}
+
+/// Status flags are stored in a slot, and what is there before that nobody looks at but a fault.
+#[derive(Clone, Copy, Debug)]
+struct Later {
+    slot: Slot,
+    /// The last access to memory before they are stored.
+    access: Option<u16>,
 }
 
 impl Backward<'_> {
@@ -157,6 +166,10 @@ impl Backward<'_> {
                 if self.l.overwritten.add(slot) {
                     return;
                 }
+                if ty == Ty::I16 && self.stores_status(i, slot, a) {
+                    return;
+                }
+                let life = &mut self.l.vals[i as usize];
                 life.end = i + 1;
                 self.uses(i, a);
                 if let Some(p) = self.l.pins.pin(slot) {
@@ -169,12 +182,14 @@ impl Backward<'_> {
                 let slot = Slot { off: slot, ty };
                 self.made(i);
                 self.l.overwritten.read(slot);
+                self.later = self.later.filter(|later| later.slot != slot);
                 if let Some(p) = self.l.pins.pin(slot) {
                     self.wanted[p as usize] = Val::NONE;
                 }
             }
             Op::Place { label } => {
                 life.end = i + 1;
+                self.later = None;
                 self.l.places[label.0 as usize] = i;
                 self.l.marks[label.0 as usize].clone_from(&self.l.overwritten.words);
                 self.wanted = [Val::NONE; PINNED];
@@ -195,7 +210,10 @@ impl Backward<'_> {
                     }
                 }
                 self.made(i);
-                match self.maker(i, op, ty) {
+                if self.l.vals[i as usize].hint == pins::LATER {
+                    return op.operands().iter().for_each(|v| self.left(i, v));
+                }
+                match self.maker(i, op) {
                     Some(v) => self.uses(i, v),
                     None => op.operands().iter().for_each(|v| self.uses(i, v)),
                 }
@@ -209,7 +227,10 @@ impl Backward<'_> {
                         }
                     }
                     Effect::Fp => self.flags(),
-                    Effect::X87 => self.x87(),
+                    Effect::X87 => {
+                        self.later = None;
+                        self.x87();
+                    }
                     Effect::Get | Effect::Set | Effect::Position => {}
                     Effect::Load
                     | Effect::Store
@@ -219,12 +240,29 @@ impl Backward<'_> {
                     | Effect::Branch
                     | Effect::Leave => {
                         self.wanted = [Val::NONE; PINNED];
-                        self.shows(op, effect);
+                        self.shows(i, op, effect);
                     }
                 }
             }
         }
         self.comparison = self.comparison.saturating_add(1);
+    }
+    /// Status flags are stored; whether that is put off.
+    fn stores_status(&mut self, i: u16, slot: Slot, a: Val) -> bool {
+        let of_status = matches!(self.block.insts[a.index()].op, Op::Status { .. });
+        if !of_status && self.later.is_none_or(|later| later.slot != slot) {
+            return false;
+        }
+        let put_off = of_status && self.put_off(i, slot, a);
+        self.later = Some(Later { slot, access: None });
+        put_off
+    }
+    /// [`maker`] of status flags: it is needed then, and its operands need not be kept for them.
+    fn maker(&self, i: u16, op: &Op) -> Option<Val> {
+        match op {
+            Op::Status { .. } => maker(self.block, &self.l.pins, Val(i)),
+            _ => None,
+        }
     }
     /// A value that is zero-extended for a pin is best made there, too.
     fn extends(&mut self, i: u16, a: Val) {
@@ -234,28 +272,64 @@ impl Backward<'_> {
             self.l.vals[a.index()].hint = hint;
         }
     }
-    /// The sum or difference whose making leaves these status flags in the host's: then it is needed, and its operands need
-    /// not be kept for them. Between the two are only operations that change no flags of the host.
-    fn maker(&self, i: u16, op: &Op, ty: Ty) -> Option<Val> {
-        let Op::Status { how, a, b, .. } = *op else { return None };
-        let from = i.saturating_sub(MAKER_WITHIN);
-        for k in (from..i).rev() {
-            let inst = &self.block.insts[k as usize];
-            match (inst.op, how) {
-                (Op::Add { a: x, b: y }, Arith::Add) | (Op::Sub { a: x, b: y }, Arith::Sub) => {
-                    return ((x, y, inst.ty) == (a, b, ty)).then_some(Val(k));
-                }
-                (Op::Const { .. } | Op::Zext { .. } | Op::Insn { .. }, _) => {}
-                (Op::Set { slot, .. }, _) if self.l.pins.pin(Slot { off: slot, ty: inst.ty }).is_some() => {}
-                _ => return None,
-            }
+    /// Status flags that are stored over again before anybody but a fault looks at them need not be stored: what they are
+    /// made from is kept up to the last access that may fault. Whether that can be.
+    fn put_off(&mut self, i: u16, slot: Slot, status: Val) -> bool {
+        let Some(Later {
+            access: Some(access), ..
+        }) = self.later.filter(|later| later.slot == slot)
+        else {
+            return false;
+        };
+        let Some(recipe) = Recipe::of(self.block, &self.l.pins, slot, status, i as usize) else {
+            return false;
+        };
+        for v in recipe.values() {
+            self.kept(access, v);
         }
-        None
+        self.left(i, status);
+        let life = &mut self.l.vals[i as usize];
+        (life.end, life.hint) = (i + 1, pins::LATER);
+        true
+    }
+    /// A value is kept up to an operation that was looked at already.
+    fn kept(&mut self, until: u16, v: Val) {
+        let life = &mut self.l.vals[v.index()];
+        if life.hint == pins::LATER {
+            (life.hint, life.end) = (pins::NONE, 0);
+        }
+        if life.end > until {
+            return;
+        }
+        let before = std::mem::replace(&mut life.end, until + 1);
+        let deaths = &mut self.l.deaths;
+        if before != 0
+            && let Some(at) = deaths.iter().rposition(|&death| death == (before - 1, v))
+        {
+            deaths.remove(at);
+        }
+        let at = deaths.partition_point(|&(i, _)| i >= until);
+        deaths.insert(at, (until, v));
+    }
+    /// A value is an operand of what is not made, and is not made either unless somebody else uses it.
+    fn left(&mut self, i: u16, v: Val) {
+        let life = &mut self.l.vals[v.index()];
+        if life.needed() {
+            return;
+        }
+        match self.block.insts[v.index()].op.effect() {
+            Effect::Pure | Effect::Get => (life.end, life.hint) = (i + 1, pins::LATER),
+            _ => self.uses(i, v),
+        }
     }
     #[inline]
     fn uses(&mut self, i: u16, v: Val) {
         let life = &mut self.l.vals[v.index()];
-        if !life.needed() {
+        let left = life.hint == pins::LATER;
+        if left {
+            life.hint = pins::NONE;
+        }
+        if left || !life.needed() {
             life.end = i + 1;
             self.l.deaths.push((i, v));
         }
@@ -273,7 +347,17 @@ impl Backward<'_> {
         }
     }
     /// What memory accesses, calls and branches mean for the stores before them.
-    fn shows(&mut self, op: &Op, effect: Effect) {
+    fn shows(&mut self, i: u16, op: &Op, effect: Effect) {
+        match (effect, *op) {
+            (Effect::Load | Effect::Store, _) => {
+                if let Some(later) = &mut self.later {
+                    later.access.get_or_insert(i);
+                }
+            }
+            (Effect::Call, Op::Call { helper, .. }) if (self.effect)(helper) != CallEffect::State => {}
+            (Effect::Fence, _) => {}
+            _ => self.later = None,
+        }
         let o = &mut self.l.overwritten;
         match *op {
             Op::Call { helper, .. } => match (self.effect)(helper) {

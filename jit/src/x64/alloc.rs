@@ -5,6 +5,7 @@
 //! label and call.
 
 use super::{Emit, PINS, cond, thunks::SPILLS, window::Windows};
+use crate::opt::Life;
 use crate::pins;
 use dynasmrt::{DynasmApi, DynasmLabelApi, dynasm};
 use emu_ir::{Inst, Label, Op, Slot, Ty, Val};
@@ -157,7 +158,8 @@ impl Emit<'_> {
     pub fn ahead(&self, end: usize) -> impl Iterator<Item = &Inst> {
         let next = self.i + 1;
         let ahead = self.b.insts[next..end].iter().zip(&self.lives.vals[next..end]);
-        ahead.filter(|(_, life)| life.needed()).map(|(inst, _)| inst)
+        let made = |life: &Life| life.needed() && life.hint != pins::LATER;
+        ahead.filter(move |(_, life)| made(life)).map(|(inst, _)| inst)
     }
 
     // ---- integer registers
@@ -241,7 +243,7 @@ impl Emit<'_> {
             }
             Loc::Spill => {
                 let t = self.temp();
-                let at = self.w.homes[v.index()].spill as i32 * 16;
+                let at = self.spilled_at(v);
                 dynasm!(self.a ; .arch x64 ; mov Rq(t), [rsp + at]);
                 self.gpr[t as usize] = Some(v);
                 self.set_loc(v, Loc::Gpr(t));
@@ -363,6 +365,10 @@ impl Emit<'_> {
         }
         self.w.homes[v.index()].spill as i32 * 16
     }
+    /// Where a value that is spilled lies, from the stack pointer.
+    pub fn spilled_at(&self, v: Val) -> i32 {
+        i32::from(self.home(self.root(v)).spill) * 16
+    }
     /// Put a value in its spill slot and free its register.
     pub fn spill(&mut self, v: Val) {
         let v = self.root(v);
@@ -441,7 +447,7 @@ impl Emit<'_> {
             }
             Loc::Spill => {
                 let x = self.xtemp();
-                let at = self.w.homes[v.index()].spill as i32 * 16;
+                let at = self.spilled_at(v);
                 dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [rsp + at]);
                 self.xmm[x as usize] = Some(v);
                 self.set_loc(v, Loc::Xmm(x));

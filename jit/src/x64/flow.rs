@@ -115,6 +115,9 @@ impl Emit<'_> {
         if let Some(p) = self.pin(slot) {
             return self.set_pin(p, slot.ty, a);
         }
+        if self.put_off.is_some_and(|recipe| recipe.slot == slot) {
+            self.put_off = None;
+        }
         let at = slot.off as i32;
         if !slot.ty.is_int() {
             let x = self.xreg(a);

@@ -1,5 +1,6 @@
 //! Guest memory: the inline TLB check, and the slow path out of line.
 
+use super::again::Again;
 use super::alloc::{Loc, Src};
 use super::frame::{ARGS, DATA, RET};
 use super::thunks::{SAVE_AT, SAVE_TEMPS_AT, SCRATCH_AT};
@@ -25,7 +26,7 @@ pub(super) struct Check {
 /// Its slow path: what it needs to know of the registers at that point.
 pub struct Slow {
     access: Check,
-    /// Operands to pass: register or constant, and type.
+    /// Operands to pass: register or constant, and type. Who gets them takes no more than the access has bytes.
     args: [Option<(RegImm, Ty)>; 2],
     /// Where the result goes.
     result: Option<(RegImm, Ty)>,
@@ -35,6 +36,8 @@ pub struct Slow {
     closed: u16,
     /// The run of x87 instructions that it is in.
     run: Option<Run>,
+    /// Status flags that a fault shows.
+    status: Option<Again>,
 }
 
 /// How an access that comes to its slow path may do without Rust.
@@ -93,8 +96,6 @@ macro_rules! to {
 #[derive(Clone, Copy)]
 pub(super) enum RegImm {
     Gpr(u8),
-    /// The low bits of it.
-    Low(u8),
     Xmm(u8),
     Imm(u64),
 }
@@ -189,6 +190,7 @@ impl Emit<'_> {
         // A slow access may change what the guest's memory is.
         let closed = self.windows.regs;
         saved.gpr &= !closed;
+        let status = self.put_off.map(|recipe| self.again(recipe));
         self.w.cold.push(Cold::Mem(Slow {
             access,
             args,
@@ -197,6 +199,7 @@ impl Emit<'_> {
             ways,
             closed,
             run: self.run,
+            status,
         }));
     }
 
@@ -321,6 +324,7 @@ impl Emit<'_> {
         (At::Within(t, span.before as i8), Ways { miss, again })
     }
 
+    /// What is stored. Above its bits the register may hold anything.
     fn operand(&mut self, v: Val) -> RegImm {
         let ty = self.b.ty(v);
         if !ty.is_int() {
@@ -328,7 +332,6 @@ impl Emit<'_> {
         }
         match self.low_src(v) {
             Src::Imm(_) => RegImm::Imm(self.b.constant(v).unwrap_or(0)),
-            Src::Reg(r) if matches!(self.loc(v), Loc::Low(_)) => RegImm::Low(r),
             Src::Reg(r) => RegImm::Gpr(r),
         }
     }
@@ -371,7 +374,7 @@ impl Emit<'_> {
             (RegImm::Xmm(x), 3) => from!(self, at, vmovq Rx(x), QWORD),
             (RegImm::Xmm(x), _) => from!(self, at, vmovdqu Rx(x),),
             (RegImm::Gpr(d), _) => self.load_int(at, d, ty, mem),
-            (RegImm::Low(_) | RegImm::Imm(_), _) => {}
+            (RegImm::Imm(_), _) => {}
         }
     }
     pub(super) fn load_int(&mut self, at: At, d: u8, ty: Ty, mem: Mem) {
@@ -427,10 +430,10 @@ impl Emit<'_> {
     }
     fn store_to(&mut self, at: At, value: RegImm, mem: Mem) {
         match (value, mem.size) {
-            (RegImm::Gpr(s) | RegImm::Low(s), 0) => to!(self, at, (mov), Rb(s)),
-            (RegImm::Gpr(s) | RegImm::Low(s), 1) => to!(self, at, (mov), Rw(s)),
-            (RegImm::Gpr(s) | RegImm::Low(s), 2) => to!(self, at, (mov), Rd(s)),
-            (RegImm::Gpr(s) | RegImm::Low(s), _) => to!(self, at, (mov), Rq(s)),
+            (RegImm::Gpr(s), 0) => to!(self, at, (mov), Rb(s)),
+            (RegImm::Gpr(s), 1) => to!(self, at, (mov), Rw(s)),
+            (RegImm::Gpr(s), 2) => to!(self, at, (mov), Rd(s)),
+            (RegImm::Gpr(s), _) => to!(self, at, (mov), Rq(s)),
             (RegImm::Imm(c), 0) => to!(self, at, (mov BYTE), c as i8),
             (RegImm::Imm(c), 1) => to!(self, at, (mov WORD), c as i16),
             (RegImm::Imm(c), 2) => to!(self, at, (mov DWORD), c as i32),
@@ -443,7 +446,7 @@ impl Emit<'_> {
     /// Big-endian and other rare stores.
     fn store_hard(&mut self, value: RegImm, ty: Ty, access: &Check) -> Ways {
         let &Check { mem, addr: r, .. } = access;
-        let (RegImm::Gpr(s) | RegImm::Low(s)) = value else {
+        let RegImm::Gpr(s) = value else {
             return self.only_slow(access);
         };
         if mem.pieces.swap() != mem.size || !ty.is_int() || mem.size > 3 {
@@ -548,15 +551,6 @@ impl Emit<'_> {
         }
     }
 
-    /// The low bits of a register as an argument.
-    fn low_argument(&mut self, ty: Ty, r: u8, at: i32) {
-        dynasm!(self.a ; .arch x64 ; mov QWORD [r15 + at], 0);
-        match ty {
-            Ty::I8 => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rb(r)),
-            Ty::I16 => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rw(r)),
-            _ => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rd(r)),
-        }
-    }
     pub fn slow_path(&mut self, s: Slow) {
         let Check {
             mem, addr, from, back, ..
@@ -575,6 +569,9 @@ impl Emit<'_> {
             }
             dynasm!(self.a ; .arch x64 ; xor Rd(t), Rd(t) ; jmp =>back ; =>miss);
         }
+        if let Some(again) = &s.status {
+            self.status_again(again);
+        }
         if let Some(run) = &s.run {
             self.x87_put_aside(run);
         }
@@ -584,7 +581,6 @@ impl Emit<'_> {
             match place {
                 RegImm::Xmm(x) => self.store_argument(ty, x, at),
                 RegImm::Gpr(r) => dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rq(r)),
-                RegImm::Low(r) => self.low_argument(ty, r, at),
                 RegImm::Imm(c) => {
                     // The address may be in any register but for those the thunk takes: rdx is one it takes.
                     let t = if addr == 2 { 1 } else { 2 };
@@ -609,7 +605,7 @@ impl Emit<'_> {
         match s.result {
             Some((RegImm::Gpr(d), _)) => dynasm!(self.a ; .arch x64 ; mov Rq(d), [r15 + RET]),
             Some((RegImm::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + RET]),
-            Some((RegImm::Low(_) | RegImm::Imm(_), _)) | None => {}
+            Some((RegImm::Imm(_), _)) | None => {}
         }
         for w in bits(s.closed) {
             dynasm!(self.a ; .arch x64 ; xor Rd(w), Rd(w));

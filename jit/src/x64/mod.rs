@@ -15,6 +15,7 @@
 // The assembler's macro converts register numbers to what they are already.
 #![allow(clippy::useless_conversion)]
 
+mod again;
 mod alloc;
 mod asm;
 mod atomic;
@@ -39,8 +40,8 @@ pub mod x87;
 
 use crate::cache::Offset;
 use crate::classes::{any_ops, const_ops, float_ops, int_ops, position_ops, vec_float_ops, vec_ops, x87_ops};
-use crate::opt::{CallEffect, Lives};
-use crate::pins::PINNED;
+use crate::opt::{CallEffect, Lives, Recipe};
+use crate::pins::{self, PINNED};
 use alloc::{Flags, Home, Loc};
 use asm::Asm;
 use dynasmrt::{DynamicLabel, DynasmApi, DynasmLabelApi, dynasm};
@@ -263,6 +264,8 @@ pub(crate) struct Emit<'a> {
     spilled: u128,
     overflow: bool,
     flags: Flags,
+    /// How status flags are made again that were not stored.
+    put_off: Option<Recipe>,
     /// The run of x87 instructions at hand.
     run: Option<x87::run::Run>,
     /// Nothing reaches here: what follows, up to a label that is branched to, is left out.
@@ -309,6 +312,7 @@ pub fn emit<'s>(
         spilled: 0,
         overflow: false,
         flags: Flags::default(),
+        put_off: None,
         run: None,
         dead: false,
         entry,
@@ -366,6 +370,13 @@ impl Emit<'_> {
             self.dead &= !self.w.branched[label.0 as usize];
         }
         if self.dead {
+            return self.finish();
+        }
+        if self.lives.vals[self.i].hint == pins::LATER {
+            if let Op::Set { slot, a } = inst.op {
+                let slot = self.inside(Slot { off: slot, ty: inst.ty });
+                self.put_off = Recipe::of(self.b, &self.lives.pins, slot, a, self.i);
+            }
             return self.finish();
         }
         match inst.op {

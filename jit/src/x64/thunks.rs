@@ -15,11 +15,11 @@ pub const SPILLS: usize = 96;
 pub const SAVE_AT: i32 = SPILLS as i32 * 16;
 /// Where they save temporaries, 8 bytes each.
 pub const SAVE_TEMPS_AT: i32 = SAVE_AT + 16 * 16;
-/// Where they keep a register while they work in it: 8 bytes.
+/// Where they keep a register while they work in it, and an operand: 8 bytes each.
 pub const SCRATCH_AT: i32 = SAVE_TEMPS_AT + 8 * TEMPS.len() as i32;
 
 /// What runs of x87 instructions work on.
-pub const X87_AT: i32 = SCRATCH_AT + 8;
+pub const X87_AT: i32 = (SCRATCH_AT + 16 + 15) & !15;
 /// How many bytes that is.
 pub const X87_BYTES: i32 = 48 + 112;
 
