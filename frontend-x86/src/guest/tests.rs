@@ -209,6 +209,38 @@ fn a_breakpoint_is_taken_before_its_instruction() {
     }
 }
 
+/// SDM 3, table 6-2: a code breakpoint comes before a fault of fetching the instruction, and nothing is fetched for it.
+#[test]
+fn a_breakpoint_comes_before_what_fetching_its_instruction_finds() {
+    /// JMP RAX.
+    const JUMP: [u8; 2] = [0xff, 0xe0];
+    const HLT: u64 = 0xf4;
+    let fetched = |entry: u64| entry & 0x20 != 0;
+    for accel in ACCELERATORS {
+        // Pages of 2 MiB: one that is not there, one that was not accessed.
+        for (to, entry) in [(0x40_0000u64, 0x40_0086u64), (0x40_0000, 0x87)] {
+            let mut b = Bench::long(0);
+            for vector in [1u64, 14] {
+                let handler = 0x1_2000 + (vector << 4);
+                let gate = handler & 0xffff | u64::from(sel::CODE64) << 16 | 0x8e00 << 32 | (handler >> 16) << 48;
+                b.engine.ram.put(0x2000 + 16 * vector, 8, gate);
+                b.engine.ram.put(0x2000 + 16 * vector + 8, 8, 0);
+                b.engine.ram.put(handler, 1, HLT);
+            }
+            b.engine.ram.put(0x10_2000 + 8 * (to >> 21), 8, entry);
+            b.cpu.regs[0] = to;
+            (b.cpu.sys.dr[0], b.cpu.sys.dr7) = (to, 1);
+            let mut ram = b.engine.ram.clone();
+            let mut v = b.engine(accel, &JUMP, &Around::default());
+
+            assert_eq!(v.run(), Exit::Wait);
+
+            assert_eq!(ip(&v), 0x1_2011, "{accel:?} {entry:#x}: the debug exception's handler");
+            assert!(!fetched(ram.get(0x10_2000 + 8 * (to >> 21), 8)), "{accel:?} {entry:#x}");
+        }
+    }
+}
+
 /// SDM 3, 18.3.1.2: the trap comes when the access is made, together with others.
 #[test]
 fn an_access_to_data_traps_after_its_instruction() {

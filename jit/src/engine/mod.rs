@@ -419,9 +419,13 @@ impl<G: Guest> Vcpu<G> {
         self.tell_exception(before, Cause::Fault(fault));
     }
 
-    /// The block at the pc, translated if need be. `None`: the fetch faulted, and the guest has been told.
+    /// The block at the pc, translated if need be. `None`: the fetch faulted, and the guest has been told; or its debug
+    /// registers may mean the instruction, which is looked at before anything is fetched.
     fn find(&mut self) -> Option<Found> {
         for _ in 0..TRIES {
+            if self.may_trap() {
+                return None;
+            }
             let pc = self.pc();
             let key = self.place(pc)?;
             let at = (&self.guest, self.own.state());
@@ -560,6 +564,9 @@ impl<G: Guest> Vcpu<G> {
     }
     /// The block at the pc, to be interpreted. `None` as for [`Vcpu::find`].
     fn find_ir(&mut self) -> Option<Arc<Ir>> {
+        if self.may_trap() {
+            return None;
+        }
         let key = self.place(self.pc())?;
         if let Some(ir) = self.mmu.recent.get(key) {
             return Some(ir);
@@ -646,6 +653,9 @@ impl<G: Guest> Vcpu<G> {
     }
     /// The way on from the pc by the jump table of its page.
     fn known(&mut self) -> Way {
+        if self.may_trap() {
+            return Way::Back;
+        }
         let at = (&self.guest, self.own.state());
         match self.mmu.known::<G>(at, self.pc()) {
             Ok(Some(entry)) => Way::To(entry),
