@@ -42,9 +42,18 @@ pub(super) fn set_unless_zero(t: &mut Tx, n: Val, before: Val, status: Val) {
     t.set_status(status);
 }
 
+/// A constant count below 32, for numbers of 32 bits: they are shifted as they are. Others are in 64 bits, where counts that are
+/// longer than they are give what is wanted.
+fn short(t: &mut Tx, ty: Ty, n: Val) -> Option<Val> {
+    let n = t.b.block.constant(n).filter(|&n| ty == Ty::I32 && n < 32)?;
+    Some(t.imm(ty, n))
+}
 /// SHL, and SAL.
 pub fn shl(t: &mut Tx) {
     shift(t, Arith::Shl, |t, ty, a, n| {
+        if let Some(n) = short(t, ty, n) {
+            return t.b.shl(a, n);
+        }
         let a = t.b.zext(Ty::I64, a);
         let value = t.b.shl(a, n);
         t.b.trunc(ty, value)
@@ -53,6 +62,9 @@ pub fn shl(t: &mut Tx) {
 /// SHR.
 pub fn shr(t: &mut Tx) {
     shift(t, Arith::Shr, |t, ty, a, n| {
+        if let Some(n) = short(t, ty, n) {
+            return t.b.shr_u(a, n);
+        }
         let a = t.b.zext(Ty::I64, a);
         let value = t.b.shr_u(a, n);
         t.b.trunc(ty, value)
@@ -61,6 +73,9 @@ pub fn shr(t: &mut Tx) {
 /// SAR.
 pub fn sar(t: &mut Tx) {
     shift(t, Arith::Sar, |t, ty, a, n| {
+        if let Some(n) = short(t, ty, n) {
+            return t.b.shr_s(a, n);
+        }
         let a = t.b.sext(Ty::I64, a);
         let value = t.b.shr_s(a, n);
         t.b.trunc(ty, value)

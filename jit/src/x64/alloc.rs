@@ -155,7 +155,7 @@ impl Emit<'_> {
         self.lives.pins.pin(slot)
     }
     /// The operations after the current one, before `end`.
-    pub fn ahead(&self, end: usize) -> impl Iterator<Item = &Inst> {
+    pub fn ahead(&self, end: usize) -> impl DoubleEndedIterator<Item = &Inst> {
         let next = self.i + 1;
         let ahead = self.b.insts[next..end].iter().zip(&self.lives.vals[next..end]);
         let made = |life: &Life| life.needed() && life.hint != pins::LATER;

@@ -134,7 +134,7 @@ impl Emit<'_> {
             return cond::setcc_mem(self.a, cc, STATE, at);
         }
         if self.loc(a) == Loc::Status && slot.ty == Ty::I16 {
-            return self.store_status(at);
+            return self.store_status(a, at);
         }
         match (slot.ty, self.low_src(a)) {
             (Ty::I8, Src::Imm(i)) => dynasm!(self.a ; .arch x64 ; mov BYTE [r15 + at], i as i8),

@@ -523,6 +523,10 @@ impl Emit<'_> {
                 let d = self.dst(v, None);
                 self.mov(ty, d, t);
             }
+            op if self.is_below(b, ty.bits()) => {
+                let d = self.dst(v, Some(a));
+                self.shift_short(op, ty, d, s, n);
+            }
             Op::ShrS { .. } => {
                 // Counts past the width act as width - 1.
                 self.clobber();
@@ -534,22 +538,33 @@ impl Emit<'_> {
                 self.cmp(ty, t, Src::Imm(width));
                 cond::cmov(self.a, cond::AE, true, t, most);
                 let d = self.dst(v, Some(a));
-                reg_op!(self, sarx, ty, d, s, t);
+                self.shift_short(inst.op, ty, d, s, t);
             }
             op => {
                 self.clobber();
                 let (t, zero) = (self.temp(), self.temp());
-                if matches!(op, Op::Shl { .. }) {
-                    reg_op!(self, shlx, ty, t, s, n);
-                } else {
-                    reg_op!(self, shrx, ty, t, s, n);
-                }
+                self.shift_short(op, ty, t, s, n);
                 self.imm(zero, 0);
                 self.cmp(ty, n, Src::Imm(ty.bits() as i32));
                 cond::cmov(self.a, cond::AE, true, t, zero);
                 let d = self.dst(v, None);
                 self.mov(ty, d, t);
             }
+        }
+    }
+    /// Whether a count is certainly below so much.
+    fn is_below(&self, n: Val, width: u32) -> bool {
+        match self.b.insts[n.index()].op {
+            Op::And { b, .. } => self.b.constant(b).is_some_and(|most| most < u64::from(width)),
+            _ => false,
+        }
+    }
+    /// A shift by less than the width. No flags change.
+    fn shift_short(&mut self, op: Op, ty: Ty, d: u8, s: u8, n: u8) {
+        match op {
+            Op::Shl { .. } => reg_op!(self, shlx, ty, d, s, n),
+            Op::ShrS { .. } => reg_op!(self, sarx, ty, d, s, n),
+            _ => reg_op!(self, shrx, ty, d, s, n),
         }
     }
     fn shift_imm(&mut self, v: Val, inst: Inst, a: Val, n: u64) {

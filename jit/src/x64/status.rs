@@ -7,7 +7,8 @@ use super::int::alu;
 use super::{Emit, cond};
 use dynasmrt::{DynasmApi, dynasm};
 use emu_ir::{
-    Arith, Op, STATUS_AUXILIARY, STATUS_CARRY, STATUS_OVERFLOW, STATUS_PARITY, STATUS_SIGN, STATUS_ZERO, Ty, Val,
+    Arith, Effect, Op, STATUS_AUXILIARY, STATUS_CARRY, STATUS_OVERFLOW, STATUS_PARITY, STATUS_SIGN, STATUS_ZERO, Ty,
+    Val,
 };
 
 impl Emit<'_> {
@@ -172,6 +173,11 @@ impl Emit<'_> {
     fn cond_of_bits(&mut self, v: Val, a: Val, bits: u16, none: bool) {
         self.clobber();
         let r = self.reg(a);
+        if bits == STATUS_CARRY {
+            // The host's carry is what those want who take one.
+            dynasm!(self.a ; .arch x64 ; bt Rd(r), BYTE STATUS_CARRY.trailing_zeros() as i8);
+            return self.flag(v, if none { cond::AE } else { cond::B });
+        }
         dynasm!(self.a ; .arch x64 ; test Rd(r), bits as i32);
         self.flag(v, if none { cond::E } else { cond::NE });
     }
@@ -192,9 +198,15 @@ impl Emit<'_> {
         self.unlock(s);
         self.flags.status = Some(a);
     }
-    /// Store the host's status flags; they stay.
-    pub fn store_status(&mut self, at: i32) {
-        if self.is_spare(0) {
+    /// Store the host's status flags, which are this value; they stay. Where somebody looks at them who comes when they are gone,
+    /// the word is kept.
+    pub fn store_status(&mut self, v: Val, at: i32) {
+        if self.is_wanted_later(v) {
+            self.materialize_status(v);
+            let r = self.reg(v);
+            dynasm!(self.a ; .arch x64 ; mov [r15 + at], Rw(r));
+            self.unlock(r);
+        } else if self.is_spare(0) {
             dynasm!(self.a ; .arch x64 ; lahf ; seto al ; mov [r15 + at], ax);
         } else {
             let t = self.temp();
@@ -205,6 +217,24 @@ impl Emit<'_> {
                 ; mov [r15 + at], ax
                 ; mov rax, Rq(t));
         }
+    }
+}
+
+impl Emit<'_> {
+    /// Whether the host's flags change before a value's last use.
+    fn is_wanted_later(&self, v: Val) -> bool {
+        let mut between = self.ahead(self.end(v));
+        // The last is the use.
+        let last = between.next_back();
+        last.is_some()
+            && between.any(|inst| match inst.op.effect() {
+                Effect::Get | Effect::Set | Effect::Position => false,
+                Effect::Pure => !matches!(
+                    inst.op,
+                    Op::Const { .. } | Op::Zext { .. } | Op::Trunc { .. } | Op::Cond { .. }
+                ),
+                _ => true,
+            })
     }
 }
 
