@@ -187,7 +187,7 @@ impl Emit<'_> {
         };
         let r = match self.spare().or_else(window) {
             Some(r) => {
-                self.windows.close(r);
+                self.evict(r);
                 r
             }
             None => {
@@ -206,7 +206,7 @@ impl Emit<'_> {
     }
     /// Make a particular temporary free and lock it: its value moves elsewhere.
     pub fn claim(&mut self, r: u8) {
-        self.windows.close(r);
+        self.evict(r);
         self.locked |= 1 << r;
         if let Some(v) = self.gpr[r as usize] {
             let t = self.temp();

@@ -3,8 +3,8 @@
 use super::again::Again;
 use super::alloc::{Loc, Src};
 use super::frame::{ARGS, DATA, RET};
-use super::thunks::{SAVE_AT, SAVE_TEMPS_AT, SCRATCH_AT};
-use super::window::{Natural, Window, Windows, plain};
+use super::thunks::{SAVE_AT, SAVE_TEMPS_AT, SCRATCH_AT, WINDOWS_AT};
+use super::window::{Closed, Natural, Of, Windows, plain};
 use super::x87::run::Run;
 use super::{Cold, Emit, What};
 use crate::tlb::{DATA_MASK, ENTRY_SHIFT, STRICT};
@@ -32,8 +32,8 @@ pub struct Slow {
     result: Option<(RegImm, Ty)>,
     saved: Saved,
     ways: Ways,
-    /// Registers of windows, which end here.
-    closed: u16,
+    /// Windows, which end here.
+    closed: Closed,
     /// The run of x87 instructions that it is in.
     run: Option<Run>,
     /// Status flags that a fault shows.
@@ -58,6 +58,8 @@ struct Miss {
     want: u8,
     /// The register with the first byte's address.
     first: u8,
+    /// What it was checked for.
+    of: Of,
     /// What memory with strict alignment demands of the first byte's address.
     natural: Natural,
     /// Where the check ends well.
@@ -188,8 +190,8 @@ impl Emit<'_> {
         dynasm!(self.a ; .arch x64 ; =>back);
         let mut saved = self.saved(result.map(|(v, ..)| v));
         // A slow access may change what the guest's memory is.
-        let closed = self.windows.regs;
-        saved.gpr &= !closed;
+        let closed = self.windows.closed();
+        saved.gpr &= !closed.regs;
         let status = self.put_off.map(|recipe| self.again(recipe));
         self.w.cold.push(Cold::Mem(Slow {
             access,
@@ -211,11 +213,13 @@ impl Emit<'_> {
     /// The same with a register to work in.
     pub(super) fn check_with(&mut self, u: u8, access: &Check) -> (u8, Ways) {
         let t = self.temp();
-        let hit = self.check_bytes((t, u), access.addr, access.mem.bytes().into(), access, access.from);
+        let of = Of::one(access.write);
+        let hit = self.check_bytes((t, u), access.addr, access.mem.bytes().into(), access, of, access.from);
         let miss = Miss {
             entry: t,
             want: u,
             first: access.addr,
+            of,
             natural: Natural::of(access.mem),
             hit,
         };
@@ -229,10 +233,10 @@ impl Emit<'_> {
         first: u8,
         bytes: i64,
         access: &Check,
+        of: Of,
         slow: DynamicLabel,
     ) -> DynamicLabel {
         let hit = self.a.new_dynamic_label();
-        let tag = if access.write { 8 } else { 0 };
         // The last unit that must be aligned as the first: if it is, and in the same page, all is.
         let unit = 1i32 << access.mem.align;
         let last = (bytes as i32 - 1) & -unit;
@@ -246,13 +250,19 @@ impl Emit<'_> {
         } else {
             self.mov(Ty::I64, u, first);
         }
-        dynasm!(self.a ; .arch x64
-            ; and Rq(u), mask
-            ; cmp [Rq(t) + tag], Rq(u)
-            ; jne =>slow
-            ; =>hit
-            ; mov Rq(t), [Rq(t) + 16]);
+        dynasm!(self.a ; .arch x64 ; and Rq(u), mask);
+        self.compare_tags(of, t, u, slow);
+        dynasm!(self.a ; .arch x64 ; =>hit ; mov Rq(t), [Rq(t) + 16]);
         hit
+    }
+    /// The tags of a TLB entry that count must be this.
+    fn compare_tags(&mut self, of: Of, entry: u8, want: u8, slow: DynamicLabel) {
+        if of.loads {
+            dynasm!(self.a ; .arch x64 ; cmp [Rq(entry)], Rq(want) ; jne =>slow);
+        }
+        if of.stores {
+            dynasm!(self.a ; .arch x64 ; cmp [Rq(entry) + 8], Rq(want) ; jne =>slow);
+        }
     }
     /// Where a check failed: go back if it was only for the memory's strict alignment, and that is kept.
     fn retry(&mut self, access: &Check, miss: Miss) {
@@ -260,16 +270,14 @@ impl Emit<'_> {
             entry,
             want,
             first,
+            of,
             natural,
             hit,
         } = miss;
-        let tag = if access.write { 8 } else { 0 };
-        dynasm!(self.a ; .arch x64
-            ; bts Rq(want), BYTE STRICT.trailing_zeros() as i8
-            ; cmp [Rq(entry) + tag], Rq(want));
+        let slow = self.a.new_dynamic_label();
+        dynasm!(self.a ; .arch x64 ; bts Rq(want), BYTE STRICT.trailing_zeros() as i8);
+        self.compare_tags(of, entry, want, slow);
         if natural.align > access.mem.align {
-            let slow = self.a.new_dynamic_label();
-            dynasm!(self.a ; .arch x64 ; jne =>slow);
             let mut at = first;
             if natural.before != 0 {
                 at = want;
@@ -280,7 +288,7 @@ impl Emit<'_> {
                 ; je =>hit
                 ; =>slow);
         } else {
-            dynasm!(self.a ; .arch x64 ; je =>hit);
+            dynasm!(self.a ; .arch x64 ; jmp =>hit ; =>slow);
         }
     }
     /// `d = addr + by`, an address again.
@@ -310,13 +318,14 @@ impl Emit<'_> {
             first = self.temp();
             self.add_to(first, addr, access.wide, -span.before as i32);
         }
-        let hit = self.check_bytes((t, u), first, span.bytes, access, access.from);
+        let hit = self.check_bytes((t, u), first, span.bytes, access, span.of, access.from);
         dynasm!(self.a ; .arch x64 ; add Rq(t), Rq(first));
-        self.windows.open(write, Window { reg: t, span });
+        self.windows.open(t, span);
         let miss = span.natural.map(|natural| Miss {
             entry: t,
             want: u,
             first,
+            of: span.of,
             natural,
             hit,
         });
@@ -561,7 +570,8 @@ impl Emit<'_> {
         }
         if let Some((t, u)) = s.ways.again {
             let miss = self.a.new_dynamic_label();
-            self.check_bytes((t, u), addr, mem.bytes().into(), &s.access, miss);
+            let of = Of::one(s.access.write);
+            self.check_bytes((t, u), addr, mem.bytes().into(), &s.access, of, miss);
             match (s.result, s.args[0]) {
                 (Some((to, ty)), _) => self.load_from(At::Index(t, addr), to, ty, mem),
                 (None, Some((value, _))) => self.store_to(At::Index(t, addr), value, mem),
@@ -607,8 +617,11 @@ impl Emit<'_> {
             Some((RegImm::Xmm(x), _)) => dynasm!(self.a ; .arch x64 ; vmovdqu Rx(x), [r15 + RET]),
             Some((RegImm::Imm(_), _)) | None => {}
         }
-        for w in bits(s.closed) {
+        for w in bits(s.closed.regs) {
             dynasm!(self.a ; .arch x64 ; xor Rd(w), Rd(w));
+        }
+        for n in bits(s.closed.places) {
+            dynasm!(self.a ; .arch x64 ; mov QWORD [rsp + WINDOWS_AT + 8 * n as i32], 0);
         }
         dynasm!(self.a ; .arch x64 ; jmp =>back);
     }
