@@ -108,6 +108,7 @@ fn a_single_chip_takes_half_word_commands() {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "safe code, and far too much of it for Miri")]
 fn every_command_sequence_ends_as_it_should() {
     let (ready, error, identifier, query) = (0x80, 0xb0, 0x89, b'Q'.into());
     let next_block = BLOCK;
