@@ -190,6 +190,12 @@ pub struct Loaded {
 impl Loaded {
     /// No selector.
     pub const NEVER: u32 = 1 << 16;
+    /// By no load.
+    pub const NONE: Loaded = Loaded {
+        descriptor: 0,
+        selector: Loaded::NEVER,
+        reserved: 0,
+    };
 }
 
 /// Offsets of a segment that may be accessed: the first and the last; none if the first is above the last.

@@ -1,7 +1,7 @@
 //! What follows from registers: the mode word and the bounds of segments; and registers that are kept in parts.
 
 use super::bits::{cr0, cr4, efer, eflags, mxcsr, xcr0};
-use super::{Attributes, Bounds, Cpu, Segment, mode, number, status};
+use super::{Attributes, Bounds, Cpu, Loaded, Segment, mode, number, status};
 use emu_ir::{FP_DENORMAL, FP_DIVZERO, FP_INVALID};
 
 impl Cpu {
@@ -167,7 +167,11 @@ impl Cpu {
         #[allow(clippy::indexing_slicing, reason = "there are six")]
         {
             self.bounds[n as usize % 6] = bounds;
-            self.loaded[n as usize % 6] = segment.loaded();
+            // Loads of the other two always have more to do.
+            self.loaded[n as usize % 6] = match n {
+                number::CS | number::SS => Loaded::NONE,
+                _ => segment.loaded(),
+            };
         }
     }
 }
