@@ -29,6 +29,8 @@ pub struct Shape {
     pub raise: u32,
     /// One at this lowers it.
     pub lower: u32,
+    /// Of a pair each vCPU reaches the RAM of both.
+    pub shared: bool,
 }
 
 /// What the device has seen: offset, size, and what was stored.
@@ -97,7 +99,9 @@ impl Memory {
     }
     /// Whether all of these bytes are RAM.
     fn is_ram(&self, phys: u64, len: u64) -> bool {
-        phys % u64::from(HALF) + len <= (self.shape.pages << 12) as u64 && self.ram.contains(phys, len)
+        let own = phys & !u64::from(HALF - 1) == u64::from(self.at);
+        let inside = phys % u64::from(HALF) + len <= (self.shape.pages << 12) as u64;
+        (own || self.shape.shared) && inside && self.ram.contains(phys, len)
     }
     /// The offset in the device of what is its.
     fn offset(&self, phys: u64) -> Option<u32> {

@@ -25,6 +25,7 @@ const MEMORY: Shape = Shape {
     line: IRQ,
     raise: 0,
     lower: 4,
+    shared: true,
 };
 
 #[test]

@@ -34,6 +34,7 @@ impl Subject for Maker {
         line: INTR,
         raise: PORT + RAISE as u32,
         lower: PORT + LOWER as u32,
+        shared: false,
     };
 
     fn new() -> Maker {
@@ -90,7 +91,8 @@ impl Subject for Maker {
     }
 }
 
-/// Each has its own RAM and device at the same linear addresses, so that one sees nothing of the other but what is known of code.
+/// Each has its own RAM and device at the same linear addresses, and the other's is not there even for tables that a program has
+/// damaged: one sees nothing of the other but what is known of code.
 impl Paired for Maker {
     const PAIRS: &'static str = "pairs of random programs for x86";
 
