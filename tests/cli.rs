@@ -489,3 +489,34 @@ fn debians_kernel_is_fetched_once_and_mended() {
     );
     assert_eq!(complaint(&run(Some("/nonexistent")), 2), offline);
 }
+
+/// A multiboot kernel of its header and this code, at 1 MiB.
+fn multiboot(code: &[u8]) -> Vec<u8> {
+    const MAGIC: u32 = 0x1bad_b002;
+    const ADDRESSES: u32 = 1 << 16;
+    const AT: u32 = 0x10_0000;
+    let mut bytes = vec![0; 32];
+    let sum = MAGIC.wrapping_add(ADDRESSES).wrapping_neg();
+    put_words(&mut bytes, 0, &[MAGIC, ADDRESSES, sum, AT, AT, 0, 0, AT + 32]);
+    bytes.extend(code);
+    bytes.resize(0x1000, 0);
+    bytes
+}
+
+#[test]
+fn a_triple_fault_is_told_of_by_those_who_ask() {
+    let files = Files::new("triple-fault");
+    // LIDT [100800h], of which all is 0; INT3.
+    files.put("kernel", &multiboot(&[0x0f, 0x01, 0x1d, 0x00, 0x08, 0x10, 0x00, 0xcc]));
+    let args = ["--arch", "i386", "--kernel", "kernel", "--no-reboot", "--memory", "16M"];
+
+    let (quiet, told) = (files.emu(&args), files.emu(&[&args[..], &["-v"]].concat()));
+
+    assert_eq!((quiet.status.code(), stderr(&quiet)), (Some(0), String::new()));
+    assert_eq!(told.status.code(), Some(0));
+    let text = stderr(&told);
+    assert!(
+        text.contains("CPU 0 has shut down after a triple fault at 0x100027"),
+        "{text}"
+    );
+}

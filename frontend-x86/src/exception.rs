@@ -19,7 +19,7 @@ const MCIP: u64 = 1 << 2;
 pub fn raise(cpu: &mut Cpu, model: &Model, env: &mut dyn Env, fault: Fault) {
     match Event::of_fault(cpu, fault) {
         Some(event) => take(cpu, model, env, event),
-        None => env.stop(Stop::Reset),
+        None => env.stop(Stop::Shutdown),
     }
 }
 
@@ -103,7 +103,7 @@ fn take(cpu: &mut Cpu, model: &Model, env: &mut dyn Env, first: Event) {
             Then::Shutdown => break,
         }
     }
-    env.stop(Stop::Reset);
+    env.stop(Stop::Shutdown);
 }
 
 /// CR2 is of the last page fault that was found, whatever comes of it (SDM 3, "Interrupt 14", a footnote).

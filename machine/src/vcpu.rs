@@ -132,6 +132,11 @@ impl Work {
                     Stop::CpuOff => port.switched_off(),
                     Stop::PowerOff => tell(Event::PowerOff),
                     Stop::Reset => tell(Event::Reset),
+                    Stop::Shutdown => {
+                        let pc = vcpu.pc();
+                        tracing::info!("CPU {cpu} has shut down after a triple fault at {pc:#x}");
+                        tell(Event::Reset);
+                    }
                 }
             }
         }

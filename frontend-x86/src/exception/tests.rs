@@ -23,7 +23,7 @@ impl Bench {
     /// The vector that is handled; `None`: the machine is to be reset.
     fn handled(&self) -> Option<u64> {
         match self.engine.stop {
-            Some(Stop::Reset) => None,
+            Some(Stop::Shutdown) => None,
             other => {
                 assert_eq!(other, None);
                 Some(self.cpu.rip() - HANDLER)

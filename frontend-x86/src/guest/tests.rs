@@ -175,7 +175,7 @@ fn debugged(accel: Accel, b: Bench, code: &[u8]) -> (u64, u32, u64) {
     let mut ram = b.engine.ram.clone();
     let mut v = b.engine(accel, code, &Around::default());
     v.state_mut().sys.idtr.limit = 7;
-    assert_eq!(v.run(), Exit::Stopped(Stop::Reset));
+    assert_eq!(v.run(), Exit::Stopped(Stop::Shutdown));
     let at = ram.get(STACK - 6, 2);
     (at, v.state().sys.dr6 as u32 & !dr6::FIXED, v.state().regs[0])
 }

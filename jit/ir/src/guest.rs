@@ -263,6 +263,8 @@ pub enum Stop {
     PowerOff,
     /// The guest asked for a reset of the machine.
     Reset,
+    /// The vCPU gives up, which resets the machine: exceptions that it could not deliver followed one another.
+    Shutdown,
     /// This vCPU alone switches off.
     CpuOff,
 }

@@ -63,7 +63,7 @@ fn every_byte_of_an_access_is_inside_its_segment() {
 /// #SS where the processor gives up, as the stack is not there for the exception either.
 fn shut_down(make: impl Fn() -> Bench, code: &[u8]) -> Option<u8> {
     let mut v = handled(make()).engine(Accel::Jit, code, &Around::default());
-    (v.run() == Exit::Stopped(emu_ir::Stop::Reset)).then_some(vector::SS)
+    (v.run() == Exit::Stopped(emu_ir::Stop::Shutdown)).then_some(vector::SS)
 }
 
 /// An operand that was read is looked at again before it is written: ARPL [EBX], AX writes where it raises.

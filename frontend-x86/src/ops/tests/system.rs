@@ -651,7 +651,7 @@ fn access_to_the_user_is_switched() {
         let want = if allowed {
             Exit::Wait
         } else {
-            Exit::Stopped(Stop::Reset)
+            Exit::Stopped(Stop::Shutdown)
         };
         assert_eq!(v.run(), want, "{code:02x?}");
     }
