@@ -1,6 +1,6 @@
 //! The fixed pieces of code around translated blocks: entering, leaving, calling Rust.
 
-use super::{PINS, STATE, TEMPS, frame::*, window::WINDOWS};
+use super::{PINS, STATE, TEMPS, frame::*};
 use crate::cache::{Cache, Offset};
 use dynasmrt::{DynasmApi, DynasmLabelApi, VecAssembler, dynasm, x64::X64Relocation};
 use emu_ir::{Layout, Slot, Ty};
@@ -18,7 +18,9 @@ pub const SAVE_TEMPS_AT: i32 = SAVE_AT + 16 * 16;
 /// Where they keep a register while they work in it, and an operand: 8 bytes each.
 pub const SCRATCH_AT: i32 = SAVE_TEMPS_AT + 8 * TEMPS.len() as i32;
 
-/// Where windows are that are in no register, 8 bytes each.
+/// How many windows there are at most: see the module of that name.
+pub const WINDOWS: usize = 4;
+/// Where those are that are in no register, 8 bytes each.
 pub const WINDOWS_AT: i32 = SCRATCH_AT + 16;
 
 /// What runs of x87 instructions work on.

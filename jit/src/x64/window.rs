@@ -6,7 +6,7 @@
 //! then the address is on the stack.
 
 use super::Emit;
-use super::thunks::WINDOWS_AT;
+use super::thunks::{WINDOWS, WINDOWS_AT};
 use dynasmrt::{DynasmApi, dynasm};
 use emu_ir::{Effect, Inst, Mem, Op, Ty, Val};
 
@@ -30,9 +30,6 @@ pub struct Window {
     /// What it is of.
     pub span: Span,
 }
-
-/// How many there are at most.
-pub const WINDOWS: usize = 4;
 
 /// The windows there are.
 #[derive(Clone, Copy, Debug, Default)]

@@ -111,3 +111,65 @@ fn an_atomic_access_is_a_store_in_its_second_page_too() {
 
     assert_eq!([same, other, updated], [Err(fault); 3]);
 }
+
+/// Loads and stores relative to one address, with so many values held in between that no register is left for long.
+fn frame(held: u16) -> Block {
+    let mut b = Builder::new();
+    let root = b.get(cases::any(0, Ty::I32));
+    let at = |b: &mut Builder, distance: u32| {
+        let by = b.i32(distance);
+        b.add(root, by)
+    };
+    let mut sum = b.get(cases::any(1, Ty::I32));
+    for round in 0..3u32 {
+        let values: Vec<Val> = (0..held)
+            .map(|i| b.get(cases::any(2 + u32::from(i), Ty::I32)))
+            .collect();
+        for (n, value) in (0..).zip(&values) {
+            let from = at(&mut b, 4 * ((5 * n + round) % 16));
+            let loaded = b.load(Ty::I32, from, Mem::new(2, 0));
+            let mixed = b.xor(loaded, *value);
+            sum = b.add(sum, mixed);
+            let to = at(&mut b, 4 * ((3 * n + round) % 16));
+            b.store(to, sum, Mem::new(2, 0));
+        }
+        for (i, value) in (0..).zip(values) {
+            let mixed = b.xor(value, sum);
+            b.set(cases::any(2 + i, Ty::I32), mixed);
+        }
+    }
+    b.set(cases::any(1, Ty::I32), sum);
+    b.exit(Leave::Sync);
+    b.block
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "Miri runs no host code")]
+fn what_is_close_together_is_reached_however_few_registers_there_are() {
+    let mut bench = Bench::new();
+    for held in 1..12 {
+        let block = frame(held);
+        let entry = bench.install(&block).expect("fits");
+        let prepared = Prepared::new(block);
+        // Inside of a page, across its end, where some or all of it is not memory.
+        for at in [0x100, 0xfc8, MEMORY - 0x40, MEMORY - 0x20, MEMORY] {
+            let mut state: State = bytemuck::Zeroable::zeroed();
+            for (n, v) in (0..).zip(&mut state.v) {
+                v[0] = 0x0123_4567 * n;
+            }
+            state.v[0][0] = at;
+            for known in [false, true] {
+                if !known {
+                    bench.v.mmu.tlb.flush(Flush::ALL);
+                }
+                compare(
+                    &mut bench,
+                    entry,
+                    &prepared,
+                    &state,
+                    format_args!("{held} held at {at:#x}, known: {known}"),
+                );
+            }
+        }
+    }
+}
